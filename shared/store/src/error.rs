@@ -36,6 +36,15 @@ impl StoreError {
     }
 }
 
+/// None for a conflict, upon which the caller decides again; every other error stays one.
+pub fn unless_conflict<T>(result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(StoreError::Conflict) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 impl<E, R> From<SdkError<E, R>> for StoreError
 where
     E: ProvideErrorMetadata + Error + 'static,

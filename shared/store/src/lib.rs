@@ -27,5 +27,5 @@ mod reservations;
 
 pub use accounts::NewAccount;
 pub use client::{Connector, Credentials, Store, StoreConfig};
-pub use error::StoreError;
+pub use error::{StoreError, unless_conflict};
 pub use receipts::{Claim, EventKey, Receipt, ReceiptStatus};

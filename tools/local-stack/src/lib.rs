@@ -1,1 +1,5 @@
-//! stub
+//! The whole product in one process on this machine.
+
+mod event;
+pub mod routes;
+pub mod template;

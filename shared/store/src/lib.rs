@@ -26,6 +26,6 @@ mod receipts;
 mod reservations;
 
 pub use accounts::NewAccount;
-pub use client::{Connector, Credentials, Store, StoreConfig};
+pub use client::{Connector, Credentials, Store, StoreConfig, http_client};
 pub use error::{StoreError, unless_conflict};
 pub use receipts::{Claim, EventKey, Receipt, ReceiptStatus};

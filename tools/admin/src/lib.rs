@@ -18,6 +18,8 @@ pub mod command;
 pub mod connection;
 pub mod keys;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use command::{AccountCommand, Command, KeyCommand, NumberCommand};
 use report::Report;

@@ -62,6 +62,12 @@ impl Embedded {
             .unwrap_or_default();
     }
 
+    /// The database itself, for who wants to look past DynamoDB's interface.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.0
+    }
+
     /// Replaces what is there by what [`save`](Self::save) wrote.
     pub fn restore(&self, file: &Path) -> Result<(), DynamoDbError> {
         self.0

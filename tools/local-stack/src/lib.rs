@@ -25,6 +25,7 @@ pub mod routes;
 mod server;
 pub mod settings;
 pub mod stack;
+pub mod story;
 mod stripe;
 pub mod tables;
 pub mod template;

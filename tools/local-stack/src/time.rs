@@ -120,6 +120,9 @@ impl Time {
     /// Lets happen what has fallen due since, on a clock that runs by itself.
     pub async fn catch_up(&self) -> Result<(), TimeError> {
         let _walk = self.walking.lock().await;
+        if let Some(stand_in) = &self.stand_in {
+            stand_in.settle().await;
+        }
         self.delete_expired().await
     }
 
@@ -152,7 +155,19 @@ fn on_the_minute_after(at: Timestamp) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use dynoxide::actions::describe_stream::DescribeStreamRequest;
+    use dynoxide::actions::get_records::GetRecordsRequest;
+    use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
+    use dynoxide::actions::list_streams::ListStreamsRequest;
+    use dynoxide::actions::put_item::PutItemRequest;
+    use dynoxide::{AttributeValue, Database};
+
     use super::*;
+    use crate::tables;
+    use crate::template::Template;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -217,5 +232,101 @@ mod tests {
             on_the_minute_after(at("2026-04-01T00:00:59Z")),
             Some(at("2026-04-01T00:01:00Z"))
         );
+    }
+
+    /// Puts an item into the table with a time to live.
+    fn put(database: &Database, name: &str, expires_at: Timestamp) {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let item = HashMap::from([
+            ("pk".to_owned(), text(name)),
+            ("sk".to_owned(), text(name)),
+            (
+                "expires_at".to_owned(),
+                AttributeValue::N(expires_at.as_second().to_string()),
+            ),
+        ]);
+        let table_name = "sessions".to_owned();
+        database
+            .put_item(PutItemRequest {
+                table_name,
+                item,
+                ..PutItemRequest::default()
+            })
+            .unwrap();
+    }
+
+    /// The deletions that a function fed by the stream would be told of: who deleted, and when.
+    fn deletions(database: &Database) -> Vec<(String, f64)> {
+        let streams = database
+            .list_streams(ListStreamsRequest::default())
+            .unwrap()
+            .streams;
+        let stream_arn = streams[0].stream_arn.clone();
+        let described = DescribeStreamRequest {
+            stream_arn: stream_arn.clone(),
+            ..Default::default()
+        };
+        let shard_id = database
+            .describe_stream(described)
+            .unwrap()
+            .stream_description
+            .shards[0]
+            .shard_id
+            .clone();
+        let from = GetShardIteratorRequest {
+            stream_arn,
+            shard_id,
+            shard_iterator_type: "TRIM_HORIZON".to_owned(),
+            ..Default::default()
+        };
+        let shard_iterator = database.get_shard_iterator(from).unwrap().shard_iterator.unwrap();
+        let records = database
+            .get_records(GetRecordsRequest {
+                shard_iterator,
+                limit: None,
+            })
+            .unwrap()
+            .records;
+        let deletions = records.into_iter().filter(|record| record.event_name == "REMOVE");
+        deletions
+            .map(|it| {
+                (
+                    it.user_identity.unwrap().principal_id,
+                    it.dynamodb.approximate_creation_date_time,
+                )
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn what_expires_is_deleted_in_its_minute_and_stands_in_the_stream() {
+        let clock = Clock::frozen(at("2026-04-01T00:00:00Z"));
+        let showing = clock.clone();
+        let embedded = Embedded::empty(Arc::new(move || showing.now())).unwrap();
+        let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", port.local_addr().unwrap());
+        tokio::spawn(embedded.clone().serve(port, std::future::pending()));
+        let tables = Template::project().unwrap().tables;
+        tables::create_missing(&url, &tables).await.unwrap();
+        let database = embedded.database().clone();
+        put(&database, "FIRST", at("2026-04-02T00:00:00Z"));
+        put(&database, "SECOND", at("2026-04-20T12:30:15Z"));
+        let time = Time::new(clock, None, Some(embedded), tables);
+
+        time.change(&Move::Set(at("2026-04-01T23:59:59Z"))).await.unwrap();
+        assert_eq!(deletions(&database), []);
+        // One walk over both: each is deleted at its own minute, not at the end.
+        time.change(&Move::Advance("30d".into())).await.unwrap();
+        let deleted = |minute| {
+            (
+                "dynamodb.amazonaws.com".to_owned(),
+                at(minute).as_duration().as_secs_f64(),
+            )
+        };
+        assert_eq!(
+            deletions(&database),
+            [deleted("2026-04-02T00:01:00Z"), deleted("2026-04-20T12:31:00Z")]
+        );
+        assert_eq!(time.now(), at("2026-05-01T23:59:59Z"));
     }
 }

@@ -1,0 +1,235 @@
+//! Who is calling, and what they may do.
+//!
+//! A key's secret is not here: the edge hashes it, the store finds the [`Key`] by its hash, and [`Key::admit`] turns it into a
+//! [`Caller`]. Code that moves money asks for an [`Owner`], which a support agent acting as the customer cannot become.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, KeyId};
+
+/// Whether real money moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Stripe's live mode.
+    Live,
+    /// Stripe's test mode.
+    Test,
+}
+
+impl Mode {
+    /// The word in keys and in configuration: `live` or `test`.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "live" => Some(Self::Live),
+            "test" => Some(Self::Test),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        })
+    }
+}
+
+/// What a key may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Scope {
+    /// Read what an account has and owes.
+    #[serde(rename = "billing:read")]
+    BillingRead,
+    /// Start, change or end what an account pays for.
+    #[serde(rename = "billing:write")]
+    BillingWrite,
+}
+
+impl Scope {
+    /// Every scope there is: what a key gets unless it is issued with fewer.
+    pub const ALL: [Self; 2] = [Self::BillingRead, Self::BillingWrite];
+
+    /// The scope of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.to_string() == name)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::BillingRead => "billing:read",
+            Self::BillingWrite => "billing:write",
+        })
+    }
+}
+
+/// An API key as it is stored, under the SHA-256 of its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// By which it is listed and revoked.
+    pub id: KeyId,
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// Live or test; a deployment admits its own mode only.
+    pub mode: Mode,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// The member of support staff who acts as the customer with it; none for the customer's own key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impersonator: Option<String>,
+    /// When it was issued.
+    pub created_at: Timestamp,
+    /// From when on it opens nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Somebody whose key was good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The account that the call is about.
+    pub account: AccountId,
+    scopes: Vec<Scope>,
+    impersonator: Option<String>,
+}
+
+/// The customer itself: a caller who is not being impersonated and may write. Whatever moves money takes an `&Owner`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The account that the owner speaks for.
+    pub account: AccountId,
+}
+
+/// Why a good key is not enough.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// A support agent acts as the customer; the name is for the log, never for the answer.
+    #[error("not available while impersonating")]
+    Impersonating(String),
+    /// The key was issued without this scope.
+    #[error("the key lacks the scope {0}")]
+    MissingScope(Scope),
+}
+
+impl Key {
+    /// The caller behind a key that is good at `now` on a deployment of this mode. Why a key is not good is nobody's
+    /// business but the log's, so there is one refusal.
+    #[must_use]
+    pub fn admit(self, mode: Mode, now: Timestamp) -> Option<Caller> {
+        let expired = self.expires_at.is_some_and(|at| at <= now);
+        let good = self.mode == mode && self.revoked_at.is_none() && !expired;
+        good.then_some(Caller {
+            account: self.account,
+            scopes: self.scopes,
+            impersonator: self.impersonator,
+        })
+    }
+}
+
+impl Caller {
+    /// The caller, if its key has this scope.
+    pub fn with(self, scope: Scope) -> Result<Self, Forbidden> {
+        if self.scopes.contains(&scope) {
+            Ok(self)
+        } else {
+            Err(Forbidden::MissingScope(scope))
+        }
+    }
+
+    /// The owner, unless somebody is acting as the customer or the key may not write.
+    pub fn owner(self) -> Result<Owner, Forbidden> {
+        match self.with(Scope::BillingWrite)? {
+            Self {
+                impersonator: Some(name),
+                ..
+            } => Err(Forbidden::Impersonating(name)),
+            Self { account, .. } => Ok(Owner { account }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> Key {
+        Key {
+            id: "key_1".parse().unwrap(),
+            account: "ada".parse().unwrap(),
+            mode: Mode::Test,
+            scopes: Scope::ALL.to_vec(),
+            impersonator: None,
+            created_at: "2026-04-01T00:00:00Z".parse().unwrap(),
+            expires_at: None,
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn a_key_expires_at_the_second() {
+        let key = Key {
+            expires_at: Some("2026-05-01T00:00:00Z".parse().unwrap()),
+            ..key()
+        };
+        assert!(
+            key.clone()
+                .admit(Mode::Test, "2026-04-30T23:59:59Z".parse().unwrap())
+                .is_some()
+        );
+        assert!(
+            key.admit(Mode::Test, "2026-05-01T00:00:00Z".parse().unwrap())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_revoked_key_and_a_key_of_the_other_mode_open_nothing() {
+        let now = "2026-04-02T00:00:00Z".parse().unwrap();
+        assert!(
+            Key {
+                revoked_at: Some(now),
+                ..key()
+            }
+            .admit(Mode::Test, now)
+            .is_none()
+        );
+        assert!(key().admit(Mode::Live, now).is_none());
+    }
+
+    #[test]
+    fn an_impersonator_reads_but_does_not_own() {
+        let now = "2026-04-02T00:00:00Z".parse().unwrap();
+        let caller = Key {
+            impersonator: Some("sam".into()),
+            ..key()
+        }
+        .admit(Mode::Test, now)
+        .unwrap();
+        assert!(caller.clone().with(Scope::BillingRead).is_ok());
+        assert_eq!(caller.owner(), Err(Forbidden::Impersonating("sam".into())));
+    }
+
+    #[test]
+    fn an_owner_needs_the_scope_to_write() {
+        let now = "2026-04-02T00:00:00Z".parse().unwrap();
+        let caller = Key {
+            scopes: vec![Scope::BillingRead],
+            ..key()
+        }
+        .admit(Mode::Test, now)
+        .unwrap();
+        assert_eq!(caller.owner(), Err(Forbidden::MissingScope(Scope::BillingWrite)));
+    }
+}

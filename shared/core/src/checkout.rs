@@ -1,0 +1,260 @@
+//! One payable checkout per account.
+//!
+//! # How it works
+//! Before Stripe is asked for a session, the intent is *reserved*: a record with a number that only grows. Stripe's idempotency
+//! key is made of the account and that number, so whoever works on a reservation, once or ten times, on one machine or many,
+//! gets the same session. Nobody waits for anybody: a caller that finds an unfinished reservation finishes it.
+//!
+//! # If it fails half-way
+//! * Reserved, Stripe not asked: the next caller with the same intent asks.
+//! * Stripe asked, answer lost: the next caller asks again with the same key and gets the same session.
+//! * Session made, not recorded: likewise. Its client secret has reached nobody, so it cannot be paid meanwhile.
+//! * Paid, and the event lost: the profile remembers the session as open, and Stripe is asked what became of it before another
+//!   is made.
+//!
+//! Not here: calling Stripe, storing anything.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::account::Account;
+use crate::id::{AccountId, PriceId, SessionId};
+use crate::plan::Interval;
+use crate::return_url::ReturnUrl;
+
+/// How long Stripe keeps a session open when it is not told otherwise; a reservation lasts as long until Stripe has answered.
+pub const SESSION_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+
+/// What somebody wants to buy: two calls with the same intent are one purchase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// How often it is billed.
+    pub interval: Interval,
+    /// The Stripe price of that interval.
+    pub price: PriceId,
+    /// Phone numbers of the account, counted by us.
+    pub quantity: u64,
+    /// Where the payer returns to.
+    pub return_url: ReturnUrl,
+}
+
+/// A session that the payer can be shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenSession {
+    /// Stripe's id.
+    pub id: SessionId,
+    /// What opens the embedded page. Whoever has it can pay.
+    pub client_secret: String,
+}
+
+impl fmt::Debug for OpenSession {
+    /// Without the client secret, which must not reach a log.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("OpenSession")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The account's one reservation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Counts the account's reservations; the latest is the one that holds.
+    pub number: u64,
+    /// What is being bought.
+    pub intent: Intent,
+    /// Stripe's session, once recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<OpenSession>,
+    /// Stripe's own `expires_at`; until Stripe has answered, [`SESSION_LIFETIME`] from the reservation.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    pub expires_at: Timestamp,
+}
+
+/// Why no checkout is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing to bill for.
+    #[error("the account has no phone numbers to subscribe")]
+    NoPhoneNumbers,
+    /// A subscription that can still bill.
+    #[error("the account already has a subscription")]
+    AlreadySubscribed,
+    /// The last checkout went through; the webhook is about to say so.
+    #[error("a checkout was just completed; the subscription is being set up")]
+    Completed,
+}
+
+/// What stands between a call and a session of its intent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: reserve.
+    Reserve,
+    /// The same intent is reserved: its session is the answer.
+    Resume(Reservation),
+    /// Another intent is reserved: its session must be made unpayable first.
+    Replace(Reservation),
+    /// No reservation, but a session whose end nobody told: Stripe must be asked first.
+    Settle(SessionId),
+}
+
+/// How many units a checkout of this account is for.
+pub fn quantity(account: &Account) -> Result<u64, Refusal> {
+    if account
+        .subscription
+        .as_ref()
+        .is_some_and(|subscription| subscription.is_live())
+    {
+        return Err(Refusal::AlreadySubscribed);
+    }
+    match account.quantity() {
+        0 => Err(Refusal::NoPhoneNumbers),
+        quantity => Ok(quantity),
+    }
+}
+
+/// What to do next, given what is stored.
+#[must_use]
+pub fn next(account: &Account, reservation: Option<Reservation>, intent: &Intent, now: Timestamp) -> Next {
+    // DynamoDB may delete an expired item days late, so age is checked on read.
+    match (
+        reservation.filter(|reservation| now < reservation.expires_at),
+        &account.profile.open_session,
+    ) {
+        (Some(reservation), _) if reservation.intent == *intent => Next::Resume(reservation),
+        (Some(reservation), _) => Next::Replace(reservation),
+        (None, Some(session)) => Next::Settle(session.clone()),
+        (None, None) => Next::Reserve,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Number, Profile};
+    use crate::period::Period;
+    use crate::return_url::Policy;
+    use crate::subscription::{Status, Subscription};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn account(numbers: usize) -> Account {
+        Account {
+            profile: Profile {
+                id: "ada".parse().unwrap(),
+                name: None,
+                email: None,
+                created_at: at("2026-04-01T00:00:00Z"),
+                version: 0,
+                customer: None,
+                customer_asked_at: None,
+                checkouts: 1,
+                open_session: None,
+            },
+            subscription: None,
+            numbers: (0..numbers)
+                .map(|n| Number {
+                    id: format!("n{n}").parse().unwrap(),
+                    number: "+15551230001".into(),
+                    nickname: None,
+                    created_at: at("2026-04-01T00:00:00Z"),
+                })
+                .collect(),
+            ledger: vec![],
+        }
+    }
+
+    fn intent(quantity: u64) -> Intent {
+        let policy = Policy {
+            hosts: vec![],
+            loopback_http: false,
+        };
+        Intent {
+            interval: Interval::Monthly,
+            price: "price_m".parse().unwrap(),
+            quantity,
+            return_url: ReturnUrl::parse("https://app.example.com/", &policy).unwrap(),
+        }
+    }
+
+    fn reservation(quantity: u64) -> Reservation {
+        Reservation {
+            account: "ada".parse().unwrap(),
+            number: 1,
+            intent: intent(quantity),
+            session: None,
+            expires_at: at("2026-04-02T00:00:00Z"),
+        }
+    }
+
+    #[test]
+    fn every_status_that_can_bill_bars_a_second_subscription() {
+        for word in [
+            "incomplete",
+            "trialing",
+            "active",
+            "past_due",
+            "unpaid",
+            "paused",
+            "a word of tomorrow",
+        ] {
+            let mut account = account(1);
+            account.subscription = Some(Subscription {
+                id: "sub_1".parse().unwrap(),
+                status: Status::parse(word),
+                price: "price_m".parse().unwrap(),
+                interval: Some(Interval::Monthly),
+                quantity: 1,
+                period: Period {
+                    start: at("2026-04-01T00:00:00Z"),
+                    end: at("2026-05-01T00:00:00Z"),
+                },
+                cancel_at_period_end: false,
+            });
+            assert_eq!(quantity(&account), Err(Refusal::AlreadySubscribed), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_quantity_is_the_number_of_phone_numbers() {
+        assert_eq!(quantity(&account(3)), Ok(3));
+        assert_eq!(quantity(&account(0)), Err(Refusal::NoPhoneNumbers));
+    }
+
+    #[test]
+    fn a_reservation_holds_until_the_second_it_expires() {
+        let held = |now| next(&account(3), Some(reservation(3)), &intent(3), at(now));
+        assert_eq!(held("2026-04-01T23:59:59Z"), Next::Resume(reservation(3)));
+        assert_eq!(held("2026-04-02T00:00:00Z"), Next::Reserve);
+    }
+
+    #[test]
+    fn another_intent_replaces_and_an_untold_end_is_asked_for() {
+        let mut account = account(4);
+        let now = at("2026-04-01T12:00:00Z");
+        assert_eq!(
+            next(&account, Some(reservation(3)), &intent(4), now),
+            Next::Replace(reservation(3))
+        );
+        account.profile.open_session = Some("cs_1".parse().unwrap());
+        assert_eq!(
+            next(&account, None, &intent(4), now),
+            Next::Settle("cs_1".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn a_client_secret_does_not_print() {
+        let session = OpenSession {
+            id: "cs_1".parse().unwrap(),
+            client_secret: "cs_1_secret_x".into(),
+        };
+        assert!(!format!("{session:?}").contains("secret_x"));
+    }
+}

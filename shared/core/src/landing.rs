@@ -1,0 +1,270 @@
+//! What a fact from Stripe changes about an account.
+//!
+//! A fact is an object re-read from Stripe after an event named it, never the event's own payload. The decision compares it
+//! with what is stored; the store then writes the difference in one transaction that names the profile version read *before*
+//! Stripe was asked. If anybody wrote in between, everything is read again, Stripe included: so what is written is never older
+//! than what it overwrites, whatever the order of events.
+//!
+//! Coverage is granted here and nowhere else.
+
+use crate::account::Account;
+use crate::checkout::Reservation;
+use crate::coverage::Entry;
+use crate::id::{CustomerId, SessionId, SubscriptionId};
+use crate::subscription::Subscription;
+
+/// What was read at Stripe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The customer that all of it belongs to.
+    pub customer: CustomerId,
+    /// The subscription that was touched.
+    pub subscription: Option<Subscription>,
+    /// The lines of an invoice that is paid.
+    pub paid: Vec<Entry>,
+    /// A checkout session that can no longer be paid.
+    pub ended: Option<EndedSession>,
+}
+
+/// A checkout session that is complete or expired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedSession {
+    /// Stripe's id.
+    pub id: SessionId,
+    /// The number of the reservation that it was made for.
+    pub number: Option<u64>,
+}
+
+/// The difference to write, all at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Landing {
+    /// The customer to link; it was unknown until now.
+    pub customer: Option<CustomerId>,
+    /// The subscription to store.
+    pub subscription: Option<Subscription>,
+    /// Ledger entries to add.
+    pub entries: Vec<Entry>,
+    /// The profile's open session is over.
+    pub close_session: bool,
+    /// The reservation with this number is over.
+    pub release: Option<u64>,
+    /// A second subscription that can bill beside the stored one: not stored, and somebody must be told.
+    pub second: Option<SubscriptionId>,
+}
+
+impl Landing {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            customer,
+            subscription,
+            entries,
+            close_session,
+            release,
+            second: _,
+        } = self;
+        customer.is_none()
+            && subscription.is_none()
+            && entries.is_empty()
+            && !close_session
+            && release.is_none()
+    }
+}
+
+/// The facts are about a customer that is not this account's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("customer {0} is not the account's")]
+pub struct Foreign(pub CustomerId);
+
+/// What the facts change.
+pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) -> Result<Landing, Foreign> {
+    let customer = match &account.profile.customer {
+        Some(known) if *known == facts.customer => None,
+        Some(_) => return Err(Foreign(facts.customer)),
+        None => Some(facts.customer),
+    };
+    let (subscription, second) = match facts.subscription {
+        Some(fetched) => refresh(account.subscription.as_ref(), fetched),
+        None => (None, None),
+    };
+    let entries = facts
+        .paid
+        .into_iter()
+        .filter(|entry| {
+            !account
+                .ledger
+                .iter()
+                .any(|known| known.invoice == entry.invoice && known.line == entry.line)
+        })
+        .collect();
+    let ended = facts.ended.as_ref();
+    let close_session = ended.is_some_and(|ended| account.profile.open_session.as_ref() == Some(&ended.id));
+    let release = reservation
+        .filter(|reservation| ended.is_some_and(|ended| ended.is_of(reservation)))
+        .map(|reservation| reservation.number);
+    Ok(Landing {
+        customer,
+        subscription,
+        entries,
+        close_session,
+        release,
+        second,
+    })
+}
+
+impl EndedSession {
+    /// By the recorded id; by the number where the session was paid before its id could be recorded.
+    fn is_of(&self, reservation: &Reservation) -> bool {
+        match &reservation.session {
+            Some(session) => session.id == self.id,
+            None => self.number == Some(reservation.number),
+        }
+    }
+}
+
+/// Which subscription to store, and which one should not exist.
+fn refresh(
+    stored: Option<&Subscription>,
+    fetched: Subscription,
+) -> (Option<Subscription>, Option<SubscriptionId>) {
+    match stored {
+        Some(stored) if *stored == fetched => (None, None),
+        Some(stored) if stored.id != fetched.id && stored.is_live() => {
+            (None, fetched.is_live().then_some(fetched.id))
+        }
+        // The end of an earlier subscription says nothing about a later one.
+        Some(stored) if stored.id != fetched.id && !fetched.is_live() => (None, None),
+        _ => (Some(fetched), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Profile;
+    use crate::money::Money;
+    use crate::period::Period;
+    use crate::plan::Interval;
+    use crate::subscription::Status;
+    use jiff::Timestamp;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn subscription(id: &str, status: &str) -> Subscription {
+        Subscription {
+            id: id.parse().unwrap(),
+            status: Status::parse(status),
+            price: "price_m".parse().unwrap(),
+            interval: Some(Interval::Monthly),
+            quantity: 3,
+            period: Period {
+                start: at("2026-04-01T00:00:00Z"),
+                end: at("2026-05-01T00:00:00Z"),
+            },
+            cancel_at_period_end: false,
+        }
+    }
+
+    fn account(subscription: Option<Subscription>) -> Account {
+        Account {
+            profile: Profile {
+                id: "ada".parse().unwrap(),
+                name: None,
+                email: None,
+                created_at: at("2026-04-01T00:00:00Z"),
+                version: 0,
+                customer: Some("cus_1".parse().unwrap()),
+                customer_asked_at: None,
+                checkouts: 1,
+                open_session: Some("cs_1".parse().unwrap()),
+            },
+            subscription,
+            numbers: vec![],
+            ledger: vec![],
+        }
+    }
+
+    fn facts(subscription: Option<Subscription>) -> Facts {
+        Facts {
+            customer: "cus_1".parse().unwrap(),
+            subscription,
+            paid: vec![],
+            ended: None,
+        }
+    }
+
+    fn entry(line: &str) -> Entry {
+        Entry {
+            invoice: "in_1".parse().unwrap(),
+            line: line.parse().unwrap(),
+            period: Period {
+                start: at("2026-04-01T00:00:00Z"),
+                end: at("2026-05-01T00:00:00Z"),
+            },
+            quantity: 3,
+            amount: Money {
+                minor: 3000,
+                currency: "usd".parse().unwrap(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_line_lands_once() {
+        let mut account = account(None);
+        account.ledger.push(entry("il_1"));
+        let facts = Facts {
+            paid: vec![entry("il_1"), entry("il_2")],
+            ..facts(None)
+        };
+        assert_eq!(land(&account, None, facts).unwrap().entries, vec![entry("il_2")]);
+    }
+
+    #[test]
+    fn nothing_new_writes_nothing() {
+        let stored = subscription("sub_1", "active");
+        let landing = land(&account(Some(stored.clone())), None, facts(Some(stored))).unwrap();
+        assert!(landing.is_empty());
+    }
+
+    #[test]
+    fn a_second_live_subscription_is_reported_and_not_stored() {
+        let landing = land(
+            &account(Some(subscription("sub_1", "active"))),
+            None,
+            facts(Some(subscription("sub_2", "active"))),
+        )
+        .unwrap();
+        assert_eq!(landing.second, Some("sub_2".parse().unwrap()));
+        assert_eq!(landing.subscription, None);
+    }
+
+    #[test]
+    fn the_end_of_an_old_subscription_leaves_the_new_one() {
+        let stored = account(Some(subscription("sub_2", "active")));
+        let landing = land(&stored, None, facts(Some(subscription("sub_1", "canceled")))).unwrap();
+        assert!(landing.is_empty());
+    }
+
+    #[test]
+    fn a_new_subscription_takes_the_place_of_one_that_is_over() {
+        let stored = account(Some(subscription("sub_1", "canceled")));
+        let landing = land(&stored, None, facts(Some(subscription("sub_2", "active")))).unwrap();
+        assert_eq!(landing.subscription, Some(subscription("sub_2", "active")));
+    }
+
+    #[test]
+    fn somebody_elses_customer_changes_nothing() {
+        let facts = Facts {
+            customer: "cus_2".parse().unwrap(),
+            ..facts(None)
+        };
+        assert_eq!(
+            land(&account(None), None, facts),
+            Err(Foreign("cus_2".parse().unwrap()))
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! Money: whole minor units of a currency that knows its exponent.
+//!
+//! Amounts are `i64`; nothing here rounds, because nothing that needs rounding is computed yet. No floats, ever.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// An ISO 4217 code in Stripe's spelling: three lower-case letters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency([u8; 3]);
+
+/// A text that is no currency code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a currency code")]
+pub struct NotACurrency;
+
+impl Currency {
+    /// The code in lower case, as Stripe writes it.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        // Only ASCII letters get in.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// How many decimal places a minor unit stands behind: 0 for JPY, 2 for USD, 3 for KWD.
+    ///
+    /// Source: Stripe's lists of zero-decimal and three-decimal currencies, which differ from ISO 4217 (ISK and UGX are
+    /// charged in two decimals there).
+    #[must_use]
+    pub fn exponent(&self) -> u32 {
+        match &self.0 {
+            b"bif" | b"clp" | b"djf" | b"gnf" | b"jpy" | b"kmf" | b"krw" | b"mga" | b"pyg" | b"rwf"
+            | b"vnd" | b"vuv" | b"xaf" | b"xof" | b"xpf" => 0,
+            b"bhd" | b"jod" | b"kwd" | b"omr" | b"tnd" => 3,
+            _ => 2,
+        }
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = NotACurrency;
+    fn try_from(text: String) -> Result<Self, NotACurrency> {
+        text.parse()
+    }
+}
+
+impl std::str::FromStr for Currency {
+    type Err = NotACurrency;
+    fn from_str(text: &str) -> Result<Self, NotACurrency> {
+        let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| NotACurrency)?;
+        if code.iter().all(u8::is_ascii_alphabetic) {
+            Ok(Self(code.map(|letter| letter.to_ascii_lowercase())))
+        } else {
+            Err(NotACurrency)
+        }
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> Self {
+        currency.code().to_owned()
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.code())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.code())
+    }
+}
+
+/// An amount of money; negative for a credit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Whole minor units (cents of a dollar, yen, thousandths of a dinar).
+    pub minor: i64,
+    /// What the minor units are of.
+    pub currency: Currency,
+}
+
+impl fmt::Display for Money {
+    /// For people: `30.00 USD`, `3000 JPY`, `3.000 KWD`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = 10_u64.pow(self.currency.exponent());
+        let sign = if self.minor < 0 { "-" } else { "" };
+        let minor = self.minor.unsigned_abs();
+        let code = self.currency.code().to_ascii_uppercase();
+        match usize::try_from(self.currency.exponent()) {
+            Ok(0) | Err(_) => write!(out, "{sign}{minor} {code}"),
+            Ok(places) => write!(out, "{sign}{}.{:0places$} {code}", minor / unit, minor % unit),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(minor: i64, code: &str) -> String {
+        Money {
+            minor,
+            currency: code.parse().unwrap(),
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn an_amount_is_told_in_its_currencys_decimals() {
+        assert_eq!(money(3000, "usd"), "30.00 USD");
+        assert_eq!(money(-5, "USD"), "-0.05 USD");
+        assert_eq!(money(3000, "jpy"), "3000 JPY");
+        assert_eq!(money(3001, "kwd"), "3.001 KWD");
+        assert_eq!(money(i64::MIN, "jpy"), "-9223372036854775808 JPY");
+    }
+
+    #[test]
+    fn a_code_is_three_letters() {
+        for bad in ["", "us", "usdd", "u1d", "€€€"] {
+            assert!(bad.parse::<Currency>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! A half-open span of time: its start belongs to it, its end does not.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// From `start` until just before `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Period {
+    /// The first instant of the period.
+    pub start: Timestamp,
+    /// The first instant after it.
+    pub end: Timestamp,
+}
+
+impl Period {
+    /// Whether the period holds this instant.
+    #[must_use]
+    pub fn contains(&self, at: Timestamp) -> bool {
+        self.start <= at && at < self.end
+    }
+}

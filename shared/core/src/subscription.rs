@@ -1,0 +1,95 @@
+//! A subscription as the account knows it: Stripe's, re-read and reduced to what is asked of it here.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{PriceId, SubscriptionId};
+use crate::period::Period;
+use crate::plan::Interval;
+
+/// Where a subscription stands, in Stripe's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", from = "String")]
+pub enum Status {
+    /// Its first invoice is open; Stripe gives up on it after 23 hours.
+    Incomplete,
+    /// Stripe gave up.
+    IncompleteExpired,
+    /// In a free trial.
+    Trialing,
+    /// Paid up.
+    Active,
+    /// An invoice is overdue and being retried.
+    PastDue,
+    /// Overdue, and no longer retried.
+    Unpaid,
+    /// A trial ended without a payment method.
+    Paused,
+    /// Over.
+    Canceled,
+    /// A word that Stripe has added since. It counts as live: no second subscription is sold on a guess.
+    Unknown,
+}
+
+impl Status {
+    /// Stripe's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "incomplete" => Self::Incomplete,
+            "incomplete_expired" => Self::IncompleteExpired,
+            "trialing" => Self::Trialing,
+            "active" => Self::Active,
+            "past_due" => Self::PastDue,
+            "unpaid" => Self::Unpaid,
+            "paused" => Self::Paused,
+            "canceled" => Self::Canceled,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether the subscription can still bill, so that a second one would bill beside it.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        !matches!(self, Self::Canceled | Self::IncompleteExpired)
+    }
+}
+
+impl From<String> for Status {
+    fn from(word: String) -> Self {
+        Self::parse(&word)
+    }
+}
+
+/// An account's subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Stripe's id.
+    pub id: SubscriptionId,
+    /// Where it stands.
+    pub status: Status,
+    /// The price of its recurring item.
+    pub price: PriceId,
+    /// How often it bills; none when an operator moved it to an interval that is not sold here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+    /// Units billed.
+    pub quantity: u64,
+    /// The current billing period.
+    pub period: Period,
+    /// Whether it ends with the current period.
+    pub cancel_at_period_end: bool,
+}
+
+impl Subscription {
+    /// Whether it can still bill.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.status.is_live()
+    }
+
+    /// Whether the account sees it as its subscription: it has begun (an incomplete one has not) and is not over.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.is_live() && self.status != Status::Incomplete
+    }
+}

@@ -1,0 +1,321 @@
+//! What the local stack needs of `template.yaml`: which function answers which route, and what the tables look like.
+//!
+//! The template is the one place where routes and tables are declared; reading it here is what keeps the laptop from
+//! drifting away from the deployment. It is compiled in, so that the binary stands alone.
+//!
+//! Deliberately not a CloudFormation engine: of its intrinsic functions only the `!Ref` by which the functions are told a
+//! table's name is understood; whatever the local stack does not use is skipped unread.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value as Json, json};
+use serde_yaml_ng::Value as Yaml;
+
+/// The project's own template, as it was when this binary was built.
+const PROJECT: &str = include_str!("../../../template.yaml");
+
+/// What Lambda gives a function that names no time-out.
+const DEFAULT_TIMEOUT_SECS: u64 = 3;
+
+/// The functions and tables of a SAM template, each in the order of their logical ids.
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// The Lambda functions.
+    pub functions: Vec<LambdaFunction>,
+    /// The DynamoDB tables.
+    pub tables: Vec<Table>,
+}
+
+/// One Lambda function.
+#[derive(Debug, Clone)]
+pub struct LambdaFunction {
+    /// Its crate's name, `verb-noun`: the binary that SAM is told to build.
+    pub name: String,
+    /// The routes of the HTTP API that lead to it. A function that is fed by a stream has none.
+    pub routes: Vec<Route>,
+    /// How long an invocation may take.
+    pub timeout: Duration,
+}
+
+/// One route of the HTTP API, such as `POST /checkouts/{checkoutId}/confirm`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// In upper case.
+    pub method: String,
+    /// With its parameters in braces.
+    pub path: String,
+}
+
+/// One DynamoDB table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// The name that it gets locally: `AccountsTable` is `accounts`.
+    pub name: String,
+    /// The variable by which the functions are told that name, such as `ACCOUNTS_TABLE`.
+    pub variable: String,
+    /// The body of the `CreateTable` request.
+    pub definition: Json,
+    /// The attribute that holds the expiry, when items have a time to live.
+    pub ttl_attribute: Option<String>,
+}
+
+/// Why a template cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("template.yaml: {0}")]
+pub struct TemplateError(String);
+
+impl Template {
+    /// The project's own template.
+    pub fn project() -> Result<Self, TemplateError> {
+        Self::read(PROJECT)
+    }
+
+    /// Reads a SAM template.
+    pub fn read(yaml: &str) -> Result<Self, TemplateError> {
+        let document: Document =
+            serde_yaml_ng::from_str(yaml).map_err(|error| TemplateError(error.to_string()))?;
+        let mut template = Self {
+            functions: Vec::new(),
+            tables: Vec::new(),
+        };
+        for (id, resource) in &document.resources {
+            let read = match resource.kind.as_str() {
+                "AWS::Serverless::Function" => {
+                    function(resource, &document.globals.function).map(|it| template.functions.push(it))
+                }
+                "AWS::DynamoDB::Table" => {
+                    table(id, resource, &document.globals.function).map(|it| template.tables.push(it))
+                }
+                _ => Ok(()),
+            };
+            read.map_err(|problem| TemplateError(format!("{id}: {problem}")))?;
+        }
+        Ok(template)
+    }
+}
+
+fn function(resource: &Resource, globals: &FunctionProperties) -> Result<LambdaFunction, String> {
+    let metadata: Metadata = parse(&resource.metadata)?;
+    let properties: FunctionProperties = parse(&resource.properties)?;
+    let mut routes = Vec::new();
+    for event in properties.events.values().filter(|event| event.kind == "HttpApi") {
+        let HttpApi { method, path } = parse(&event.properties)?;
+        // Neither is used by the product; routing them wrongly here would be worse than not at all.
+        if method.eq_ignore_ascii_case("ANY") || path.contains("+}") {
+            return Err(format!(
+                "route {method} {path}: ANY and greedy parameters are not supported locally"
+            ));
+        }
+        routes.push(Route {
+            method: method.to_ascii_uppercase(),
+            path,
+        });
+    }
+    let seconds = properties
+        .timeout
+        .or(globals.timeout)
+        .unwrap_or(DEFAULT_TIMEOUT_SECS);
+    Ok(LambdaFunction {
+        name: metadata.build_properties.binary,
+        routes,
+        timeout: Duration::from_secs(seconds),
+    })
+}
+
+fn table(id: &str, resource: &Resource, globals: &FunctionProperties) -> Result<Table, String> {
+    let properties: TableProperties = parse(&resource.properties)?;
+    let name = id.strip_suffix("Table").unwrap_or(id).to_ascii_lowercase();
+    let variable = globals
+        .environment
+        .variables
+        .iter()
+        .find(|(_, value)| is_reference(value, id))
+        .map(|(variable, _)| variable.clone())
+        .ok_or("no variable of Globals.Function.Environment refers to this table")?;
+    let mut definition = json!({
+        "TableName": name,
+        "AttributeDefinitions": properties.attribute_definitions,
+        "KeySchema": properties.key_schema,
+        "BillingMode": properties.billing_mode,
+    });
+    if let Some(stream) = properties.stream {
+        // CloudFormation implies what the API wants to be told.
+        definition["StreamSpecification"] =
+            json!({ "StreamEnabled": true, "StreamViewType": stream.view_type });
+    }
+    let ttl_attribute = properties.ttl.filter(|ttl| ttl.enabled).map(|ttl| ttl.attribute);
+    Ok(Table {
+        name,
+        variable,
+        definition,
+        ttl_attribute,
+    })
+}
+
+fn parse<T: DeserializeOwned>(yaml: &Yaml) -> Result<T, String> {
+    serde_yaml_ng::from_value(yaml.clone()).map_err(|error| error.to_string())
+}
+
+/// Whether a value is `!Ref id`.
+fn is_reference(value: &Yaml, id: &str) -> bool {
+    matches!(value, Yaml::Tagged(tagged) if tagged.tag == "Ref" && tagged.value.as_str() == Some(id))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document {
+    #[serde(default)]
+    globals: Globals,
+    resources: BTreeMap<String, Resource>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Globals {
+    function: FunctionProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Resource {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(default)]
+    metadata: Yaml,
+    #[serde(default)]
+    properties: Yaml,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    build_properties: BuildProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct BuildProperties {
+    binary: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct FunctionProperties {
+    timeout: Option<u64>,
+    environment: Environment,
+    events: BTreeMap<String, Event>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Environment {
+    variables: BTreeMap<String, Yaml>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Event {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(default)]
+    properties: Yaml,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HttpApi {
+    method: String,
+    path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TableProperties {
+    attribute_definitions: Json,
+    key_schema: Json,
+    billing_mode: String,
+    #[serde(rename = "StreamSpecification")]
+    stream: Option<StreamSpecification>,
+    #[serde(rename = "TimeToLiveSpecification")]
+    ttl: Option<TimeToLive>,
+}
+
+#[derive(Deserialize)]
+struct StreamSpecification {
+    #[serde(rename = "StreamViewType")]
+    view_type: String,
+}
+
+#[derive(Deserialize)]
+struct TimeToLive {
+    #[serde(rename = "AttributeName")]
+    attribute: String,
+    #[serde(rename = "Enabled")]
+    enabled: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_project_declares_its_routes_and_its_two_tables() {
+        let template = Template::project().unwrap();
+        let checkout = template
+            .functions
+            .iter()
+            .find(|it| it.name == "create-subscription-checkout")
+            .unwrap();
+        assert_eq!(
+            checkout.routes,
+            [Route {
+                method: "POST".into(),
+                path: "/api/v1/billing/checkout/subscription".into()
+            }]
+        );
+        let [accounts, sessions] = &template.tables[..] else {
+            panic!("{:?}", template.tables)
+        };
+        assert_eq!(
+            (accounts.name.as_str(), accounts.variable.as_str()),
+            ("accounts", "ACCOUNTS_TABLE")
+        );
+        assert_eq!(
+            (sessions.name.as_str(), sessions.variable.as_str()),
+            ("sessions", "SESSIONS_TABLE")
+        );
+        assert_eq!(accounts.ttl_attribute, None);
+        assert_eq!(sessions.ttl_attribute.as_deref(), Some("expires_at"));
+        assert_eq!(sessions.definition["StreamSpecification"]["StreamEnabled"], true);
+    }
+
+    #[test]
+    fn a_fault_is_told_with_the_resource_it_is_in() {
+        let told = |yaml| Template::read(yaml).unwrap_err().to_string();
+        let greedy = "
+            Resources:
+              Files:
+                Type: AWS::Serverless::Function
+                Metadata: { BuildProperties: { Binary: files } }
+                Properties:
+                  Events: { Any: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: '/{proxy+}' } } }";
+        assert!(
+            told(greedy).starts_with("template.yaml: Files: route GET /{proxy+}"),
+            "{}",
+            told(greedy)
+        );
+        let unnamed = "
+            Resources:
+              Orphans:
+                Type: AWS::DynamoDB::Table
+                Properties: { AttributeDefinitions: [], KeySchema: [], BillingMode: PAY_PER_REQUEST }";
+        assert!(
+            told(unnamed).starts_with("template.yaml: Orphans: no variable"),
+            "{}",
+            told(unnamed)
+        );
+    }
+}

@@ -29,6 +29,10 @@ pub struct Profile {
     /// When Stripe was first asked to create that customer: from then on it may exist without our knowing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_asked_at: Option<Timestamp>,
+    /// How many customers the account had before and lost, because an operator deleted them at Stripe. It names the next
+    /// one's creation (idempotency key).
+    #[serde(default)]
+    pub lost_customers: u64,
     /// How many checkouts were ever reserved. The number of the latest names its session at Stripe (idempotency key), so
     /// it only ever grows.
     #[serde(default)]
@@ -38,13 +42,62 @@ pub struct Profile {
     pub open_session: Option<SessionId>,
 }
 
-/// A phone number: the unit that is billed.
+/// A telephone number in E.164: `+` and 7 to 15 digits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PhoneNumber(String);
+
+/// A text that is no telephone number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a telephone number in international form (+15551230001)")]
+pub struct NotAPhoneNumber;
+
+impl PhoneNumber {
+    /// With its `+`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id under which an account keeps it: its digits, so that no account has it twice.
+    pub fn id(&self) -> Result<NumberId, NotAPhoneNumber> {
+        self.0[1..].parse().map_err(|_| NotAPhoneNumber)
+    }
+}
+
+impl TryFrom<String> for PhoneNumber {
+    type Error = NotAPhoneNumber;
+    fn try_from(text: String) -> Result<Self, NotAPhoneNumber> {
+        let digits = text.strip_prefix('+').ok_or(NotAPhoneNumber)?;
+        let good = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if good {
+            Ok(Self(text))
+        } else {
+            Err(NotAPhoneNumber)
+        }
+    }
+}
+
+impl std::str::FromStr for PhoneNumber {
+    type Err = NotAPhoneNumber;
+    fn from_str(text: &str) -> Result<Self, NotAPhoneNumber> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<PhoneNumber> for String {
+    fn from(number: PhoneNumber) -> Self {
+        number.0
+    }
+}
+
+/// A phone number of an account: the unit that is billed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Number {
     /// The number's own id.
     pub id: NumberId,
-    /// As dialled, E.164 (`+15551230001`).
-    pub number: String,
+    /// As dialled.
+    pub number: PhoneNumber,
     /// What its owner calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nickname: Option<String>,

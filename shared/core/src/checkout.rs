@@ -154,6 +154,7 @@ mod tests {
                 version: 0,
                 customer: None,
                 customer_asked_at: None,
+                lost_customers: 0,
                 checkouts: 1,
                 open_session: None,
             },
@@ -161,7 +162,7 @@ mod tests {
             numbers: (0..numbers)
                 .map(|n| Number {
                     id: format!("n{n}").parse().unwrap(),
-                    number: "+15551230001".into(),
+                    number: "+15551230001".parse().unwrap(),
                     nickname: None,
                     created_at: at("2026-04-01T00:00:00Z"),
                 })

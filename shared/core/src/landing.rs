@@ -13,6 +13,9 @@ use crate::coverage::Entry;
 use crate::id::{CustomerId, SessionId, SubscriptionId};
 use crate::subscription::Subscription;
 
+/// How many ledger entries one transaction adds at most: DynamoDB takes 100 items, and the others need room.
+const MOST_ENTRIES: usize = 90;
+
 /// What was read at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -44,6 +47,8 @@ pub struct Landing {
     pub subscription: Option<Subscription>,
     /// Ledger entries to add.
     pub entries: Vec<Entry>,
+    /// Whether there are more entries than fit, so that the facts must be landed once more.
+    pub more: bool,
     /// The profile's open session is over.
     pub close_session: bool,
     /// The reservation with this number is over.
@@ -62,6 +67,7 @@ impl Landing {
             entries,
             close_session,
             release,
+            more: _,
             second: _,
         } = self;
         customer.is_none()
@@ -88,7 +94,7 @@ pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) 
         Some(fetched) => refresh(account.subscription.as_ref(), fetched),
         None => (None, None),
     };
-    let entries = facts
+    let mut entries: Vec<Entry> = facts
         .paid
         .into_iter()
         .filter(|entry| {
@@ -98,6 +104,8 @@ pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) 
                 .any(|known| known.invoice == entry.invoice && known.line == entry.line)
         })
         .collect();
+    let more = entries.len() > MOST_ENTRIES;
+    entries.truncate(MOST_ENTRIES);
     let ended = facts.ended.as_ref();
     let close_session = ended.is_some_and(|ended| account.profile.open_session.as_ref() == Some(&ended.id));
     let release = reservation
@@ -107,6 +115,7 @@ pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) 
         customer,
         subscription,
         entries,
+        more,
         close_session,
         release,
         second,
@@ -178,6 +187,7 @@ mod tests {
                 version: 0,
                 customer: Some("cus_1".parse().unwrap()),
                 customer_asked_at: None,
+                lost_customers: 0,
                 checkouts: 1,
                 open_session: Some("cs_1".parse().unwrap()),
             },
@@ -221,6 +231,21 @@ mod tests {
             ..facts(None)
         };
         assert_eq!(land(&account, None, facts).unwrap().entries, vec![entry("il_2")]);
+    }
+
+    #[test]
+    fn an_invoice_of_many_lines_lands_in_several_goes() {
+        let mut account = account(None);
+        let facts = Facts {
+            paid: (0..200).map(|n| entry(&format!("il_{n}"))).collect(),
+            ..facts(None)
+        };
+        for expected in [(90, true), (90, true), (20, false)] {
+            let landing = land(&account, None, facts.clone()).unwrap();
+            assert_eq!((landing.entries.len(), landing.more), expected);
+            account.ledger.extend(landing.entries);
+        }
+        assert!(land(&account, None, facts).unwrap().is_empty());
     }
 
     #[test]

@@ -1,1 +1,46 @@
-//! stub
+//! What every function does before and after its own work: configuration, who is calling, reading the body, telling problems,
+//! logging. The only crate that reads the clock, makes ids and reads the environment.
+//!
+//! A function is a [`Function`]: a name and a handler from a [`Call`] to a [`Reply`] or a [`Problem`]. [`boot`] runs it on
+//! Lambda; the local stack and the tests call [`Function::answer`] with the same requests.
+
+/// What all requests of a process share.
+mod app;
+/// Who is calling.
+mod auth;
+/// JSON bodies, with everything that is wrong with them.
+mod body;
+/// A function on the Lambda runtime.
+mod boot;
+/// One request: who, when, with what.
+mod call;
+/// The time, and nothing but the time.
+mod clock;
+/// The environment, read once.
+mod config;
+/// A function: its name and what it does.
+mod function;
+/// API keys: made, hashed, recognised.
+pub mod key;
+/// Prices as they are shown, cached.
+mod prices;
+/// What goes wrong: what is told, what is logged.
+mod problem;
+/// What goes well.
+mod reply;
+/// Secrets, from the environment or from Secrets Manager.
+mod secret;
+/// One log line and one metrics line per request.
+mod telemetry;
+
+pub use app::{App, connector};
+pub use body::Members;
+pub use boot::boot;
+pub use call::{Call, Rounds};
+pub use clock::Clock;
+pub use config::{Config, ConfigError};
+pub use function::{Function, Outcome};
+pub use prices::ShownPrices;
+pub use problem::Problem;
+pub use reply::Reply;
+pub use secret::Secret;

@@ -1,1 +1,31 @@
-//! stub
+//! DynamoDB as the billing API uses it: two tables, every key, every condition.
+//!
+//! `accounts` holds what must outlive everything; `sessions` holds what expires. No index, no scan on a request path. What goes
+//! wrong with a database is in its conditions and transactions, so there is no abstraction over it: each method is one call,
+//! and its documentation says what makes repeating it safe.
+//!
+//! Not here: deciding anything; reading the clock.
+
+/// Accounts, their numbers, and whose customer is whose.
+mod accounts;
+/// API keys by the hash of their secret.
+mod api_keys;
+/// The connection: one HTTP client, short back-offs.
+mod client;
+/// What can go wrong.
+mod error;
+/// Items to and from [`billing_core`]'s types.
+mod item;
+/// Every key, spelt once.
+mod key;
+/// Landing what Stripe told.
+mod landings;
+/// Which events were handled.
+mod receipts;
+/// Reservations: one payable checkout per account.
+mod reservations;
+
+pub use accounts::NewAccount;
+pub use client::{Connector, Credentials, Store, StoreConfig};
+pub use error::{StoreError, unless_conflict};
+pub use receipts::{Claim, EventKey, Receipt, ReceiptStatus};

@@ -1,1 +1,34 @@
-//! stub
+//! Stripe as the billing API uses it: the calls it makes, the few members it reads of the answers, signed events.
+//!
+//! Requests are async-stripe's builders, which know Stripe's parameter names at one API version. The transport and the answers
+//! are ours: connections are kept, retries carry the caller's idempotency key, and reading only the members that matter means
+//! that a payment is not lost to a member that changed its type. Nobody else in the project names async-stripe.
+//!
+//! Not here: deciding anything. Stripe's words end in this crate; what leaves it are [`billing_core`]'s types.
+
+/// Checkout sessions.
+mod checkout;
+/// The transport: time-outs, retries, idempotency keys.
+mod client;
+/// Customers.
+mod customers;
+/// What can go wrong, with the unknown outcome as a case of its own.
+mod error;
+/// Invoices.
+mod invoices;
+/// Prices.
+mod prices;
+/// Subscriptions.
+mod subscriptions;
+/// Signed events.
+pub mod webhook;
+/// Members that Stripe spells in more than one way.
+mod wire;
+
+pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
+pub use client::{Connector, Stripe, StripeConfig};
+pub use customers::NewCustomer;
+pub use error::{Refusal, StripeError};
+pub use invoices::Invoice;
+pub use prices::Price;
+pub use subscriptions::FetchedSubscription;

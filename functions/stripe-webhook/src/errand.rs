@@ -1,0 +1,34 @@
+//! Which object an event sends us to.
+
+use billing_core::id::{InvoiceId, NotAnId, SessionId, SubscriptionId};
+use billing_stripe::webhook::Event;
+
+/// An object at Stripe that has to be read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// A checkout session that is over, or whose payment is.
+    Session(SessionId),
+    /// An invoice that was paid.
+    Invoice(InvoiceId),
+    /// A subscription that changed.
+    Subscription(SubscriptionId),
+}
+
+impl Errand {
+    /// The errand of an event; none for a type that means nothing here. An event that should name an object and does not is
+    /// an error: it must be seen, not passed over.
+    pub(crate) fn of(event: &Event) -> Option<Result<Self, NotAnId>> {
+        let object = event.object.as_deref().unwrap_or_default();
+        match event.kind.as_str() {
+            "checkout.session.completed"
+            | "checkout.session.async_payment_succeeded"
+            | "checkout.session.async_payment_failed"
+            | "checkout.session.expired" => Some(object.parse().map(Self::Session)),
+            "invoice.paid" => Some(object.parse().map(Self::Invoice)),
+            kind if kind.starts_with("customer.subscription.") => {
+                Some(object.parse().map(Self::Subscription))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What Stripe says of an object now.
+
+use billing_core::id::{AccountId, SubscriptionId};
+use billing_core::landing::{EndedSession, Facts};
+use billing_edge::{Call, Problem};
+use billing_stripe::{FetchedSubscription, SessionStatus, Stripe, StripeError};
+
+use crate::errand::Errand;
+
+/// Facts, and the account that they name themselves.
+pub(crate) struct Found {
+    pub(crate) facts: Facts,
+    pub(crate) account: Option<AccountId>,
+}
+
+/// Reads the object again; none when it says nothing that would change an account: a session that is still open, an invoice
+/// that is not paid, an object that is not a subscription's or is not there.
+pub(crate) async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Found>, Problem> {
+    let stripe = call.stripe().await?;
+    let found = match errand {
+        Errand::Session(id) => session(stripe, id).await,
+        Errand::Invoice(id) => invoice(stripe, id).await,
+        Errand::Subscription(id) => subscription(stripe, id).await.map(Some),
+    };
+    match found {
+        // Stripe keeps what is over; what it does not know was test data that somebody erased.
+        Err(StripeError::Refused(refusal)) if refusal.status == 404 => {
+            tracing::warn!(?errand, "an event named an object that is not there");
+            Ok(None)
+        }
+        found => Ok(found?),
+    }
+}
+
+async fn session(stripe: &Stripe, id: &billing_core::id::SessionId) -> Result<Option<Found>, StripeError> {
+    let session = stripe.checkout_session(id).await?;
+    let (SessionStatus::Complete | SessionStatus::Expired, Some(customer)) =
+        (session.status, session.customer)
+    else {
+        return Ok(None);
+    };
+    let bought = match &session.subscription {
+        Some(id) => Some(stripe.subscription(id).await?),
+        None => None,
+    };
+    let facts = Facts {
+        customer,
+        subscription: bought.map(|bought| bought.subscription),
+        paid: Vec::new(),
+        ended: Some(EndedSession {
+            id: session.id,
+            number: session.number,
+        }),
+    };
+    Ok(Some(Found {
+        facts,
+        account: session.account,
+    }))
+}
+
+async fn invoice(stripe: &Stripe, id: &billing_core::id::InvoiceId) -> Result<Option<Found>, StripeError> {
+    let invoice = stripe.invoice(id).await?;
+    let (true, Some(billed)) = (invoice.paid, &invoice.subscription) else {
+        return Ok(None);
+    };
+    let Found { facts, account } = subscription(stripe, billed).await?;
+    Ok(Some(Found {
+        facts: Facts {
+            customer: invoice.customer,
+            paid: invoice.service,
+            ..facts
+        },
+        account,
+    }))
+}
+
+async fn subscription(stripe: &Stripe, id: &SubscriptionId) -> Result<Found, StripeError> {
+    let FetchedSubscription {
+        subscription,
+        customer,
+        account,
+    } = stripe.subscription(id).await?;
+    let facts = Facts {
+        customer,
+        subscription: Some(subscription),
+        paid: Vec::new(),
+        ended: None,
+    };
+    Ok(Found { facts, account })
+}

@@ -1,0 +1,103 @@
+//! What all requests of a process share.
+
+use std::sync::atomic::AtomicBool;
+
+use billing_store::{Credentials, Store, StoreConfig};
+use billing_stripe::{Connector, StripeConfig};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::connect::HttpConnector;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::prices::PriceCache;
+use crate::secret::{Kept, Vault};
+
+/// How long opening a connection may take.
+const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(1500);
+
+/// Everything that is built once. Building it touches no network.
+#[derive(Debug)]
+pub struct App {
+    /// What the deployment was told.
+    pub config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) stripe: StripeConfig,
+    pub(crate) stripe_key: Kept,
+    pub(crate) webhook_secrets: Option<Kept>,
+    pub(crate) vault: Vault,
+    pub(crate) prices: PriceCache,
+    /// Whether no request was answered yet.
+    pub(crate) cold: AtomicBool,
+    /// Whether metrics are written to standard output, as Lambda wants them.
+    pub(crate) metrics: bool,
+}
+
+impl App {
+    /// Builds it.
+    #[must_use]
+    pub fn new(config: Config, clock: Clock) -> Self {
+        let connector = connector();
+        let aws = &config.aws;
+        let store = Store::new(
+            StoreConfig {
+                region: aws.region.clone(),
+                credentials: Credentials::Keys {
+                    access_key_id: aws.keys.access_key_id.clone(),
+                    secret_access_key: aws.keys.secret_access_key.expose().to_owned(),
+                    session_token: aws
+                        .keys
+                        .session_token
+                        .as_ref()
+                        .map(|token| token.expose().to_owned()),
+                },
+                endpoint: aws.dynamodb_endpoint.clone(),
+                accounts_table: aws.accounts_table.clone(),
+                sessions_table: aws.sessions_table.clone(),
+            },
+            connector.clone(),
+        );
+        Self {
+            clock,
+            store,
+            stripe: StripeConfig::new(connector.clone(), &config.stripe_base),
+            stripe_key: Kept::new(config.stripe_key.clone()),
+            webhook_secrets: config.webhook_secrets.clone().map(Kept::new),
+            vault: Vault::new(connector, &aws.region, &aws.keys, aws.secrets_endpoint.as_deref()),
+            prices: PriceCache::default(),
+            cold: AtomicBool::new(true),
+            metrics: false,
+            config,
+        }
+    }
+
+    /// The same, writing metrics to standard output.
+    #[must_use]
+    pub(crate) fn with_metrics(self) -> Self {
+        Self {
+            metrics: true,
+            ..self
+        }
+    }
+
+    /// The tables, for an administrator's work.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+/// How connections are made: rustls with `ring` (aws-lc-rs costs tens of milliseconds at its first handshake) and the roots
+/// compiled in (reading the system's costs several milliseconds at init).
+#[must_use]
+pub fn connector() -> Connector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    HttpsConnectorBuilder::new()
+        .with_webpki_roots()
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp)
+}

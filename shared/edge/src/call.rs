@@ -1,0 +1,182 @@
+//! One request: who, when, with what.
+
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use billing_core::Timestamp;
+use billing_store::Store;
+use billing_stripe::{Stripe, webhook};
+use bytes::Bytes;
+use lambda_http::http::HeaderMap;
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt};
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::key::random;
+use crate::problem::Problem;
+
+/// How long a request may take when nobody says.
+const DEFAULT_TIME: Duration = Duration::from_secs(20);
+/// What is kept of the remaining time for writing down what happened and answering.
+const RESERVE: Duration = Duration::from_millis(700);
+/// How often a decision is made again because somebody else wrote first, before the caller is told to come back.
+const MOST_ROUNDS: u32 = 12;
+
+/// A request under way.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// What all requests share.
+    pub app: &'a App,
+    /// When it came: read once, used everywhere.
+    pub now: Timestamp,
+    /// Until when its work must be done.
+    pub(crate) until: Instant,
+    /// The tables.
+    pub store: Store,
+    pub(crate) id: String,
+    pub(crate) trace: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) stripe: tokio::sync::OnceCell<Stripe>,
+    pub(crate) counts: Mutex<Vec<(&'static str, u64)>>,
+    seed: u64,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(app: &'a App, request: Request) -> Self {
+        let context = request.lambda_context_ref();
+        let gateway_id = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(gateway)) => gateway.request_id.clone(),
+            _ => None,
+        };
+        let id = gateway_id
+            .or_else(|| context.map(|context| context.request_id.clone()))
+            .filter(|id| !id.is_empty())
+            .unwrap_or_else(|| random::<16>().map(hex::encode).unwrap_or_default());
+        let remaining = context
+            .and_then(|context| remaining(context.deadline))
+            .unwrap_or(DEFAULT_TIME);
+        let trace = context.and_then(|context| context.xray_trace_id.clone());
+        let (head, body) = request.into_parts();
+        Self {
+            app,
+            now: app.clock.now(),
+            #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
+            until: Instant::now() + remaining.saturating_sub(RESERVE),
+            store: app.store.session(),
+            id,
+            trace,
+            headers: head.headers,
+            body: match body {
+                Body::Text(text) => Bytes::from(text),
+                Body::Binary(bytes) => Bytes::from(bytes),
+                _ => Bytes::new(),
+            },
+            stripe: tokio::sync::OnceCell::new(),
+            counts: Mutex::default(),
+            seed: random().map(u64::from_le_bytes).unwrap_or_default(),
+        }
+    }
+
+    /// A header's value; none when it is missing or no text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The exact bytes that arrived.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Stripe, for the rest of this request.
+    pub async fn stripe(&self) -> Result<&Stripe, Problem> {
+        self.stripe
+            .get_or_try_init(|| async {
+                let key = self.app.stripe_key.get(&self.app.vault, self.now).await;
+                let key = key.map_err(|error| Problem::unavailable(error.to_string()))?;
+                Ok(self.app.stripe.session(key.expose(), self.until, self.seed))
+            })
+            .await
+    }
+
+    /// Whether the body carries Stripe's signature. 400 with one constant text if not.
+    pub async fn verify_signature(&self) -> Result<(), Problem> {
+        let secrets = self.app.webhook_secrets.as_ref();
+        let secrets = secrets.ok_or_else(|| Problem::internal("no webhook secret is configured"))?;
+        let secrets = secrets.get(&self.app.vault, self.now).await;
+        let secrets = secrets.map_err(|error| Problem::unavailable(error.to_string()))?;
+        let secrets: Vec<&str> = secrets
+            .expose()
+            .split(',')
+            .map(str::trim)
+            .filter(|secret| !secret.is_empty())
+            .collect();
+        let header = self.header("stripe-signature").unwrap_or_default();
+        webhook::verify(&self.body, header, &secrets, self.now)
+            .map_err(|bad| Problem::bad_request(bad.to_string()))
+    }
+
+    /// How long the request's work may take at most, seen from its start.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// For a decision that is made again, on fresh facts, for as long as somebody else keeps writing first.
+    #[must_use]
+    pub fn rounds(&self) -> Rounds {
+        Rounds {
+            lost: 0,
+            seed: self.seed,
+        }
+    }
+
+    /// Counts something worth an alarm or a graph.
+    pub fn count(&self, metric: &'static str, value: u64) {
+        if let Ok(mut counts) = self.counts.lock() {
+            counts.push((metric, value));
+        }
+    }
+}
+
+/// How often a decision was overtaken.
+#[derive(Debug)]
+pub struct Rounds {
+    lost: u32,
+    seed: u64,
+}
+
+impl Rounds {
+    /// Waits a little before the next round; 503 when there were too many.
+    pub async fn lost(&mut self) -> Result<(), Problem> {
+        if self.lost == MOST_ROUNDS {
+            return Err(Problem::unavailable("others kept writing first"));
+        }
+        // 0 to 10 ms at first, then up to 320 ms: enough to let a crowd of concurrent writers through one by one.
+        let ceiling = 10_u64 << self.lost.min(5);
+        self.lost += 1;
+        let spread = self
+            .seed
+            .wrapping_mul(u64::from(self.lost))
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            >> 33;
+        tokio::time::sleep(Duration::from_millis(spread % ceiling)).await;
+        Ok(())
+    }
+}
+
+/// What is left until a deadline in milliseconds since 1970. One in the past is no deadline: some emulators send nonsense.
+fn remaining(deadline_ms: u64) -> Option<Duration> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "Lambda's deadline is by the system's clock, whatever the stack's says"
+    )]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Duration::from_millis(deadline_ms)
+        .checked_sub(now)
+        .filter(|left| !left.is_zero())
+}

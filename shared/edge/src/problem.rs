@@ -1,0 +1,203 @@
+//! What goes wrong: what the caller is told, and what the log is.
+//!
+//! The caller's text says what to do and reveals nothing; 5xx texts are constant. The log's text says what happened.
+
+use std::time::Duration;
+
+use billing_core::access::Forbidden;
+use billing_core::invalid::Invalid;
+use billing_store::StoreError;
+use billing_stripe::StripeError;
+use lambda_http::http::{HeaderValue, StatusCode, header};
+use lambda_http::{Body, Response};
+use serde_json::{Value, json};
+
+/// What a caller is told when the right key is missing, whatever was wrong with it.
+const UNAUTHORISED: &str = "missing or invalid API key";
+/// What a caller is told when something that we depend on is down.
+const UNAVAILABLE: &str = "temporarily unavailable, please try again";
+/// What a caller is told when Stripe's answer made no sense.
+const BAD_GATEWAY: &str = "the payment provider gave an unusable answer";
+/// What a caller is told when something of ours is broken.
+const INTERNAL: &str = "internal error";
+/// When to come back, unless somebody said otherwise.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// An answer other than the one that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    told: Told,
+    /// What happened, for the log; empty where the answer says it all.
+    pub logged: String,
+    /// Whether the outcome of something that moves money is unknown.
+    pub unknown_outcome: bool,
+    retry_after: Option<Duration>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Told {
+    Text(String),
+    Invalid(Invalid),
+}
+
+impl Problem {
+    fn new(status: u16, told: impl Into<String>, logged: impl Into<String>) -> Self {
+        Self {
+            status,
+            told: Told::Text(told.into()),
+            logged: logged.into(),
+            unknown_outcome: false,
+            retry_after: None,
+        }
+    }
+
+    /// 400 with one text: a request that cannot be served as things stand.
+    pub fn bad_request(told: impl Into<String>) -> Self {
+        Self::new(400, told, "")
+    }
+
+    /// 400 with all faults of the input.
+    #[must_use]
+    pub fn invalid(invalid: Invalid) -> Self {
+        Self {
+            told: Told::Invalid(invalid),
+            ..Self::new(400, "", "")
+        }
+    }
+
+    /// 401, always with the same text.
+    pub fn unauthorised(logged: impl Into<String>) -> Self {
+        Self::new(401, UNAUTHORISED, logged)
+    }
+
+    /// 409.
+    pub fn conflict(told: impl Into<String>) -> Self {
+        Self::new(409, told, "")
+    }
+
+    /// 413.
+    #[must_use]
+    pub fn too_large() -> Self {
+        Self::new(413, "the body is too large", "")
+    }
+
+    /// 415.
+    #[must_use]
+    pub fn unsupported_media_type() -> Self {
+        Self::new(415, "the body must be application/json", "")
+    }
+
+    /// 500: something of ours is broken.
+    pub fn internal(logged: impl Into<String>) -> Self {
+        Self::new(500, INTERNAL, logged)
+    }
+
+    /// 502: Stripe's answer is of no use, and asking again will not help.
+    pub fn bad_gateway(logged: impl Into<String>) -> Self {
+        Self::new(502, BAD_GATEWAY, logged)
+    }
+
+    /// 503: asking again will help.
+    pub fn unavailable(logged: impl Into<String>) -> Self {
+        Self::new(503, UNAVAILABLE, logged).after(RETRY_AFTER)
+    }
+
+    /// The same, with a hint when to come back.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..self
+        }
+    }
+
+    /// As the contract has it: `{"error": …}`; as RFC 9457 has it, for those who ask for `application/problem+json`.
+    pub(crate) fn into_response(self, as_problem_json: bool) -> Response<Body> {
+        let error = match self.told {
+            Told::Text(text) => json!(text),
+            Told::Invalid(Invalid { form, fields }) => json!({ "formErrors": form, "fieldErrors": fields }),
+        };
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let (media_type, body) = if as_problem_json {
+            ("application/problem+json", problem_json(status, &error))
+        } else {
+            ("application/json", json!({ "error": error }))
+        };
+        let mut response = Response::new(Body::Text(body.to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        response
+    }
+}
+
+fn problem_json(status: StatusCode, error: &Value) -> Value {
+    let title = status.canonical_reason().unwrap_or("Error");
+    match error {
+        Value::String(detail) => {
+            json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail })
+        }
+        faults => json!({
+            "type": "about:blank", "title": title, "status": status.as_u16(),
+            "detail": "the request is not valid", "errors": faults,
+        }),
+    }
+}
+
+impl From<Forbidden> for Problem {
+    fn from(forbidden: Forbidden) -> Self {
+        match forbidden {
+            Forbidden::Impersonating(name) => Self::new(
+                403,
+                "not available while impersonating",
+                format!("attempt while impersonated by {name}"),
+            ),
+            Forbidden::MissingScope(scope) => {
+                Self::new(403, format!("the API key lacks the scope {scope}"), "")
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            // Whoever expects conflicts handles them; one that gets here came too often.
+            StoreError::Conflict | StoreError::Throttled | StoreError::Unavailable(_) => {
+                Self::unavailable(error.to_string())
+            }
+            StoreError::Corrupt { .. } => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<StripeError> for Problem {
+    fn from(error: StripeError) -> Self {
+        let logged = error.to_string();
+        match error {
+            StripeError::Unavailable {
+                retry_after: Some(wait),
+                ..
+            } => Self::unavailable(logged).after(wait),
+            StripeError::Unavailable {
+                retry_after: None, ..
+            } => Self::unavailable(logged),
+            StripeError::Unknown { .. } => Self {
+                unknown_outcome: true,
+                ..Self::unavailable(logged)
+            },
+            // A refusal that the function expects, it handles itself.
+            StripeError::Refused(_) | StripeError::Spent { .. } | StripeError::Unexpected { .. } => {
+                Self::bad_gateway(logged)
+            }
+        }
+    }
+}

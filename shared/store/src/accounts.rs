@@ -1,0 +1,222 @@
+//! Accounts: created by an administrator, read as one collection.
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use billing_core::account::{Account, Number, Profile};
+use billing_core::coverage::Entry;
+use billing_core::id::{AccountId, CustomerId, NumberId};
+use billing_core::subscription::Subscription;
+
+use crate::client::Store;
+use crate::error::{StoreError, cancelled};
+use crate::item::{Item, incomplete, item, number, put, string, text, value};
+use crate::key::{self, LEDGER_PREFIX, NUMBER_PREFIX, PK, PROFILE, SK, SUBSCRIPTION};
+
+/// How many items one transaction takes.
+const TRANSACTION: usize = 100;
+
+/// An account to be created.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// Who it is; `version` is 0.
+    pub profile: Profile,
+    /// Its first phone numbers.
+    pub numbers: Vec<Number>,
+}
+
+impl Store {
+    /// Creates an account with its numbers. [`StoreError::Conflict`] when the id is taken. Beyond 99 numbers it takes several
+    /// transactions; repeating after a failure half-way is a conflict, and [`Store::add_number`] adds what is missing.
+    pub async fn create_account(&self, new: &NewAccount) -> Result<(), StoreError> {
+        let id = &new.profile.id;
+        // An account that exists must not be overwritten by another of the same id.
+        let mut items = vec![put(
+            &self.accounts,
+            item(&key::profile(id), &new.profile)?,
+            Some("attribute_not_exists(pk)"),
+        )?];
+        for number in &new.numbers {
+            items.push(put(
+                &self.accounts,
+                item(&key::number(id, &number.id), number)?,
+                None,
+            )?);
+        }
+        for chunk in items.chunks(TRANSACTION) {
+            self.transact(chunk.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds a phone number to an account that exists. [`StoreError::Conflict`] when there is no such account. Adding the same
+    /// number again renames it.
+    pub async fn add_number(&self, account: &AccountId, number: &Number) -> Result<(), StoreError> {
+        let items = vec![
+            self.profile_exists(account)?,
+            put(
+                &self.accounts,
+                item(&key::number(account, &number.id), number)?,
+                None,
+            )?,
+        ];
+        self.transact(items).await
+    }
+
+    /// Removes a phone number; removing what is not there changes nothing.
+    pub async fn remove_number(&self, account: &AccountId, number: &NumberId) -> Result<(), StoreError> {
+        self.call()
+            .delete_item()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::number(account, number).attributes()))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// The whole account, none if there is no such. One query: the profile, numbers, subscription and ledger are neighbours.
+    pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        let mut found = Found::default();
+        let mut start = None;
+        loop {
+            let page = self
+                .call()
+                .query()
+                .table_name(&*self.accounts)
+                // The list of keys sorts before the ledger and is not read.
+                .key_condition_expression("pk = :pk AND sk >= :first")
+                .expression_attribute_values(":pk", string(key::account(id)))
+                .expression_attribute_values(":first", string(LEDGER_PREFIX))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await?;
+            for item in page.items.into_iter().flatten() {
+                found.add(item)?;
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found.account());
+            }
+        }
+    }
+
+    /// The account that a customer belongs to.
+    pub async fn account_of_customer(&self, customer: &CustomerId) -> Result<Option<AccountId>, StoreError> {
+        let found = self
+            .call()
+            .get_item()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::pointer(customer).attributes()))
+            .consistent_read(true)
+            .send()
+            .await?
+            .item;
+        let Some(found) = found else { return Ok(None) };
+        let account = text(&found, "account");
+        account
+            .parse()
+            .map(Some)
+            .map_err(|error| StoreError::corrupt(key::pointer(customer).to_string(), error))
+    }
+
+    /// Forgets a customer that was deleted at Stripe, so that the next checkout makes another. [`StoreError::Conflict`] when
+    /// the profile has changed since it was read; repeating is then a conflict too.
+    pub async fn forget_customer(&self, read: &Profile) -> Result<(), StoreError> {
+        self.call()
+            .update_item()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::profile(&read.id).attributes()))
+            .update_expression(
+                "SET version = :next, lost_customers = :lost REMOVE customer, customer_asked_at, open_session",
+            )
+            // Two requests that both saw the old customer must forget it once, or the second forgets the new one.
+            .condition_expression("version = :read")
+            .expression_attribute_values(":read", number(read.version))
+            .expression_attribute_values(":next", number(read.version + 1))
+            .expression_attribute_values(":lost", number(read.lost_customers + 1))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// The pointer from a customer to its account.
+    pub(crate) fn put_pointer(
+        &self,
+        customer: &CustomerId,
+        account: &AccountId,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut pointer = key::pointer(customer).attributes();
+        pointer.insert("account".to_owned(), string(account));
+        // A customer belongs to one account for ever: nothing moves it to another, and linking it again is no change. The
+        // profile's condition in the same transaction keeps two accounts from claiming it with different facts.
+        put(&self.accounts, pointer, None)
+    }
+
+    /// A condition inside a transaction: the account is there.
+    pub(crate) fn profile_exists(&self, account: &AccountId) -> Result<TransactWriteItem, StoreError> {
+        let check = aws_sdk_dynamodb::types::ConditionCheck::builder()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::profile(account).attributes()))
+            // Whatever is added to an account that does not exist would never be found.
+            .condition_expression("attribute_exists(pk)")
+            .build()
+            .map_err(incomplete)?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+
+    /// Writes all or nothing. The SDK's request token makes its own retries safe.
+    pub(crate) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), StoreError> {
+        self.call()
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+            .map_err(cancelled)?;
+        Ok(())
+    }
+}
+
+/// What a query has brought so far.
+#[derive(Default)]
+struct Found {
+    profile: Option<Profile>,
+    subscription: Option<Subscription>,
+    numbers: Vec<Number>,
+    ledger: Vec<Entry>,
+}
+
+impl Found {
+    fn add(&mut self, item: Item) -> Result<(), StoreError> {
+        match text(&item, SK) {
+            PROFILE => self.profile = Some(value(item)?),
+            SUBSCRIPTION => self.subscription = Some(value(item)?),
+            sk if sk.starts_with(NUMBER_PREFIX) => self.numbers.push(value(item)?),
+            sk if sk.starts_with(LEDGER_PREFIX) => self.ledger.push(value(item)?),
+            sk => {
+                return Err(StoreError::corrupt(
+                    format!("{}/{sk}", text(&item, PK)),
+                    "unknown sort key",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn account(self) -> Option<Account> {
+        let Self {
+            profile,
+            subscription,
+            mut numbers,
+            mut ledger,
+        } = self;
+        numbers.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        ledger.sort_by(|a, b| {
+            (a.period.start, &a.invoice, &a.line).cmp(&(b.period.start, &b.invoice, &b.line))
+        });
+        Some(Account {
+            profile: profile?,
+            subscription,
+            numbers,
+            ledger,
+        })
+    }
+}

@@ -1,0 +1,204 @@
+//! The connection to DynamoDB.
+//!
+//! The client is built by hand from what Lambda sets, without the credential chain (several milliseconds at init), over the
+//! same kind of HTTP client as Stripe's. Back-offs start at 20 ms: after a freeze every pooled connection is dead, and the
+//! default of one second would be the first request's latency.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_credential_types::Credentials as AwsCredentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Region, StalledStreamProtectionConfig};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::ErrorKind;
+use hyper_util::client::legacy::connect::HttpConnector as Tcp;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+/// How connections are made: TCP, with TLS for `https`.
+pub type Connector = hyper_rustls::HttpsConnector<Tcp>;
+
+/// How long an idle connection is worth keeping.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+
+/// Who signs the requests.
+#[derive(Clone)]
+pub enum Credentials {
+    /// The keys that Lambda puts into the environment.
+    Keys {
+        /// `AWS_ACCESS_KEY_ID`.
+        access_key_id: String,
+        /// `AWS_SECRET_ACCESS_KEY`.
+        secret_access_key: String,
+        /// `AWS_SESSION_TOKEN`.
+        session_token: Option<String>,
+    },
+    /// Whatever the administrator's environment has: profiles, single sign-on.
+    Provider(SharedCredentialsProvider),
+}
+
+impl fmt::Debug for Credentials {
+    /// Nothing of them.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Credentials")
+    }
+}
+
+/// Where the tables are.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The AWS region.
+    pub region: String,
+    /// Who signs.
+    pub credentials: Credentials,
+    /// Another DynamoDB than the region's.
+    pub endpoint: Option<String>,
+    /// The name of the table of accounts.
+    pub accounts_table: String,
+    /// The name of the table of what expires.
+    pub sessions_table: String,
+}
+
+/// The two tables.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) client: Client,
+    pub(crate) accounts: Arc<str>,
+    pub(crate) sessions: Arc<str>,
+    calls: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Store")
+            .field("accounts", &self.accounts)
+            .field("sessions", &self.sessions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// The tables at that place. Connects to nobody yet.
+    #[must_use]
+    pub fn new(config: StoreConfig, connector: Connector) -> Self {
+        let credentials = match config.credentials {
+            Credentials::Keys {
+                access_key_id,
+                secret_access_key,
+                session_token,
+            } => SharedCredentialsProvider::new(AwsCredentials::new(
+                access_key_id,
+                secret_access_key,
+                session_token,
+                None,
+                "lambda-environment",
+            )),
+            Credentials::Provider(provider) => provider,
+        };
+        let retries = RetryConfig::standard()
+            .with_max_attempts(3)
+            .with_initial_backoff(Duration::from_millis(20))
+            .with_max_backoff(Duration::from_millis(200));
+        let timeouts = TimeoutConfig::builder()
+            .operation_timeout(Duration::from_secs(5))
+            .operation_attempt_timeout(Duration::from_millis(1500))
+            .build();
+        let mut builder = Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(config.region))
+            .credentials_provider(credentials)
+            .retry_config(retries)
+            .timeout_config(timeouts)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .http_client(Http::new(connector));
+        if let Some(endpoint) = config.endpoint {
+            builder = builder.endpoint_url(endpoint);
+        }
+        Self {
+            client: Client::from_conf(builder.build()),
+            accounts: config.accounts_table.into(),
+            sessions: config.sessions_table.into(),
+            calls: Arc::default(),
+        }
+    }
+
+    /// The same tables with a count of calls of its own, for one request.
+    #[must_use]
+    pub fn session(&self) -> Self {
+        Self {
+            calls: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// How many operations were asked for so far.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// The client, counted.
+    pub(crate) fn call(&self) -> &Client {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        &self.client
+    }
+}
+
+/// hyper under the SDK.
+#[derive(Clone)]
+struct Http(hyper_util::client::legacy::Client<Connector, SdkBody>);
+
+impl Http {
+    fn new(connector: Connector) -> Self {
+        Self(
+            hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(POOL_IDLE)
+                .build(connector),
+        )
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Http")
+    }
+}
+
+impl HttpConnector for Http {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let client = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let request = request
+                .try_into_http1x()
+                .map_err(|error| ConnectorError::user(error.into()))?;
+            let answer = client.request(request).await.map_err(|error| {
+                if error.is_connect() {
+                    ConnectorError::io(error.into())
+                } else {
+                    // A pooled connection that died: worth another attempt at once.
+                    ConnectorError::other(error.into(), Some(ErrorKind::TransientError))
+                }
+            })?;
+            HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+impl HttpClient for Http {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}

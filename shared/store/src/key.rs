@@ -1,0 +1,105 @@
+//! Every key, spelt once.
+//!
+//! Ids contain no `#` ([`billing_core::id`] sees to that), so a key is read back without doubt and nobody's id reaches into
+//! another collection.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use billing_core::coverage::Entry;
+use billing_core::id::{AccountId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId};
+
+/// The partition key's attribute.
+pub(crate) const PK: &str = "pk";
+/// The sort key's attribute.
+pub(crate) const SK: &str = "sk";
+/// The attribute by which DynamoDB deletes items of the `sessions` table: unix seconds.
+pub(crate) const EXPIRES_AT: &str = "expires_at";
+
+/// Sort keys inside `ACCOUNT#…`, in their order: keys come before what a request reads.
+pub(crate) const KEY_PREFIX: &str = "KEY#";
+pub(crate) const LEDGER_PREFIX: &str = "LEDGER#";
+pub(crate) const NUMBER_PREFIX: &str = "NUMBER#";
+pub(crate) const PROFILE: &str = "PROFILE";
+pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION";
+
+/// A primary key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+
+    /// As DynamoDB wants it.
+    pub(crate) fn attributes(&self) -> HashMap<String, AttributeValue> {
+        HashMap::from([
+            (PK.to_owned(), AttributeValue::S(self.pk.clone())),
+            (SK.to_owned(), AttributeValue::S(self.sk.clone())),
+        ])
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}/{}", self.pk, self.sk)
+    }
+}
+
+/// `ACCOUNT#<id>`: the collection of an account.
+pub(crate) fn account(id: &AccountId) -> String {
+    format!("ACCOUNT#{id}")
+}
+
+/// `ACCOUNT#<id>/PROFILE`.
+pub(crate) fn profile(id: &AccountId) -> Key {
+    Key::new(account(id), PROFILE)
+}
+
+/// `ACCOUNT#<id>/SUBSCRIPTION`.
+pub(crate) fn subscription(id: &AccountId) -> Key {
+    Key::new(account(id), SUBSCRIPTION)
+}
+
+/// `ACCOUNT#<id>/NUMBER#<number id>`.
+pub(crate) fn number(id: &AccountId, number: &NumberId) -> Key {
+    Key::new(account(id), format!("{NUMBER_PREFIX}{number}"))
+}
+
+/// `ACCOUNT#<id>/LEDGER#<invoice>#<line>`: the natural key that lands a line once.
+pub(crate) fn ledger(id: &AccountId, entry: &Entry) -> Key {
+    Key::new(
+        account(id),
+        format!("{LEDGER_PREFIX}{}#{}", entry.invoice, entry.line),
+    )
+}
+
+/// `ACCOUNT#<id>/KEY#<key id>`: the list of an account's keys.
+pub(crate) fn listed_key(id: &AccountId, key: &KeyId) -> Key {
+    Key::new(account(id), format!("{KEY_PREFIX}{key}"))
+}
+
+/// `KEY#<SHA-256 in hex>/KEY`: an API key by the hash of its secret.
+pub(crate) fn api_key(hash: &str) -> Key {
+    Key::new(format!("KEY#{hash}"), "KEY")
+}
+
+/// `STRIPE#-#<customer>/POINTER`: whose customer it is, on our own Stripe account.
+pub(crate) fn pointer(customer: &CustomerId) -> Key {
+    Key::new(format!("STRIPE#-#{customer}"), "POINTER")
+}
+
+/// `RESERVATION#<account>/RESERVATION`.
+pub(crate) fn reservation(account: &AccountId) -> Key {
+    Key::new(format!("RESERVATION#{account}"), "RESERVATION")
+}
+
+/// `RECEIPT#<connected account or ->#<event>/RECEIPT`.
+pub(crate) fn receipt(connected_account: Option<&ConnectedAccountId>, event: &EventId) -> Key {
+    let world = connected_account.map_or("-", ConnectedAccountId::as_str);
+    Key::new(format!("RECEIPT#{world}#{event}"), "RECEIPT")
+}

@@ -1,0 +1,177 @@
+//! Which events were handled: a claim with a lease before the work, a mark after it.
+//!
+//! A receipt is an early out, not what correctness rests on: the ledger's keys and the profile's version are. It keeps a
+//! duplicate from doing the work again, and a failed event visible until an operator has looked at it.
+//!
+//! # If it fails half-way
+//! A handler that dies leaves a lease that runs out; the next delivery claims the event and does the work.
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use billing_core::id::{ConnectedAccountId, EventId};
+use billing_core::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::client::Store;
+use crate::error::StoreError;
+use crate::item::{number, string, value};
+use crate::key;
+
+/// How long a receipt is kept. Stripe delivers for three days, and an operator can have it deliver again for thirty.
+const KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
+
+/// Which event, and in whose world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventKey {
+    /// The connected account that it happened on; none for our own.
+    pub connected_account: Option<ConnectedAccountId>,
+    /// Stripe's id.
+    pub event: EventId,
+}
+
+/// How far the work on an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReceiptStatus {
+    /// Somebody is at it, until the lease runs out.
+    Processing,
+    /// It is done.
+    Done,
+    /// The last attempt failed.
+    Failed,
+}
+
+/// What is known of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// How far the work is.
+    pub status: ReceiptStatus,
+    /// How often it was begun.
+    pub attempts: u64,
+    /// Stripe's type, for an operator's eyes.
+    pub kind: String,
+    /// Until when a claim holds: unix seconds.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    pub lease_until: Timestamp,
+    /// What went wrong last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The work is the caller's.
+    Mine,
+    /// It was done before.
+    Done,
+    /// Somebody else is at it.
+    Busy,
+}
+
+impl Store {
+    /// Claims the work on an event until `lease_until`. Repeating it within the lease answers [`Claim::Busy`], also to the one
+    /// who holds it and lost the answer: Stripe delivers again after the lease.
+    pub async fn claim_event(
+        &self,
+        event: &EventKey,
+        kind: &str,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        let claimed = self
+            .call()
+            .update_item()
+            .table_name(&*self.sessions)
+            .set_key(Some(event.key().attributes()))
+            .update_expression(
+                "SET #status = :processing, kind = :kind, lease_until = :lease, expires_at = :expires_at ADD attempts :one",
+            )
+            // Absent: never seen. Failed: to be tried again. A lease that ran out: its holder died.
+            .condition_expression(
+                "attribute_not_exists(pk) OR #status = :failed OR (#status = :processing AND lease_until <= :now)",
+            )
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":processing", string("processing"))
+            .expression_attribute_values(":failed", string("failed"))
+            .expression_attribute_values(":kind", string(kind))
+            .expression_attribute_values(":now", number(now.as_second()))
+            .expression_attribute_values(":lease", number(lease_until.as_second()))
+            .expression_attribute_values(":expires_at", number(kept_until(now)))
+            .expression_attribute_values(":one", number(1))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = claimed else {
+            return Ok(Claim::Mine);
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
+                Some(item) => Ok(match value::<Receipt>(item.clone())?.status {
+                    ReceiptStatus::Done => Claim::Done,
+                    ReceiptStatus::Processing | ReceiptStatus::Failed => Claim::Busy,
+                }),
+                None => Err(StoreError::Conflict),
+            },
+            _ => Err(error.into()),
+        }
+    }
+
+    /// Marks an event as done. Repeating it changes nothing.
+    pub async fn finish_event(&self, event: &EventKey, now: Timestamp) -> Result<(), StoreError> {
+        self.call()
+            .update_item()
+            .table_name(&*self.sessions)
+            .set_key(Some(event.key().attributes()))
+            .update_expression("SET #status = :done, expires_at = :expires_at REMOVE last_error")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":done", string("done"))
+            .expression_attribute_values(":expires_at", number(kept_until(now)))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Marks an attempt as failed, so that the next delivery need not wait for the lease. An event that somebody else finished
+    /// meanwhile stays done.
+    pub async fn fail_event(&self, event: &EventKey, error: &str) -> Result<(), StoreError> {
+        self.call()
+            .update_item()
+            .table_name(&*self.sessions)
+            .set_key(Some(event.key().attributes()))
+            .update_expression("SET #status = :failed, last_error = :error")
+            // Our lease may have run out, and the next holder have done the work.
+            .condition_expression("#status = :processing")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":failed", string("failed"))
+            .expression_attribute_values(":processing", string("processing"))
+            .expression_attribute_values(":error", string(error))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// What is known of an event.
+    pub async fn receipt(&self, event: &EventKey) -> Result<Option<Receipt>, StoreError> {
+        let found = self
+            .call()
+            .get_item()
+            .table_name(&*self.sessions)
+            .set_key(Some(event.key().attributes()))
+            .consistent_read(true)
+            .send()
+            .await?
+            .item;
+        found.map(value).transpose()
+    }
+}
+
+impl EventKey {
+    fn key(&self) -> key::Key {
+        key::receipt(self.connected_account.as_ref(), &self.event)
+    }
+}
+
+fn kept_until(now: Timestamp) -> i64 {
+    now.saturating_add(KEPT).unwrap_or(Timestamp::MAX).as_second()
+}

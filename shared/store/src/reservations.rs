@@ -1,0 +1,121 @@
+//! Reservations: one payable checkout per account.
+//!
+//! # If it fails half-way
+//! Reserving and recording are one transaction each. Whatever dies between them leaves a reservation that the next caller
+//! finishes: the decision is [`billing_core::checkout`]'s.
+
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use billing_core::Timestamp;
+use billing_core::account::Profile;
+use billing_core::checkout::{OpenSession, Reservation};
+use billing_core::id::{AccountId, CustomerId};
+
+use crate::client::Store;
+use crate::error::StoreError;
+use crate::item::{incomplete, item, number, put, string, value};
+use crate::key::{self, EXPIRES_AT};
+
+impl Store {
+    /// The account's reservation, expired or not: age is for the reader to judge.
+    pub async fn reservation(&self, account: &AccountId) -> Result<Option<Reservation>, StoreError> {
+        let found = self
+            .call()
+            .get_item()
+            .table_name(&*self.sessions)
+            .set_key(Some(key::reservation(account).attributes()))
+            .consistent_read(true)
+            .send()
+            .await?
+            .item;
+        found.map(value).transpose()
+    }
+
+    /// Reserves the next number of the account's checkouts, in place of whatever reservation there was.
+    ///
+    /// [`StoreError::Conflict`] when anything the decision stood on has changed since `read`: a subscription landed, another
+    /// checkout was reserved, recorded or released. Repeating it is a conflict, so it is done once.
+    pub async fn reserve(&self, read: &Profile, new: &Reservation, now: Timestamp) -> Result<(), StoreError> {
+        let profile = Update::builder()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::profile(&read.id).attributes()))
+            .update_expression(
+                // From now on Stripe may have a customer that is not recorded here; the first such moment counts.
+                "SET version = :next, checkouts = :number, \
+                 customer_asked_at = if_not_exists(customer_asked_at, :now) REMOVE open_session",
+            )
+            // Two calls that both saw no reservation: the second one's read is out of date. A webhook that lands a
+            // subscription between our read and now: likewise. Every write to the reservation bumps the version too, so the
+            // put below needs no condition of its own.
+            .condition_expression("version = :read")
+            .expression_attribute_values(":read", number(read.version))
+            .expression_attribute_values(":next", number(read.version + 1))
+            .expression_attribute_values(":number", number(new.number))
+            .expression_attribute_values(":now", string(now))
+            .build()
+            .map_err(incomplete)?;
+        self.transact(vec![
+            TransactWriteItem::builder().update(profile).build(),
+            put(&self.sessions, item(&key::reservation(&new.account), new)?, None)?,
+        ])
+        .await
+    }
+
+    /// Records Stripe's session of a reservation, and the customer who is to pay it. From here on the session's client secret
+    /// may be handed out.
+    ///
+    /// [`StoreError::Conflict`] when the reservation was replaced or released meanwhile. Recording the same again changes
+    /// nothing but the version.
+    pub async fn record_session(
+        &self,
+        reservation: &Reservation,
+        customer: &CustomerId,
+        session: &OpenSession,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let account = &reservation.account;
+        let profile = Update::builder()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::profile(account).attributes()))
+            .update_expression("SET version = version + :one, customer = :customer, open_session = :session")
+            // `checkouts`: a later reservation holds. `customer`: a customer was deleted at Stripe and another one made
+            // while this session was on its way; a session of the old one must not be handed out.
+            .condition_expression(
+                "checkouts = :number AND (attribute_not_exists(customer) OR customer = :customer)",
+            )
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":number", number(reservation.number))
+            .expression_attribute_values(":customer", string(customer))
+            .expression_attribute_values(":session", string(&session.id))
+            .build()
+            .map_err(incomplete)?;
+        let recorded = Reservation {
+            session: Some(session.clone()),
+            expires_at,
+            ..reservation.clone()
+        };
+        let mut held = item(&key::reservation(account), &recorded)?;
+        let session = held
+            .remove("session")
+            .ok_or_else(|| StoreError::corrupt("reservation", "without a session"))?;
+        let held = Update::builder()
+            .table_name(&*self.sessions)
+            .set_key(Some(key::reservation(account).attributes()))
+            .update_expression("SET #session = :session, #expires_at = :expires_at")
+            // `number`: the webhook may have released it (the payer was faster than this write), or DynamoDB deleted it.
+            .condition_expression("#number = :number")
+            .expression_attribute_names("#session", "session")
+            .expression_attribute_names("#expires_at", EXPIRES_AT)
+            .expression_attribute_names("#number", "number")
+            .expression_attribute_values(":session", session)
+            .expression_attribute_values(":expires_at", number(expires_at.as_second()))
+            .expression_attribute_values(":number", number(reservation.number))
+            .build()
+            .map_err(incomplete)?;
+        self.transact(vec![
+            TransactWriteItem::builder().update(profile).build(),
+            TransactWriteItem::builder().update(held).build(),
+            self.put_pointer(customer, account)?,
+        ])
+        .await
+    }
+}

@@ -1,0 +1,202 @@
+//! Checkout sessions: made for a reservation, asked about, made unpayable.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use billing_core::Timestamp;
+use billing_core::checkout::{Intent, OpenSession, Reservation};
+use billing_core::id::{AccountId, CustomerId, SessionId, SubscriptionId};
+use serde::Deserialize;
+use stripe_checkout::checkout_session::{
+    CreateCheckoutSession, CreateCheckoutSessionLineItems, CreateCheckoutSessionSubscriptionData,
+    ExpireCheckoutSession, RetrieveCheckoutSession,
+};
+use stripe_client_core::StripeRequest;
+use stripe_shared::{CheckoutSessionMode, CheckoutSessionUiMode};
+
+use crate::client::Stripe;
+use crate::customers::ACCOUNT;
+use crate::error::StripeError;
+use crate::wire::{Reference, at, id};
+
+/// The metadata member by which a session names the reservation that it was made for.
+const CHECKOUT: &str = "checkout";
+
+/// A session to be created.
+#[derive(Debug)]
+pub struct NewCheckoutSession<'a> {
+    /// Whose it is, and what for.
+    pub reservation: &'a Reservation,
+    /// Who pays.
+    pub customer: &'a CustomerId,
+}
+
+/// Whether a session can be paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionStatus {
+    /// It can.
+    Open,
+    /// It went through; its payment may still be under way.
+    Complete,
+    /// It never will.
+    Expired,
+}
+
+/// A checkout session.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CheckoutSession {
+    /// Stripe's id.
+    pub id: SessionId,
+    /// Whether it can be paid.
+    pub status: SessionStatus,
+    /// What opens the embedded page; none once it is over.
+    pub client_secret: Option<String>,
+    /// Until when it can be paid.
+    pub expires_at: Timestamp,
+    /// Who pays.
+    pub customer: Option<CustomerId>,
+    /// The subscription that it became.
+    pub subscription: Option<SubscriptionId>,
+    /// The account that it was made for; none for a session that is not ours.
+    pub account: Option<AccountId>,
+    /// The reservation that it was made for.
+    pub number: Option<u64>,
+}
+
+impl fmt::Debug for CheckoutSession {
+    /// Without the client secret.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("CheckoutSession")
+            .field("id", &self.id)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    id: String,
+    status: Option<String>,
+    client_secret: Option<String>,
+    expires_at: i64,
+    customer: Option<Reference>,
+    subscription: Option<Reference>,
+    client_reference_id: Option<String>,
+    #[serde(default)]
+    metadata: Option<HashMap<String, String>>,
+}
+
+impl TryFrom<Wire> for CheckoutSession {
+    type Error = StripeError;
+
+    fn try_from(wire: Wire) -> Result<Self, StripeError> {
+        let status = match wire.status.as_deref() {
+            Some("open") => SessionStatus::Open,
+            Some("complete") => SessionStatus::Complete,
+            Some("expired") => SessionStatus::Expired,
+            other => {
+                return Err(StripeError::Unexpected {
+                    reason: format!("a checkout session is {other:?}"),
+                });
+            }
+        };
+        let metadata = wire.metadata.unwrap_or_default();
+        Ok(Self {
+            id: id(&wire.id, "a checkout session")?,
+            status,
+            client_secret: wire.client_secret,
+            expires_at: at(wire.expires_at, "the expiry of a checkout session")?,
+            customer: wire
+                .customer
+                .map(|customer| id(&customer.0, "a customer"))
+                .transpose()?,
+            subscription: wire
+                .subscription
+                .map(|reference| id(&reference.0, "a subscription"))
+                .transpose()?,
+            // Somebody else's session on the same Stripe account may carry any reference.
+            account: wire.client_reference_id.and_then(|account| account.parse().ok()),
+            number: metadata.get(CHECKOUT).and_then(|number| number.parse().ok()),
+        })
+    }
+}
+
+impl CheckoutSession {
+    /// What the payer is shown, if the session can be paid.
+    #[must_use]
+    pub fn open(&self) -> Option<OpenSession> {
+        match (self.status, &self.client_secret) {
+            (SessionStatus::Open, Some(client_secret)) => Some(OpenSession {
+                id: self.id.clone(),
+                client_secret: client_secret.clone(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Stripe {
+    /// Creates the embedded session of a reservation. The key is the reservation's number: repeating answers the same session.
+    /// `expires_at` is left out, because clocks differ; Stripe's default is a day.
+    pub async fn create_checkout_session(
+        &self,
+        new: &NewCheckoutSession<'_>,
+    ) -> Result<CheckoutSession, StripeError> {
+        let Reservation {
+            account,
+            number,
+            intent,
+            ..
+        } = new.reservation;
+        let Intent {
+            price,
+            quantity,
+            return_url,
+            ..
+        } = intent;
+        let metadata = HashMap::from([
+            (ACCOUNT.to_owned(), account.to_string()),
+            (CHECKOUT.to_owned(), number.to_string()),
+        ]);
+        let request = CreateCheckoutSession::new()
+            .mode(CheckoutSessionMode::Subscription)
+            .ui_mode(CheckoutSessionUiMode::EmbeddedPage)
+            .customer(new.customer.as_str())
+            .client_reference_id(account.as_str())
+            .return_url(return_url.as_str())
+            .line_items(vec![CreateCheckoutSessionLineItems {
+                price: Some(price.to_string()),
+                quantity: Some(*quantity),
+                ..CreateCheckoutSessionLineItems::new()
+            }])
+            .subscription_data(CreateCheckoutSessionSubscriptionData {
+                metadata: Some(metadata.clone()),
+                ..CreateCheckoutSessionSubscriptionData::new()
+            })
+            .metadata(metadata);
+        let wire: Wire = self
+            .post(request.build(), &format!("checkout/{account}/{number}"))
+            .await?;
+        wire.try_into()
+    }
+
+    /// A session as it is now.
+    pub async fn checkout_session(&self, id: &SessionId) -> Result<CheckoutSession, StripeError> {
+        let wire: Wire = self
+            .get(RetrieveCheckoutSession::new(id.as_str()).build())
+            .await?;
+        wire.try_into()
+    }
+
+    /// Makes a session unpayable, and answers what it is afterwards: expired, or complete when the payer was faster.
+    pub async fn expire_checkout_session(&self, id: &SessionId) -> Result<CheckoutSession, StripeError> {
+        let request = ExpireCheckoutSession::new(id.as_str()).build();
+        match self.post::<Wire>(request, &format!("expire/{id}")).await {
+            Ok(wire) => wire.try_into(),
+            // Stripe expires open sessions only. What this one is now it tells, whether it was over before or the first of
+            // two attempts did it.
+            Err(StripeError::Refused(_) | StripeError::Spent { .. }) => self.checkout_session(id).await,
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! The transport to Stripe.
+//!
+//! # How it works
+//! One pooled connection is shared by all calls of a sandbox. A call is repeated (a dead pooled connection, a busy Stripe, a
+//! lock on the idempotency key) within the time that the invocation has left, and only where repeating is safe: reads, and
+//! writes, which all carry an idempotency key.
+//!
+//! # If it fails half-way
+//! A write whose request may have left is never called failed: it is [`StripeError::Unknown`], unless a repeat under the same
+//! key found out.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::de::DeserializeOwned;
+use stripe_client_core::{RequestBuilder, StripeMethod};
+use tokio::time::Instant;
+
+use crate::error::{Refusal, StripeError};
+
+/// How connections are made: TCP, with TLS for `https`.
+pub type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+
+/// How often one call is sent at most.
+const ATTEMPTS: u32 = 4;
+/// How long one attempt may take. Stripe's slowest calls take a few seconds.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long an idle connection is worth keeping; Stripe closes it after about a minute.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+
+/// What stays the same for all calls of a process.
+#[derive(Clone)]
+pub struct StripeConfig {
+    http: Client<Connector, Full<Bytes>>,
+    base: Arc<str>,
+}
+
+impl StripeConfig {
+    /// A transport to Stripe at `base` (`https://api.stripe.com`), without a slash at its end. Connects to nobody yet.
+    #[must_use]
+    pub fn new(connector: Connector, base: &str) -> Self {
+        let http = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .build(connector);
+        Self {
+            http,
+            base: base.trim_end_matches('/').into(),
+        }
+    }
+
+    /// The calls of one request: with this secret key, until this instant.
+    ///
+    /// `seed` spreads the back-off of concurrent requests; any number will do.
+    #[must_use]
+    pub fn session(&self, key: &str, until: Instant, seed: u64) -> Stripe {
+        // A key with bytes that no header takes is refused by Stripe as any wrong key is.
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {key}"))
+            .unwrap_or_else(|_| HeaderValue::from_static("Bearer malformed"));
+        authorization.set_sensitive(true);
+        Stripe {
+            config: self.clone(),
+            authorization,
+            until,
+            seed,
+            calls: Arc::default(),
+        }
+    }
+}
+
+impl fmt::Debug for StripeConfig {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("StripeConfig")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Stripe, for the length of one request.
+#[derive(Clone)]
+pub struct Stripe {
+    config: StripeConfig,
+    authorization: HeaderValue,
+    until: Instant,
+    seed: u64,
+    calls: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Stripe {
+    /// Without the key.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Stripe")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Answer(Bytes),
+    /// Final.
+    Failed(StripeError),
+    /// Worth another attempt.
+    Again(StripeError),
+}
+
+impl Stripe {
+    /// How many requests were sent so far.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Reads.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, StripeError> {
+        self.call(request, None).await
+    }
+
+    /// Writes under an idempotency key, which makes repeating safe. The key is derived from what makes the intent unique.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        idempotency_key: &str,
+    ) -> Result<T, StripeError> {
+        self.call(request, Some(idempotency_key)).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        idempotency_key: Option<&str>,
+    ) -> Result<T, StripeError> {
+        let out_of_time = || {
+            let reason = "the invocation ran out of time".to_owned();
+            match idempotency_key {
+                Some(_) => StripeError::Unknown { reason },
+                None => StripeError::Unavailable {
+                    reason,
+                    retry_after: None,
+                },
+            }
+        };
+        let body = tokio::time::timeout_at(self.until, self.attempts(&request, idempotency_key))
+            .await
+            .unwrap_or_else(|_| Err(out_of_time()))?;
+        serde_json::from_slice(&body).map_err(|error| StripeError::Unexpected {
+            reason: format!("{} {}: {error}", method(request.method), request.path),
+        })
+    }
+
+    async fn attempts(
+        &self,
+        request: &RequestBuilder,
+        idempotency_key: Option<&str>,
+    ) -> Result<Bytes, StripeError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            match self.attempt(request, idempotency_key).await {
+                Attempt::Answer(body) => return Ok(body),
+                Attempt::Failed(error) => return Err(error),
+                Attempt::Again(error) if attempt == ATTEMPTS => return Err(error),
+                Attempt::Again(error) => tokio::time::sleep(self.back_off(attempt, &error)).await,
+            }
+        }
+    }
+
+    /// 0 to 25 ms before the second attempt (mostly a pooled connection that died), then up to 100 and 400 ms; longer where
+    /// Stripe says so.
+    fn back_off(&self, attempt: u32, error: &StripeError) -> Duration {
+        if let StripeError::Unavailable {
+            retry_after: Some(asked),
+            ..
+        } = error
+        {
+            return *asked;
+        }
+        let ceiling = 25_u64 << (2 * (attempt - 1));
+        // Knuth's multiplicative hash spreads consecutive seeds and attempts.
+        let spread = self
+            .seed
+            .wrapping_add(u64::from(attempt))
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            >> 33;
+        Duration::from_millis(spread % ceiling)
+    }
+
+    async fn attempt(&self, request: &RequestBuilder, idempotency_key: Option<&str>) -> Attempt {
+        let request = match self.http_request(request, idempotency_key) {
+            Ok(request) => request,
+            Err(error) => {
+                return Attempt::Failed(StripeError::Unexpected {
+                    reason: error.to_string(),
+                });
+            }
+        };
+        let exchange = async {
+            let answer = self
+                .config
+                .http
+                .request(request)
+                .await
+                .map_err(|error| lost(&error, idempotency_key))?;
+            let (head, body) = answer.into_parts();
+            let body = body
+                .collect()
+                .await
+                .map_err(|error| unanswered(&error, idempotency_key))?;
+            Ok::<_, StripeError>((head, body.to_bytes()))
+        };
+        match tokio::time::timeout(ATTEMPT_TIMEOUT, exchange).await {
+            Ok(Ok((head, body))) if head.status.is_success() => Attempt::Answer(body),
+            Ok(Ok((head, body))) => refusal(head.status.as_u16(), &head.headers, &body, idempotency_key),
+            Ok(Err(error)) => Attempt::Again(error),
+            Err(elapsed) => Attempt::Again(unanswered(&elapsed, idempotency_key)),
+        }
+    }
+
+    fn http_request(
+        &self,
+        request: &RequestBuilder,
+        idempotency_key: Option<&str>,
+    ) -> Result<http::Request<Full<Bytes>>, http::Error> {
+        let query = request.query.as_deref().filter(|query| !query.is_empty());
+        let uri = match query {
+            Some(query) => format!("{}/v1{}?{query}", self.config.base, request.path),
+            None => format!("{}/v1{}", self.config.base, request.path),
+        };
+        let mut builder = http::Request::builder()
+            .method(method(request.method))
+            .uri(uri)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header("stripe-version", stripe_client_core::VERSION.as_str())
+            .header(
+                "user-agent",
+                concat!("billing-stripe/", env!("CARGO_PKG_VERSION")),
+            );
+        if let Some(key) = idempotency_key {
+            builder = builder.header("idempotency-key", key);
+        }
+        if request.body.is_some() {
+            builder = builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        builder.body(Full::new(Bytes::from(request.body.clone().unwrap_or_default())))
+    }
+}
+
+fn method(method: StripeMethod) -> http::Method {
+    match method {
+        StripeMethod::Get => http::Method::GET,
+        StripeMethod::Post => http::Method::POST,
+        StripeMethod::Delete => http::Method::DELETE,
+    }
+}
+
+/// The request did not get an answer; it may not even have left.
+fn lost(error: &hyper_util::client::legacy::Error, idempotency_key: Option<&str>) -> StripeError {
+    if error.is_connect() {
+        return StripeError::Unavailable {
+            reason: told(error),
+            retry_after: None,
+        };
+    }
+    unanswered(error, idempotency_key)
+}
+
+/// The request left; what became of it nobody knows. A read has nothing to become of.
+fn unanswered(error: &dyn std::error::Error, idempotency_key: Option<&str>) -> StripeError {
+    match idempotency_key {
+        Some(_) => StripeError::Unknown { reason: told(error) },
+        None => StripeError::Unavailable {
+            reason: told(error),
+            retry_after: None,
+        },
+    }
+}
+
+/// An error with its causes, which hyper keeps apart.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn refusal(status: u16, headers: &HeaderMap, body: &[u8], idempotency_key: Option<&str>) -> Attempt {
+    #[derive(serde::Deserialize)]
+    struct Envelope {
+        error: Told,
+    }
+    #[derive(serde::Deserialize)]
+    struct Told {
+        #[serde(rename = "type", default)]
+        kind: String,
+        code: Option<String>,
+        param: Option<String>,
+        #[serde(default)]
+        message: String,
+    }
+
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let told = serde_json::from_slice::<Envelope>(body)
+        .ok()
+        .map(|envelope| envelope.error);
+    let reason = format!(
+        "{status} {} (request {})",
+        told.as_ref().map_or("without an error object", |told| told
+            .code
+            .as_deref()
+            .unwrap_or(&told.kind)),
+        text("request-id").unwrap_or("without id"),
+    );
+    let replayed = text("idempotent-replayed") == Some("true");
+    let retry_after = text("retry-after")
+        .and_then(|seconds| seconds.parse().ok())
+        .map(Duration::from_secs);
+    match (status, told) {
+        // Another request with this key is under way, or an object is locked by one: nothing was done for this request.
+        (409 | 429, _) => Attempt::Again(StripeError::Unavailable { reason, retry_after }),
+        (400..=499, Some(told)) if told.kind == "idempotency_error" => {
+            Attempt::Failed(StripeError::Spent { reason })
+        }
+        (
+            400..=499,
+            Some(Told {
+                kind,
+                code,
+                param,
+                message,
+            }),
+        ) => Attempt::Failed(StripeError::Refused(Refusal {
+            status,
+            kind,
+            code,
+            param,
+            message,
+        })),
+        (500..=599, _) if replayed => Attempt::Failed(StripeError::Spent { reason }),
+        (500..=599, _) if idempotency_key.is_some() => Attempt::Again(StripeError::Unknown { reason }),
+        (500..=599, _) => Attempt::Again(StripeError::Unavailable { reason, retry_after }),
+        _ => Attempt::Failed(StripeError::Unexpected { reason }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(
+        status: u16,
+        body: &str,
+        headers: &[(&'static str, &'static str)],
+        key: Option<&str>,
+    ) -> StripeError {
+        let headers = headers.iter().map(|(name, value)| {
+            (
+                http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
+        match refusal(status, &headers.collect(), body.as_bytes(), key) {
+            Attempt::Failed(error) | Attempt::Again(error) => error,
+            Attempt::Answer(_) => unreachable!("a refusal is no answer"),
+        }
+    }
+
+    #[test]
+    fn a_server_error_leaves_a_write_unknown_and_a_read_unavailable() {
+        assert!(matches!(
+            judge(500, "<html>", &[], Some("k")),
+            StripeError::Unknown { .. }
+        ));
+        assert!(matches!(
+            judge(503, "{}", &[], None),
+            StripeError::Unavailable { .. }
+        ));
+    }
+
+    #[test]
+    fn a_replayed_failure_and_a_key_of_another_body_are_spent_keys() {
+        let replayed = [("idempotent-replayed", "true")];
+        assert!(matches!(
+            judge(500, "{}", &replayed, Some("k")),
+            StripeError::Spent { .. }
+        ));
+        let other_body =
+            r#"{"error":{"type":"idempotency_error","message":"Keys for idempotent requests…"}}"#;
+        assert!(matches!(
+            judge(400, other_body, &[], Some("k")),
+            StripeError::Spent { .. }
+        ));
+    }
+
+    #[test]
+    fn being_told_to_wait_is_kept() {
+        let error = judge(
+            429,
+            r#"{"error":{"type":"rate_limit_error"}}"#,
+            &[("retry-after", "2")],
+            Some("k"),
+        );
+        assert!(
+            matches!(error, StripeError::Unavailable { retry_after: Some(wait), .. } if wait.as_secs() == 2)
+        );
+    }
+
+    #[test]
+    fn a_refusal_keeps_stripes_words() {
+        let body = r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"customer","message":"No such customer: 'cus_1'"}}"#;
+        let StripeError::Refused(refusal) = judge(404, body, &[], None) else {
+            panic!("not a refusal")
+        };
+        assert!(refusal.is_missing("customer") && !refusal.is_missing("price"));
+    }
+
+    #[test]
+    fn an_answer_without_an_error_object_is_unexpected() {
+        assert!(matches!(
+            judge(404, "not json", &[], None),
+            StripeError::Unexpected { .. }
+        ));
+        assert!(matches!(
+            judge(302, "", &[], None),
+            StripeError::Unexpected { .. }
+        ));
+    }
+}

@@ -1,0 +1,86 @@
+//! Customers: one for each account, created once.
+
+use std::collections::HashMap;
+
+use billing_core::Timestamp;
+use billing_core::id::{AccountId, CustomerId};
+use serde::Deserialize;
+use stripe_client_core::StripeRequest;
+use stripe_core::customer::{CreateCustomer, ListCustomer};
+use stripe_types::RangeQueryTs;
+
+use crate::client::Stripe;
+use crate::error::StripeError;
+use crate::wire::{Page, id};
+
+/// The metadata member by which an object at Stripe names its account.
+pub(crate) const ACCOUNT: &str = "account";
+
+/// A customer to be created.
+#[derive(Debug)]
+pub struct NewCustomer<'a> {
+    /// Whose it is; kept in its metadata.
+    pub account: &'a AccountId,
+    /// For people.
+    pub name: Option<&'a str>,
+    /// Where receipts go.
+    pub email: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Customer {
+    id: String,
+    #[serde(default)]
+    metadata: HashMap<String, String>,
+}
+
+impl Stripe {
+    /// Creates a customer. Safe to repeat under the same key for as long as Stripe keeps it (a day at least); after that,
+    /// [`Stripe::find_customer`] tells whether it exists.
+    pub async fn create_customer(&self, new: &NewCustomer<'_>, key: &str) -> Result<CustomerId, StripeError> {
+        let mut request =
+            CreateCustomer::new().metadata(HashMap::from([(ACCOUNT.to_owned(), new.account.to_string())]));
+        if let Some(name) = new.name {
+            request = request.name(name);
+        }
+        if let Some(email) = new.email {
+            request = request.email(email);
+        }
+        let customer: Customer = self.post(request.build(), key).await?;
+        id(&customer.id, "a customer")
+    }
+
+    /// The account's customer among those created from this instant on, the oldest first. Reads a list, which Stripe keeps up
+    /// to date at once, and not the search index, which lags.
+    pub async fn find_customer(
+        &self,
+        account: &AccountId,
+        from: Timestamp,
+    ) -> Result<Option<CustomerId>, StripeError> {
+        let mut found = None;
+        let mut after: Option<String> = None;
+        loop {
+            let mut request = ListCustomer::new()
+                .created(RangeQueryTs::gte(from.as_second()))
+                .limit(100);
+            if let Some(after) = &after {
+                request = request.starting_after(after);
+            }
+            let page: Page<Customer> = self.get(request.build()).await?;
+            // Newest first: the last match is the oldest.
+            for customer in &page.data {
+                if customer
+                    .metadata
+                    .get(ACCOUNT)
+                    .is_some_and(|owner| owner == account.as_str())
+                {
+                    found = Some(id(&customer.id, "a customer")?);
+                }
+            }
+            after = page.data.last().map(|customer| customer.id.clone());
+            if !page.has_more || after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What can go wrong between us and Stripe, told apart by what it means for the money.
+
+use std::time::Duration;
+
+/// Stripe's refusal, in Stripe's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status, 400 to 499.
+    pub status: u16,
+    /// Stripe's `error.type`.
+    pub kind: String,
+    /// Stripe's `error.code`, where there is one.
+    pub code: Option<String>,
+    /// The parameter at fault, where there is one.
+    pub param: Option<String>,
+    /// For the log; whether it may be told is for the caller to say.
+    pub message: String,
+}
+
+impl Refusal {
+    /// Whether Stripe says that the object named by this parameter does not exist.
+    #[must_use]
+    pub fn is_missing(&self, param: &str) -> bool {
+        self.code.as_deref() == Some("resource_missing") && self.param.as_deref() == Some(param)
+    }
+}
+
+/// Why a call has no answer to work with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StripeError {
+    /// Stripe understood and said no. Nothing changed.
+    #[error("stripe refused: {} {} {}", .0.status, .0.code.as_deref().unwrap_or(&.0.kind), .0.message)]
+    Refused(Refusal),
+    /// Stripe was not reached, or was too busy, and nothing changed. Another try may go through.
+    #[error("stripe is unavailable: {reason}")]
+    Unavailable {
+        /// For the log.
+        reason: String,
+        /// How long Stripe asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The request was sent and no answer came, or one that tells nothing: it may have taken effect. The next call with the
+    /// same idempotency key finds out.
+    #[error("the outcome at stripe is unknown: {reason}")]
+    Unknown {
+        /// For the log.
+        reason: String,
+    },
+    /// Stripe has stored a failure under this idempotency key and will repeat it for as long as it keeps the key. Only
+    /// another key can succeed.
+    #[error("the idempotency key is spent: {reason}")]
+    Spent {
+        /// For the log.
+        reason: String,
+    },
+    /// An answer that cannot be what it should be.
+    #[error("stripe answered something unexpected: {reason}")]
+    Unexpected {
+        /// For the log.
+        reason: String,
+    },
+}

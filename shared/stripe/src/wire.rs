@@ -1,0 +1,46 @@
+//! Members that Stripe spells in more than one way, and the way they become ours.
+
+use billing_core::Timestamp;
+use serde::{Deserialize, Deserializer};
+
+use crate::error::StripeError;
+
+/// A reference: the id, or the object when it was expanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reference(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Reference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Id(String),
+            Object { id: String },
+        }
+        Either::deserialize(deserializer).map(|either| match either {
+            Either::Id(id) | Either::Object { id } => Self(id),
+        })
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Page<T> {
+    pub(crate) data: Vec<T>,
+    #[serde(default)]
+    pub(crate) has_more: bool,
+}
+
+/// An id of Stripe's as ours.
+pub(crate) fn id<T: std::str::FromStr>(text: &str, of: &str) -> Result<T, StripeError> {
+    text.parse().map_err(|_| StripeError::Unexpected {
+        reason: format!("{of} has the id {text:?}"),
+    })
+}
+
+/// Unix seconds as an instant.
+pub(crate) fn at(seconds: i64, of: &str) -> Result<Timestamp, StripeError> {
+    Timestamp::from_second(seconds).map_err(|_| StripeError::Unexpected {
+        reason: format!("{of} is at {seconds} s"),
+    })
+}

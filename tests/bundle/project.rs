@@ -12,31 +12,43 @@ use serde_json::Value as Json;
 use serde_yaml_ng::Value as Yaml;
 
 /// A method and a path, such as `GET /api/v1/billing`: API Gateway's `routeKey`.
-pub type RouteKey = String;
+pub(crate) type RouteKey = String;
 
 /// A file of the project, by its path from the root.
-pub fn path(from_root: &str) -> PathBuf {
+pub(crate) fn path(from_root: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(from_root)
 }
 
 /// Every function of the template and its routes.
-pub fn functions() -> BTreeMap<String, BTreeSet<RouteKey>> {
+pub(crate) fn functions() -> BTreeMap<String, BTreeSet<RouteKey>> {
     let template = Template::project().unwrap();
     let routes = |routes: Vec<local_stack::template::Route>| {
-        routes.into_iter().map(|route| format!("{} {}", route.method, route.path)).collect()
+        routes
+            .into_iter()
+            .map(|route| format!("{} {}", route.method, route.path))
+            .collect()
     };
-    template.functions.into_iter().map(|function| (function.name, routes(function.routes))).collect()
+    template
+        .functions
+        .into_iter()
+        .map(|function| (function.name, routes(function.routes)))
+        .collect()
 }
 
-/// The names of the variables that the template gives a function, those with a condition of their own excepted.
-pub fn variables(function: &str) -> BTreeSet<String> {
+/// A function as the template declares it.
+pub(crate) fn resource(function: &str) -> Yaml {
     let template = yaml("template.yaml");
-    let resources = template["Resources"].as_mapping().unwrap();
-    let resource = resources
-        .values()
+    let mut resources = template["Resources"].as_mapping().unwrap().values();
+    resources
         .find(|resource| resource["Metadata"]["BuildProperties"]["Binary"].as_str() == Some(function))
-        .unwrap_or_else(|| panic!("{function} is not in template.yaml"));
-    [&template["Globals"]["Function"], &resource["Properties"]]
+        .unwrap_or_else(|| panic!("{function} is not in template.yaml"))
+        .clone()
+}
+
+/// The names of the variables that the template gives a function always, not on a condition.
+pub(crate) fn variables(function: &str) -> BTreeSet<String> {
+    let globals = &yaml("template.yaml")["Globals"]["Function"];
+    [globals, &resource(function)["Properties"]]
         .into_iter()
         .filter_map(|properties| properties["Environment"]["Variables"].as_mapping())
         .flatten()
@@ -45,15 +57,18 @@ pub fn variables(function: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The contract, `docs/openapi.yaml`.
+pub(crate) fn contract() -> Json {
+    serde_json::to_value(yaml("docs/openapi.yaml")).unwrap()
+}
+
 /// The routes of the contract, by operation.
-pub fn operations() -> BTreeMap<String, BTreeSet<RouteKey>> {
-    let contract = yaml("docs/openapi.yaml");
+pub(crate) fn operations() -> BTreeMap<String, BTreeSet<RouteKey>> {
     let mut operations = BTreeMap::<String, BTreeSet<RouteKey>>::new();
-    for (path, methods) in contract["paths"].as_mapping().unwrap() {
-        for (method, operation) in methods.as_mapping().unwrap() {
-            let method = method.as_str().unwrap().to_ascii_uppercase();
+    for (path, methods) in contract()["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
             let name = operation["operationId"].as_str().unwrap().to_owned();
-            let route = format!("{method} {}", path.as_str().unwrap());
+            let route = format!("{} {path}", method.to_ascii_uppercase());
             operations.entry(name).or_default().insert(route);
         }
     }
@@ -61,12 +76,12 @@ pub fn operations() -> BTreeMap<String, BTreeSet<RouteKey>> {
 }
 
 /// The crates in `functions/`.
-pub fn folders() -> BTreeSet<String> {
+pub(crate) fn folders() -> BTreeSet<String> {
     entries("functions").collect()
 }
 
 /// The files in `events/` that are for a function, with its name.
-pub fn events() -> Vec<(String, String)> {
+pub(crate) fn events() -> Vec<(String, String)> {
     let mut events: Vec<_> = entries("events")
         .filter(|file| file.ends_with(".json"))
         .map(|file| (file.split('.').next().unwrap().to_owned(), file))
@@ -76,13 +91,15 @@ pub fn events() -> Vec<(String, String)> {
 }
 
 /// One file of `events/`.
-pub fn event(file: &str) -> Json {
+pub(crate) fn event(file: &str) -> Json {
     let text = fs::read_to_string(path("events").join(file)).unwrap();
     serde_json::from_str(&text).unwrap_or_else(|fault| panic!("events/{file}: {fault}"))
 }
 
 fn entries(folder: &str) -> impl Iterator<Item = String> {
-    fs::read_dir(path(folder)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap())
+    fs::read_dir(path(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
 }
 
 fn yaml(file: &str) -> Yaml {

@@ -16,9 +16,10 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use stripe_stand_in::Payment;
 
-use crate::process::{BINARIES, Process};
+use crate::process::BINARIES;
 use crate::runtime_api::Outcome;
 use crate::world::World;
 
@@ -81,7 +82,7 @@ fn an_event_is_of_its_functions_route() {
 async fn every_event_gets_an_answer_that_is_in_the_contract() {
     let world = World::start().await;
     for (function, file) in project::events() {
-        let process = Process::start(&function, &world.environment(&function).await).await;
+        let process = world.start_function(&function).await;
         let answer = process.answer(&project::event(&file)).await;
         assert!(answer["statusCode"].as_u64().unwrap() < 500, "{file}: {answer}");
         assert_eq!(
@@ -100,7 +101,7 @@ async fn every_event_gets_an_answer_that_is_in_the_contract() {
 async fn a_checkout_is_started_once_and_refused_with_every_fault() {
     let world = World::start().await;
     let function = "create-subscription-checkout";
-    let process = Process::start(function, &world.environment(function).await).await;
+    let process = world.start_function(function).await;
     let answer = async |case: &str| {
         process
             .answer(&project::event(&format!("{function}{case}.json")))
@@ -125,7 +126,7 @@ async fn a_checkout_is_started_once_and_refused_with_every_fault() {
 #[tokio::test]
 async fn an_event_of_stripe_is_taken_when_its_signature_is_fresh() {
     let world = World::start().await;
-    let process = Process::start("stripe-webhook", &world.environment("stripe-webhook").await).await;
+    let process = world.start_function("stripe-webhook").await;
     for (file, signed, status) in [
         ("stripe-webhook.json", true, 200),
         ("stripe-webhook.base64.json", true, 200),
@@ -142,10 +143,35 @@ async fn an_event_of_stripe_is_taken_when_its_signature_is_fresh() {
     }
 }
 
+/// From the checkout to coverage through the three binaries, each with the permissions of its own.
+#[tokio::test]
+async fn what_is_deployed_sells_a_subscription() {
+    let world = World::start().await;
+    let checkout = world.start_function("create-subscription-checkout").await;
+    assert_eq!(checkout.answer(&project::event("create-subscription-checkout.json")).await["statusCode"], 200);
+
+    let customer = world.stripe.customers_with("account", "ada")[0]["id"].as_str().unwrap().to_owned();
+    let session = world.stripe.sessions_of(&customer)[0]["id"].as_str().unwrap().to_owned();
+    world.stripe.pay_session(&session, Payment::Succeed).await.unwrap();
+
+    let webhook = world.start_function("stripe-webhook").await;
+    for event in world.stripe.events() {
+        let answer = webhook.answer(&world.delivery(&event)).await;
+        assert_eq!(answer["statusCode"], 200, "{event}");
+    }
+
+    let billing = world.start_function("get-billing").await;
+    let answer = billing.answer(&project::event("get-billing.json")).await;
+    let billing: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    assert_eq!(billing["coveredUntil"], billing["subscription"]["periodEnd"], "{billing}");
+    assert_eq!(billing["subscription"]["quantity"], 2, "{billing}");
+    assert_eq!(billing["numbers"][1]["mode"], "FIXED", "{billing}");
+}
+
 #[tokio::test]
 async fn what_is_no_request_is_an_error_and_the_next_request_is_answered() {
     let world = World::start().await;
-    let process = Process::start("get-billing", &world.environment("get-billing").await).await;
+    let process = world.start_function("get-billing").await;
     assert!(matches!(
         process.invoke(&json!({ "detail": "scheduled" })).await,
         Outcome::Error(_)

@@ -14,17 +14,21 @@ use billing_edge::{App, Clock, Config};
 use billing_store::NewAccount;
 use hmac::{Hmac, KeyInit, Mac};
 use local_stack::dynamodb::Embedded;
+use local_stack::catalog::{Catalog, Prices};
 use local_stack::tables;
 use local_stack::template::Template;
 use serde_json::Value;
 use sha2::Sha256;
+use stripe_stand_in::StandIn;
+use tokio::net::TcpListener;
 
-use crate::process::Environment;
+use crate::process::{Environment, Process};
 use crate::{permissions, project, secrets};
 
 /// Signs Stripe's events here.
 const SIGNING_SECRET: &str = "whsec_bundle";
 const ACCOUNT: &str = "ada";
+const STRIPE_KEY: &str = "sk_test_bundle";
 const STRIPE_SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing/stripe-a1b2c3";
 const WEBHOOK_SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing/webhook-d4e5f6";
 
@@ -32,7 +36,10 @@ const WEBHOOK_SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secr
 pub(crate) struct World {
     clock: Clock,
     dynamodb: String,
-    stripe: String,
+    /// Stripe's stand-in, with nothing in it but the prices.
+    pub(crate) stripe: StandIn,
+    stripe_url: String,
+    prices: Prices,
     secrets: String,
 }
 
@@ -40,17 +47,18 @@ impl World {
     /// Starts them all; they end with the runtime of the test.
     pub(crate) async fn start() -> Self {
         let clock = Clock::system();
+        let (stripe, stripe_url) = stripe().await;
+        let catalog = Catalog { url: &stripe_url, key: STRIPE_KEY };
         let world = Self {
             dynamodb: dynamodb(clock.clone()).await,
-            stripe: "http://127.0.0.1:9/".to_owned(),
             secrets: secrets::start(BTreeMap::from([
-                (STRIPE_SECRET.to_owned(), "sk_test_bundle".to_owned()),
-                (
-                    WEBHOOK_SECRET.to_owned(),
-                    format!("whsec_retired,{SIGNING_SECRET}"),
-                ),
+                (STRIPE_SECRET.to_owned(), STRIPE_KEY.to_owned()),
+                (WEBHOOK_SECRET.to_owned(), format!("whsec_retired,{SIGNING_SECRET}")),
             ]))
             .await,
+            prices: catalog.create_prices().await.unwrap(),
+            stripe,
+            stripe_url,
             clock,
         };
         world.seed().await;
@@ -65,8 +73,8 @@ impl World {
                 "SESSIONS_TABLE" => "sessions",
                 "BILLING_MODE" => "test",
                 "COVERAGE_GRACE_SECONDS" => "0",
-                "PRICE_MONTHLY" => "price_monthly",
-                "PRICE_ANNUAL" => "price_annual",
+                "PRICE_MONTHLY" => &self.prices.monthly,
+                "PRICE_ANNUAL" => &self.prices.annual,
                 "RETURN_URL" => "https://app.example.com/billing",
                 "STRIPE_SECRET_KEY_ARN" => STRIPE_SECRET,
                 "STRIPE_WEBHOOK_SECRETS_ARN" => WEBHOOK_SECRET,
@@ -78,6 +86,19 @@ impl World {
         let dynamodb = permissions::start(function, &self.dynamodb).await;
         environment.extend(self.surroundings(&dynamodb));
         environment
+    }
+
+    /// Starts a function in this world.
+    pub(crate) async fn start_function(&self, function: &str) -> Process {
+        Process::start(function, &self.environment(function).await).await
+    }
+
+    /// The request by which Stripe would deliver an event now.
+    pub(crate) fn delivery(&self, stripe_event: &Value) -> Value {
+        let mut event = project::event("stripe-webhook.json");
+        event["body"] = Value::String(stripe_event.to_string());
+        event["headers"]["stripe-signature"] = Value::String(self.signature(&event));
+        event
     }
 
     /// The header by which Stripe would sign an event's body now.
@@ -103,7 +124,7 @@ impl World {
             ("AWS_SESSION_TOKEN", "session"),
             ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets),
-            ("STRIPE_API_BASE", &self.stripe),
+            ("STRIPE_API_BASE", &self.stripe_url),
         ];
         variables
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -178,10 +199,20 @@ pub(crate) fn wrong(variable: &str) -> &'static str {
     }
 }
 
+/// A stand-in and its address.
+async fn stripe() -> (StandIn, String) {
+    let stand_in = StandIn::new(stripe_stand_in::Config { clock: stripe_stand_in::Clock::system() });
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = stand_in.clone();
+    tokio::spawn(async move { server.serve(listener).await.unwrap() });
+    (stand_in, url)
+}
+
 /// The template's tables, empty, in an embedded DynamoDB.
 async fn dynamodb(clock: Clock) -> String {
     let database = Embedded::empty(Arc::new(move || clock.now())).unwrap();
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(listener, database.database()));
     tables::create_missing(&url, &Template::project().unwrap().tables)

@@ -16,7 +16,8 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Region, StalledStreamProtectionConfig};
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -153,6 +154,12 @@ impl Store {
         self.calls.fetch_add(1, Ordering::Relaxed);
         &self.client
     }
+}
+
+/// The HTTP client under the store, for whoever needs another part of the SDK: an administrator's credentials.
+#[must_use]
+pub fn http_client(connector: Connector) -> SharedHttpClient {
+    SharedHttpClient::new(Http::new(connector))
 }
 
 /// hyper under the SDK.

@@ -28,7 +28,7 @@ mod receipts;
 mod replies;
 
 pub use accounts::NewAccount;
-pub use client::{Connector, Credentials, Store, StoreConfig};
+pub use client::{Connector, Credentials, Store, StoreConfig, http_client};
 pub use error::{StoreError, unless_conflict};
 pub use receipts::{Claim, EventKey, Receipt, ReceiptStatus};
 pub use replies::{FoundReply, ReplyClaim, ReplyKey};

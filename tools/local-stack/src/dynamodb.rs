@@ -3,12 +3,14 @@
 //! Its tables are made as in any other DynamoDB, over the wire ([`crate::tables`]); here is what only an embedded one can
 //! do: be kept in a file, and delete what has expired when it is told to. An outside DynamoDB deletes by its own clock.
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
 use dynoxide::actions::scan::ScanRequest;
 use dynoxide::{AttributeValue, Database};
 use jiff::Timestamp;
+use tokio::net::TcpListener;
 
 use crate::template::Table;
 
@@ -52,10 +54,18 @@ impl Embedded {
             .map_err(DynamoDbError::new)
     }
 
-    /// The database itself, to be served or read.
+    /// Answers DynamoDB's own interface until `end` comes.
+    pub async fn serve(self, listener: TcpListener, end: impl Future<Output = ()> + Send + 'static) {
+        // It fails only where accepting connections does for good, and then everybody who needs it says so.
+        dynoxide::server::serve_with_shutdown(listener, self.0, end)
+            .await
+            .unwrap_or_default();
+    }
+
+    /// The database itself, for who wants to look past DynamoDB's interface.
     #[must_use]
-    pub fn database(&self) -> Database {
-        self.0.clone()
+    pub fn database(&self) -> &Database {
+        &self.0
     }
 
     /// Replaces what is there by what [`save`](Self::save) wrote.
@@ -111,7 +121,10 @@ impl Embedded {
                         // DynamoDB never deletes an item whose expiry is no number.
                         _ => None,
                     });
-                next = next.into_iter().chain(expiries.filter(|expiry| *expiry > now)).min();
+                next = next
+                    .into_iter()
+                    .chain(expiries.filter(|expiry| *expiry > now))
+                    .min();
                 exclusive_start_key = page.last_evaluated_key;
                 if exclusive_start_key.is_none() {
                     break;

@@ -111,7 +111,7 @@ mod tests {
         let database = Embedded::empty(now).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(dynoxide::server::serve_on(listener, database.database()));
+        tokio::spawn(database.serve(listener, std::future::pending()));
         let tables = Template::project().unwrap().tables;
 
         create_missing(&url, &tables).await.unwrap();

@@ -1,0 +1,248 @@
+//! The command line of `billing-admin`.
+
+use billing_core::access::{Mode, Scope};
+use billing_core::account::{NotAPhoneNumber, PhoneNumber};
+use billing_core::id::{AccountId, KeyId, NumberId};
+use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+/// Accounts and API keys of the billing API.
+///
+/// Works on the deployment that the usual AWS environment points at (AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, …), or
+/// on a local stack with --endpoint-url.
+#[derive(Debug, Parser)]
+#[command(name = "billing-admin", version, after_long_help = AFTER_HELP)]
+pub struct CommandLine {
+    /// Where the tables are.
+    #[command(flatten)]
+    pub place: Place,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which DynamoDB, and which tables in it.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// The DynamoDB of a local stack, such as http://127.0.0.1:8000; the AWS environment is not read then
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+
+    /// The table of accounts and keys (stack output AccountsTableName)
+    #[arg(
+        long,
+        global = true,
+        env = "ACCOUNTS_TABLE",
+        value_name = "NAME",
+        default_value = "accounts"
+    )]
+    pub accounts_table: String,
+
+    /// The table of what expires (stack output SessionsTableName)
+    #[arg(
+        long,
+        global = true,
+        env = "SESSIONS_TABLE",
+        value_name = "NAME",
+        default_value = "sessions"
+    )]
+    pub sessions_table: String,
+
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create, show and change accounts
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Issue, list and revoke API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+/// What to do with accounts.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Create an account with its phone numbers
+    Create {
+        /// The account's id: letters, digits, `_`, `-`, `.` [default: one is made]
+        #[arg(long)]
+        id: Option<AccountId>,
+        /// A name for people; Stripe's customer gets it
+        #[arg(long)]
+        name: Option<String>,
+        /// Where Stripe sends receipts
+        #[arg(long)]
+        email: Option<String>,
+        /// A phone number, with a nickname if it has one: +15551230001 or +15551230001=front-desk
+        #[arg(long = "number", value_name = "NUMBER[=NICKNAME]")]
+        numbers: Vec<NewNumber>,
+    },
+    /// Show an account: profile, subscription, coverage, numbers, ledger
+    Show {
+        /// The account's id
+        id: AccountId,
+    },
+    /// Add and remove phone numbers; what is billed follows at the next checkout
+    #[command(subcommand)]
+    Number(NumberCommand),
+}
+
+/// What to do with an account's phone numbers.
+#[derive(Debug, Subcommand)]
+pub enum NumberCommand {
+    /// Add a phone number
+    Add {
+        /// The account's id
+        #[arg(long)]
+        account: AccountId,
+        /// The phone number, with a nickname if it has one
+        #[arg(value_name = "NUMBER[=NICKNAME]")]
+        number: NewNumber,
+    },
+    /// Remove a phone number
+    Remove {
+        /// The account's id
+        #[arg(long)]
+        account: AccountId,
+        /// The number's id, as `account show` lists it
+        number: NumberId,
+    },
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Issue a key and print it, once: only its hash is stored
+    Issue {
+        /// The account that the key opens
+        #[arg(long)]
+        account: AccountId,
+        /// `live` or `test`; a deployment admits keys of its own mode only
+        #[arg(long, default_value = "test", value_parser = mode)]
+        mode: Mode,
+        /// What the key may do, `billing:read` or `billing:write`; may be repeated [default: both]
+        #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
+        scopes: Vec<Scope>,
+        /// From when on it opens nothing: 2027-01-31 (midnight UTC) or 2027-01-31T12:00:00Z [default: never]
+        #[arg(long, value_name = "DATE", value_parser = instant)]
+        expires: Option<Timestamp>,
+        /// Who of the support staff acts as the customer with it; such a key reads but moves no money
+        #[arg(long, value_name = "NAME")]
+        impersonator: Option<String>,
+    },
+    /// List an account's keys, without their secrets
+    List {
+        /// The account's id
+        #[arg(long)]
+        account: AccountId,
+    },
+    /// Revoke a key; it opens nothing from then on
+    Revoke {
+        /// The account that the key opens
+        #[arg(long)]
+        account: AccountId,
+        /// The key's id, as `key list` shows it
+        key: KeyId,
+    },
+}
+
+/// A phone number as it is typed: `+15551230001=front-desk`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNumber {
+    /// As dialled.
+    pub number: PhoneNumber,
+    /// What its owner calls it.
+    pub nickname: Option<String>,
+}
+
+impl std::str::FromStr for NewNumber {
+    type Err = NotAPhoneNumber;
+
+    fn from_str(text: &str) -> Result<Self, NotAPhoneNumber> {
+        let (number, nickname) = match text.split_once('=') {
+            Some((_, "")) => return Err(NotAPhoneNumber),
+            Some((number, nickname)) => (number, Some(nickname.to_owned())),
+            None => (text, None),
+        };
+        Ok(Self {
+            number: number.parse()?,
+            nickname,
+        })
+    }
+}
+
+fn mode(word: &str) -> Result<Mode, &'static str> {
+    Mode::parse(word).ok_or("a mode is live or test")
+}
+
+fn scope(name: &str) -> Result<Scope, &'static str> {
+    Scope::parse(name).ok_or("a scope is billing:read or billing:write")
+}
+
+fn instant(text: &str) -> Result<Timestamp, &'static str> {
+    let day = |date: Date| date.to_zoned(TimeZone::UTC).map(|midnight| midnight.timestamp());
+    text.parse::<Timestamp>()
+        .or_else(|_| text.parse::<Date>().and_then(day))
+        .map_err(|_| "a date is written 2027-01-31 or 2027-01-31T12:00:00Z")
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  billing-admin account create --id acme --name 'Acme Inc.' --number +15551230001=front-desk --number +15551230002
+  billing-admin account show acme
+  billing-admin account number add --account acme +15551230003
+  billing-admin key issue --account acme --mode live
+  billing-admin key issue --account acme --mode live --impersonator sam --scope billing:read --expires 2027-01-31
+  billing-admin key list --account acme
+  billing-admin key revoke --account acme key_0123456789abcdef
+  billing-admin --endpoint-url http://127.0.0.1:8000 account show acme     (a local stack)
+
+Exit code: 0 when done, 1 when it could not be done, 2 when the command line makes no sense.
+Signed in by SSO? First: eval \"$(aws configure export-credentials --format env)\"";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_number_may_carry_a_nickname() {
+        let number = |text: &str| text.parse::<NewNumber>().ok();
+        let plain = NewNumber {
+            number: "+15551230001".parse().unwrap(),
+            nickname: None,
+        };
+        assert_eq!(number("+15551230001"), Some(plain.clone()));
+        let named = NewNumber {
+            nickname: Some("front desk".into()),
+            ..plain
+        };
+        assert_eq!(number("+15551230001=front desk"), Some(named));
+        for bad in ["", "15551230001", "+15551230001=", "=front-desk"] {
+            assert_eq!(number(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_date_means_its_first_instant_in_utc() {
+        assert_eq!(instant("2027-01-31").unwrap().to_string(), "2027-01-31T00:00:00Z");
+        assert_eq!(
+            instant("2027-01-31T12:00:00+01:00").unwrap().to_string(),
+            "2027-01-31T11:00:00Z"
+        );
+        assert!(instant("soon").is_err());
+    }
+}

@@ -1,0 +1,50 @@
+//! Which tables the administrator means, and how to reach them.
+//!
+//! Here alone the whole AWS credential chain is used; the functions are given what Lambda sets.
+
+use aws_config::BehaviorVersion;
+use billing_store::{Connector, Credentials, Store, StoreConfig};
+
+use crate::Failure;
+use crate::command::Place;
+
+/// The store behind `--endpoint-url`, or the one of the AWS environment.
+pub async fn open(place: &Place, connector: Connector) -> Result<Store, Failure> {
+    let (region, credentials) = match &place.endpoint_url {
+        Some(_) => (local::REGION.to_owned(), local::credentials()),
+        None => from_environment(&connector).await?,
+    };
+    let config = StoreConfig {
+        region,
+        credentials,
+        endpoint: place.endpoint_url.clone(),
+        accounts_table: place.accounts_table.clone(),
+        sessions_table: place.sessions_table.clone(),
+    };
+    Ok(Store::new(config, connector))
+}
+
+async fn from_environment(connector: &Connector) -> Result<(String, Credentials), Failure> {
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(billing_store::http_client(connector.clone()))
+        .load()
+        .await;
+    let region = config.region().ok_or(Failure::NoRegion)?.to_string();
+    let provider = config.credentials_provider().ok_or(Failure::NoCredentials)?;
+    Ok((region, Credentials::Provider(provider)))
+}
+
+/// What the local stack's DynamoDB knows us by. Amazon's DynamoDB Local keeps a world for each pair of region and access key.
+mod local {
+    use billing_store::Credentials;
+
+    pub(super) const REGION: &str = "us-east-1";
+
+    pub(super) fn credentials() -> Credentials {
+        Credentials::Keys {
+            access_key_id: "local".to_owned(),
+            secret_access_key: "local".to_owned(),
+            session_token: None,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What `billing-admin` prints: for people in aligned lines, for programs as JSON in the API's camelCase.
+//!
+//! Secrets are printed in one place only, when a key is issued.
+
+use billing_core::access::Key;
+use billing_core::account::Account;
+use billing_core::coverage::{self, Coverage};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+/// Something to print.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// For people.
+    pub(crate) text: String,
+    /// For programs.
+    pub(crate) json: Value,
+}
+
+/// An account with everything that it has, as it stands at `now`. Grace is a deployment's setting and not counted.
+#[must_use]
+pub(crate) fn account(account: &Account, now: Timestamp) -> Report {
+    let covered = coverage::covered(&account.ledger, now, SignedDuration::ZERO);
+    Report {
+        text: account_text(account, covered),
+        json: account_json(account, covered),
+    }
+}
+
+fn account_text(account: &Account, covered: Option<Coverage>) -> String {
+    let Account {
+        profile,
+        subscription,
+        numbers,
+        ledger,
+    } = account;
+    let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
+    let mut lines = Lines::default();
+    lines.add("account", profile.id.as_str());
+    lines.add("name", &or_none(profile.name.as_deref()));
+    lines.add("e-mail", &or_none(profile.email.as_deref()));
+    lines.add("created", &profile.created_at.to_string());
+    lines.add(
+        "customer",
+        &or_none(profile.customer.as_ref().map(|id| id.as_str())),
+    );
+    match subscription {
+        None => lines.add("subscription", "none"),
+        Some(it) => {
+            let interval = it
+                .interval
+                .map_or_else(|| "other interval".to_owned(), |it| it.to_string());
+            lines.add(
+                "subscription",
+                &format!("{}, {:?}", it.id, it.status).to_lowercase(),
+            );
+            lines.add("", &format!("{interval} × {}, price {}", it.quantity, it.price));
+            lines.add("", &format!("{} to {}", it.period.start, it.period.end));
+            if it.cancel_at_period_end {
+                lines.add("", "ends with this period");
+            }
+        }
+    }
+    lines.add(
+        "covered",
+        &covered.map_or_else(
+            || "no".to_owned(),
+            |coverage| format!("{} numbers until {}", coverage.quantity, coverage.until),
+        ),
+    );
+    lines.list("numbers", numbers, |it| {
+        format!(
+            "{}  {}  {}",
+            it.number.as_str(),
+            it.id,
+            it.nickname.as_deref().unwrap_or_default()
+        )
+    });
+    lines.list("ledger", ledger, |it| {
+        format!(
+            "{} to {}  × {}  {}  {} {}",
+            it.period.start, it.period.end, it.quantity, it.amount, it.invoice, it.line
+        )
+    });
+    lines.0
+}
+
+fn account_json(account: &Account, covered: Option<Coverage>) -> Value {
+    let Account {
+        profile,
+        subscription,
+        numbers,
+        ledger,
+    } = account;
+    let subscription = subscription.as_ref().map(|it| {
+        json!({
+            "id": it.id,
+            "status": it.status,
+            "interval": it.interval,
+            "quantity": it.quantity,
+            "price": it.price,
+            "periodStart": it.period.start,
+            "periodEnd": it.period.end,
+            "cancelAtPeriodEnd": it.cancel_at_period_end,
+        })
+    });
+    let numbers: Vec<_> = numbers
+        .iter()
+        .map(|it| json!({ "id": it.id, "number": it.number, "nickname": it.nickname, "createdAt": it.created_at }))
+        .collect();
+    let ledger: Vec<_> = ledger
+        .iter()
+        .map(|it| {
+            json!({
+                "invoice": it.invoice,
+                "line": it.line,
+                "periodStart": it.period.start,
+                "periodEnd": it.period.end,
+                "quantity": it.quantity,
+                "amountCents": it.amount.minor,
+                "currency": it.amount.currency,
+            })
+        })
+        .collect();
+    json!({
+        "id": profile.id,
+        "name": profile.name,
+        "email": profile.email,
+        "createdAt": profile.created_at,
+        "customer": profile.customer,
+        "subscription": subscription,
+        "coveredUntil": covered.map(|coverage| coverage.until),
+        "coveredQuantity": covered.map_or(0, |coverage| coverage.quantity),
+        "numbers": numbers,
+        "ledger": ledger,
+    })
+}
+
+/// An account's keys, without their secrets, as they stand at `now`.
+#[must_use]
+pub(crate) fn keys(keys: &[Key], now: Timestamp) -> Report {
+    let mut text = String::new();
+    for key in keys {
+        let scopes: Vec<_> = key.scopes.iter().map(ToString::to_string).collect();
+        let acting = key
+            .impersonator
+            .as_ref()
+            .map_or_else(String::new, |name| format!("  for {name}"));
+        text.push_str(&format!(
+            "{}  {}  {}  issued {}  {}{acting}\n",
+            key.id,
+            key.mode,
+            scopes.join(","),
+            key.created_at,
+            standing(key, now),
+        ));
+    }
+    if keys.is_empty() {
+        text.push_str("no keys\n");
+    }
+    let json = keys
+        .iter()
+        .map(|key| {
+            json!({
+                "id": key.id,
+                "mode": key.mode,
+                "scopes": key.scopes,
+                "impersonator": key.impersonator,
+                "createdAt": key.created_at,
+                "expiresAt": key.expires_at,
+                "revokedAt": key.revoked_at,
+            })
+        })
+        .collect();
+    Report {
+        text,
+        json: Value::Array(json),
+    }
+}
+
+fn standing(key: &Key, now: Timestamp) -> String {
+    match (key.revoked_at, key.expires_at) {
+        (Some(at), _) => format!("revoked {at}"),
+        (None, Some(at)) if at <= now => format!("expired {at}"),
+        (None, Some(at)) => format!("good until {at}"),
+        (None, None) => "good".to_owned(),
+    }
+}
+
+/// Labelled lines.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, label: &str, text: &str) {
+        let line = format!("{label:<14}{text}");
+        self.0.push_str(line.trim_end());
+        self.0.push('\n');
+    }
+
+    fn list<T>(&mut self, label: &str, items: &[T], line: impl Fn(&T) -> String) {
+        if items.is_empty() {
+            self.add(label, "none");
+        }
+        for (index, item) in items.iter().enumerate() {
+            self.add(if index == 0 { label } else { "" }, &line(item));
+        }
+    }
+}

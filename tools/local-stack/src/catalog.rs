@@ -1,0 +1,147 @@
+//! What is for sale at the stand-in, and where it delivers its events: made over Stripe's own interface, as an operator does
+//! it in Stripe's dashboard. An outside Stripe has its own catalog and is left alone.
+
+use bytes::Bytes;
+use http::Request;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::http_client::{HttpClient, NoAnswer};
+
+/// Per phone number and month: 10.00 USD.
+const MONTHLY_CENTS: &str = "1000";
+/// Per phone number and year: 96.00 USD, a fifth less than twelve months.
+const ANNUAL_CENTS: &str = "9600";
+
+/// The API version that the functions are built for, and that their webhook endpoint is registered with.
+const API_VERSION: &str = "2026-09-30.endive";
+
+/// Stripe's ids of the prices that are sold.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Prices {
+    /// Per phone number and month.
+    pub monthly: String,
+    /// Per phone number and year.
+    pub annual: String,
+}
+
+/// A webhook endpoint at Stripe.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Stripe's id of it.
+    pub id: String,
+    /// What the events are signed with.
+    pub secret: String,
+}
+
+/// Why Stripe could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// Nobody answers there.
+    #[error("Stripe: {0}")]
+    NoAnswer(#[from] NoAnswer),
+    /// It answers, and not as expected.
+    #[error("Stripe answered {status} to {path}: {body}")]
+    Unexpected {
+        /// What was asked.
+        path: String,
+        /// How it was answered.
+        status: u16,
+        /// In its own words.
+        body: String,
+    },
+}
+
+/// A Stripe account, reached with its secret key.
+pub struct Catalog<'a> {
+    /// Where that Stripe is.
+    pub url: &'a str,
+    /// Its secret key.
+    pub key: &'a str,
+}
+
+impl Catalog<'_> {
+    /// Makes the product and its two prices.
+    pub async fn create_prices(&self) -> Result<Prices, CatalogError> {
+        let product = self.create("/v1/products", &[("name", "Phone number")]).await?;
+        let product = product.as_str();
+        let price = |interval, cents, lookup_key| async move {
+            let form = [
+                ("product", product),
+                ("currency", "usd"),
+                ("unit_amount", cents),
+                ("recurring[interval]", interval),
+                ("lookup_key", lookup_key),
+            ];
+            self.create("/v1/prices", &form).await
+        };
+        Ok(Prices {
+            monthly: price("month", MONTHLY_CENTS, "phone_number_monthly").await?,
+            annual: price("year", ANNUAL_CENTS, "phone_number_annual").await?,
+        })
+    }
+
+    /// Makes the endpoint to which every event is delivered.
+    pub async fn create_endpoint(&self, url: &str) -> Result<Endpoint, CatalogError> {
+        let path = "/v1/webhook_endpoints";
+        let form = [
+            ("url", url),
+            ("enabled_events[0]", "*"),
+            ("api_version", API_VERSION),
+        ];
+        let made = self.ask(path, &form).await?;
+        // Stripe tells the secret in this answer and never again.
+        Ok(Endpoint {
+            id: member(&made, "id", path)?,
+            secret: member(&made, "secret", path)?,
+        })
+    }
+
+    /// Has the events, also those that wait to be delivered, go to another address.
+    pub async fn move_endpoint(&self, endpoint: &Endpoint, url: &str) -> Result<(), CatalogError> {
+        self.ask(&format!("/v1/webhook_endpoints/{}", endpoint.id), &[("url", url)])
+            .await
+            .map(drop)
+    }
+
+    async fn create(&self, path: &str, form: &[(&str, &str)]) -> Result<String, CatalogError> {
+        member(&self.ask(path, form).await?, "id", path)
+    }
+
+    async fn ask(&self, path: &str, form: &[(&str, &str)]) -> Result<Value, CatalogError> {
+        let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let form: Vec<_> = form
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encode(value)))
+            .collect();
+        let unexpected = |status, body| CatalogError::Unexpected {
+            path: path.to_owned(),
+            status,
+            body,
+        };
+        let request = Request::post(format!("{}{path}", self.url))
+            .header("authorization", format!("Bearer {}", self.key))
+            .header("stripe-version", API_VERSION)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Bytes::from(form.join("&")))
+            .map_err(|error| unexpected(0, error.to_string()))?;
+        let answer = HttpClient::default().send(request).await?;
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        match serde_json::from_str(&text) {
+            Ok(body) if answer.status().is_success() => Ok(body),
+            _ => Err(unexpected(answer.status().as_u16(), text)),
+        }
+    }
+}
+
+fn member(object: &Value, name: &str, path: &str) -> Result<String, CatalogError> {
+    object[name]
+        .as_str()
+        .map(ToOwned::to_owned)
+        .ok_or_else(|| CatalogError::Unexpected {
+            path: path.to_owned(),
+            status: 200,
+            body: object.to_string(),
+        })
+}

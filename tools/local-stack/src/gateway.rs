@@ -1,0 +1,125 @@
+//! API Gateway and Lambda as far as a request can tell: it finds its function by the routes of the template, reaches it as an
+//! event, runs under the function's time-out, and is answered.
+//!
+//! A function is entered where Lambda's runtime would enter it, so events that it cannot read, panics and time-outs end as
+//! they do in AWS. Throttling, cold starts and one-request-at-a-time are not imitated.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use billing_edge::App;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use lambda_http::lambda_runtime::LambdaEvent;
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Context, Service, service_fn};
+
+use crate::dynamodb::Now;
+use crate::event::{Answer, Arrival, TRACE_HEADER, message};
+use crate::functions;
+use crate::routes::Routes;
+use crate::template::Template;
+
+/// The functions behind one HTTP API, without a socket: [`call`](Self::call) is all that happens between a client and them.
+#[derive(Clone)]
+pub struct Gateway(Arc<Inner>);
+
+struct Inner {
+    routes: Routes,
+    timeouts: BTreeMap<String, Duration>,
+    app: Arc<App>,
+    now: Now,
+    requests: AtomicU64,
+}
+
+impl Gateway {
+    /// The functions of a template over an app that they all share, on the stack's clock.
+    pub fn new(template: &Template, app: Arc<App>, now: Now) -> Result<Self, functions::Drift> {
+        functions::agree_with(template)?;
+        let timeouts = template
+            .functions
+            .iter()
+            .map(|it| (it.name.clone(), it.timeout))
+            .collect();
+        let routes = Routes::new(template);
+        Ok(Self(Arc::new(Inner {
+            routes,
+            timeouts,
+            app,
+            now,
+            requests: AtomicU64::new(1),
+        })))
+    }
+
+    /// Answers a request.
+    pub async fn call(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let found = self
+            .0
+            .routes
+            .find(request.method().as_str(), request.uri().path());
+        let Some(found) = found else {
+            return message(StatusCode::NOT_FOUND, "Not Found");
+        };
+        let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
+        let now = (self.0.now)();
+        let brought = request
+            .headers()
+            .get(TRACE_HEADER)
+            .and_then(|value| value.to_str().ok());
+        let trace_id = brought.map_or_else(
+            || format!("Root=1-{:08x}-{number:024x}", now.as_second()),
+            ToOwned::to_owned,
+        );
+        let request_id = format!("local-{number:08}");
+        let arrival = Arrival {
+            request: &request,
+            found: &found,
+            request_id: &request_id,
+            trace_id: &trace_id,
+            now,
+        };
+        let event = arrival.event().to_string();
+        let timeout = self.0.timeouts.get(&found.function).copied().unwrap_or_default();
+        let mut context = Context::default();
+        context.request_id = request_id;
+        context.xray_trace_id = Some(trace_id);
+        context.deadline = deadline(timeout);
+
+        // A task of its own, so that a panic stays in it and a client that hangs up does not stop it half-way.
+        let app = Arc::clone(&self.0.app);
+        let invocation = invoke(found.function, app, event, context);
+        match tokio::spawn(tokio::time::timeout(timeout, invocation)).await {
+            Ok(Ok(Some(response))) => response,
+            Ok(Err(_elapsed)) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+            Ok(Ok(None)) | Err(_) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        }
+    }
+}
+
+/// Runs a function on an event as its runtime would; none when either side cannot read the other.
+async fn invoke(function: String, app: Arc<App>, event: String, context: Context) -> Option<Response<Bytes>> {
+    let function = functions::named(&function)?;
+    let payload: LambdaRequest = serde_json::from_str(&event).ok()?;
+    let app = &app;
+    let mut handler = Adapter::from(service_fn(move |request| async move {
+        Ok::<_, Infallible>(function.answer(app, request).await)
+    }));
+    let Ok(answer) = handler.call(LambdaEvent::new(payload, context)).await;
+    let answer: Answer = serde_json::from_value(serde_json::to_value(answer).ok()?).ok()?;
+    answer.response()
+}
+
+/// When Lambda would end the invocation, in real milliseconds: the runtime's deadline does not follow the stack's clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an invocation's time-out is real time, whatever the stack's clock shows"
+)]
+fn deadline(timeout: Duration) -> u64 {
+    let epoch = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from((epoch + timeout).as_millis()).unwrap_or(u64::MAX)
+}

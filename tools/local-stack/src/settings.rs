@@ -1,0 +1,140 @@
+//! How a stack is to be started: ports, addresses, clock.
+
+use std::path::PathBuf;
+
+use stripe_stand_in::Clock;
+
+use crate::catalog::Prices;
+use crate::options::Options;
+
+/// How a stack is to be started.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Port of the API; 0 for a free one.
+    pub port: u16,
+    /// Port of the stand-in; 0 for a free one.
+    pub stripe_port: u16,
+    /// Port of the embedded DynamoDB; 0 for a free one.
+    pub dynamodb_port: u16,
+    /// Where state is kept; none for in memory.
+    pub data: Option<PathBuf>,
+    /// Another DynamoDB than the embedded one.
+    pub dynamodb_url: Option<String>,
+    /// Another Stripe than the stand-in.
+    pub stripe: Option<OutsideStripe>,
+    /// The clock of everything.
+    pub clock: Clock,
+}
+
+/// A Stripe that is not ours, in test mode.
+#[derive(Debug, Clone)]
+pub struct OutsideStripe {
+    /// Its address.
+    pub url: String,
+    /// Its secret key.
+    pub key: String,
+    /// What its events are signed with.
+    pub webhook_secrets: String,
+    /// What is sold there.
+    pub prices: Prices,
+}
+
+/// `--stripe-url` without what it needs.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutsideStripeError {
+    /// The environment lacks a variable.
+    #[error("--stripe-url needs {0} in the environment (see --help)")]
+    Missing(&'static str),
+    /// A key that moves real money.
+    #[error("STRIPE_SECRET_KEY is not a test key (sk_test_…); the local stack never uses a live one")]
+    Live,
+}
+
+impl Settings {
+    /// Everything embedded and in memory, on free ports, by the system's clock.
+    #[must_use]
+    pub fn free_ports() -> Self {
+        Self {
+            port: 0,
+            stripe_port: 0,
+            dynamodb_port: 0,
+            data: None,
+            dynamodb_url: None,
+            stripe: None,
+            clock: Clock::system(),
+        }
+    }
+
+    /// As the command line says, and the environment where an outside Stripe is used.
+    pub fn new(
+        options: &Options,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, OutsideStripeError> {
+        let Options {
+            port,
+            stripe_port,
+            dynamodb_port,
+            data,
+            dynamodb_url,
+            stripe_url,
+            ..
+        } = options.clone();
+        let stripe = stripe_url
+            .map(|url| OutsideStripe::read(url, environment))
+            .transpose()?;
+        Ok(Self {
+            port,
+            stripe_port,
+            dynamodb_port,
+            data,
+            dynamodb_url,
+            stripe,
+            clock: Clock::system(),
+        })
+    }
+}
+
+impl OutsideStripe {
+    fn read(url: String, environment: impl Fn(&str) -> Option<String>) -> Result<Self, OutsideStripeError> {
+        let needed = |name| environment(name).ok_or(OutsideStripeError::Missing(name));
+        let key = needed("STRIPE_SECRET_KEY")?;
+        if !key.starts_with("sk_test_") {
+            return Err(OutsideStripeError::Live);
+        }
+        Ok(Self {
+            url,
+            key,
+            webhook_secrets: needed("STRIPE_WEBHOOK_SECRETS")?,
+            prices: Prices {
+                monthly: needed("PRICE_MONTHLY")?,
+                annual: needed("PRICE_ANNUAL")?,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn an_outside_stripe_is_used_in_test_mode_only_and_with_all_it_needs() {
+        let options = Options::parse_from(["cargo local", "--stripe-url", "https://api.stripe.com"]);
+        let with = |key: &'static str| {
+            let settings = Settings::new(&options, move |name| match name {
+                "STRIPE_SECRET_KEY" => Some(key.to_owned()),
+                "STRIPE_WEBHOOK_SECRETS" => Some("whsec_1".to_owned()),
+                "PRICE_MONTHLY" => Some("price_1".to_owned()),
+                _ => None,
+            });
+            settings.map(|_| ())
+        };
+        assert_eq!(with("sk_live_1"), Err(OutsideStripeError::Live));
+        assert_eq!(
+            with("sk_test_1"),
+            Err(OutsideStripeError::Missing("PRICE_ANNUAL"))
+        );
+    }
+}

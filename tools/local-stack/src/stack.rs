@@ -1,0 +1,233 @@
+//! The stack: everything started in the right order, and ended together.
+//!
+//! # How it works
+//! All ports are bound before anything runs, so that a taken one is told at once. Then DynamoDB gets its tables, Stripe its
+//! prices and its webhook endpoint, the functions their environment, and the demo world its accounts; only then is the API
+//! served. Every part is handed what the earlier ones turned out to be (an address, a price), so there is no fixed port and
+//! no fixed secret anywhere.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use billing_edge::{App, Config, ConfigError};
+use bytes::Bytes;
+use http::{Request, Response};
+use stripe_stand_in::{Clock, StandIn};
+
+use crate::background::Background;
+use crate::catalog::CatalogError;
+use crate::control::{Control, Directory};
+use crate::data_dir::{DataDir, DataDirError};
+use crate::dynamodb::{DynamoDbError, Embedded, Now};
+use crate::environment::Environment;
+use crate::functions::Drift;
+use crate::gateway::Gateway;
+use crate::keeper::Keeper;
+use crate::ports::{Place, PortError, Ports, address};
+use crate::server;
+use crate::settings::Settings;
+use crate::stripe::Stripe;
+use crate::tables::{self, TableError};
+use crate::template::{Template, TemplateError};
+use crate::time::Time;
+use crate::world::{Accounts, Names};
+
+/// How often a clock that runs by itself is followed.
+const TICK: Duration = Duration::from_secs(1);
+/// After how many ticks everything is written to `--data`.
+const TICKS_BETWEEN_SAVES: u64 = 15;
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Why a stack did not start, or could not keep its data.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant is what its source says")]
+pub enum StackError {
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error("no address: {0}")]
+    Address(#[from] std::io::Error),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Drift(#[from] Drift),
+    #[error(transparent)]
+    DynamoDb(#[from] DynamoDbError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the demo world could not be made: {0}")]
+    World(#[from] billing_admin::Failure),
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+}
+
+/// A running stack.
+pub struct Stack {
+    /// What answers the API, without a socket.
+    pub gateway: Gateway,
+    /// What all functions share.
+    pub app: Arc<App>,
+    /// The clock.
+    pub time: Arc<Time>,
+    /// The Stripe stand-in; none when Stripe is outside.
+    pub stand_in: Option<StandIn>,
+    /// Addresses, secrets, the demo world.
+    pub directory: Directory,
+    keeper: Option<Arc<Keeper>>,
+    front: Background,
+    back: Background,
+}
+
+impl Stack {
+    /// Starts everything, and answers once everything answers.
+    pub async fn start(settings: Settings) -> Result<Self, StackError> {
+        let template = Template::project()?;
+        let ports = Ports::bind(&settings).await?;
+        let api = address(&ports.api)?;
+        let data = settings.data.as_deref().map(DataDir::open).transpose()?;
+        let kept = data.as_ref().map(DataDir::load).transpose()?.flatten();
+        if let Some(kept) = &kept {
+            kept.set(&settings.clock);
+        }
+        let clock = settings.clock.clone();
+        let mut back = Background::new();
+
+        let restore = data.as_ref().filter(|_| kept.is_some()).map(DataDir::database);
+        let (dynamodb, database) = match ports.dynamodb {
+            Place::Here(port) => {
+                let database = embedded_dynamodb(&clock, restore)?;
+                let address = address(&port)?;
+                back.spawn(database.clone().serve(port, back.end()));
+                (address, Some(database))
+            }
+            Place::Outside(url) => (url, None),
+        };
+        tables::create_missing(&dynamodb, &template.tables).await?;
+
+        let stripe = match ports.stripe {
+            Place::Here(port) => {
+                let kept = kept.as_ref().and_then(|kept| kept.stand_in.clone());
+                Stripe::stand_in(&clock, port, kept, &api, &mut back).await?
+            }
+            Place::Outside(stripe) => Stripe::outside(stripe),
+        };
+
+        let variables = Environment {
+            api: &api,
+            dynamodb: &dynamodb,
+            stripe: &stripe.address,
+            stripe_key: &stripe.key,
+            webhook_secrets: &stripe.webhook_secrets,
+            prices: &stripe.prices,
+        }
+        .variables(&template);
+        let config = Config::read(&|name| variables.get(name).cloned())?;
+        let app = Arc::new(App::new(config, billing_edge::Clock::from_fn(reading(&clock))));
+        let gateway = Gateway::new(&template, Arc::clone(&app), reading(&clock))?;
+
+        let accounts = Accounts::new(app.store().clone());
+        let names = kept.map_or_else(|| Names::new(database.is_some()), |kept| Ok(kept.names))?;
+        let directory = Directory {
+            api,
+            stripe: stripe.address,
+            dynamodb,
+            webhook_secret: stripe.webhook_secrets,
+            stripe_key: stripe.key,
+            demo: accounts.demo(&names, clock.now()).await?,
+        };
+        let stand_in = stripe.stand_in.as_ref().map(|it| it.server.clone());
+        let time = Time::new(clock.clone(), stand_in.clone(), database.clone(), template.tables);
+        let time = Arc::new(time);
+        let keeper = data.map(|data| {
+            Arc::new(Keeper {
+                data,
+                clock: clock.clone(),
+                names,
+                database,
+                stand_in: stripe.stand_in,
+            })
+        });
+
+        let mut front = Background::new();
+        let control = Control {
+            directory: directory.clone(),
+            time: Arc::clone(&time),
+            accounts,
+        };
+        let front_door = front_door(gateway.clone(), Arc::new(control));
+        front.spawn(server::serve(ports.api, front_door, front.end()));
+        if clock.is_running() {
+            front.spawn(tick(Arc::clone(&time), keeper.clone(), front.end()));
+        }
+        Ok(Self {
+            gateway,
+            app,
+            time,
+            stand_in,
+            directory,
+            keeper,
+            front,
+            back,
+        })
+    }
+
+    /// Ends everything: first what takes requests, then what they rest on. What is to be kept is written then.
+    pub async fn stop(self) -> Result<(), StackError> {
+        self.front.finish().await;
+        self.back.finish().await;
+        self.keeper.map_or(Ok(()), |keeper| keeper.save())
+    }
+}
+
+/// Routes a request to the stack's own routes or to the API.
+fn front_door(
+    gateway: Gateway,
+    control: Arc<Control>,
+) -> impl Fn(Request<Bytes>) -> BoxFuture<Response<Bytes>> + Clone + Send + 'static {
+    move |request| {
+        let (gateway, control) = (gateway.clone(), Arc::clone(&control));
+        Box::pin(async move {
+            if Control::is_for(request.uri().path()) {
+                control.call(request).await
+            } else {
+                gateway.call(request).await
+            }
+        })
+    }
+}
+
+/// Follows a clock that runs by itself: what has expired is deleted soon after, and what is to be kept is written.
+async fn tick(time: Arc<Time>, keeper: Option<Arc<Keeper>>, end: impl Future<Output = ()>) {
+    let mut end = std::pin::pin!(end);
+    for count in 1_u64.. {
+        tokio::select! {
+            () = &mut end => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+        // What fails now is tried again at the next tick; the last write, at the end, tells its failure.
+        time.catch_up().await.unwrap_or_default();
+        if let Some(keeper) = keeper.as_ref().filter(|_| count % TICKS_BETWEEN_SAVES == 0) {
+            keeper.save().unwrap_or_default();
+        }
+    }
+}
+
+fn embedded_dynamodb(clock: &Clock, restore: Option<PathBuf>) -> Result<Embedded, StackError> {
+    let database = Embedded::empty(reading(clock))?;
+    if let Some(file) = restore.filter(|file| file.exists()) {
+        database.restore(&file)?;
+    }
+    Ok(database)
+}
+
+fn reading(clock: &Clock) -> Now {
+    let clock = clock.clone();
+    Arc::new(move || clock.now())
+}

@@ -1,0 +1,98 @@
+//! The Stripe of a stack: the stand-in, set up to be used, or an outside one that is taken as it is.
+
+use stripe_stand_in::{Clock, StandIn};
+use tokio::net::TcpListener;
+
+use crate::background::Background;
+use crate::catalog::{Catalog, Endpoint, Prices};
+use crate::data_dir::KeptStandIn;
+use crate::ports::address;
+use crate::settings::OutsideStripe;
+use crate::stack::StackError;
+
+/// The stand-in's secret key. Everybody may know it: nothing behind it is real.
+const STAND_IN_KEY: &str = "sk_test_local";
+
+/// A Stripe that is ready to be used.
+pub(crate) struct Stripe {
+    pub(crate) address: String,
+    pub(crate) key: String,
+    pub(crate) webhook_secrets: String,
+    pub(crate) prices: Prices,
+    /// None when it is outside.
+    pub(crate) stand_in: Option<EquippedStandIn>,
+}
+
+/// The stand-in, with what was made in it.
+pub(crate) struct EquippedStandIn {
+    pub(crate) server: StandIn,
+    pub(crate) prices: Prices,
+    pub(crate) endpoint: Endpoint,
+}
+
+impl Stripe {
+    pub(crate) fn outside(stripe: OutsideStripe) -> Self {
+        let OutsideStripe {
+            url,
+            key,
+            webhook_secrets,
+            prices,
+        } = stripe;
+        Self {
+            address: url,
+            key,
+            webhook_secrets,
+            prices,
+            stand_in: None,
+        }
+    }
+
+    /// Serves the stand-in, as it was left or new, with its events delivered to `api`.
+    pub(crate) async fn stand_in(
+        clock: &Clock,
+        port: TcpListener,
+        kept: Option<KeptStandIn>,
+        api: &str,
+        background: &mut Background,
+    ) -> Result<Self, StackError> {
+        let address = address(&port)?;
+        let server = StandIn::new(stripe_stand_in::Config { clock: clock.clone() });
+        if let Some(kept) = &kept {
+            server.restore(&kept.snapshot)?;
+        }
+        background.spawn(serve(server.clone(), port, background.end()));
+        let catalog = Catalog {
+            url: &address,
+            key: STAND_IN_KEY,
+        };
+        let webhook = format!("{api}/stripe/webhook");
+        let (prices, endpoint) = match kept {
+            Some(KeptStandIn { prices, endpoint, .. }) => {
+                catalog.move_endpoint(&endpoint, &webhook).await?;
+                (prices, endpoint)
+            }
+            None => (
+                catalog.create_prices().await?,
+                catalog.create_endpoint(&webhook).await?,
+            ),
+        };
+        Ok(Self {
+            address,
+            key: STAND_IN_KEY.to_owned(),
+            webhook_secrets: endpoint.secret.clone(),
+            prices: prices.clone(),
+            stand_in: Some(EquippedStandIn {
+                server,
+                prices,
+                endpoint,
+            }),
+        })
+    }
+}
+
+async fn serve(stand_in: StandIn, port: TcpListener, end: impl Future<Output = ()>) {
+    tokio::select! {
+        () = end => {}
+        _ = stand_in.serve(port) => {}
+    }
+}

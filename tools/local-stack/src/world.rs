@@ -1,0 +1,187 @@
+//! The demo world: accounts with phone numbers and keys, to try everything on.
+//!
+//! Accounts are made the way an administrator makes them. What belongs to functions that do not exist yet (an agency, an
+//! organisation, a promotion code) is null until they do.
+
+use billing_admin::command::NewNumber;
+use billing_admin::{Failure, accounts, keys};
+use billing_core::access::Mode;
+use billing_core::id::AccountId;
+use billing_store::Store;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How many phone numbers the demo account has.
+const DEMO_NUMBERS: u32 = 3;
+
+/// Who acts as the customer with an impersonated key.
+const SUPPORT: &str = "sam.support";
+
+/// What `GET /_local` tells as `demo`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct World {
+    /// An account that can subscribe.
+    pub account: DemoAccount,
+    /// An account without phone numbers, which cannot.
+    pub empty_account: EmptyAccount,
+    /// Comes with the functions for connected accounts.
+    pub agency: Value,
+    /// Comes with the functions for checkout sessions.
+    pub organisation: Value,
+    /// Comes with the first function that takes one.
+    pub promotion_code: Value,
+}
+
+/// An account and how to be it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DemoAccount {
+    /// Its id.
+    pub id: AccountId,
+    /// The customer's own key.
+    pub key: String,
+    /// A key by which support staff acts as the customer.
+    pub impersonated_key: String,
+    /// How many phone numbers it has.
+    pub phone_numbers: u32,
+}
+
+/// An account without phone numbers.
+#[derive(Debug, Clone, Serialize)]
+pub struct EmptyAccount {
+    /// Its id.
+    pub id: AccountId,
+    /// The customer's own key.
+    pub key: String,
+}
+
+/// The ids of the demo accounts, which stay while their keys are made anew at each start.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Names {
+    /// The account that can subscribe.
+    pub account: AccountId,
+    /// The account that cannot.
+    pub empty_account: AccountId,
+}
+
+impl Names {
+    /// `demo` and `empty` in a database that is new with this stack. In an outside one there may be the demo world of a stack
+    /// that is gone, together with the stand-in that knew its customers; there they are names that nobody has.
+    pub fn new(own_database: bool) -> Result<Self, Failure> {
+        if own_database {
+            let id = |name: &str| name.parse().map_err(|_| Failure::NotAnId(name.to_owned()));
+            Ok(Self {
+                account: id("demo")?,
+                empty_account: id("empty")?,
+            })
+        } else {
+            Ok(Self {
+                account: accounts::new_id()?,
+                empty_account: accounts::new_id()?,
+            })
+        }
+    }
+}
+
+/// Makes accounts.
+#[derive(Clone)]
+pub struct Accounts(Store);
+
+impl Accounts {
+    /// Makes them in this store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// Another account, with keys of its own.
+    pub async fn make(&self, phone_numbers: u32, now: Timestamp) -> Result<DemoAccount, Failure> {
+        let id = accounts::new_id()?;
+        self.create(&id, "Another account", phone_numbers, now).await?;
+        self.admit(id, phone_numbers, now).await
+    }
+
+    /// The demo world under these names: made if it is not there, with new keys in any case.
+    pub async fn demo(&self, names: &Names, now: Timestamp) -> Result<World, Failure> {
+        self.create_if_missing(&names.account, "Ada's Bakery", DEMO_NUMBERS, now)
+            .await?;
+        self.create_if_missing(&names.empty_account, "Nobody's Bakery", 0, now)
+            .await?;
+        Ok(World {
+            account: self.admit(names.account.clone(), DEMO_NUMBERS, now).await?,
+            empty_account: EmptyAccount {
+                id: names.empty_account.clone(),
+                key: self.key(names.empty_account.clone(), None, now).await?,
+            },
+            agency: Value::Null,
+            organisation: Value::Null,
+            promotion_code: Value::Null,
+        })
+    }
+
+    async fn create_if_missing(
+        &self,
+        id: &AccountId,
+        name: &str,
+        phone_numbers: u32,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        match self.create(id, name, phone_numbers, now).await {
+            Err(Failure::AccountExists(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn create(
+        &self,
+        id: &AccountId,
+        name: &str,
+        phone_numbers: u32,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let numbers = (1..=phone_numbers)
+            .map(|nth| {
+                Ok(NewNumber {
+                    number: format!("+1555{nth:07}").parse()?,
+                    nickname: None,
+                })
+            })
+            .collect::<Result<_, Failure>>()?;
+        let wanted = accounts::Wanted {
+            id: id.clone(),
+            name: Some(name.to_owned()),
+            email: None,
+            numbers,
+        };
+        accounts::create(&self.0, wanted, now).await
+    }
+
+    /// The keys to an account.
+    async fn admit(&self, id: AccountId, phone_numbers: u32, now: Timestamp) -> Result<DemoAccount, Failure> {
+        let key = self.key(id.clone(), None, now).await?;
+        let impersonated_key = self.key(id.clone(), Some(SUPPORT.to_owned()), now).await?;
+        Ok(DemoAccount {
+            id,
+            key,
+            impersonated_key,
+            phone_numbers,
+        })
+    }
+
+    async fn key(
+        &self,
+        id: AccountId,
+        impersonator: Option<String>,
+        now: Timestamp,
+    ) -> Result<String, Failure> {
+        let wanted = keys::Wanted {
+            impersonator,
+            ..keys::Wanted::full(id, Mode::Test)
+        };
+        keys::issue(&self.0, wanted, now)
+            .await
+            .map(|issued| issued.secret.expose().to_owned())
+    }
+}

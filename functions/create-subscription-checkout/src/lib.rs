@@ -9,10 +9,10 @@
 //! # If it fails half-way
 //! Every step can be repeated by anyone: a caller finds what the dead one left, finishes it, and answers its session.
 
-/// The account's one customer at Stripe.
-mod customer;
 /// What stands in the way of a new session, and how it is cleared.
 mod previous;
+/// The account's one customer at Stripe.
+mod customer;
 
 use billing_core::access::Owner;
 use billing_core::account::{Account, Profile};
@@ -27,10 +27,10 @@ use serde::Serialize;
 use crate::customer::Customer;
 use crate::previous::Previous;
 
+const NAME: &str = "create-subscription-checkout";
+
 /// This Lambda.
-pub const FUNCTION: Function = Function::new("create-subscription-checkout", |call| {
-    Box::pin(start_checkout(call))
-});
+pub const FUNCTION: Function = Function::new(NAME, |call| Box::pin(start_checkout(call)));
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -46,11 +46,15 @@ struct Wish {
 
 async fn start_checkout(call: &Call<'_>) -> Result<Reply, Problem> {
     let owner = call.authenticate().await?.owner()?;
+    call.once(&owner.account, NAME, checkout_of(call, &owner)).await
+}
+
+async fn checkout_of(call: &Call<'_>, owner: &Owner) -> Result<Reply, Problem> {
     let wish = read_wish(call)?;
     let mut rounds = call.rounds();
     let mut spent = None;
     loop {
-        if let Some(client_secret) = attempt(call, &owner, &wish, &mut spent).await? {
+        if let Some(client_secret) = attempt(call, owner, &wish, &mut spent).await? {
             return Ok(Reply::ok(&Answer { client_secret }));
         }
         rounds.lost().await?;

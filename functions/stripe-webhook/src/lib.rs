@@ -14,9 +14,11 @@ mod errand;
 /// What Stripe says of that object now.
 mod facts;
 
+use std::time::Duration;
+
+use billing_core::access::Mode;
 use billing_core::id::AccountId;
 use billing_core::landing;
-use billing_core::{SignedDuration, Timestamp};
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::{Claim, EventKey, unless_conflict};
 use billing_stripe::webhook::Event;
@@ -27,8 +29,8 @@ use crate::facts::Found;
 
 /// Stripe's largest events are far larger than what a caller may send: an invoice carries its lines.
 const BODY_LIMIT: usize = 6 * 1024 * 1024;
-/// How much longer than the work a claim lasts.
-const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(5);
+/// When Stripe is asked to come back to an event that somebody is at.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// This Lambda.
 pub const FUNCTION: Function = Function {
@@ -51,7 +53,7 @@ async fn receive(call: &Call<'_>) -> Result<Reply, Problem> {
     }
     let errand = match Errand::of(&event) {
         // Test events of a shared endpoint, types that mean nothing here, other people's worlds.
-        _ if event.livemode != (call.app.config.mode == billing_core::access::Mode::Live) => {
+        _ if event.livemode != (call.app.config.mode == Mode::Live) => {
             return Ok(received());
         }
         _ if event.connected_account.is_some() => {
@@ -67,13 +69,13 @@ async fn receive(call: &Call<'_>) -> Result<Reply, Problem> {
     };
     match call
         .store
-        .claim_event(&key, &event.kind, call.now, lease(call)?)
+        .claim_event(&key, &event.kind, call.now, call.lease()?)
         .await?
     {
         Claim::Mine => {}
         Claim::Done => return Ok(received()),
         Claim::Busy => {
-            return Err(Problem::conflict("this event is being handled").after(LEASE_MARGIN.unsigned_abs()));
+            return Err(Problem::conflict("this event is being handled").after(BUSY));
         }
     }
     let outcome = match errand {
@@ -97,15 +99,6 @@ async fn receive(call: &Call<'_>) -> Result<Reply, Problem> {
 
 fn received() -> Reply {
     Reply::ok(&Answer { received: true })
-}
-
-/// A claim outlives the invocation that holds it, and not by much.
-fn lease(call: &Call<'_>) -> Result<Timestamp, Problem> {
-    let work = SignedDuration::try_from(call.time_left()).unwrap_or(LEASE_MARGIN);
-    call.now
-        .checked_add(work)
-        .and_then(|end| end.checked_add(LEASE_MARGIN))
-        .map_err(|error| Problem::internal(error.to_string()))
 }
 
 async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<(), Problem> {

@@ -3,29 +3,29 @@
 //! Pure: no I/O, no async, no clock, no randomness, no AWS, no Stripe client. `now`, ids and configuration come in as values,
 //! decisions go out as enums, and money is exact. Everything else in the project depends on this crate; it depends on nobody.
 
-/// Who is calling, and what they may do.
-pub mod access;
-/// An account as it is stored: profile, numbers, subscription, ledger.
-pub mod account;
-/// One payable checkout per account.
-pub mod checkout;
-/// The ledger of paid periods, and what it covers.
-pub mod coverage;
 /// Ids as types: two swapped ids do not compile.
 pub mod id;
-/// Everything that is wrong with an input, at once.
-pub mod invalid;
-/// What a fact from Stripe changes about an account.
-pub mod landing;
 /// Minor units with a currency that knows its exponent.
 pub mod money;
 /// Periods of time.
 pub mod period;
 /// What is for sale: an interval and the Stripe price behind it.
 pub mod plan;
-/// Where a payer returns to.
-pub mod return_url;
+/// Who is calling, and what they may do.
+pub mod access;
+/// An account as it is stored: profile, numbers, subscription, ledger.
+pub mod account;
 /// A subscription as the account knows it.
 pub mod subscription;
+/// The ledger of paid periods, and what it covers.
+pub mod coverage;
+/// Where a payer returns to.
+pub mod return_url;
+/// One payable checkout per account.
+pub mod checkout;
+/// What a fact from Stripe changes about an account.
+pub mod landing;
+/// Everything that is wrong with an input, at once.
+pub mod invalid;
 
 pub use jiff::{SignedDuration, Timestamp};

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use billing_core::Timestamp;
+use billing_core::{SignedDuration, Timestamp};
 use billing_store::Store;
 use billing_stripe::{Stripe, webhook};
 use bytes::Bytes;
@@ -20,6 +20,8 @@ use crate::problem::Problem;
 const DEFAULT_TIME: Duration = Duration::from_secs(20);
 /// What is kept of the remaining time for writing down what happened and answering.
 const RESERVE: Duration = Duration::from_millis(700);
+/// How much longer than the invocation a claim holds.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// How often a decision is made again because somebody else wrote first, before the caller is told to come back.
 const MOST_ROUNDS: u32 = 12;
 
@@ -119,11 +121,14 @@ impl<'a> Call<'a> {
             .map_err(|bad| Problem::bad_request(bad.to_string()))
     }
 
-    /// How long the request's work may take at most, seen from its start.
-    #[must_use]
-    pub fn time_left(&self) -> Duration {
+    /// Until when a claim on this request's work holds: a little longer than the invocation can last, so that nobody else is at
+    /// it at the same time, and not much, so that somebody is soon after it died.
+    pub fn lease(&self) -> Result<Timestamp, Problem> {
         #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
-        self.until.saturating_duration_since(Instant::now())
+        let left = self.until.saturating_duration_since(Instant::now());
+        SignedDuration::try_from(left + RESERVE + LEASE_MARGIN)
+            .and_then(|lease| self.now.checked_add(lease))
+            .map_err(|error| Problem::internal(error.to_string()))
     }
 
     /// For a decision that is made again, on fresh facts, for as long as somebody else keeps writing first.

@@ -4,34 +4,36 @@
 //! A function is a [`Function`]: a name and a handler from a [`Call`] to a [`Reply`] or a [`Problem`]. [`boot`] runs it on
 //! Lambda; the local stack and the tests call [`Function::answer`] with the same requests.
 
+/// A function: its name and what it does.
+mod function;
+/// One request: who, when, with what.
+mod call;
 /// What all requests of a process share.
 mod app;
+/// The environment, read once.
+mod config;
+/// The time, and nothing but the time.
+mod clock;
+/// API keys: made, hashed, recognised.
+pub mod key;
 /// Who is calling.
 mod auth;
 /// JSON bodies, with everything that is wrong with them.
 mod body;
-/// A function on the Lambda runtime.
-mod boot;
-/// One request: who, when, with what.
-mod call;
-/// The time, and nothing but the time.
-mod clock;
-/// The environment, read once.
-mod config;
-/// A function: its name and what it does.
-mod function;
-/// API keys: made, hashed, recognised.
-pub mod key;
-/// Prices as they are shown, cached.
-mod prices;
-/// What goes wrong: what is told, what is logged.
-mod problem;
+/// The same request under the same key, once.
+mod idempotency;
 /// What goes well.
 mod reply;
-/// Secrets, from the environment or from Secrets Manager.
-mod secret;
+/// What goes wrong: what is told, what is logged.
+mod problem;
 /// One log line and one metrics line per request.
 mod telemetry;
+/// Secrets, from the environment or from Secrets Manager.
+mod secret;
+/// Prices as they are shown, cached.
+mod prices;
+/// A function on the Lambda runtime.
+mod boot;
 
 pub use app::{App, connector};
 pub use body::Members;

@@ -77,6 +77,18 @@ impl Problem {
         Self::new(409, told, "")
     }
 
+    /// 409: the same request is under way.
+    #[must_use]
+    pub fn in_progress() -> Self {
+        Self::conflict("a request with this idempotency key is in progress").after(RETRY_AFTER)
+    }
+
+    /// 422.
+    #[must_use]
+    pub fn key_reused() -> Self {
+        Self::new(422, "this idempotency key was used for another request", "")
+    }
+
     /// 413.
     #[must_use]
     pub fn too_large() -> Self {
@@ -113,19 +125,30 @@ impl Problem {
         }
     }
 
-    /// As the contract has it: `{"error": …}`; as RFC 9457 has it, for those who ask for `application/problem+json`.
-    pub(crate) fn into_response(self, as_problem_json: bool) -> Response<Body> {
-        let error = match self.told {
+    fn error(&self) -> Value {
+        match &self.told {
             Told::Text(text) => json!(text),
             Told::Invalid(Invalid { form, fields }) => json!({ "formErrors": form, "fieldErrors": fields }),
-        };
+        }
+    }
+
+    /// The body as the contract has it.
+    pub(crate) fn envelope(&self) -> String {
+        json!({ "error": self.error() }).to_string()
+    }
+
+    /// As the contract has it: `{"error": …}`; as RFC 9457 has it, for those who ask for `application/problem+json`.
+    pub(crate) fn into_response(self, as_problem_json: bool) -> Response<Body> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (media_type, body) = if as_problem_json {
-            ("application/problem+json", problem_json(status, &error))
+            (
+                "application/problem+json",
+                problem_json(status, &self.error()).to_string(),
+            )
         } else {
-            ("application/json", json!({ "error": error }))
+            ("application/json", self.envelope())
         };
-        let mut response = Response::new(Body::Text(body.to_string()));
+        let mut response = Response::new(Body::Text(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

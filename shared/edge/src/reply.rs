@@ -11,15 +11,19 @@ pub struct Reply {
     pub status: u16,
     /// The JSON text.
     pub body: String,
+    /// Whether this is an earlier answer, told again.
+    pub replayed: bool,
 }
 
 impl Reply {
     /// 200 with this body.
     pub fn ok(body: &impl Serialize) -> Self {
         // Our own types: maps with text keys only, which serialise.
+        let body = serde_json::to_string(body).unwrap_or_else(|_| "{}".to_owned());
         Self {
             status: 200,
-            body: serde_json::to_string(body).unwrap_or_else(|_| "{}".to_owned()),
+            body,
+            replayed: false,
         }
     }
 
@@ -30,6 +34,11 @@ impl Reply {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.replayed {
+            response
+                .headers_mut()
+                .insert("idempotent-replayed", HeaderValue::from_static("true"));
+        }
         response
     }
 }

@@ -103,3 +103,8 @@ pub(crate) fn receipt(connected_account: Option<&ConnectedAccountId>, event: &Ev
     let world = connected_account.map_or("-", ConnectedAccountId::as_str);
     Key::new(format!("RECEIPT#{world}#{event}"), "RECEIPT")
 }
+
+/// `REPLY#<caller>#<operation>#<hash of the idempotency key>/REPLY`.
+pub(crate) fn reply(caller: &AccountId, operation: &str, key_hash: &str) -> Key {
+    Key::new(format!("REPLY#{caller}#{operation}#{key_hash}"), "REPLY")
+}

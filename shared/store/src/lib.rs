@@ -6,26 +6,29 @@
 //!
 //! Not here: deciding anything; reading the clock.
 
+/// The connection: one HTTP client, short back-offs.
+mod client;
+/// Every key, spelt once.
+mod key;
+/// Items to and from [`billing_core`]'s types.
+mod item;
+/// What can go wrong.
+mod error;
 /// Accounts, their numbers, and whose customer is whose.
 mod accounts;
 /// API keys by the hash of their secret.
 mod api_keys;
-/// The connection: one HTTP client, short back-offs.
-mod client;
-/// What can go wrong.
-mod error;
-/// Items to and from [`billing_core`]'s types.
-mod item;
-/// Every key, spelt once.
-mod key;
+/// Reservations: one payable checkout per account.
+mod reservations;
 /// Landing what Stripe told.
 mod landings;
 /// Which events were handled.
 mod receipts;
-/// Reservations: one payable checkout per account.
-mod reservations;
+/// Replies under an idempotency key.
+mod replies;
 
 pub use accounts::NewAccount;
 pub use client::{Connector, Credentials, Store, StoreConfig, http_client};
 pub use error::{StoreError, unless_conflict};
 pub use receipts::{Claim, EventKey, Receipt, ReceiptStatus};
+pub use replies::{FoundReply, ReplyClaim, ReplyKey};

@@ -6,24 +6,24 @@
 //!
 //! Not here: deciding anything. Stripe's words end in this crate; what leaves it are [`billing_core`]'s types.
 
-/// Checkout sessions.
-mod checkout;
 /// The transport: time-outs, retries, idempotency keys.
 mod client;
-/// Customers.
-mod customers;
 /// What can go wrong, with the unknown outcome as a case of its own.
 mod error;
+/// Members that Stripe spells in more than one way.
+mod wire;
+/// Customers.
+mod customers;
+/// Checkout sessions.
+mod checkout;
+/// Subscriptions.
+mod subscriptions;
 /// Invoices.
 mod invoices;
 /// Prices.
 mod prices;
-/// Subscriptions.
-mod subscriptions;
 /// Signed events.
 pub mod webhook;
-/// Members that Stripe spells in more than one way.
-mod wire;
 
 pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Connector, Stripe, StripeConfig};

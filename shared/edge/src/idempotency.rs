@@ -1,0 +1,103 @@
+//! `Idempotency-Key`: the same request under the same key is done once and answered the same.
+//!
+//! # How it works
+//! The key is claimed before the work and answered after it. What is stored is what the caller was told, unless it was a 5xx:
+//! then the work may not be done, and the key is free again.
+//!
+//! # If it fails half-way
+//! See [`billing_store::Store::claim_reply`]. Without a key the operations are safe to repeat all the same; the header adds
+//! that the *answer* is the same.
+
+use std::future::Future;
+
+use billing_core::id::AccountId;
+use billing_core::invalid::Invalid;
+use billing_store::{FoundReply, ReplyClaim, ReplyKey, StoreError};
+use sha2::{Digest, Sha256};
+
+use crate::call::Call;
+use crate::key::random;
+use crate::problem::Problem;
+use crate::reply::Reply;
+
+/// The header's name, as callers write it.
+const HEADER: &str = "Idempotency-Key";
+/// How long a key may be.
+const MAX_LENGTH: usize = 255;
+
+impl Call<'_> {
+    /// Does the work once for the caller's `Idempotency-Key`; without one, just does it.
+    pub async fn once(
+        &self,
+        caller: &AccountId,
+        operation: &str,
+        work: impl Future<Output = Result<Reply, Problem>> + Send,
+    ) -> Result<Reply, Problem> {
+        let Some(key) = self.idempotency_key()? else {
+            return work.await;
+        };
+        let (key_hash, request) = (sha256(key.as_bytes()), sha256(self.bytes()));
+        let token = random::<16>()
+            .map(hex::encode)
+            .map_err(|error| Problem::internal(error.to_string()))?;
+        let key = ReplyKey {
+            caller,
+            operation,
+            key_hash: &key_hash,
+        };
+        let claim = ReplyClaim {
+            key,
+            request: &request,
+            token: &token,
+        };
+        match self.store.claim_reply(&claim, self.now, self.lease()?).await? {
+            FoundReply::Mine => {}
+            FoundReply::Done { status, body } => {
+                return Ok(Reply {
+                    status,
+                    body,
+                    replayed: true,
+                });
+            }
+            FoundReply::InProgress => return Err(Problem::in_progress()),
+            FoundReply::Mismatch => return Err(Problem::key_reused()),
+        }
+        let outcome = work.await;
+        let stored = match &outcome {
+            Ok(reply) => self.store.finish_reply(&claim, reply.status, &reply.body).await,
+            Err(problem) if problem.status < 500 => {
+                self.store
+                    .finish_reply(&claim, problem.status, &problem.envelope())
+                    .await
+            }
+            Err(_) => self.store.release_reply(&claim).await,
+        };
+        match (stored, outcome) {
+            // The lease ran out meanwhile; whoever took over answers for the key, and the work is one.
+            (Ok(()) | Err(StoreError::Conflict), outcome) => outcome,
+            // The claim stays until its lease runs out.
+            (Err(_), Err(problem)) if problem.status >= 500 => Err(problem),
+            (Err(error), _) => Err(error.into()),
+        }
+    }
+
+    fn idempotency_key(&self) -> Result<Option<&str>, Problem> {
+        let Some(value) = self.headers.get(HEADER) else {
+            return Ok(None);
+        };
+        let printable = |key: &&str| key.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        let key = value.to_str().ok().filter(printable);
+        match key.filter(|key| (1..=MAX_LENGTH).contains(&key.len())) {
+            Some(key) => Ok(Some(key)),
+            None => {
+                let mut invalid = Invalid::default();
+                invalid.field(HEADER, "must be 1 to 255 printable characters");
+                Err(Problem::invalid(invalid))
+            }
+        }
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}

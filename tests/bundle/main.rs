@@ -1,0 +1,217 @@
+//! Every function of `template.yaml` boots as a real process, polls a real Lambda Runtime API, and answers its event.
+//!
+//! The scenarios enter the handlers in process; this is the proof that what is deployed starts at all: the binary, its environment,
+//! its permissions, the protocol. What the answers mean is the scenarios' business and deliberately not repeated here.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod contract;
+mod loopback;
+mod permissions;
+mod process;
+mod project;
+mod runtime_api;
+mod secrets;
+mod world;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use stripe_stand_in::Payment;
+
+use crate::process::BINARIES;
+use crate::runtime_api::Outcome;
+use crate::world::World;
+
+/// A function is several things in several places; forgetting one of them fails here.
+#[test]
+fn a_function_has_a_folder_a_route_a_contract_a_binary_and_an_event() {
+    let functions = project::functions();
+    let names: BTreeSet<_> = functions.keys().cloned().collect();
+    let binaries: BTreeSet<_> = BINARIES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let with_events: BTreeSet<_> = project::events()
+        .into_iter()
+        .map(|(function, _)| function)
+        .collect();
+
+    assert_eq!(names, project::folders(), "template.yaml and functions/");
+    assert_eq!(
+        names, binaries,
+        "template.yaml and the [[bin]] tables of tests/Cargo.toml"
+    );
+    assert_eq!(names, with_events, "template.yaml and events/");
+    let routed = functions
+        .into_iter()
+        .filter(|(_, routes)| !routes.is_empty())
+        .collect();
+    assert_eq!(
+        project::operations(),
+        routed,
+        "docs/openapi.yaml and template.yaml"
+    );
+}
+
+#[test]
+fn an_event_is_of_its_functions_route() {
+    let functions = project::functions();
+    for (function, file) in project::events() {
+        let event = project::event(&file);
+        let http = &event["requestContext"]["http"];
+        let route = format!(
+            "{} {}",
+            http["method"].as_str().unwrap(),
+            event["rawPath"].as_str().unwrap()
+        );
+        assert_eq!(event["version"], "2.0", "{file}");
+        assert_eq!(event["routeKey"], event["requestContext"]["routeKey"], "{file}");
+        assert_eq!(event["rawPath"], http["path"], "{file}");
+        assert!(
+            functions[&function].contains(event["routeKey"].as_str().unwrap()),
+            "{file}"
+        );
+        assert_eq!(
+            event["routeKey"],
+            route.as_str(),
+            "{file}: no route has parameters so far"
+        );
+    }
+}
+
+/// Whatever a file in `events/` says, the function takes it, does not fail, and answers within its contract.
+#[tokio::test]
+async fn every_event_gets_an_answer_that_is_in_the_contract() {
+    let world = World::start().await;
+    for (function, file) in project::events() {
+        let process = world.start_function(&function).await;
+        let answer = process.answer(&project::event(&file)).await;
+        assert!(answer["statusCode"].as_u64().unwrap() < 500, "{file}: {answer}");
+        assert_eq!(
+            contract::faults(&function, &answer),
+            Vec::<String>::new(),
+            "{file}: {answer}"
+        );
+        assert_eq!(
+            answer["headers"]["x-request-id"], "Zx1abhW0FiAEJ9A=",
+            "{file}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_checkout_is_started_once_and_refused_with_every_fault() {
+    let world = World::start().await;
+    let function = "create-subscription-checkout";
+    let process = world.start_function(function).await;
+    let answer = async |case: &str| {
+        process
+            .answer(&project::event(&format!("{function}{case}.json")))
+            .await
+    };
+
+    let first = answer("").await;
+    assert_eq!(first["statusCode"], 200, "{first}");
+    assert_eq!(answer("").await["body"], first["body"]);
+    assert_ne!(answer(".annual").await["body"], first["body"]);
+    let refused = answer(".invalid").await;
+    assert_eq!(refused["statusCode"], 400);
+    assert_eq!(
+        refused["body"],
+        r#"{"error":{"fieldErrors":{"interval":["must be \"monthly\" or \"annual\""],"returnUrl":["must be an https URL"]},"formErrors":[]}}"#
+    );
+    let unauthorized = answer(".unauthorized").await;
+    assert_eq!(unauthorized["statusCode"], 401);
+    assert_eq!(unauthorized["headers"]["www-authenticate"], "Bearer");
+}
+
+#[tokio::test]
+async fn an_event_of_stripe_is_taken_when_its_signature_is_fresh() {
+    let world = World::start().await;
+    let process = world.start_function("stripe-webhook").await;
+    for (file, signed, status) in [
+        ("stripe-webhook.json", true, 200),
+        ("stripe-webhook.base64.json", true, 200),
+        ("stripe-webhook.json", false, 400),
+        ("stripe-webhook.base64.json", false, 400),
+        ("stripe-webhook.unsigned.json", false, 400),
+    ] {
+        let mut event = project::event(file);
+        if signed {
+            event["headers"]["stripe-signature"] = json!(world.signature(&event));
+        }
+        let answer = process.answer(&event).await;
+        assert_eq!(answer["statusCode"], status, "{file}, signed: {signed}: {answer}");
+    }
+}
+
+/// From the checkout to coverage through the three binaries, each with the permissions of its own.
+#[tokio::test]
+async fn what_is_deployed_sells_a_subscription() {
+    let world = World::start().await;
+    let checkout = world.start_function("create-subscription-checkout").await;
+    assert_eq!(checkout.answer(&project::event("create-subscription-checkout.json")).await["statusCode"], 200);
+
+    let customer = world.stripe.customers_with("account", "ada")[0]["id"].as_str().unwrap().to_owned();
+    let session = world.stripe.sessions_of(&customer)[0]["id"].as_str().unwrap().to_owned();
+    world.stripe.pay_session(&session, Payment::Succeed).await.unwrap();
+
+    let webhook = world.start_function("stripe-webhook").await;
+    for event in world.stripe.events() {
+        let answer = webhook.answer(&world.delivery(&event)).await;
+        assert_eq!(answer["statusCode"], 200, "{event}");
+    }
+
+    let billing = world.start_function("get-billing").await;
+    let answer = billing.answer(&project::event("get-billing.json")).await;
+    let billing: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    assert_eq!(billing["coveredUntil"], billing["subscription"]["periodEnd"], "{billing}");
+    assert_eq!(billing["subscription"]["quantity"], 2, "{billing}");
+    assert_eq!(billing["numbers"][1]["mode"], "FIXED", "{billing}");
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_an_error_and_the_next_request_is_answered() {
+    let world = World::start().await;
+    let process = world.start_function("get-billing").await;
+    assert!(matches!(
+        process.invoke(&json!({ "detail": "scheduled" })).await,
+        Outcome::Error(_)
+    ));
+    assert_eq!(
+        process
+            .answer(&project::event("get-billing.unauthorized.json"))
+            .await["statusCode"],
+        401
+    );
+}
+
+/// Every variable of the template, missing and wrong: the function ends before its first poll and says which one it was.
+#[tokio::test]
+async fn a_function_that_is_told_something_wrong_does_not_start_and_names_it() {
+    let world = World::start().await;
+    for (function, _) in BINARIES {
+        let good = world.environment(function).await;
+        for variable in project::variables(function) {
+            let mut environment = good.clone();
+            environment.insert(variable.clone(), world::wrong(&variable).to_owned());
+            let said = process::refusal(function, &environment).await;
+            assert!(
+                said.contains(&variable),
+                "{function} was told a wrong {variable} and said: {said}"
+            );
+        }
+        for variable in [
+            "AWS_REGION",
+            "AWS_ACCESS_KEY_ID",
+            "STRIPE_SECRET_KEY_ARN",
+            "ACCOUNTS_TABLE",
+        ] {
+            let mut environment = good.clone();
+            environment.remove(variable);
+            let said = process::refusal(function, &environment).await;
+            assert!(
+                said.contains(variable),
+                "{function} was not told {variable} and said: {said}"
+            );
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One function's binary as a process, started as Lambda starts it: with an environment of its own and a Runtime API to poll.
+//!
+//! The binaries are the functions' own `main.rs`, built once more as binaries of this crate so that `cargo test` builds them first and
+//! says where they are. It deliberately does not inherit anything of the test's own environment.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::runtime_api::{Outcome, RuntimeApi};
+
+macro_rules! binaries {
+    ($($function:literal),* $(,)?) => {
+        /// Every function's name and where its binary is.
+        pub(crate) const BINARIES: &[(&str, &str)] =
+            &[$(($function, env!(concat!("CARGO_BIN_EXE_bundle-", $function)))),*];
+    };
+}
+
+binaries!["create-subscription-checkout", "get-billing", "stripe-webhook"];
+
+/// The variables a process is given, by name.
+pub(crate) type Environment = BTreeMap<String, String>;
+
+/// Longer than any start or answer on a slow machine: reached only by a process that hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A function that has started. It ends with the test that started it, and its log is shown when that test fails.
+pub(crate) struct Process {
+    api: RuntimeApi,
+    log: Arc<Mutex<String>>,
+    _child: Child,
+}
+
+impl Process {
+    /// Starts a function and waits until it has polled for its first event.
+    pub(crate) async fn start(function: &str, environment: &Environment) -> Self {
+        let api = RuntimeApi::start().await;
+        let mut child = command(function, environment, &api)
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        tokio::select! {
+            () = api.polled() => {}
+            status = child.wait() => panic!("{function} ended before its first poll: {status:?}"),
+            () = tokio::time::sleep(PATIENCE) => panic!("{function} did not poll"),
+        }
+        let log = Arc::<Mutex<String>>::default();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let kept = Arc::clone(&log);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                kept.lock().unwrap().push_str(&format!("{line}\n"));
+            }
+        });
+        Self {
+            api,
+            log,
+            _child: child,
+        }
+    }
+
+    /// Gives the function an event and waits for the outcome.
+    pub(crate) async fn invoke(&self, event: &Value) -> Outcome {
+        timeout(PATIENCE, self.api.invoke(event))
+            .await
+            .expect("the function answers in time")
+    }
+
+    /// The same for an event that has to be answered.
+    pub(crate) async fn answer(&self, event: &Value) -> Value {
+        match self.invoke(event).await {
+            Outcome::Response(answer) => answer,
+            Outcome::Error(error) => panic!("the function reported an error: {error}"),
+        }
+    }
+}
+
+impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "a test that fails says why")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log.lock().unwrap());
+        }
+    }
+}
+
+/// Starts a function that is expected to refuse its environment, and answers all it said before it ended.
+pub(crate) async fn refusal(function: &str, environment: &Environment) -> String {
+    let api = RuntimeApi::start().await;
+    let child = command(function, environment, &api)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let ended = tokio::select! {
+        ended = child.wait_with_output() => ended.unwrap(),
+        () = api.polled() => panic!("{function} asked for an event in spite of its environment"),
+        () = tokio::time::sleep(PATIENCE) => panic!("{function} neither started nor ended"),
+    };
+    assert!(!ended.status.success(), "{function} ended as if all were well");
+    String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned()
+}
+
+fn command(function: &str, environment: &Environment, api: &RuntimeApi) -> Command {
+    let (_, binary) = BINARIES
+        .iter()
+        .find(|(name, _)| *name == function)
+        .unwrap_or_else(|| panic!("{function} is not among the binaries of this test"));
+    let mut command = Command::new(binary);
+    command
+        .env_clear()
+        .envs(environment)
+        .env("AWS_LAMBDA_RUNTIME_API", api.address())
+        .env("AWS_LAMBDA_FUNCTION_NAME", function)
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{function}"))
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "2026/04/01/[$LATEST]bundle")
+        .env("LAMBDA_TASK_ROOT", "/var/task")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}

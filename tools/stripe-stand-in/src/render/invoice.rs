@@ -1,0 +1,197 @@
+//! Invoices, their lines and payments as Stripe answers them.
+
+use serde_json::{Value, json};
+
+use super::{inner_list, maybe_id, maybe_seconds, seconds, word};
+use crate::id::Id;
+use crate::state::{
+    BillingReason, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus, InvoiceStatus, World,
+};
+
+pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
+    let customer = &world.customers[&invoice.customer];
+    let total = invoice.total();
+    let finalized = invoice.finalized_at.is_some();
+    let page = format!("{}/invoice/{}", world.base_url, invoice.id);
+    json!({
+        "id": invoice.id.as_str(),
+        "object": "invoice",
+        "account_country": "US",
+        "account_name": null,
+        "account_tax_ids": null,
+        "amount_due": invoice.amount_due(),
+        "amount_overpaid": 0,
+        "amount_paid": invoice.amount_paid,
+        "amount_paid_off_stripe": 0,
+        "amount_remaining": invoice.amount_remaining(),
+        "amount_shipping": 0,
+        "application": null,
+        "attempt_count": invoice.attempt_count,
+        "attempted": invoice.attempted,
+        "auto_advance": invoice.auto_advance && matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Open),
+        "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null, "provider": null, "status": null },
+        "automatically_finalizes_at": maybe_seconds(invoice.automatically_finalizes_at),
+        "billing_reason": billing_reason(invoice.billing_reason),
+        "collection_method": "charge_automatically",
+        "created": seconds(invoice.created),
+        "currency": invoice.currency.as_str(),
+        "custom_fields": null,
+        "customer": invoice.customer.as_str(),
+        "customer_account": null,
+        "customer_address": customer.address.as_ref().map(super::customer::address),
+        "customer_email": customer.email,
+        "customer_name": customer.name,
+        "customer_phone": customer.phone,
+        "customer_shipping": null,
+        "customer_tax_exempt": "none",
+        "customer_tax_ids": [],
+        "default_payment_method": maybe_id(invoice.default_payment_method.as_ref()),
+        "default_source": null,
+        "default_tax_rates": [],
+        "description": invoice.description,
+        "discounts": [],
+        "due_date": null,
+        "effective_at": maybe_seconds(invoice.finalized_at),
+        "ending_balance": finalized.then_some(0),
+        "footer": null,
+        "from_invoice": null,
+        "hosted_invoice_url": finalized.then_some(&page),
+        "invoice_pdf": finalized.then(|| format!("{page}/pdf")),
+        "issuer": { "type": "self" },
+        "last_finalization_error": null,
+        "latest_revision": null,
+        "lines": invoice_lines(invoice),
+        "livemode": false,
+        "metadata": invoice.metadata,
+        "next_payment_attempt": maybe_seconds(invoice.next_payment_attempt),
+        "number": invoice.number,
+        "on_behalf_of": null,
+        "parent": parent(world, invoice),
+        "payment_settings": { "default_mandate": null, "payment_method_options": null, "payment_method_types": null },
+        "period_end": seconds(invoice.period_end),
+        "period_start": seconds(invoice.period_start),
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "receipt_number": null,
+        "rendering": null,
+        "shipping_cost": null,
+        "shipping_details": null,
+        "starting_balance": 0,
+        "statement_descriptor": null,
+        "status": word(&InvoiceStatus::WORDS, invoice.status),
+        "status_transitions": {
+            "finalized_at": maybe_seconds(invoice.finalized_at),
+            "marked_uncollectible_at": maybe_seconds(invoice.marked_uncollectible_at),
+            "paid_at": maybe_seconds(invoice.paid_at),
+            "voided_at": maybe_seconds(invoice.voided_at),
+        },
+        "subtotal": total,
+        "subtotal_excluding_tax": total,
+        "test_clock": null,
+        "total": total,
+        "total_discount_amounts": [],
+        "total_excluding_tax": total,
+        "total_pretax_credit_amounts": [],
+        "total_taxes": [],
+        "webhooks_delivered_at": seconds(invoice.created),
+    })
+}
+
+fn billing_reason(reason: BillingReason) -> &'static str {
+    match reason {
+        BillingReason::SubscriptionCreate => "subscription_create",
+        BillingReason::SubscriptionCycle => "subscription_cycle",
+    }
+}
+
+fn parent(world: &World, invoice: &Invoice) -> Option<Value> {
+    let subscription = invoice.subscription.as_ref()?;
+    Some(json!({
+        "quote_details": null,
+        "subscription_details": {
+            "metadata": world.subscriptions[subscription].metadata,
+            "subscription": subscription.as_str(),
+        },
+        "type": "subscription_details",
+    }))
+}
+
+pub(crate) fn invoice_lines(invoice: &Invoice) -> Value {
+    let url = format!("/v1/invoices/{}/lines", invoice.id);
+    inner_list(&url, invoice.lines.iter().map(|row| line(invoice, row)).collect())
+}
+
+fn line(invoice: &Invoice, line: &InvoiceLine) -> Value {
+    json!({
+        "id": line.id.as_str(),
+        "object": "line_item",
+        "amount": line.amount,
+        "currency": invoice.currency.as_str(),
+        "description": line.description,
+        "discount_amounts": [],
+        "discountable": !line.proration,
+        "discounts": [],
+        "invoice": invoice.id.as_str(),
+        "livemode": false,
+        "metadata": line.metadata,
+        "parent": {
+            "invoice_item_details": null,
+            "subscription_item_details": {
+                "invoice_item": null,
+                "proration": line.proration,
+                "proration_details": { "credited_items": null },
+                "subscription": maybe_id(invoice.subscription.as_ref()),
+                "subscription_item": maybe_id(line.subscription_item.as_ref()),
+            },
+            "type": "subscription_item_details",
+        },
+        "period": { "end": seconds(line.period_end), "start": seconds(line.period_start) },
+        "pretax_credit_amounts": [],
+        "pricing": {
+            "price_details": { "price": line.price.as_str(), "product": line.product.as_str() },
+            "type": "price_details",
+            "unit_amount_decimal": line.unit_amount.map(String::from),
+        },
+        "quantity": line.quantity,
+        "quantity_decimal": line.quantity.map(|quantity| quantity.to_string()),
+        "subscription": maybe_id(invoice.subscription.as_ref()),
+        "subtotal": line.amount,
+        "taxes": [],
+    })
+}
+
+/// The payments on an invoice: left out of it unless asked for.
+pub(super) fn payments(world: &World, invoice: &Invoice) -> Value {
+    let url = format!("/v1/invoice_payments?invoice={}", invoice.id);
+    let own = world
+        .invoice_payments
+        .iter()
+        .rev()
+        .filter(|payment| payment.invoice == invoice.id);
+    inner_list(&url, own.map(invoice_payment).collect())
+}
+
+pub(super) fn confirmation_secret(world: &World, invoice: &Invoice) -> Option<Value> {
+    let intent = &world.payment_intents[invoice.payment_intent.as_ref()?];
+    Some(json!({ "client_secret": intent.client_secret, "type": "payment_intent" }))
+}
+
+pub(crate) fn invoice_payment(payment: &InvoicePayment) -> Value {
+    json!({
+        "id": payment.id.as_str(),
+        "object": "invoice_payment",
+        "amount_paid": payment.amount_paid,
+        "amount_requested": payment.amount_requested,
+        "created": seconds(payment.created),
+        "currency": payment.currency.as_str(),
+        "invoice": payment.invoice.as_str(),
+        "is_default": true,
+        "livemode": false,
+        "payment": { "payment_intent": payment.payment_intent.as_str(), "type": "payment_intent" },
+        "status": word(&InvoicePaymentStatus::WORDS, payment.status),
+        "status_transitions": {
+            "canceled_at": maybe_seconds(payment.canceled_at),
+            "paid_at": maybe_seconds(payment.paid_at),
+        },
+    })
+}

@@ -1,0 +1,111 @@
+//! Typed state → Stripe's JSON. One function per kind of object; nothing is decided and nothing is changed here.
+//!
+//! Members are those of API version [`API_VERSION`]; besides what the published description requires they include what strict
+//! clients want (`product.type`, the items' `plan`). Ids that a caller wants as objects are filled in by [`expand`].
+
+mod account;
+mod catalog;
+mod checkout;
+mod customer;
+mod event;
+mod expand;
+mod invoice;
+mod payment;
+mod subscription;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub(crate) use account::{account, own_account, own_account_id};
+pub(crate) use catalog::{price, product};
+pub(crate) use checkout::{checkout_session, session_items};
+pub(crate) use customer::customer;
+pub(crate) use event::{event, webhook_endpoint};
+pub(crate) use expand::expand;
+pub(crate) use invoice::{invoice, invoice_lines, invoice_payment};
+pub(crate) use payment::{charge, payment_intent, payment_method};
+pub(crate) use subscription::{subscription, subscription_items};
+
+use crate::id::{
+    ChargeId, CheckoutSessionId, CustomerId, Id, InvoiceId, InvoicePaymentId, PaymentIntentId,
+    PaymentMethodId, PriceId, ProductId, SubscriptionId,
+};
+use crate::state::World;
+
+/// The API version whose shapes are answered.
+pub(crate) const API_VERSION: &str = "2026-09-30.endive";
+
+/// An object of a world, by kind and id.
+#[derive(Clone, Debug)]
+pub(crate) enum Object {
+    Customer(CustomerId),
+    Product(ProductId),
+    Price(PriceId),
+    PaymentMethod(PaymentMethodId),
+    CheckoutSession(CheckoutSessionId),
+    Subscription(SubscriptionId),
+    Invoice(InvoiceId),
+    InvoicePayment(InvoicePaymentId),
+    PaymentIntent(PaymentIntentId),
+    Charge(ChargeId),
+}
+
+/// An object of this world as Stripe answers it.
+pub(crate) fn object(world: &World, object: &Object) -> Value {
+    match object {
+        Object::Customer(id) => customer(&world.customers[id]),
+        Object::Product(id) => product(&world.products[id]),
+        Object::Price(id) => price(&world.prices[id]),
+        Object::PaymentMethod(id) => payment_method(&world.payment_methods[id]),
+        Object::CheckoutSession(id) => checkout_session(world, &world.sessions[id]),
+        Object::Subscription(id) => subscription(world, &world.subscriptions[id]),
+        Object::Invoice(id) => invoice(world, &world.invoices[id]),
+        Object::InvoicePayment(id) => invoice_payment(&world.invoice_payments[id]),
+        Object::PaymentIntent(id) => payment_intent(world, &world.payment_intents[id]),
+        Object::Charge(id) => charge(world, &world.charges[id]),
+    }
+}
+
+/// The object that has this id, whatever it is.
+pub(crate) fn by_id(world: &World, id: &str) -> Option<Value> {
+    None.or_else(|| world.customers.find(id).map(customer))
+        .or_else(|| world.products.find(id).map(product))
+        .or_else(|| world.prices.find(id).map(price))
+        .or_else(|| world.payment_methods.find(id).map(payment_method))
+        .or_else(|| world.sessions.find(id).map(|row| checkout_session(world, row)))
+        .or_else(|| world.subscriptions.find(id).map(|row| subscription(world, row)))
+        .or_else(|| world.invoices.find(id).map(|row| invoice(world, row)))
+        .or_else(|| {
+            world
+                .payment_intents
+                .find(id)
+                .map(|row| payment_intent(world, row))
+        })
+        .or_else(|| world.charges.find(id).map(|row| charge(world, row)))
+}
+
+/// Unix seconds, as everywhere in Stripe's JSON.
+fn seconds(at: Timestamp) -> i64 {
+    at.as_second()
+}
+
+fn maybe_seconds(at: Option<Timestamp>) -> Option<i64> {
+    at.map(seconds)
+}
+
+fn maybe_id<I: Id>(id: Option<&I>) -> Option<&str> {
+    id.map(Id::as_str)
+}
+
+/// A list inside an object: always whole.
+fn inner_list(url: &str, data: Vec<Value>) -> Value {
+    json!({ "object": "list", "url": url, "has_more": false, "data": data })
+}
+
+/// The word for a value in one of state's word tables.
+fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
+    words
+        .iter()
+        .find(|(_, meaning)| *meaning == value)
+        .map_or("", |(word, _)| word)
+}

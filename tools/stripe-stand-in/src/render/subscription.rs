@@ -1,0 +1,126 @@
+//! Subscriptions and their items as Stripe answers them.
+
+use serde_json::{Value, json};
+
+use super::{catalog, inner_list, maybe_id, maybe_seconds, price, seconds, word};
+use crate::id::{CustomerId, Id};
+use crate::state::{CancellationReason, Subscription, SubscriptionItem, SubscriptionStatus, World};
+
+pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value {
+    json!({
+        "id": subscription.id.as_str(),
+        "object": "subscription",
+        "application": null,
+        "application_fee_percent": null,
+        "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null },
+        "billing_cycle_anchor": seconds(subscription.billing_cycle_anchor),
+        "billing_cycle_anchor_config": null,
+        "billing_mode": { "flexible": null, "type": "classic" },
+        "billing_schedules": [],
+        "billing_thresholds": null,
+        "cancel_at": maybe_seconds(subscription.cancel_at),
+        "cancel_at_period_end": subscription.cancel_at_period_end,
+        "canceled_at": maybe_seconds(subscription.canceled_at),
+        "cancellation_details": {
+            "comment": subscription.cancellation_comment,
+            "feedback": subscription.cancellation_feedback,
+            "reason": subscription.cancellation_reason.map(cancellation_reason),
+        },
+        "collection_method": "charge_automatically",
+        "created": seconds(subscription.created),
+        "currency": subscription.currency.as_str(),
+        "customer": subscription.customer.as_str(),
+        "customer_account": null,
+        "days_until_due": null,
+        "default_payment_method": maybe_id(subscription.default_payment_method.as_ref()),
+        "default_source": null,
+        "default_tax_rates": [],
+        "description": subscription.description,
+        "discounts": [],
+        "ended_at": maybe_seconds(subscription.ended_at),
+        "invoice_settings": {
+            "account_tax_ids": null,
+            "custom_fields": null,
+            "description": null,
+            "footer": null,
+            "issuer": { "type": "self" },
+        },
+        "items": subscription_items(world, subscription),
+        "latest_invoice": maybe_id(subscription.latest_invoice.as_ref()),
+        "livemode": false,
+        "managed_payments": null,
+        "metadata": subscription.metadata,
+        "next_pending_invoice_item_invoice": null,
+        "on_behalf_of": null,
+        "pause_collection": null,
+        "payment_settings": {
+            "payment_method_options": null,
+            "payment_method_types": null,
+            "save_default_payment_method": "off",
+        },
+        "pending_invoice_item_interval": null,
+        "pending_setup_intent": null,
+        "pending_update": null,
+        "schedule": null,
+        "start_date": seconds(subscription.start_date),
+        "status": word(&SubscriptionStatus::WORDS, subscription.status),
+        "test_clock": null,
+        "transfer_data": null,
+        "trial_end": null,
+        "trial_settings": { "end_behavior": { "missing_payment_method": "create_invoice" } },
+        "trial_start": null,
+    })
+}
+
+fn cancellation_reason(reason: CancellationReason) -> &'static str {
+    match reason {
+        CancellationReason::Requested => "cancellation_requested",
+        CancellationReason::PaymentFailed => "payment_failed",
+    }
+}
+
+pub(crate) fn subscription_items(world: &World, subscription: &Subscription) -> Value {
+    let url = format!("/v1/subscription_items?subscription={}", subscription.id);
+    inner_list(
+        &url,
+        subscription
+            .items
+            .iter()
+            .map(|item| subscription_item(world, subscription, item))
+            .collect(),
+    )
+}
+
+fn subscription_item(world: &World, subscription: &Subscription, item: &SubscriptionItem) -> Value {
+    let of = &world.prices[&item.price];
+    let mut answer = json!({
+        "id": item.id.as_str(),
+        "object": "subscription_item",
+        "billing_thresholds": null,
+        "created": seconds(item.created),
+        "current_period_end": seconds(item.current_period_end),
+        "current_period_start": seconds(item.current_period_start),
+        "discounts": [],
+        "metadata": item.metadata,
+        "plan": catalog::plan(of),
+        "price": price(of),
+        "subscription": subscription.id.as_str(),
+        "tax_rates": [],
+    });
+    // A metered item has no quantity at all.
+    if let Some(quantity) = item.quantity {
+        answer["quantity"] = json!(quantity);
+    }
+    answer
+}
+
+/// The subscriptions that a customer has, newest first.
+pub(super) fn of_customer(world: &World, customer: &CustomerId) -> Value {
+    let url = format!("/v1/customers/{customer}/subscriptions");
+    let own = world
+        .subscriptions
+        .iter()
+        .rev()
+        .filter(|row| row.customer == *customer && !row.has_ended());
+    inner_list(&url, own.map(|row| subscription(world, row)).collect())
+}

@@ -1,0 +1,80 @@
+//! Method and path → operation. One line each; parameters are the operation's own business.
+
+use serde_json::Value;
+
+use crate::params::Params;
+use crate::refusal::Refusal;
+use crate::rules::{
+    Moment, accounts, checkout, customers, events, invoices, payment_methods, payments, prices, products,
+    subscriptions, webhook_endpoints,
+};
+
+/// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
+pub(crate) fn dispatch(
+    at: &mut Moment<'_>,
+    method: &str,
+    segments: &[&str],
+    params: &Params<'_>,
+) -> Option<Result<Value, Refusal>> {
+    Some(match (method, segments) {
+        ("POST", ["customers"]) => customers::create(at, params),
+        ("GET", ["customers"]) => customers::list(at, params),
+        ("GET", ["customers", id]) => customers::get(at, id, params),
+        ("POST", ["customers", id]) => customers::update(at, id, params),
+        ("DELETE", ["customers", id]) => customers::delete(at, id, params),
+
+        ("POST", ["products"]) => products::create(at, params),
+        ("GET", ["products"]) => products::list(at, params),
+        ("GET", ["products", id]) => products::get(at, id, params),
+        ("POST", ["products", id]) => products::update(at, id, params),
+
+        ("POST", ["prices"]) => prices::create(at, params),
+        ("GET", ["prices"]) => prices::list(at, params),
+        ("GET", ["prices", id]) => prices::get(at, id, params),
+        ("POST", ["prices", id]) => prices::update(at, id, params),
+
+        ("GET", ["payment_methods"]) => payment_methods::list(at, params),
+        ("GET", ["payment_methods", id]) => payment_methods::get(at, id, params),
+        ("POST", ["payment_methods", id, "attach"]) => payment_methods::attach(at, id, params),
+
+        ("POST", ["checkout", "sessions"]) => checkout::create(at, params),
+        ("GET", ["checkout", "sessions"]) => checkout::list(at, params),
+        ("GET", ["checkout", "sessions", id]) => checkout::get(at, id, params),
+        ("POST", ["checkout", "sessions", id]) => checkout::update(at, id, params),
+        ("POST", ["checkout", "sessions", id, "expire"]) => checkout::expire(at, id, params),
+        ("GET", ["checkout", "sessions", id, "line_items"]) => checkout::list_items(at, id, params),
+
+        ("GET", ["subscriptions"]) => subscriptions::list(at, params),
+        ("GET", ["subscriptions", id]) => subscriptions::get(at, id, params),
+        ("POST", ["subscriptions", id]) => subscriptions::update(at, id, params),
+        ("DELETE", ["subscriptions", id]) => subscriptions::cancel(at, id, params),
+        ("GET", ["subscription_items"]) => subscriptions::list_items(at, params),
+
+        ("GET", ["invoices"]) => invoices::list(at, params),
+        ("GET", ["invoices", id]) => invoices::get(at, id, params),
+        ("GET", ["invoices", id, "lines"]) => invoices::list_lines(at, id, params),
+        ("POST", ["invoices", id, "finalize"]) => invoices::finalize_now(at, id, params),
+        ("POST", ["invoices", id, "pay"]) => invoices::pay(at, id, params),
+        ("POST", ["invoices", id, "void"]) => invoices::void(at, id, params),
+        ("GET", ["invoice_payments"]) => invoices::list_payments(at, params),
+
+        ("GET", ["payment_intents", id]) => payments::get_intent(at, id, params),
+        ("GET", ["charges", id]) => payments::get_charge(at, id, params),
+
+        ("GET", ["events"]) => events::list(at, params),
+        ("GET", ["events", id]) => events::get(at, id, params),
+
+        ("POST", ["webhook_endpoints"]) => webhook_endpoints::create(at, params),
+        ("GET", ["webhook_endpoints"]) => webhook_endpoints::list(at, params),
+        ("GET", ["webhook_endpoints", id]) => webhook_endpoints::get(at, id, params),
+        ("POST", ["webhook_endpoints", id]) => webhook_endpoints::update(at, id, params),
+        ("DELETE", ["webhook_endpoints", id]) => webhook_endpoints::delete(at, id, params),
+
+        ("GET", ["account"]) => accounts::get_own(at, params),
+        ("POST", ["accounts"]) => accounts::create(at, params),
+        ("GET", ["accounts", id]) => accounts::get(at, id, params),
+        ("POST", ["accounts", id]) => accounts::update(at, id, params),
+
+        _ => return None,
+    })
+}

@@ -1,0 +1,227 @@
+//! Customers.
+
+use serde_json::{Value, json};
+
+use super::listing::{self, Paging, Range};
+use super::{Moment, named, payment_methods, referred, subscriptions};
+use crate::id::{CustomerId, Id, PaymentMethodId, SubscriptionId};
+use crate::params::{Change, Params};
+use crate::refusal::Refusal;
+use crate::render::{self, Object};
+use crate::state::{Address, CancellationReason, Customer, Metadata};
+
+/// Parameters that change nothing in what the stand-in does with a customer.
+const INERT: [&str; 5] = [
+    "preferred_locales",
+    "shipping",
+    "tax",
+    "business_name",
+    "individual_name",
+];
+
+const DEFAULT_METHOD: &str = "invoice_settings[default_payment_method]";
+
+pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
+    let email = params.text("email")?;
+    let mut customer = blank(at, email);
+    read_common(&mut customer, params)?;
+    let method = params.text("payment_method")?;
+    let default = read_default_method(params)?;
+    params.unsupported(&["source", "test_clock", "tax_id_data", "cash_balance"])?;
+    params.finish()?;
+    let attachable = method
+        .map(|method| payment_methods::attachable(at, &method, "payment_method"))
+        .transpose()?;
+    if let Change::Set(_) = default
+        && attachable.is_none()
+    {
+        return Err(Refusal::invalid(
+            DEFAULT_METHOD,
+            "A new customer's default must be its `payment_method`.",
+        ));
+    }
+    let id = at.world.customers.insert(customer);
+    if let Some(attachable) = attachable {
+        let method = payment_methods::attach_to(at, attachable, &id);
+        if let Change::Set(_) = default {
+            at.world.customers[&id].default_payment_method = Some(method);
+        }
+    }
+    let object = Object::Customer(id);
+    at.emit("customer.created", &object);
+    Ok(at.picture(&object))
+}
+
+/// A customer as checkout makes one, of an e-mail address alone.
+pub(crate) fn create_for_checkout(at: &mut Moment<'_>, email: Option<String>) -> CustomerId {
+    let customer = blank(at, email);
+    let id = at.world.customers.insert(customer);
+    at.emit("customer.created", &Object::Customer(id.clone()));
+    id
+}
+
+fn blank(at: &mut Moment<'_>, email: Option<String>) -> Customer {
+    Customer {
+        id: at.world.ids.make(),
+        created: at.now,
+        deleted: false,
+        email,
+        name: None,
+        phone: None,
+        description: None,
+        address: None,
+        metadata: Metadata::new(),
+        currency: None,
+        balance: 0,
+        delinquent: false,
+        invoice_prefix: at.world.ids.text("", 8).to_ascii_uppercase(),
+        next_invoice_sequence: 1,
+        default_payment_method: None,
+    }
+}
+
+fn read_common(customer: &mut Customer, params: &Params<'_>) -> Result<(), Refusal> {
+    params.change("name")?.apply(&mut customer.name);
+    params.change("phone")?.apply(&mut customer.phone);
+    params.change("description")?.apply(&mut customer.description);
+    params.metadata_into(&mut customer.metadata)?;
+    if let Some(balance) = params.integer("balance")? {
+        customer.balance = balance;
+    }
+    if let Some(prefix) = params.text("invoice_prefix")? {
+        customer.invoice_prefix = prefix;
+    }
+    if let Some(sequence) = params.count("next_invoice_sequence", 1)? {
+        customer.next_invoice_sequence = sequence;
+    }
+    if params.is_object("address") {
+        customer.address = params
+            .child("address")?
+            .map(|address| read_address(&address))
+            .transpose()?;
+    } else if params.change("address")? == Change::Clear {
+        customer.address = None;
+    }
+    params.choice("tax_exempt", &[("none", ()), ("exempt", ()), ("reverse", ())])?;
+    params.inert(&INERT);
+    Ok(())
+}
+
+fn read_address(params: &Params<'_>) -> Result<Address, Refusal> {
+    Ok(Address {
+        city: params.change("city")?.value(),
+        country: params.change("country")?.value(),
+        line1: params.change("line1")?.value(),
+        line2: params.change("line2")?.value(),
+        postal_code: params.change("postal_code")?.value(),
+        state: params.change("state")?.value(),
+    })
+}
+
+fn read_default_method(params: &Params<'_>) -> Result<Change<String>, Refusal> {
+    let Some(settings) = params.child("invoice_settings")? else {
+        return Ok(Change::Keep);
+    };
+    settings.inert(&["custom_fields", "footer", "rendering_options"]);
+    settings.change("default_payment_method")
+}
+
+/// A payment method that belongs to the customer.
+pub(crate) fn own_method(
+    at: &Moment<'_>,
+    id: &CustomerId,
+    method: &str,
+    param: &str,
+) -> Result<PaymentMethodId, Refusal> {
+    let method = referred(&at.world.payment_methods, method, param)?;
+    if method.customer.as_ref() != Some(id) {
+        let message = "The customer does not have a payment method with that ID. It must be attached to the customer first.";
+        return Err(Refusal::invalid_code("resource_missing", param, message));
+    }
+    Ok(method.id.clone())
+}
+
+/// A deleted customer answers 200, with `deleted: true` and nothing else.
+pub(crate) fn get(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
+    params.finish()?;
+    Ok(render::customer(named(&at.world.customers, id, "id")?))
+}
+
+/// A customer that a parameter refers to and that is not deleted.
+pub(crate) fn live<'a>(at: &'a Moment<'_>, id: &str, param: &str) -> Result<&'a Customer, Refusal> {
+    let customer = referred(&at.world.customers, id, param)?;
+    if customer.deleted {
+        Err(Refusal::no_such("customer", id, param))
+    } else {
+        Ok(customer)
+    }
+}
+
+pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
+    let email = params.text("email")?;
+    let created = Range::read(params, "created")?;
+    let paging = Paging::read(params)?;
+    params.finish()?;
+    listing::page(
+        &at.world.customers,
+        &paging,
+        "/v1/customers",
+        render::customer,
+        |customer| {
+            !customer.deleted
+                && created.contains(customer.created)
+                && email
+                    .as_ref()
+                    .is_none_or(|email| customer.email.as_ref() == Some(email))
+        },
+    )
+}
+
+pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
+    let known = named(&at.world.customers, id, "id")?;
+    if known.deleted {
+        return Err(Refusal::not_found("customer", id, "id"));
+    }
+    let mut customer = known.clone();
+    let id = customer.id.clone();
+    params.change("email")?.apply(&mut customer.email);
+    read_common(&mut customer, params)?;
+    let default = read_default_method(params)?;
+    params.unsupported(&["source", "default_source", "card", "bank_account", "cash_balance"])?;
+    params.finish()?;
+    match default {
+        Change::Keep => {}
+        Change::Clear => customer.default_payment_method = None,
+        Change::Set(method) => {
+            customer.default_payment_method = Some(own_method(at, &id, &method, DEFAULT_METHOD)?)
+        }
+    }
+    let object = Object::Customer(id.clone());
+    let before = at.picture(&object);
+    at.world.customers[&id] = customer;
+    at.emit_updated("customer.updated", &object, &before);
+    Ok(at.picture(&object))
+}
+
+/// Deletes the customer and, as Stripe does, ends their subscriptions at once.
+pub(crate) fn delete(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
+    params.finish()?;
+    let customer = named(&at.world.customers, id, "id")?;
+    if customer.deleted {
+        return Err(Refusal::not_found("customer", id, "id"));
+    }
+    let id = customer.id.clone();
+    let running: Vec<SubscriptionId> = at
+        .world
+        .subscriptions
+        .iter()
+        .filter(|subscription| subscription.customer == id && !subscription.has_ended())
+        .map(|subscription| subscription.id.clone())
+        .collect();
+    for subscription in running {
+        subscriptions::end(at, &subscription, CancellationReason::Requested);
+    }
+    at.emit("customer.deleted", &Object::Customer(id.clone()));
+    at.world.customers[&id].deleted = true;
+    Ok(json!({ "id": id.as_str(), "object": "customer", "deleted": true }))
+}

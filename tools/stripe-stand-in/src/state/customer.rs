@@ -1,0 +1,45 @@
+//! Customers.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::table::row;
+use super::{Currency, Metadata};
+use crate::id::{CustomerId, PaymentMethodId};
+
+/// A customer. Deleted ones stay as a mark, as they do at Stripe.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Customer {
+    pub(crate) id: CustomerId,
+    pub(crate) created: Timestamp,
+    pub(crate) deleted: bool,
+    pub(crate) email: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) phone: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) address: Option<Address>,
+    pub(crate) metadata: Metadata,
+    /// Set by the first invoice; from then on every subscription must be in it.
+    pub(crate) currency: Option<Currency>,
+    /// Negative: credit the customer has; positive: what is added to the next invoice.
+    pub(crate) balance: i64,
+    pub(crate) delinquent: bool,
+    /// Starts the numbers of the customer's invoices.
+    pub(crate) invoice_prefix: String,
+    pub(crate) next_invoice_sequence: u64,
+    /// What invoices are paid with unless the subscription says otherwise.
+    pub(crate) default_payment_method: Option<PaymentMethodId>,
+}
+
+row!(Customer, CustomerId, "customer");
+
+/// A postal address.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Address {
+    pub(crate) city: Option<String>,
+    pub(crate) country: Option<String>,
+    pub(crate) line1: Option<String>,
+    pub(crate) line2: Option<String>,
+    pub(crate) postal_code: Option<String>,
+    pub(crate) state: Option<String>,
+}

@@ -1,0 +1,174 @@
+//! What the stand-in knows: one world per account, and what lies between worlds (deliveries, the settings of tests).
+//!
+//! Typed and serialisable, so that a snapshot is the whole of it. State decides nothing: that is for [`crate::rules`].
+
+mod account;
+mod agenda;
+mod catalog;
+mod checkout;
+mod customer;
+mod delivery;
+mod event;
+mod invoice;
+mod money;
+mod payment;
+mod reply;
+mod subscription;
+mod table;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use account::Account;
+pub(crate) use agenda::{Agenda, Due};
+pub(crate) use catalog::{
+    Interval, Price, PriceAmounts, Product, Recurrence, RoundTo, Tier, TiersMode, TransformQuantity,
+    UsageType,
+};
+pub(crate) use checkout::{CheckoutSession, PaymentStatus, SessionItem, SessionStatus, UiMode};
+pub(crate) use customer::{Address, Customer};
+pub(crate) use delivery::{Attempt, Deliveries, Delivery};
+pub(crate) use event::{Event, WebhookEndpoint};
+pub(crate) use invoice::{
+    BillingReason, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus, InvoiceStatus,
+};
+pub(crate) use money::{Currency, UnitAmount};
+pub(crate) use payment::{
+    Charge, ChargeStatus, Decline, MethodKind, Payer, PaymentIntent, PaymentIntentStatus, PaymentMethod,
+};
+pub(crate) use reply::{Reply, ReplyState};
+pub(crate) use subscription::{CancellationReason, Subscription, SubscriptionItem, SubscriptionStatus};
+pub(crate) use table::{Row, Table};
+
+use crate::faults::Faults;
+use crate::id::{AccountId, EventId, IdSource};
+
+/// Stripe's free-form key-value pairs.
+pub(crate) type Metadata = BTreeMap<String, String>;
+
+/// The id of the platform account itself, the one the secret key belongs to.
+pub(crate) const PLATFORM: &str = "acct_1StandInPlatform";
+
+/// Everything there is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) platform: World,
+    /// Created when a connected account is first spoken to.
+    pub(crate) connected: BTreeMap<AccountId, World>,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) faults: Faults,
+    /// Counts API requests; `request-id`s are made of it.
+    pub(crate) request_ids: IdSource,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self {
+            platform: World::new(PLATFORM),
+            connected: BTreeMap::new(),
+            deliveries: Deliveries::default(),
+            faults: Faults::default(),
+            request_ids: IdSource::new("requests"),
+        }
+    }
+
+    /// Forgets everything but where the stand-in listens and whom the platform tells of events.
+    pub(crate) fn reset(&mut self) {
+        let fresh = Self::new();
+        let known = std::mem::replace(self, fresh);
+        self.platform.base_url = known.platform.base_url;
+        self.platform.endpoint_ids = known.platform.endpoint_ids;
+        self.platform.webhook_endpoints = known.platform.webhook_endpoints;
+    }
+
+    /// The world of a connected account, or of the platform; `None` for an account that was never created.
+    pub(crate) fn world_mut(&mut self, account: Option<&AccountId>) -> Option<&mut World> {
+        match account {
+            None => Some(&mut self.platform),
+            Some(id) => {
+                self.platform.accounts.get(id)?;
+                let base_url = &self.platform.base_url;
+                Some(self.connected.entry(id.clone()).or_insert_with(|| World {
+                    account: Some(id.clone()),
+                    base_url: base_url.clone(),
+                    ..World::new(crate::id::Id::as_str(id))
+                }))
+            }
+        }
+    }
+
+    pub(crate) fn world(&self, account: Option<&AccountId>) -> Option<&World> {
+        match account {
+            None => Some(&self.platform),
+            Some(id) => self.connected.get(id),
+        }
+    }
+
+    /// The platform's world and then those of the connected accounts.
+    pub(crate) fn worlds(&self) -> impl Iterator<Item = &World> {
+        std::iter::once(&self.platform).chain(self.connected.values())
+    }
+
+    pub(crate) fn worlds_mut(&mut self) -> impl Iterator<Item = &mut World> {
+        std::iter::once(&mut self.platform).chain(self.connected.values_mut())
+    }
+}
+
+/// Everything that belongs to one account. No object of one world is seen from another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct World {
+    /// The connected account this is the world of; none for the platform's.
+    pub(crate) account: Option<AccountId>,
+    /// Where the stand-in listens, for the addresses of its pages.
+    pub(crate) base_url: String,
+    pub(crate) ids: IdSource,
+    /// Kept over a reset, as the endpoints are: an id must not be made twice.
+    pub(crate) endpoint_ids: IdSource,
+    pub(crate) accounts: Table<Account>,
+    pub(crate) customers: Table<Customer>,
+    pub(crate) products: Table<Product>,
+    pub(crate) prices: Table<Price>,
+    pub(crate) payment_methods: Table<PaymentMethod>,
+    pub(crate) sessions: Table<CheckoutSession>,
+    pub(crate) subscriptions: Table<Subscription>,
+    pub(crate) invoices: Table<Invoice>,
+    pub(crate) invoice_payments: Table<InvoicePayment>,
+    pub(crate) payment_intents: Table<PaymentIntent>,
+    pub(crate) charges: Table<Charge>,
+    pub(crate) events: Table<Event>,
+    pub(crate) webhook_endpoints: Table<WebhookEndpoint>,
+    /// What falls due, and when.
+    pub(crate) agenda: Agenda,
+    /// Events that have happened and were not yet handed to the deliveries.
+    pub(crate) outbox: Vec<EventId>,
+    /// Answers kept for idempotency keys.
+    pub(crate) replies: BTreeMap<String, Reply>,
+}
+
+impl World {
+    fn new(account: &str) -> Self {
+        Self {
+            account: None,
+            base_url: "http://127.0.0.1".to_owned(),
+            ids: IdSource::new(account),
+            endpoint_ids: IdSource::new(&format!("{account} endpoints")),
+            accounts: Table::default(),
+            customers: Table::default(),
+            products: Table::default(),
+            prices: Table::default(),
+            payment_methods: Table::default(),
+            sessions: Table::default(),
+            subscriptions: Table::default(),
+            invoices: Table::default(),
+            invoice_payments: Table::default(),
+            payment_intents: Table::default(),
+            charges: Table::default(),
+            events: Table::default(),
+            webhook_endpoints: Table::default(),
+            agenda: Agenda::default(),
+            outbox: Vec::new(),
+            replies: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The stand-in as a whole: requests, the clock, and what is seen afterwards. Every answer is held to Stripe's description
+//! and to async-stripe's types.
+
+mod harness;
+mod types;
+
+mod catalog;
+mod checkout;
+mod clockwork;
+mod errors;
+mod idempotency;
+mod webhooks;
+mod worlds;

@@ -25,6 +25,7 @@ pub struct CommandLine {
 
 /// Which DynamoDB, and which tables in it.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Where")]
 pub struct Place {
     /// The DynamoDB of a local stack, such as http://127.0.0.1:8000; the AWS environment is not read then
     #[arg(long, global = true, value_name = "URL")]
@@ -51,7 +52,7 @@ pub struct Place {
     pub sessions_table: String,
 
     /// Answer in JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Options")]
     pub json: bool,
 }
 

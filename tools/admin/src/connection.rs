@@ -3,6 +3,7 @@
 //! Here alone the whole AWS credential chain is used; the functions are given what Lambda sets.
 
 use aws_config::BehaviorVersion;
+use aws_credential_types::provider::ProvideCredentials;
 use billing_store::{Connector, Credentials, Store, StoreConfig};
 
 use crate::Failure;
@@ -31,6 +32,11 @@ async fn from_environment(connector: &Connector) -> Result<(String, Credentials)
         .await;
     let region = config.region().ok_or(Failure::NoRegion)?.to_string();
     let provider = config.credentials_provider().ok_or(Failure::NoCredentials)?;
+    // Asked for once before anything else: a request that finds none would answer with the whole chain's story.
+    provider
+        .provide_credentials()
+        .await
+        .map_err(|_| Failure::NoCredentials)?;
     Ok((region, Credentials::Provider(provider)))
 }
 

@@ -25,9 +25,15 @@ impl Admin {
         let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", port.local_addr().unwrap());
         tokio::spawn(database.serve(port, std::future::pending()));
-        tables::create_missing(&url, &Template::project().unwrap().tables).await.unwrap();
+        tables::create_missing(&url, &Template::project().unwrap().tables)
+            .await
+            .unwrap();
         let line = CommandLine::parse_from(["billing-admin", "--endpoint-url", &url, "account", "show", "x"]);
-        Self(connection::open(&line.place, billing_edge::connector()).await.unwrap())
+        Self(
+            connection::open(&line.place, billing_edge::connector())
+                .await
+                .unwrap(),
+        )
     }
 
     /// What a command prints, or its one sentence of failure.
@@ -70,13 +76,19 @@ ledger        none
         admin.prints(create).await.unwrap_err(),
         "account acme exists already; nothing was changed"
     );
-    assert_eq!(admin.prints("account show acne").await.unwrap_err(), "there is no account acne");
+    assert_eq!(
+        admin.prints("account show acne").await.unwrap_err(),
+        "there is no account acne"
+    );
 }
 
 #[tokio::test]
 async fn an_id_is_made_for_an_account_that_is_given_none() {
     let admin = Admin::new().await;
-    let (one, other) = (admin.json("account create").await, admin.json("account create").await);
+    let (one, other) = (
+        admin.json("account create").await,
+        admin.json("account create").await,
+    );
     assert!(one["id"].as_str().unwrap().starts_with("acc_"), "{one}");
     assert_ne!(one["id"], other["id"]);
 }
@@ -84,21 +96,40 @@ async fn an_id_is_made_for_an_account_that_is_given_none() {
 #[tokio::test]
 async fn phone_numbers_come_and_go() {
     let admin = Admin::new().await;
-    admin.prints("account create --id acme --number +15551230001").await.unwrap();
+    admin
+        .prints("account create --id acme --number +15551230001")
+        .await
+        .unwrap();
     // The same number again is renamed, not billed twice.
-    admin.prints("account number add --account acme +15551230001=desk").await.unwrap();
+    admin
+        .prints("account number add --account acme +15551230001=desk")
+        .await
+        .unwrap();
     let added = admin.json("account number add --account acme +15551230002").await;
     let numbers = |account: &Value| {
         let numbers = account["numbers"].as_array().unwrap().iter();
-        numbers.map(|it| format!("{} {}", it["number"], it["nickname"])).collect::<Vec<_>>()
+        numbers
+            .map(|it| format!("{} {}", it["number"], it["nickname"]))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(numbers(&added), [r#""+15551230001" "desk""#, r#""+15551230002" null"#]);
-    let left = admin.json("account number remove --account acme 15551230001").await;
+    assert_eq!(
+        numbers(&added),
+        [r#""+15551230001" "desk""#, r#""+15551230002" null"#]
+    );
+    let left = admin
+        .json("account number remove --account acme 15551230001")
+        .await;
     assert_eq!(numbers(&left), [r#""+15551230002" null"#]);
 
     for (command, told) in [
-        ("account number remove --account acme 15551230001", "account acme has no phone number 15551230001"),
-        ("account number add --account acne +15551230003", "there is no account acne"),
+        (
+            "account number remove --account acme 15551230001",
+            "account acme has no phone number 15551230001",
+        ),
+        (
+            "account number add --account acne +15551230003",
+            "there is no account acne",
+        ),
     ] {
         assert_eq!(admin.prints(command).await.unwrap_err(), told);
     }
@@ -111,17 +142,33 @@ async fn a_key_is_shown_once_listed_without_its_secret_and_revoked() {
     let issued = admin.json("key issue --account acme --mode live").await;
     let (id, secret) = (issued["id"].as_str().unwrap(), issued["key"].as_str().unwrap());
     assert!(secret.starts_with("sk_live_"), "{secret}");
-    let stored = admin.0.api_key(&billing_edge::key::hash(secret)).await.unwrap().unwrap();
-    assert_eq!((stored.id.as_str(), stored.mode, &stored.scopes[..]), (id, Mode::Live, &Scope::ALL[..]));
+    let stored = admin
+        .0
+        .api_key(&billing_edge::key::hash(secret))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (stored.id.as_str(), stored.mode, &stored.scopes[..]),
+        (id, Mode::Live, &Scope::ALL[..])
+    );
 
     let listed = admin.prints("key list --account acme").await.unwrap();
     assert_eq!(
         listed,
         format!("{id}  live  billing:read,billing:write  issued 2026-04-01T00:00:00Z  good\n")
     );
-    let revoked = admin.prints(&format!("key revoke --account acme {id}")).await.unwrap();
+    let revoked = admin
+        .prints(&format!("key revoke --account acme {id}"))
+        .await
+        .unwrap();
     assert!(revoked.ends_with("revoked 2026-04-01T00:00:00Z\n"), "{revoked}");
-    let stored = admin.0.api_key(&billing_edge::key::hash(secret)).await.unwrap().unwrap();
+    let stored = admin
+        .0
+        .api_key(&billing_edge::key::hash(secret))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(stored.admit(Mode::Live, now()), None);
 }
 
@@ -142,7 +189,10 @@ async fn a_key_may_be_limited_and_may_be_for_support() {
 async fn what_is_not_there_has_no_keys() {
     let admin = Admin::new().await;
     admin.prints("account create --id acme").await.unwrap();
-    assert_eq!(admin.prints("key list --account acme").await.unwrap(), "no keys\n");
+    assert_eq!(
+        admin.prints("key list --account acme").await.unwrap(),
+        "no keys\n"
+    );
     for (command, told) in [
         ("key list --account acne", "there is no account acne"),
         ("key issue --account acne", "there is no account acne"),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ impl Control {
     pub async fn call(&self, request: Request<Bytes>) -> Response<Bytes> {
         let answer = match (request.method(), request.uri().path()) {
             (&Method::GET, "/_local") => Ok(self.whole()),
-            (&Method::GET, "/_local/clock") => Ok(json!({ "now": self.time.now() })),
+            (&Method::GET, "/_local/clock") => Ok(json!({ "now": iso(self.time.now()) })),
             (&Method::POST, "/_local/clock") => self.move_clock(request.body()).await,
             (&Method::POST, "/_local/accounts") => self.make_account(request.body()).await,
             (&Method::GET, "/_local/returned") => return returned(),
@@ -76,14 +77,14 @@ impl Control {
 
     fn whole(&self) -> Value {
         let mut whole = json!(self.directory);
-        whole["clock"] = json!(self.time.now());
+        whole["clock"] = json!(iso(self.time.now()));
         whole
     }
 
     async fn move_clock(&self, body: &[u8]) -> Result<Value, (StatusCode, String)> {
         let wanted: Move = read(body, r#"{"advance": "10d"} or {"set": "2026-05-01T00:00:00Z"}"#)?;
         match self.time.change(&wanted).await {
-            Ok(now) => Ok(json!({ "now": now })),
+            Ok(now) => Ok(json!({ "now": iso(now) })),
             Err(failed @ TimeError::DynamoDb(_)) => {
                 Err((StatusCode::INTERNAL_SERVER_ERROR, failed.to_string()))
             }
@@ -97,6 +98,11 @@ impl Control {
         let account = made.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
         Ok(json!({ "id": account.id, "key": account.key, "impersonatedKey": account.impersonated_key }))
     }
+}
+
+/// To the second, like every time that the API tells.
+fn iso(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Where a person lands after paying on the stand-in's page, unless the caller of the checkout named another page.

@@ -22,11 +22,14 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Writes everything as it is now.
     pub(crate) fn save(&self) -> Result<(), StackError> {
-        let stand_in = self.stand_in.as_ref().map(|it| KeptStandIn {
-            prices: it.prices.clone(),
-            endpoint: it.endpoint.clone(),
-            snapshot: it.server.snapshot(),
-        });
+        let stand_in = match &self.stand_in {
+            Some(it) => Some(KeptStandIn {
+                prices: it.prices.clone(),
+                endpoint: it.endpoint.clone(),
+                snapshot: it.server.snapshot()?,
+            }),
+            None => None,
+        };
         let kept = Kept::new(&self.clock, self.names.clone(), stand_in);
         let database = self.database.as_ref();
         Ok(self.data.save(

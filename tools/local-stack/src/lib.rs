@@ -36,3 +36,6 @@ pub mod world;
 pub use gateway::Gateway;
 pub use settings::Settings;
 pub use stack::{Stack, StackError};
+
+#[cfg(test)]
+mod tests;

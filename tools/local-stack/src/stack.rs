@@ -15,7 +15,7 @@ use std::time::Duration;
 use billing_edge::{App, Config, ConfigError};
 use bytes::Bytes;
 use http::{Request, Response};
-use stripe_stand_in::{Clock, StandIn};
+use stripe_stand_in::{Clock, StandIn, StandInError};
 
 use crate::background::Background;
 use crate::catalog::CatalogError;
@@ -60,6 +60,8 @@ pub enum StackError {
     Table(#[from] TableError),
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    #[error("the Stripe stand-in: {0}")]
+    StandIn(#[from] StandInError),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("the demo world could not be made: {0}")]

@@ -58,7 +58,7 @@ impl Stripe {
         let address = address(&port)?;
         let server = StandIn::new(stripe_stand_in::Config { clock: clock.clone() });
         if let Some(kept) = &kept {
-            server.restore(&kept.snapshot)?;
+            server.restore(kept.snapshot.clone())?;
         }
         background.spawn(serve(server.clone(), port, background.end()));
         let catalog = Catalog {

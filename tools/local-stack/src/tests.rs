@@ -1,0 +1,160 @@
+//! The whole stack, as a script or a person meets it.
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::{Value, json};
+
+use crate::http_client::HttpClient;
+use crate::{Settings, Stack, story};
+
+/// Asks a running stack.
+async fn ask(stack: &Stack, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("{}{path}", stack.directory.api))
+        .header("content-type", "application/json")
+        .header(
+            "authorization",
+            format!("Bearer {}", stack.directory.demo.account.key),
+        )
+        .body(Bytes::from(body.to_string()))
+        .unwrap();
+    let answer = HttpClient::default().send(request).await.unwrap();
+    (
+        answer.status().as_u16(),
+        serde_json::from_slice(answer.body()).unwrap(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_story_is_as_it_is_told() {
+    let stack = Stack::start(Settings::free_ports()).await.unwrap();
+    let mut told = Vec::new();
+    story::tell(&stack.directory, &mut told).await.unwrap();
+    assert!(
+        String::from_utf8(told)
+            .unwrap()
+            .ends_with("Everything is as told.\n")
+    );
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_keeps_the_accounts_stripe_and_the_clock() {
+    let dir = std::env::temp_dir().join(format!("local-stack-{}", std::process::id()));
+    let settings = || Settings {
+        data: Some(dir.clone()),
+        ..Settings::free_ports()
+    };
+    let stack = Stack::start(settings()).await.unwrap();
+    let key = stack.directory.demo.account.key.clone();
+    let (_, clock) = ask(&stack, "POST", "/_local/clock", &json!({ "advance": "10d" })).await;
+    // The same page both times: the default one is on the API's own port, which is another at the next start.
+    let intent = json!({ "interval": "monthly", "returnUrl": "https://example.com/paid" });
+    let (status, first) = ask(&stack, "POST", "/api/v1/billing/checkout/subscription", &intent).await;
+    assert_eq!(status, 200, "{first}");
+    stack.stop().await.unwrap();
+
+    let stack = Stack::start(settings()).await.unwrap();
+    assert_ne!(stack.directory.demo.account.key, key, "demo keys are made anew");
+    let (_, later) = ask(&stack, "GET", "/_local/clock", &Value::Null).await;
+    assert!(
+        later["now"].as_str() >= clock["now"].as_str(),
+        "{later} is before {clock}"
+    );
+    // The reservation is DynamoDB's, the session is the stand-in's, and both still agree.
+    let (status, again) = ask(&stack, "POST", "/api/v1/billing/checkout/subscription", &intent).await;
+    assert_eq!((status, again), (200, first));
+    stack.stop().await.unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let told = match Stack::start(Settings {
+        stripe_port: port,
+        ..Settings::free_ports()
+    })
+    .await
+    {
+        Ok(_) => panic!("started"),
+        Err(error) => error.to_string(),
+    };
+    assert!(
+        told.starts_with(&format!("port {port} for the Stripe stand-in")),
+        "{told}"
+    );
+    assert!(told.contains("--stripe-port"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_are_told_where_everything_is_and_may_make_accounts_and_move_the_clock() {
+    let stack = Stack::start(Settings::free_ports()).await.unwrap();
+    let (status, whole) = ask(&stack, "GET", "/_local", &Value::Null).await;
+    assert_eq!(status, 200);
+    let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        members(&whole),
+        [
+            "api",
+            "clock",
+            "demo",
+            "dynamodb",
+            "stripe",
+            "stripeKey",
+            "webhookSecret"
+        ]
+    );
+    let demo = &whole["demo"];
+    assert_eq!(
+        members(demo),
+        [
+            "account",
+            "agency",
+            "emptyAccount",
+            "organisation",
+            "promotionCode"
+        ]
+    );
+    assert_eq!(
+        members(&demo["account"]),
+        ["id", "impersonatedKey", "key", "phoneNumbers"]
+    );
+    assert_eq!(members(&demo["emptyAccount"]), ["id", "key"]);
+
+    let (status, account) = ask(&stack, "POST", "/_local/accounts", &json!({ "phoneNumbers": 2 })).await;
+    assert_eq!(
+        (status, members(&account)),
+        (200, ["id", "impersonatedKey", "key"].map(String::from).to_vec())
+    );
+
+    let (status, refused) = ask(
+        &stack,
+        "POST",
+        "/_local/clock",
+        &json!({ "set": "2020-01-01T00:00:00Z" }),
+    )
+    .await;
+    assert_eq!(status, 400, "{refused}");
+    let (status, nothing) = ask(&stack, "GET", "/_local/nothing", &Value::Null).await;
+    assert_eq!(status, 404, "{nothing}");
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_route_is_not_found_in_api_gateways_words() {
+    let stack = Stack::start(Settings::free_ports()).await.unwrap();
+    let not_found = (404, json!({ "message": "Not Found" }));
+    assert_eq!(
+        ask(&stack, "GET", "/api/v1/unknown", &Value::Null).await,
+        not_found
+    );
+    assert_eq!(
+        ask(&stack, "DELETE", "/api/v1/billing", &Value::Null).await,
+        not_found
+    );
+    assert_eq!(ask(&stack, "GET", "/_localhost", &Value::Null).await, not_found);
+    stack.stop().await.unwrap();
+}

@@ -6,6 +6,7 @@
 //! served. Every part is handed what the earlier ones turned out to be (an address, a price), so there is no fixed port and
 //! no fixed secret anywhere.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -78,6 +79,8 @@ pub struct Stack {
     pub gateway: Gateway,
     /// What all functions share.
     pub app: Arc<App>,
+    /// The environment of the functions, for another app beside this one.
+    pub variables: BTreeMap<String, String>,
     /// The clock.
     pub time: Arc<Time>,
     /// The Stripe stand-in; none when Stripe is outside.
@@ -181,6 +184,7 @@ impl Stack {
         Ok(Self {
             gateway,
             app,
+            variables,
             time,
             stand_in,
             directory,

@@ -29,7 +29,7 @@ use crate::keeper::Keeper;
 use crate::ports::{Place, PortError, Ports, address};
 use crate::server;
 use crate::settings::Settings;
-use crate::stripe::Stripe;
+use crate::stripe::{Stripe, WantedStandIn};
 use crate::tables::{self, TableError};
 use crate::template::{Template, TemplateError};
 use crate::time::Time;
@@ -60,6 +60,8 @@ pub enum StackError {
     Table(#[from] TableError),
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    NoRandomness(#[from] billing_edge::key::NoRandomness),
     #[error("the Stripe stand-in: {0}")]
     StandIn(#[from] StandInError),
     #[error(transparent)]
@@ -116,7 +118,15 @@ impl Stack {
         let stripe = match ports.stripe {
             Place::Here(port) => {
                 let kept = kept.as_ref().and_then(|kept| kept.stand_in.clone());
-                Stripe::stand_in(&clock, port, kept, &api, &mut back).await?
+                let outlived = database.is_none();
+                let wanted = WantedStandIn {
+                    clock: &clock,
+                    port,
+                    kept,
+                    api: &api,
+                    outlived,
+                };
+                Stripe::stand_in(wanted, &mut back).await?
             }
             Place::Outside(stripe) => Stripe::outside(stripe),
         };

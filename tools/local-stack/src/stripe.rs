@@ -1,5 +1,6 @@
 //! The Stripe of a stack: the stand-in, set up to be used, or an outside one that is taken as it is.
 
+use billing_edge::key::random;
 use stripe_stand_in::{Clock, StandIn};
 use tokio::net::TcpListener;
 
@@ -30,6 +31,18 @@ pub(crate) struct EquippedStandIn {
     pub(crate) endpoint: Endpoint,
 }
 
+/// How the stand-in is to be.
+pub(crate) struct WantedStandIn<'a> {
+    pub(crate) clock: &'a Clock,
+    pub(crate) port: TcpListener,
+    /// As it was left.
+    pub(crate) kept: Option<KeptStandIn>,
+    /// Where its events go.
+    pub(crate) api: &'a str,
+    /// Whether DynamoDB is outside, and so remembers customers and events of stand-ins that are gone.
+    pub(crate) outlived: bool,
+}
+
 impl Stripe {
     pub(crate) fn outside(stripe: OutsideStripe) -> Self {
         let OutsideStripe {
@@ -47,18 +60,24 @@ impl Stripe {
         }
     }
 
-    /// Serves the stand-in, as it was left or new, with its events delivered to `api`.
+    /// Serves the stand-in, as it was left or new, with its events delivered to the API.
     pub(crate) async fn stand_in(
-        clock: &Clock,
-        port: TcpListener,
-        kept: Option<KeptStandIn>,
-        api: &str,
+        wanted: WantedStandIn<'_>,
         background: &mut Background,
     ) -> Result<Self, StackError> {
+        let WantedStandIn {
+            clock,
+            port,
+            kept,
+            api,
+            outlived,
+        } = wanted;
         let address = address(&port)?;
         let server = StandIn::new(stripe_stand_in::Config { clock: clock.clone() });
-        if let Some(kept) = &kept {
-            server.restore(kept.snapshot.clone())?;
+        match &kept {
+            Some(kept) => server.restore(kept.snapshot.clone())?,
+            None if outlived => server.salt_ids(&hex::encode(random::<8>()?)),
+            None => {}
         }
         background.spawn(serve(server.clone(), port, background.end()));
         let catalog = Catalog {

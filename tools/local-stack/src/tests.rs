@@ -1,9 +1,12 @@
 //! The whole stack, as a script or a person meets it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
 
+use crate::dynamodb::Embedded;
 use crate::http_client::HttpClient;
 use crate::{Settings, Stack, story};
 
@@ -37,6 +40,25 @@ async fn the_story_is_as_it_is_told() {
             .ends_with("Everything is as told.\n")
     );
     stack.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_outside_serves_one_stack_after_another() {
+    let now = || "2026-04-01T00:00:00Z".parse().unwrap();
+    let outside = Embedded::empty(Arc::new(now)).unwrap();
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", port.local_addr().unwrap());
+    tokio::spawn(outside.serve(port, std::future::pending()));
+    for _ in 0..2 {
+        let settings = Settings {
+            dynamodb_url: Some(url.clone()),
+            ..Settings::free_ports()
+        };
+        let stack = Stack::start(settings).await.unwrap();
+        // Nothing that the first stack left behind stands in the second one's way.
+        story::tell(&stack.directory, &mut Vec::new()).await.unwrap();
+        stack.stop().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

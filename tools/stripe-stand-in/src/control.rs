@@ -382,6 +382,12 @@ impl StandIn {
         core.requests.clear();
     }
 
+    /// Makes other ids from here on than a stand-in without this salt. For whoever keeps its ids longer than it lives: a
+    /// database outside would otherwise take the events of the next one for those that it has handled.
+    pub fn salt_ids(&self, salt: &str) {
+        self.core().state.platform.salt_ids(salt);
+    }
+
     /// Says where the stand-in is reached, for the addresses of its pages. [`Self::serve`] does it by itself.
     pub fn set_base_url(&self, base_url: &str) {
         let mut core = self.core();

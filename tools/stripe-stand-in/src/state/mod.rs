@@ -147,6 +147,12 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// The worlds of connected accounts follow: what sets their ids apart is their own id, which is made here.
+    pub(crate) fn salt_ids(&mut self, salt: &str) {
+        self.ids = IdSource::new(&format!("{PLATFORM} {salt}"));
+        self.endpoint_ids = IdSource::new(&format!("{PLATFORM} endpoints {salt}"));
+    }
+
     fn new(account: &str) -> Self {
         Self {
             account: None,

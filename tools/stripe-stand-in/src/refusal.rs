@@ -13,9 +13,9 @@ pub(crate) struct Refusal {
     code: Option<String>,
     param: Option<String>,
     message: String,
-    decline_code: Option<String>,
+    decline_code: Option<&'static str>,
     /// The rendered payment intent that a declined card leaves behind.
-    payment_intent: Option<Value>,
+    payment_intent: Option<Box<Value>>,
     /// Whether the operation had begun. Stripe keeps the answer for an idempotency key only then.
     pub(crate) executed: bool,
 }
@@ -131,13 +131,13 @@ impl Refusal {
     /// A payment that the card's bank refused: 402, with the payment intent as it stands now, if there is one.
     pub(crate) fn declined(
         code: &str,
-        decline_code: &str,
+        decline_code: &'static str,
         message: &str,
         payment_intent: Option<Value>,
     ) -> Self {
         Self {
-            decline_code: Some(decline_code.to_owned()),
-            payment_intent,
+            decline_code: Some(decline_code),
+            payment_intent: payment_intent.map(Box::new),
             executed: true,
             ..Self::new(402, "card_error", message.to_owned()).with(code, None)
         }
@@ -225,13 +225,16 @@ impl Refusal {
                 code.replace('_', "-")
             ));
         }
-        for (name, value) in [("param", &self.param), ("decline_code", &self.decline_code)] {
+        for (name, value) in [
+            ("param", self.param.as_deref()),
+            ("decline_code", self.decline_code),
+        ] {
             if let Some(value) = value {
                 error[name] = json!(value);
             }
         }
         if let Some(intent) = &self.payment_intent {
-            error["payment_intent"] = intent.clone();
+            error["payment_intent"] = Value::clone(intent);
         }
         json!({ "error": error })
     }

@@ -195,7 +195,10 @@ pub(super) struct Listener {
     pub(super) url: String,
     heard: Arc<Mutex<Vec<Heard>>>,
     status: Arc<Mutex<u16>>,
+    on_hearing: Arc<Mutex<Option<OnHearing>>>,
 }
+
+type OnHearing = Box<dyn Fn() + Send>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Heard {
@@ -217,6 +220,7 @@ impl Listener {
             url,
             heard: Arc::default(),
             status: Arc::new(Mutex::new(200)),
+            on_hearing: Arc::default(),
         };
         let own = listener.clone();
         tokio::spawn(async move {
@@ -234,12 +238,20 @@ impl Listener {
         let signature = request.headers()["stripe-signature"].to_str().unwrap().to_owned();
         let body = request.into_body().collect().await?.to_bytes().to_vec();
         self.heard.lock().unwrap().push(Heard { signature, body });
+        if let Some(act) = &*self.on_hearing.lock().unwrap() {
+            act();
+        }
         let status = *self.status.lock().unwrap();
         Ok(Response::builder().status(status).body(Full::default()).unwrap())
     }
 
     pub(super) fn answers(&self, status: u16) {
         *self.status.lock().unwrap() = status;
+    }
+
+    /// What the handler does before it answers.
+    pub(super) fn calls_back(&self, act: impl Fn() + Send + 'static) {
+        *self.on_hearing.lock().unwrap() = Some(Box::new(act));
     }
 
     pub(super) fn heard(&self) -> Vec<Heard> {

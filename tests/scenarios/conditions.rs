@@ -306,15 +306,25 @@ async fn a_deleted_customer_is_forgotten_once() {
         .await
         .unwrap();
     let read = ada.stored().await.profile;
-    store(&world).forget_customer(&read).await.unwrap();
+    store(&world)
+        .forget_customer(&read, at("2026-04-03T00:00:00Z"))
+        .await
+        .unwrap();
     assert_eq!(
-        store(&world).forget_customer(&read).await,
+        store(&world)
+            .forget_customer(&read, at("2026-04-03T00:00:00Z"))
+            .await,
         Err(StoreError::Conflict)
     );
     let profile = ada.stored().await.profile;
     assert_eq!(
         (profile.customer, profile.lost_customers, profile.open_session),
         (None, 1, None)
+    );
+    assert_eq!(
+        profile.customer_asked_at,
+        Some(at("2026-04-03T00:00:00Z")),
+        "the next one may exist from then on"
     );
 }
 

@@ -188,3 +188,27 @@ async fn a_payment_lands_once_when_the_webhook_dies_at_any_step() {
         assert!(finished);
     }
 }
+
+/// An operator deleted the customer at Stripe. The machine that makes another one dies before it knows its id, and nobody tries
+/// again for two days: the one that was made is found.
+#[tokio::test]
+async fn a_customer_that_replaces_a_deleted_one_is_made_once_too() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.loses_its_customer(&ada).await;
+    world.advance("25h").await;
+    let machine = world.machine().await;
+    machine.network.holds("POST /v1/customers");
+    tokio::select! {
+        _ = ada.starts_checkout_on(&machine, "monthly") => panic!("it was to be held"),
+        () = machine.network.reached() => machine.dies(),
+    }
+    world.advance("48h").await;
+    one_session(
+        &world,
+        &ada,
+        &ada.starts_checkout("monthly").await.client_secret(),
+    )
+    .await;
+}

@@ -163,7 +163,7 @@ async fn open(
     let customer = match customer::of(call, profile).await? {
         Customer::Is(customer) => customer,
         Customer::Lost => {
-            unless_conflict(call.store.forget_customer(profile).await)?;
+            unless_conflict(call.store.forget_customer(profile, call.now).await)?;
             return Ok(None);
         }
     };
@@ -175,7 +175,7 @@ async fn open(
         Ok(session) => session,
         // An operator deleted the customer at Stripe: the account gets another one.
         Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => {
-            unless_conflict(call.store.forget_customer(profile).await)?;
+            unless_conflict(call.store.forget_customer(profile, call.now).await)?;
             return Ok(None);
         }
         Err(StripeError::Spent { .. }) => {

@@ -173,3 +173,30 @@ async fn concurrent_calls_of_two_intents_leave_one_payable_session() {
     assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(last)));
     assert_eq!(world.stripe.customers(&ada).await.len(), 1);
 }
+
+/// The end of the old customer's session is told while the new customer is being made: the account does not go back to the old
+/// one, and does not end up with a third.
+#[tokio::test]
+async fn a_late_event_of_a_deleted_customer_does_not_bring_it_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.loses_its_customer(&ada).await;
+    world.stripe.holds_events(true).await;
+    let machine = world.machine().await;
+    machine.network.holds("POST /v1/customers");
+    let checkout = ada.starts_checkout_on(&machine, "annual");
+    let event = async {
+        machine.network.reached().await;
+        let expired = world.stripe.events("checkout.session.expired").pop().unwrap();
+        assert_eq!(world.stripe.delivers(&expired).await, 200);
+        machine.network.lets_go();
+    };
+    let (answer, ()) = tokio::join!(checkout, event);
+    let payable = world.stripe.payable_sessions(&ada).await;
+    assert_eq!(
+        (payable.len(), &payable[0]["client_secret"]),
+        (1, &json!(answer.unwrap().client_secret()))
+    );
+    assert_eq!(world.stripe.customers(&ada).await.len(), 1);
+}

@@ -88,7 +88,12 @@ pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) 
     let customer = match &account.profile.customer {
         Some(known) if *known == facts.customer => None,
         Some(_) => return Err(Foreign(facts.customer)),
-        None => Some(facts.customer),
+        // What is over may be the last that is heard of a customer that was deleted at Stripe and forgotten here; whoever has a
+        // live subscription was not.
+        None => {
+            let live = facts.subscription.as_ref().is_some_and(Subscription::is_live);
+            live.then_some(facts.customer)
+        }
     };
     let (subscription, second) = match facts.subscription {
         Some(fetched) => refresh(account.subscription.as_ref(), fetched),
@@ -279,6 +284,17 @@ mod tests {
         let stored = account(Some(subscription("sub_1", "canceled")));
         let landing = land(&stored, None, facts(Some(subscription("sub_2", "active")))).unwrap();
         assert_eq!(landing.subscription, Some(subscription("sub_2", "active")));
+    }
+
+    #[test]
+    fn a_customer_is_linked_by_a_live_subscription_only() {
+        let mut account = account(None);
+        account.profile.customer = None;
+        let linked = |subscription| land(&account, None, facts(subscription)).unwrap().customer;
+        let live = Some(subscription("sub_1", "incomplete"));
+        assert_eq!(linked(live), Some("cus_1".parse().unwrap()));
+        assert_eq!(linked(Some(subscription("sub_1", "canceled"))), None);
+        assert_eq!(linked(None), None);
     }
 
     #[test]

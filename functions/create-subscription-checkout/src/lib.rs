@@ -21,7 +21,7 @@ use billing_core::plan::Interval;
 use billing_core::return_url::ReturnUrl;
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::unless_conflict;
-use billing_stripe::{NewCheckoutSession, StripeError};
+use billing_stripe::{NewCheckoutSession, Refusal as StripeRefusal, StripeError};
 use serde::Serialize;
 
 use crate::customer::Customer;
@@ -78,8 +78,8 @@ fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
     }
 }
 
-/// One attempt on fresh facts; none when somebody else wrote first. `spent` is the number of a reservation whose idempotency
-/// key Stripe has burnt.
+/// One attempt on fresh facts; none when somebody else wrote first. `spent` is the number of a reservation of which no session
+/// will come.
 async fn attempt(
     call: &Call<'_>,
     owner: &Owner,
@@ -107,12 +107,13 @@ async fn attempt(
         }) => previous::close(call, &session.id).await?,
         // Its session may exist without our knowing; finishing it is the way to learn its id, and so to close it.
         Next::Replace(reservation) => {
-            return open(call, &account.profile, &reservation, spent)
-                .await
-                .map(|_| None);
+            if let Opened::Spent | Opened::Refused(_) = open(call, &account.profile, &reservation).await? {
+                *spent = Some(reservation.number);
+            }
+            return Ok(None);
         }
         Next::Resume(reservation) => match &reservation.session {
-            None => return open(call, &account.profile, &reservation, spent).await,
+            None => return finish(call, &account.profile, &reservation, spent).await,
             Some(session) => match previous::look(call, &session.id).await? {
                 Previous::Open => return Ok(Some(session.client_secret.clone())),
                 previous => previous,
@@ -121,7 +122,7 @@ async fn attempt(
     };
     previous.must_be_over(&account).map_err(refuse)?;
     match reserve(call, &account, seen.as_ref(), intent).await? {
-        Some((profile, reservation)) => open(call, &profile, &reservation, spent).await,
+        Some((profile, reservation)) => finish(call, &profile, &reservation, spent).await,
         None => Ok(None),
     }
 }
@@ -153,18 +154,43 @@ async fn reserve(
     Ok(reserved.map(|()| (written, reservation)))
 }
 
-/// Asks Stripe for the session of a reservation, and records it before anybody learns its client secret.
-async fn open(
+/// The client secret of a reservation's session; none when everything has to be looked at again.
+async fn finish(
     call: &Call<'_>,
     profile: &Profile,
     reservation: &Reservation,
     spent: &mut Option<u64>,
 ) -> Result<Option<String>, Problem> {
+    match open(call, profile, reservation).await? {
+        Opened::Recorded(client_secret) => Ok(Some(client_secret)),
+        Opened::Overtaken => Ok(None),
+        Opened::Spent => {
+            *spent = Some(reservation.number);
+            Ok(None)
+        }
+        Opened::Refused(refusal) => Err(StripeError::Refused(refusal).into()),
+    }
+}
+
+/// What asking Stripe for the session of a reservation came to.
+enum Opened {
+    /// It is recorded; this is its client secret.
+    Recorded(String),
+    /// Somebody else wrote first, or the customer is gone.
+    Overtaken,
+    /// Stripe has burnt the reservation's idempotency key.
+    Spent,
+    /// Stripe makes no session of what was reserved.
+    Refused(StripeRefusal),
+}
+
+/// Asks Stripe for the session of a reservation, and records it before anybody learns its client secret.
+async fn open(call: &Call<'_>, profile: &Profile, reservation: &Reservation) -> Result<Opened, Problem> {
     let customer = match customer::of(call, profile).await? {
         Customer::Is(customer) => customer,
         Customer::Lost => {
             unless_conflict(call.store.forget_customer(profile, call.now).await)?;
-            return Ok(None);
+            return Ok(Opened::Overtaken);
         }
     };
     let new = NewCheckoutSession {
@@ -176,12 +202,13 @@ async fn open(
         // An operator deleted the customer at Stripe: the account gets another one.
         Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => {
             unless_conflict(call.store.forget_customer(profile, call.now).await)?;
-            return Ok(None);
+            return Ok(Opened::Overtaken);
         }
-        Err(StripeError::Spent { .. }) => {
-            *spent = Some(reservation.number);
-            return Ok(None);
+        // A 401 or 403 is about our own key, and says nothing about the session.
+        Err(StripeError::Refused(refusal)) if matches!(refusal.status, 400 | 404) => {
+            return Ok(Opened::Refused(refusal));
         }
+        Err(StripeError::Spent { .. }) => return Ok(Opened::Spent),
         Err(error) => return Err(error.into()),
     };
     let expires_at = session.expires_at;
@@ -192,7 +219,10 @@ async fn open(
         .store
         .record_session(reservation, &customer, &session, expires_at)
         .await;
-    Ok(unless_conflict(recorded)?.map(|()| session.client_secret))
+    Ok(match unless_conflict(recorded)? {
+        Some(()) => Opened::Recorded(session.client_secret),
+        None => Opened::Overtaken,
+    })
 }
 
 fn refuse(refusal: Refusal) -> Problem {

@@ -222,3 +222,20 @@ async fn an_intent_that_stripe_refuses_stands_in_nobodys_way() {
     let payable = world.stripe.payable_sessions(&ada).await;
     assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(secret)));
 }
+
+/// Stripe failed under the key by which the first session was to be expired, and keeps the failure for a day. The session is
+/// still open, so it is expired under another key.
+#[tokio::test]
+async fn a_session_is_made_unpayable_although_its_key_is_spent() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let monthly = ada.starts_checkout("monthly").await.client_secret();
+    let session = monthly.split_once("_secret_").unwrap().0;
+    world
+        .stripe
+        .spends_idempotency_key(&format!("expire/{session}/1"))
+        .await;
+    let annual = ada.starts_checkout("annual").await.client_secret();
+    let payable = world.stripe.payable_sessions(&ada).await;
+    assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(annual)));
+}

@@ -453,6 +453,11 @@ async fn a_replys_condition_is_absent_or_expired_or_past_its_lease() {
         FoundReply::Mine
     );
     assert_eq!(
+        claims("a", "t1", "2026-04-01T00:00:01Z", lease).await,
+        FoundReply::Mine,
+        "asked again"
+    );
+    assert_eq!(
         claims("a", "t2", "2026-04-01T00:00:29Z", lease).await,
         FoundReply::InProgress
     );

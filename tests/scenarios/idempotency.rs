@@ -166,3 +166,15 @@ async fn a_key_is_1_to_255_printable_characters() {
         );
     }
 }
+
+/// The claim's answer is lost and the claim is sent again: it finds itself, not somebody else at work.
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_still_the_claimers() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let machine = world.machine().await;
+    machine.network.loses_answer(2);
+    let answer = machine.call(keyed(&ada, "k1", "monthly")).await.unwrap();
+    answer.client_secret();
+    assert_eq!(machine.network.steps()[1..3], ["DynamoDB UpdateItem"; 2]);
+}

@@ -61,12 +61,13 @@ pub enum FoundReply {
 #[derive(Deserialize)]
 struct Stored {
     request: String,
+    token: String,
     status: Option<u16>,
     body: Option<String>,
 }
 
 impl Store {
-    /// Claims the work of a request until `lease_until`.
+    /// Claims the work of a request until `lease_until`. Repeating it with the same token finds the claim to be one's own.
     pub async fn claim_reply(
         &self,
         claim: &ReplyClaim<'_>,
@@ -111,6 +112,8 @@ impl Store {
         let found: Stored = value(found)?;
         Ok(match (found.status, found.body) {
             _ if found.request != claim.request => FoundReply::Mismatch,
+            // The first answer was lost, and the SDK asked again.
+            _ if found.token == claim.token => FoundReply::Mine,
             (Some(status), Some(body)) => FoundReply::Done { status, body },
             _ => FoundReply::InProgress,
         })

@@ -9,7 +9,7 @@ use lambda_http::{Body, Request, Response};
 
 use crate::app::App;
 use crate::call::Call;
-use crate::problem::Problem;
+use crate::problem::{PROBLEM_JSON, Problem};
 use crate::reply::Reply;
 use crate::telemetry::{Watch, log};
 
@@ -54,9 +54,10 @@ impl Function {
             (self.handle)(&call).await
         };
         log(self.name, &call, &outcome, &watch);
+        let as_problem_json = wants_problem_json(&call);
         let mut response = match outcome {
-            Ok(reply) => reply.into_response(),
-            Err(problem) => problem.into_response(wants_problem_json(&call)),
+            Ok(reply) => reply.into_response(as_problem_json),
+            Err(problem) => problem.into_response(as_problem_json),
         };
         if let Ok(id) = HeaderValue::from_str(&call.id) {
             response.headers_mut().insert("x-request-id", id);
@@ -71,7 +72,7 @@ fn wants_problem_json(call: &Call<'_>) -> bool {
         let mut parts = range.split(';').map(str::trim);
         let wanted = parts
             .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
+            .is_some_and(|name| name.eq_ignore_ascii_case(PROBLEM_JSON));
         wanted && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
 }

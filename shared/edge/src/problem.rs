@@ -12,6 +12,8 @@ use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
 
+/// The media type of RFC 9457.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// What a caller is told when the right key is missing, whatever was wrong with it.
 const UNAUTHORISED: &str = "missing or invalid API key";
 /// What a caller is told when something that we depend on is down.
@@ -141,10 +143,7 @@ impl Problem {
     pub(crate) fn into_response(self, as_problem_json: bool) -> Response<Body> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (media_type, body) = if as_problem_json {
-            (
-                "application/problem+json",
-                problem_json(status, &self.error()).to_string(),
-            )
+            (PROBLEM_JSON, problem_json(status, &self.error()).to_string())
         } else {
             ("application/json", self.envelope())
         };
@@ -162,7 +161,8 @@ impl Problem {
     }
 }
 
-fn problem_json(status: StatusCode, error: &Value) -> Value {
+/// An error as RFC 9457 has it.
+pub(crate) fn problem_json(status: StatusCode, error: &Value) -> Value {
     let title = status.canonical_reason().unwrap_or("Error");
     match error {
         Value::String(detail) => {

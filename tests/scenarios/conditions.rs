@@ -416,7 +416,7 @@ async fn an_event_of_a_connected_account_is_another_event() {
 }
 
 #[tokio::test]
-async fn a_replys_condition_is_absent_or_expired_or_past_its_lease() {
+async fn a_reply_is_claimed_when_absent_or_expired_or_past_its_lease() {
     let world = World::at(NOW).await;
     let ada = world.account(0).await;
     let caller = ada.id.parse().unwrap();

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::contact::{Email, Name};
 use crate::coverage::Entry;
 use crate::id::{AccountId, CustomerId, NumberId, SessionId};
 use crate::subscription::Subscription;
@@ -14,10 +15,10 @@ pub struct Profile {
     pub id: AccountId,
     /// A name for people; Stripe's customer gets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<Name>,
     /// Where Stripe sends receipts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
+    pub email: Option<Email>,
     /// When the account was created.
     pub created_at: Timestamp,
     /// Counts every write that a decision could rest on. A write that decides names the version that it read, so of two

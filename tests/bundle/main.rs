@@ -148,22 +148,40 @@ async fn an_event_of_stripe_is_taken_when_its_signature_is_fresh() {
 async fn what_is_deployed_sells_a_subscription() {
     let world = World::start().await;
     let checkout = world.start_function("create-subscription-checkout").await;
-    assert_eq!(checkout.answer(&project::event("create-subscription-checkout.json")).await["statusCode"], 200);
+    assert_eq!(
+        checkout
+            .answer(&project::event("create-subscription-checkout.json"))
+            .await["statusCode"],
+        200
+    );
 
-    let customer = world.stripe.customers_with("account", "ada")[0]["id"].as_str().unwrap().to_owned();
-    let session = world.stripe.sessions_of(&customer)[0]["id"].as_str().unwrap().to_owned();
-    world.stripe.pay_session(&session, Payment::Succeed).await.unwrap();
+    let customer = world.stripe.customers_with("account", "ada")[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let session = world.stripe.sessions_of(&customer)[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .stripe
+        .pay_session(&session, Payment::Succeed)
+        .await
+        .unwrap();
 
     let webhook = world.start_function("stripe-webhook").await;
     for event in world.stripe.events() {
         let answer = webhook.answer(&world.delivery(&event)).await;
-        assert_eq!(answer["statusCode"], 200, "{event}");
+        assert_eq!(answer["statusCode"], 200, "{}", event["type"]);
     }
 
     let billing = world.start_function("get-billing").await;
     let answer = billing.answer(&project::event("get-billing.json")).await;
     let billing: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-    assert_eq!(billing["coveredUntil"], billing["subscription"]["periodEnd"], "{billing}");
+    assert_eq!(
+        billing["coveredUntil"], billing["subscription"]["periodEnd"],
+        "{billing}"
+    );
     assert_eq!(billing["subscription"]["quantity"], 2, "{billing}");
     assert_eq!(billing["numbers"][1]["mode"], "FIXED", "{billing}");
 }

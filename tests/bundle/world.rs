@@ -13,8 +13,8 @@ use billing_core::account::{Number, PhoneNumber, Profile};
 use billing_edge::{App, Clock, Config};
 use billing_store::NewAccount;
 use hmac::{Hmac, KeyInit, Mac};
-use local_stack::dynamodb::Embedded;
 use local_stack::catalog::{Catalog, Prices};
+use local_stack::dynamodb::Embedded;
 use local_stack::tables;
 use local_stack::template::Template;
 use serde_json::Value;
@@ -48,12 +48,18 @@ impl World {
     pub(crate) async fn start() -> Self {
         let clock = Clock::system();
         let (stripe, stripe_url) = stripe().await;
-        let catalog = Catalog { url: &stripe_url, key: STRIPE_KEY };
+        let catalog = Catalog {
+            url: &stripe_url,
+            key: STRIPE_KEY,
+        };
         let world = Self {
             dynamodb: dynamodb(clock.clone()).await,
             secrets: secrets::start(BTreeMap::from([
                 (STRIPE_SECRET.to_owned(), STRIPE_KEY.to_owned()),
-                (WEBHOOK_SECRET.to_owned(), format!("whsec_retired,{SIGNING_SECRET}")),
+                (
+                    WEBHOOK_SECRET.to_owned(),
+                    format!("whsec_retired,{SIGNING_SECRET}"),
+                ),
             ]))
             .await,
             prices: catalog.create_prices().await.unwrap(),
@@ -201,7 +207,9 @@ pub(crate) fn wrong(variable: &str) -> &'static str {
 
 /// A stand-in and its address.
 async fn stripe() -> (StandIn, String) {
-    let stand_in = StandIn::new(stripe_stand_in::Config { clock: stripe_stand_in::Clock::system() });
+    let stand_in = StandIn::new(stripe_stand_in::Config {
+        clock: stripe_stand_in::Clock::system(),
+    });
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = stand_in.clone();
@@ -214,7 +222,7 @@ async fn dynamodb(clock: Clock) -> String {
     let database = Embedded::empty(Arc::new(move || clock.now())).unwrap();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(dynoxide::server::serve_on(listener, database.database()));
+    tokio::spawn(database.serve(listener, std::future::pending()));
     tables::create_missing(&url, &Template::project().unwrap().tables)
         .await
         .unwrap();

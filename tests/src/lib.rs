@@ -1,1 +1,24 @@
-//! stub
+//! The scenario language: a world with a clock, accounts that act in it, Stripe's side of it, and a network that fails on order.
+//!
+//! Scenarios enter the product through real HTTP events, move the one clock of the stack, and assert on answers, on the ledger
+//! and on what Stripe has; never on which calls were made. Nothing here sleeps.
+
+/// The whole stack at an instant, and more machines beside the first.
+mod world;
+/// An account and what it does.
+mod account;
+/// What it is answered.
+mod answer;
+/// Stripe's side.
+mod stripe;
+/// A machine of its own, which can die.
+mod machine;
+/// The network between a machine and the world, which can fail.
+mod network;
+
+pub use account::Account;
+pub use answer::Answer;
+pub use machine::Machine;
+pub use network::{Moment, Network};
+pub use stripe::Stripe;
+pub use world::World;

@@ -87,8 +87,7 @@ async fn attempt(
     spent: &mut Option<u64>,
 ) -> Result<Option<String>, Problem> {
     let store = &call.store;
-    let (account, reservation) =
-        tokio::try_join!(store.account(&owner.account), store.reservation(&owner.account))?;
+    let (account, seen) = tokio::try_join!(store.account(&owner.account), store.reservation(&owner.account))?;
     let account = account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))?;
     let intent = Intent {
         interval: wish.interval,
@@ -96,7 +95,9 @@ async fn attempt(
         quantity: checkout::quantity(&account).map_err(refuse)?,
         return_url: wish.return_url.clone(),
     };
-    let reservation = reservation.filter(|reservation| *spent != Some(reservation.number));
+    let reservation = seen
+        .clone()
+        .filter(|reservation| *spent != Some(reservation.number));
     let previous = match checkout::next(&account, reservation, &intent, call.now) {
         Next::Reserve => Previous::Gone,
         Next::Settle(session) => previous::close(call, &session).await?,
@@ -119,7 +120,7 @@ async fn attempt(
         },
     };
     previous.must_be_over(&account).map_err(refuse)?;
-    match reserve(call, &account, intent).await? {
+    match reserve(call, &account, seen.as_ref(), intent).await? {
         Some((profile, reservation)) => open(call, &profile, &reservation, spent).await,
         None => Ok(None),
     }
@@ -129,6 +130,7 @@ async fn attempt(
 async fn reserve(
     call: &Call<'_>,
     account: &Account,
+    seen: Option<&Reservation>,
     intent: Intent,
 ) -> Result<Option<(Profile, Reservation)>, Problem> {
     let read = &account.profile;
@@ -142,7 +144,7 @@ async fn reserve(
             .saturating_add(SESSION_LIFETIME)
             .map_err(|error| Problem::internal(error.to_string()))?,
     };
-    let reserved = unless_conflict(call.store.reserve(read, &reservation, call.now).await)?;
+    let reserved = unless_conflict(call.store.reserve(read, seen, &reservation, call.now).await)?;
     let written = Profile {
         version: read.version + 1,
         checkouts: reservation.number,

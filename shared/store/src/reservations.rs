@@ -4,7 +4,7 @@
 //! Reserving and recording are one transaction each. Whatever dies between them leaves a reservation that the next caller
 //! finishes: the decision is [`billing_core::checkout`]'s.
 
-use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use billing_core::Timestamp;
 use billing_core::account::Profile;
 use billing_core::checkout::{OpenSession, Reservation};
@@ -12,7 +12,7 @@ use billing_core::id::{AccountId, CustomerId};
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::item::{incomplete, item, number, put, string, value};
+use crate::item::{incomplete, item, number, string, value};
 use crate::key::{self, EXPIRES_AT};
 
 impl Store {
@@ -30,11 +30,17 @@ impl Store {
         found.map(value).transpose()
     }
 
-    /// Reserves the next number of the account's checkouts, in place of whatever reservation there was.
+    /// Reserves the next number of the account's checkouts, in place of the reservation that was `seen`.
     ///
-    /// [`StoreError::Conflict`] when anything the decision stood on has changed since `read`: a subscription landed, another
-    /// checkout was reserved, recorded or released. Repeating it is a conflict, so it is done once.
-    pub async fn reserve(&self, read: &Profile, new: &Reservation, now: Timestamp) -> Result<(), StoreError> {
+    /// [`StoreError::Conflict`] when anything the decision stood on has changed since it was read: a subscription landed,
+    /// another checkout was reserved, recorded or released. Repeating it is a conflict, so it is done once.
+    pub async fn reserve(
+        &self,
+        read: &Profile,
+        seen: Option<&Reservation>,
+        new: &Reservation,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let profile = Update::builder()
             .table_name(&*self.accounts)
             .set_key(Some(key::profile(&read.id).attributes()))
@@ -43,9 +49,8 @@ impl Store {
                 "SET version = :next, checkouts = :number, \
                  customer_asked_at = if_not_exists(customer_asked_at, :now) REMOVE open_session",
             )
-            // Two calls that both saw no reservation: the second one's read is out of date. A webhook that lands a
-            // subscription between our read and now: likewise. Every write to the reservation bumps the version too, so the
-            // put below needs no condition of its own.
+            // Two calls that both decided to reserve: the second one's read is out of date. A webhook that lands a
+            // subscription between our read and now: likewise.
             .condition_expression("version = :read")
             .expression_attribute_values(":read", number(read.version))
             .expression_attribute_values(":next", number(read.version + 1))
@@ -53,9 +58,24 @@ impl Store {
             .expression_attribute_values(":now", string(now))
             .build()
             .map_err(incomplete)?;
+        let mut held = Put::builder()
+            .table_name(&*self.sessions)
+            .set_item(Some(item(&key::reservation(&new.account), new)?))
+            // The profile and the reservation are read side by side, so one that was reserved in between may be missing from
+            // what was seen although the profile's version is the latest: its session would stay payable behind our back.
+            .condition_expression("attribute_not_exists(pk)");
+        if let Some(seen) = seen {
+            held = held
+                // DynamoDB may have deleted it meanwhile, but nobody has put another in its place.
+                .condition_expression("attribute_not_exists(pk) OR #number = :seen")
+                .expression_attribute_names("#number", "number")
+                .expression_attribute_values(":seen", number(seen.number));
+        }
         self.transact(vec![
             TransactWriteItem::builder().update(profile).build(),
-            put(&self.sessions, item(&key::reservation(&new.account), new)?, None)?,
+            TransactWriteItem::builder()
+                .put(held.build().map_err(incomplete)?)
+                .build(),
         ])
         .await
     }

@@ -154,10 +154,9 @@ impl Stripe {
             return_url,
             ..
         } = intent;
-        let metadata = HashMap::from([
-            (ACCOUNT.to_owned(), account.to_string()),
-            (CHECKOUT.to_owned(), number.to_string()),
-        ]);
+        // One member each: a body must be the same whenever it is built again, and a map of several has no order.
+        let of_account = HashMap::from([(ACCOUNT.to_owned(), account.to_string())]);
+        let of_checkout = HashMap::from([(CHECKOUT.to_owned(), number.to_string())]);
         let request = CreateCheckoutSession::new()
             .mode(CheckoutSessionMode::Subscription)
             .ui_mode(CheckoutSessionUiMode::EmbeddedPage)
@@ -170,10 +169,10 @@ impl Stripe {
                 ..CreateCheckoutSessionLineItems::new()
             }])
             .subscription_data(CreateCheckoutSessionSubscriptionData {
-                metadata: Some(metadata.clone()),
+                metadata: Some(of_account),
                 ..CreateCheckoutSessionSubscriptionData::new()
             })
-            .metadata(metadata);
+            .metadata(of_checkout);
         let wire: Wire = self
             .post(request.build(), &format!("checkout/{account}/{number}"))
             .await?;

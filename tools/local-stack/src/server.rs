@@ -44,6 +44,8 @@ where
                 }
             },
         };
+        // Small answers are not to wait for a full packet. A connection that refuses the option works without it.
+        stream.set_nodelay(true).unwrap_or_default();
         let handler = handler.clone();
         let service = service_fn(move |request| answer(request, handler.clone()));
         let connection = http1::Builder::new()

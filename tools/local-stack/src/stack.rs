@@ -6,6 +6,7 @@
 //! served. Every part is handed what the earlier ones turned out to be (an address, a price), so there is no fixed port and
 //! no fixed secret anywhere.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -29,7 +30,7 @@ use crate::keeper::Keeper;
 use crate::ports::{Place, PortError, Ports, address};
 use crate::server;
 use crate::settings::Settings;
-use crate::stripe::{Stripe, WantedStandIn};
+use crate::stripe::{Stripe, Surroundings};
 use crate::tables::{self, TableError};
 use crate::template::{Template, TemplateError};
 use crate::time::Time;
@@ -78,6 +79,8 @@ pub struct Stack {
     pub gateway: Gateway,
     /// What all functions share.
     pub app: Arc<App>,
+    /// The environment of the functions, for another app beside this one.
+    pub variables: BTreeMap<String, String>,
     /// The clock.
     pub time: Arc<Time>,
     /// The Stripe stand-in; none when Stripe is outside.
@@ -97,39 +100,22 @@ impl Stack {
         let api = address(&ports.api)?;
         let data = settings.data.as_deref().map(DataDir::open).transpose()?;
         let kept = data.as_ref().map(DataDir::load).transpose()?.flatten();
+        let clock = settings.clock;
         if let Some(kept) = &kept {
-            kept.set(&settings.clock);
+            kept.set(&clock);
         }
-        let clock = settings.clock.clone();
+
         let mut back = Background::new();
-
         let restore = data.as_ref().filter(|_| kept.is_some()).map(DataDir::database);
-        let (dynamodb, database) = match ports.dynamodb {
-            Place::Here(port) => {
-                let database = embedded_dynamodb(&clock, restore)?;
-                let address = address(&port)?;
-                back.spawn(database.clone().serve(port, back.end()));
-                (address, Some(database))
-            }
-            Place::Outside(url) => (url, None),
-        };
+        let (dynamodb, database) = start_dynamodb(ports.dynamodb, restore, &clock, &mut back)?;
         tables::create_missing(&dynamodb, &template.tables).await?;
-
-        let stripe = match ports.stripe {
-            Place::Here(port) => {
-                let kept = kept.as_ref().and_then(|kept| kept.stand_in.clone());
-                let outlived = database.is_none();
-                let wanted = WantedStandIn {
-                    clock: &clock,
-                    port,
-                    kept,
-                    api: &api,
-                    outlived,
-                };
-                Stripe::stand_in(wanted, &mut back).await?
-            }
-            Place::Outside(stripe) => Stripe::outside(stripe),
+        let surroundings = Surroundings {
+            clock: &clock,
+            api: &api,
+            kept: kept.as_ref().and_then(|kept| kept.stand_in.clone()),
+            outlived: database.is_none(),
         };
+        let stripe = Stripe::start(ports.stripe, surroundings, &mut back).await?;
 
         let variables = Environment {
             api: &api,
@@ -154,18 +140,20 @@ impl Stack {
             stripe_key: stripe.key,
             demo: accounts.demo(&names, clock.now()).await?,
         };
+
         let stand_in = stripe.stand_in.as_ref().map(|it| it.server.clone());
         let time = Time::new(clock.clone(), stand_in.clone(), database.clone(), template.tables);
         let time = Arc::new(time);
-        let keeper = data.map(|data| {
-            Arc::new(Keeper {
-                data,
-                clock: clock.clone(),
-                names,
-                database,
-                stand_in: stripe.stand_in,
-            })
+        let ticks = clock.is_running();
+        let stand_in_kept = stripe.stand_in;
+        let keeper = data.map(|data| Keeper {
+            data,
+            clock,
+            names,
+            database,
+            stand_in: stand_in_kept,
         });
+        let keeper = keeper.map(Arc::new);
 
         let mut front = Background::new();
         let control = Control {
@@ -173,14 +161,18 @@ impl Stack {
             time: Arc::clone(&time),
             accounts,
         };
-        let front_door = front_door(gateway.clone(), Arc::new(control));
-        front.spawn(server::serve(ports.api, front_door, front.end()));
-        if clock.is_running() {
+        front.spawn(server::serve(
+            ports.api,
+            front_door(gateway.clone(), control),
+            front.end(),
+        ));
+        if ticks {
             front.spawn(tick(Arc::clone(&time), keeper.clone(), front.end()));
         }
         Ok(Self {
             gateway,
             app,
+            variables,
             time,
             stand_in,
             directory,
@@ -201,8 +193,9 @@ impl Stack {
 /// Routes a request to the stack's own routes or to the API.
 fn front_door(
     gateway: Gateway,
-    control: Arc<Control>,
+    control: Control,
 ) -> impl Fn(Request<Bytes>) -> BoxFuture<Response<Bytes>> + Clone + Send + 'static {
+    let control = Arc::new(control);
     move |request| {
         let (gateway, control) = (gateway.clone(), Arc::clone(&control));
         Box::pin(async move {
@@ -231,12 +224,25 @@ async fn tick(time: Arc<Time>, keeper: Option<Arc<Keeper>>, end: impl Future<Out
     }
 }
 
-fn embedded_dynamodb(clock: &Clock, restore: Option<PathBuf>) -> Result<Embedded, StackError> {
+/// Where DynamoDB is, and the embedded one if it is that.
+fn start_dynamodb(
+    place: Place<String>,
+    restore: Option<PathBuf>,
+    clock: &Clock,
+    background: &mut Background,
+) -> Result<(String, Option<Embedded>), StackError> {
+    let port = match place {
+        Place::Here(port) => port,
+        Place::Outside(url) => return Ok((url, None)),
+    };
     let database = Embedded::empty(reading(clock))?;
+    // There is none where DynamoDB was outside at the earlier start.
     if let Some(file) = restore.filter(|file| file.exists()) {
         database.restore(&file)?;
     }
-    Ok(database)
+    let address = address(&port)?;
+    background.spawn(database.clone().serve(port, background.end()));
+    Ok((address, Some(database)))
 }
 
 fn reading(clock: &Clock) -> Now {

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use crate::background::Background;
 use crate::catalog::{Catalog, Endpoint, Prices};
 use crate::data_dir::KeptStandIn;
-use crate::ports::address;
+use crate::ports::{Place, address};
 use crate::settings::OutsideStripe;
 use crate::stack::StackError;
 
@@ -31,47 +31,52 @@ pub(crate) struct EquippedStandIn {
     pub(crate) endpoint: Endpoint,
 }
 
-/// How the stand-in is to be.
-pub(crate) struct WantedStandIn<'a> {
+/// What a stand-in is made to fit into.
+pub(crate) struct Surroundings<'a> {
     pub(crate) clock: &'a Clock,
-    pub(crate) port: TcpListener,
-    /// As it was left.
-    pub(crate) kept: Option<KeptStandIn>,
     /// Where its events go.
     pub(crate) api: &'a str,
+    /// As it was left.
+    pub(crate) kept: Option<KeptStandIn>,
     /// Whether DynamoDB is outside, and so remembers customers and events of stand-ins that are gone.
     pub(crate) outlived: bool,
 }
 
 impl Stripe {
-    pub(crate) fn outside(stripe: OutsideStripe) -> Self {
-        let OutsideStripe {
-            url,
-            key,
-            webhook_secrets,
-            prices,
-        } = stripe;
-        Self {
-            address: url,
-            key,
-            webhook_secrets,
-            prices,
-            stand_in: None,
+    /// The outside one, or the stand-in on its port.
+    pub(crate) async fn start(
+        place: Place<OutsideStripe>,
+        surroundings: Surroundings<'_>,
+        background: &mut Background,
+    ) -> Result<Self, StackError> {
+        match place {
+            Place::Here(port) => Self::stand_in(port, surroundings, background).await,
+            Place::Outside(OutsideStripe {
+                url,
+                key,
+                webhook_secrets,
+                prices,
+            }) => Ok(Self {
+                address: url,
+                key,
+                webhook_secrets,
+                prices,
+                stand_in: None,
+            }),
         }
     }
 
-    /// Serves the stand-in, as it was left or new, with its events delivered to the API.
-    pub(crate) async fn stand_in(
-        wanted: WantedStandIn<'_>,
+    async fn stand_in(
+        port: TcpListener,
+        surroundings: Surroundings<'_>,
         background: &mut Background,
     ) -> Result<Self, StackError> {
-        let WantedStandIn {
+        let Surroundings {
             clock,
-            port,
-            kept,
             api,
+            kept,
             outlived,
-        } = wanted;
+        } = surroundings;
         let address = address(&port)?;
         let server = StandIn::new(stripe_stand_in::Config { clock: clock.clone() });
         match &kept {

@@ -1,6 +1,6 @@
 //! The one clock of the whole stack, and what moving it makes happen.
 //!
-//! The functions, the Stripe stand-in and the embedded DynamoDB all read the stand-in's [`Clock`]. Moving it walks from one
+//! The functions, the Stripe stand-in and the embedded DynamoDB all read the stand-in's clock. Moving it walks from one
 //! thing that falls due to the next (renewals, expiries, deliveries, TTL deletions), so that each happens at its instant and
 //! sees the world as it was then. It never walks back.
 

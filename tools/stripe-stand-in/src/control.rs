@@ -7,15 +7,15 @@ use serde_json::Value;
 use crate::api::{self, Begun, Call};
 use crate::deliveries;
 use crate::faults::Fault;
-use crate::form::Node;
+use crate::form::{self, Node};
 use crate::id::Id;
 use crate::refusal::Refusal;
 use crate::render;
 use crate::rules::completion::{self, Completion, Later, Payment};
 use crate::rules::webhook_endpoints::{self, NewEndpoint};
-use crate::rules::{Moment, checkout, invoices, payment_methods};
+use crate::rules::{Moment, checkout, invoicing, payment_methods};
 use crate::stand_in::{DeliveryOutcome, RequestRecord, StandIn, StandInError};
-use crate::state::{Attempt, InvoiceStatus, Metadata, Payer, State, World};
+use crate::state::{Attempt, InvoiceStatus, Metadata, Payer, ReplyState, State, World};
 
 impl From<Refusal> for StandInError {
     fn from(refusal: Refusal) -> Self {
@@ -91,7 +91,7 @@ impl StandIn {
             let (id, status, customer) = (invoice.id.clone(), invoice.status, invoice.customer.clone());
             match status {
                 InvoiceStatus::Open => {}
-                InvoiceStatus::Draft => invoices::finalize(at, &id),
+                InvoiceStatus::Draft => invoicing::finalize(at, &id),
                 _ => {
                     return Err(StandInError(format!(
                         "the invoice {id} is neither a draft nor open"
@@ -100,7 +100,7 @@ impl StandIn {
             }
             let card = payment_methods::attachable(at, "pm_card_visa", "payment_method")?;
             let card = payment_methods::attach_to(at, card, &customer);
-            invoices::collect_with(at, &id, Some(&card), Some(Payer::Pays));
+            invoicing::collect_with(at, &id, Some(&card), Some(Payer::Pays));
             Ok(())
         })?;
         self.settle().await;
@@ -338,7 +338,7 @@ impl StandIn {
         let call = Call {
             method: method.to_owned(),
             path: path.to_owned(),
-            query: form_of(&Node::from_json(params)),
+            query: form::encode(&Node::from_json(params)),
             authorization: Some("Bearer sk_test_call".to_owned()),
             account: account.map(str::to_owned),
             ..Call::default()
@@ -367,6 +367,12 @@ impl StandIn {
         let mut restored: State = serde_json::from_value(snapshot)
             .map_err(|error| StandInError(format!("not a snapshot: {error}")))?;
         restored.deliveries.resume();
+        // Nobody is working on anything after a restart.
+        restored.worlds_mut().for_each(|world| {
+            world
+                .replies
+                .retain(|_, reply| matches!(reply.state, ReplyState::Answered { .. }))
+        });
         let base_url = self.core().state.platform.base_url.clone();
         restored
             .worlds_mut()
@@ -394,30 +400,5 @@ impl StandIn {
         core.state
             .worlds_mut()
             .for_each(|world| base_url.clone_into(&mut world.base_url));
-    }
-}
-
-/// A tree as a form, for calls that never were one.
-pub(crate) fn form_of(tree: &Node) -> String {
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
-    append(&mut form, String::new(), tree);
-    form.finish()
-}
-
-fn append(form: &mut url::form_urlencoded::Serializer<'_, String>, name: String, node: &Node) {
-    match node {
-        Node::Text(text) => {
-            form.append_pair(&name, text);
-        }
-        Node::Members(members) => {
-            for (member, inner) in members {
-                let full = if name.is_empty() {
-                    member.clone()
-                } else {
-                    format!("{name}[{member}]")
-                };
-                append(form, full, inner);
-            }
-        }
     }
 }

@@ -145,6 +145,31 @@ fn unnumbered(members: &[(String, Node)], rest: &[&str]) -> String {
     }
 }
 
+/// A tree as a form: for calls that never were one.
+pub(crate) fn encode(tree: &Node) -> String {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    append(&mut form, String::new(), tree);
+    form.finish()
+}
+
+fn append(form: &mut url::form_urlencoded::Serializer<'_, String>, name: String, node: &Node) {
+    match node {
+        Node::Text(text) => {
+            form.append_pair(&name, text);
+        }
+        Node::Members(members) => {
+            for (member, inner) in members {
+                let full = if name.is_empty() {
+                    member.clone()
+                } else {
+                    format!("{name}[{member}]")
+                };
+                append(form, full, inner);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

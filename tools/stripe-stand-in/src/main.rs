@@ -75,10 +75,14 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             ));
         }
     }
-    say(&format!("ready http://{address}"));
+    // In this order, so that whoever reads `ready` may interrupt at once.
     tokio::select! {
-        served = stand_in.serve(listener) => served.map_err(|error| error.to_string()),
+        biased;
         interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| error.to_string()),
+        served = async {
+            say(&format!("ready http://{address}"));
+            stand_in.serve(listener).await
+        } => served.map_err(|error| error.to_string()),
     }
 }
 

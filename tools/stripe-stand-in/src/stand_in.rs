@@ -165,8 +165,10 @@ impl StandIn {
                 api::abandon(state, &ticket);
                 None
             }
-            (Begun::Go(ticket), Some(FaultKind::Status { status, code })) => {
-                api::abandon(state, &ticket);
+            (begun, Some(FaultKind::Status { status, code })) => {
+                if let Begun::Go(ticket) = begun {
+                    api::abandon(state, &ticket);
+                }
                 let refusal = crate::refusal::Refusal::fault(*status, code.as_deref());
                 Some(api::answer_refusal(&refusal, &state.request_ids.text("req_", 14)))
             }

@@ -1,7 +1,7 @@
 //! `cargo local demo`: the story of the product, told line by line by a client that knows only the addresses and keys that
 //! `GET /_local` tells. The first thing that is not as told ends it.
 //!
-//! A chapter is a function of its own file; a new one is called at the end of [`tell`].
+//! A chapter is a function of its own file; a new one is called at the end of `tell`.
 
 use std::io::{self, Write};
 

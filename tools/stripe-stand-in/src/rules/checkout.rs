@@ -3,16 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::checkout_lines::{self, Line};
 use super::listing::{self, Paging, Range};
-use super::{Moment, customers, named, pricing, referred};
+use super::{Moment, customers, named};
 use crate::id::{CheckoutSessionId, Id};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{
-    CheckoutSession, Currency, Due, Metadata, PaymentStatus, Price, Recurrence, SessionItem, SessionStatus,
-    UiMode, UsageType,
-};
+use crate::state::{CheckoutSession, Due, Metadata, PaymentStatus, SessionStatus, UiMode};
 
 const SHORTEST: SignedDuration = SignedDuration::from_mins(30);
 /// Also how long a session lives when nothing is said.
@@ -58,7 +56,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let lines = params
         .children("line_items")?
         .iter()
-        .map(read_line)
+        .map(checkout_lines::read)
         .collect::<Result<Vec<Line>, Refusal>>()?;
     refuse_automatic_tax(params)?;
     params.inert(&INERT);
@@ -82,7 +80,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         None => None,
         Some(id) => Some(customers::live(at, &id, "customer")?.id.clone()),
     };
-    let (items, currency) = price_lines(at, lines)?;
+    let (items, currency) = checkout_lines::priced(at, lines)?;
     let id: CheckoutSessionId = at.world.ids.make();
     let embedded = ui_mode == UiMode::Embedded;
     let session = CheckoutSession {
@@ -256,82 +254,6 @@ fn refuse_automatic_tax(params: &Params<'_>) -> Result<(), Refusal> {
     match tax.boolean("enabled")? {
         Some(true) => Err(Refusal::unsupported("automatic_tax[enabled]")),
         _ => Ok(()),
-    }
-}
-
-/// A line as asked for.
-struct Line {
-    param: String,
-    price: String,
-    quantity: Option<u64>,
-    quantity_param: String,
-}
-
-fn read_line(params: &Params<'_>) -> Result<Line, Refusal> {
-    params.unsupported(&["price_data", "tax_rates"])?;
-    params.inert(&["adjustable_quantity", "metadata"]);
-    Ok(Line {
-        price: params.required_text("price")?,
-        param: params.name_of("price"),
-        quantity: params.count("quantity", 1)?,
-        quantity_param: params.name_of("quantity"),
-    })
-}
-
-/// Looks the prices up and holds them to what a subscription needs: recurring, one currency, one interval.
-fn price_lines(at: &mut Moment<'_>, lines: Vec<Line>) -> Result<(Vec<SessionItem>, Currency), Refusal> {
-    let mut items = Vec::new();
-    let mut common: Option<(Currency, Recurrence)> = None;
-    for line in lines {
-        let price = referred(&at.world.prices, &line.price, &line.param)?;
-        let recurrence = check_price(price, &line)?;
-        let (currency, every) = common.get_or_insert_with(|| (price.currency.clone(), recurrence.clone()));
-        if *currency != price.currency {
-            return Err(Refusal::invalid(
-                &line.param,
-                "All prices on a Checkout Session must be in the same currency.",
-            ));
-        }
-        if (every.interval, every.interval_count) != (recurrence.interval, recurrence.interval_count) {
-            let message = "Checkout does not support multiple prices with different billing intervals.";
-            return Err(Refusal::invalid(&line.param, message));
-        }
-        let quantity = match recurrence.usage_type {
-            UsageType::Licensed => line.quantity,
-            UsageType::Metered => None,
-        };
-        let amount = quantity.map_or(0, |quantity| pricing::amount(price, quantity));
-        let price = price.id.clone();
-        items.push(SessionItem {
-            id: at.world.ids.make(),
-            price,
-            quantity,
-            amount,
-        });
-    }
-    let (currency, _) = common.ok_or_else(|| Refusal::missing("line_items"))?;
-    Ok((items, currency))
-}
-
-fn check_price(price: &Price, line: &Line) -> Result<Recurrence, Refusal> {
-    if !price.active {
-        return Err(Refusal::invalid(
-            &line.param,
-            "The price specified is inactive. This field only accepts active prices.",
-        ));
-    }
-    let Some(recurrence) = &price.recurring else {
-        let message =
-            "You must provide at least one recurring price in `subscription` mode when using prices.";
-        return Err(Refusal::invalid(&line.param, message));
-    };
-    match (recurrence.usage_type, line.quantity) {
-        (UsageType::Licensed, None) => Err(Refusal::missing(&line.quantity_param)),
-        (UsageType::Metered, Some(_)) => Err(Refusal::invalid(
-            &line.quantity_param,
-            "Quantity should not be specified where usage_type is `metered`.",
-        )),
-        _ => Ok(recurrence.clone()),
     }
 }
 

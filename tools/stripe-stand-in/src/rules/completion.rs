@@ -11,9 +11,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::invoices;
+use super::invoicing;
+use super::lifecycle::{self, NewSubscription};
 use super::payments::{self, NewIntent, Outcome};
-use super::subscriptions::{self, NewSubscription};
 use super::{Moment, customers, named, payment_methods};
 use crate::id::{CheckoutSessionId, CustomerId, PaymentIntentId, PaymentMethodId};
 use crate::refusal::Refusal;
@@ -134,7 +134,7 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
         description: session.subscription_description.clone(),
         metadata: session.subscription_metadata.clone(),
     };
-    let (subscription, invoice) = subscriptions::begin(at, new);
+    let (subscription, invoice) = lifecycle::begin(at, new);
     if let Some(intent) = attempt {
         at.world.payment_intents[&intent].invoice = Some(invoice.clone());
         at.world.payment_intents[&intent].customer = Some(at.world.invoices[&invoice].customer.clone());
@@ -157,8 +157,8 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
         &Object::Subscription(subscription),
     );
     at.emit("invoice.created", &Object::Invoice(invoice.clone()));
-    invoices::finalize(at, &invoice);
-    invoices::collect_with(at, &invoice, Some(&method), Some(payer));
+    invoicing::finalize(at, &invoice);
+    invoicing::collect_with(at, &invoice, Some(&method), Some(payer));
 }
 
 /// The session's customer; one is made of the e-mail address if there is none yet.
@@ -183,9 +183,9 @@ pub(crate) fn settle_debit(at: &mut Moment<'_>, intent: &PaymentIntentId) {
     };
     let paid = outcome == Outcome::Paid;
     if paid {
-        invoices::mark_paid(at, &invoice);
+        invoicing::mark_paid(at, &invoice);
     } else {
-        invoices::mark_failed(at, &invoice);
+        invoicing::mark_failed(at, &invoice);
     }
     let waiting = |session: &&crate::state::CheckoutSession| {
         session.invoice.as_ref() == Some(&invoice) && session.payment_status == PaymentStatus::Unpaid

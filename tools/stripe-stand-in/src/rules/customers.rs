@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::listing::{self, Paging, Range};
-use super::{Moment, named, payment_methods, referred, subscriptions};
+use super::{Moment, lifecycle, named, payment_methods, referred};
 use crate::id::{CustomerId, Id, PaymentMethodId, SubscriptionId};
 use crate::params::{Change, Params};
 use crate::refusal::Refusal;
@@ -219,7 +219,7 @@ pub(crate) fn delete(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
         .map(|subscription| subscription.id.clone())
         .collect();
     for subscription in running {
-        subscriptions::end(at, &subscription, CancellationReason::Requested);
+        lifecycle::end(at, &subscription, CancellationReason::Requested);
     }
     at.emit("customer.deleted", &Object::Customer(id.clone()));
     at.world.customers[&id].deleted = true;

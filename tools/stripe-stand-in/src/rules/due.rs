@@ -2,25 +2,25 @@
 //!
 //! Each rule looks at the object again: an entry for something that has since been settled otherwise does nothing.
 
-use super::{Moment, checkout, completion, invoices, subscriptions};
+use super::{Moment, checkout, completion, invoicing, lifecycle};
 use crate::state::{Due, InvoiceStatus};
 
 pub(crate) fn happen(at: &mut Moment<'_>, due: Due) {
     match due {
         Due::SessionExpiry(id) => checkout::expire_if_open(at, &id),
         Due::BankDebit(id) => completion::settle_debit(at, &id),
-        Due::PeriodEnd(id) => subscriptions::period_ended(at, &id),
+        Due::PeriodEnd(id) => lifecycle::period_ended(at, &id),
         Due::Finalization(id) => {
             let invoice = &at.world.invoices[&id];
             if invoice.status == InvoiceStatus::Draft && invoice.auto_advance {
-                invoices::finalize(at, &id);
-                invoices::collect(at, &id);
+                invoicing::finalize(at, &id);
+                invoicing::collect(at, &id);
             }
         }
         Due::PaymentRetry(id) => {
             let invoice = &at.world.invoices[&id];
             if invoice.status == InvoiceStatus::Open && invoice.auto_advance {
-                invoices::collect(at, &id);
+                invoicing::collect(at, &id);
             }
         }
     }

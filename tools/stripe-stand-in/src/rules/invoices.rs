@@ -1,275 +1,19 @@
-//! Invoices: drafted, finalised, collected, paid, voided.
+//! Invoices as the API offers them: read, finalised, paid and voided by call.
 //!
-//! # How it works
-//! A draft is made of lines; finalising gives it a number and an intent; collecting attempts the intent and lets the
-//! subscription follow ([`super::subscriptions::follow_payment`]). Retries are entries in the agenda, spaced by [`RETRY_AFTER_DAYS`].
-//!
-//! # If it fails half-way
-//! A declined attempt leaves the invoice open; everything that may come later finds it by its status, not by memory.
+//! What these do to an invoice is in [`super::invoicing`], which the clock goes through as well.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 
+use super::invoicing::{self, DRAFT_LIFETIME};
 use super::listing::{self, Paging, Range};
-use super::payments::{self, NewIntent, Outcome};
-use super::{Moment, named, subscriptions};
-use crate::id::{CustomerId, Id, InvoiceId, PaymentMethodId, SubscriptionId};
+use super::payments::Outcome;
+use super::{Moment, customers, named};
+use crate::id::Id;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{
-    BillingReason, Due, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus, InvoiceStatus, Metadata,
-    Payer,
-};
-
-/// How long a renewal's invoice stays a draft, as at Stripe.
-const DRAFT_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-
-/// Days from one failed attempt to the next; after the last, the subscription is given up.
-const RETRY_AFTER_DAYS: [i64; 3] = [3, 5, 7];
-
-/// A bill to be drafted.
-pub(crate) struct NewInvoice {
-    pub(crate) customer: CustomerId,
-    pub(crate) subscription: SubscriptionId,
-    pub(crate) billing_reason: BillingReason,
-    pub(crate) lines: Vec<InvoiceLine>,
-    pub(crate) period_start: Timestamp,
-    pub(crate) period_end: Timestamp,
-}
-
-/// Makes the draft and links it from its subscription. The caller emits `invoice.created` when the rest is in place.
-pub(crate) fn draft(at: &mut Moment<'_>, new: NewInvoice) -> InvoiceId {
-    let currency = at.world.subscriptions[&new.subscription].currency.clone();
-    let invoice = Invoice {
-        id: at.world.ids.make(),
-        created: at.now,
-        status: InvoiceStatus::Draft,
-        billing_reason: new.billing_reason,
-        number: None,
-        customer: new.customer,
-        subscription: Some(new.subscription.clone()),
-        currency,
-        lines: new.lines,
-        amount_paid: 0,
-        attempt_count: 0,
-        attempted: false,
-        auto_advance: true,
-        automatically_finalizes_at: None,
-        next_payment_attempt: None,
-        payment_intent: None,
-        default_payment_method: None,
-        period_start: new.period_start,
-        period_end: new.period_end,
-        finalized_at: None,
-        paid_at: None,
-        voided_at: None,
-        marked_uncollectible_at: None,
-        description: None,
-        metadata: Metadata::new(),
-    };
-    let id = at.world.invoices.insert(invoice);
-    at.world.subscriptions[&new.subscription].latest_invoice = Some(id.clone());
-    id
-}
-
-/// Lets a draft become final by itself, an hour from now.
-pub(crate) fn finalize_later(at: &mut Moment<'_>, id: &InvoiceId) {
-    let due = at.now.saturating_add(DRAFT_LIFETIME).unwrap_or(Timestamp::MAX);
-    let invoice = &mut at.world.invoices[id];
-    invoice.automatically_finalizes_at = Some(due);
-    invoice.next_payment_attempt = Some(due);
-    at.world.agenda.add(due, Due::Finalization(id.clone()));
-}
-
-/// Draft → open, with a number, and an intent if there is anything to pay.
-pub(crate) fn finalize(at: &mut Moment<'_>, id: &InvoiceId) {
-    let customer_id = at.world.invoices[id].customer.clone();
-    let currency = at.world.invoices[id].currency.clone();
-    let customer = &mut at.world.customers[&customer_id];
-    let number = format!(
-        "{}-{:04}",
-        customer.invoice_prefix, customer.next_invoice_sequence
-    );
-    customer.next_invoice_sequence += 1;
-    customer.currency.get_or_insert(currency);
-    let now = at.now;
-    let invoice = &mut at.world.invoices[id];
-    invoice.status = InvoiceStatus::Open;
-    invoice.number = Some(number);
-    invoice.finalized_at = Some(now);
-    invoice.automatically_finalizes_at = None;
-    if invoice.amount_due() > 0 && invoice.payment_intent.is_none() {
-        let intent = NewIntent {
-            amount: invoice.amount_due(),
-            currency: invoice.currency.clone(),
-            customer: Some(invoice.customer.clone()),
-            invoice: Some(id.clone()),
-            description: match invoice.billing_reason {
-                BillingReason::SubscriptionCreate => "Subscription creation",
-                BillingReason::SubscriptionCycle => "Subscription update",
-            },
-        };
-        let intent = payments::open(at, intent);
-        at.world.invoices[id].payment_intent = Some(intent);
-    }
-    link_payment(at, id);
-    at.emit("invoice.finalized", &Object::Invoice(id.clone()));
-}
-
-/// The `invoice_payment` object between the invoice and its intent.
-fn link_payment(at: &mut Moment<'_>, id: &InvoiceId) {
-    let invoice = &at.world.invoices[id];
-    let Some(intent) = invoice.payment_intent.clone() else {
-        return;
-    };
-    let payment = InvoicePayment {
-        id: at.world.ids.make(),
-        created: at.now,
-        invoice: id.clone(),
-        payment_intent: intent,
-        currency: invoice.currency.clone(),
-        amount_requested: invoice.amount_due(),
-        amount_paid: None,
-        status: InvoicePaymentStatus::Open,
-        paid_at: None,
-        canceled_at: None,
-    };
-    at.world.invoice_payments.insert(payment);
-}
-
-/// Tries to collect an open invoice with the customer's payment method.
-pub(crate) fn collect(at: &mut Moment<'_>, id: &InvoiceId) -> Outcome {
-    let method = method_of(at, id);
-    let payer = method
-        .as_ref()
-        .map(|method| at.world.payment_methods[method].payer);
-    collect_with(at, id, method.as_ref(), payer)
-}
-
-/// The subscription's payment method, or else the customer's.
-fn method_of(at: &Moment<'_>, id: &InvoiceId) -> Option<PaymentMethodId> {
-    let invoice = &at.world.invoices[id];
-    let subscription = invoice
-        .subscription
-        .as_ref()
-        .map(|subscription| &at.world.subscriptions[subscription]);
-    let own = invoice.default_payment_method.clone();
-    own.or_else(|| subscription.and_then(|subscription| subscription.default_payment_method.clone()))
-        .or_else(|| {
-            at.world.customers[&invoice.customer]
-                .default_payment_method
-                .clone()
-        })
-}
-
-/// Tries to collect an open invoice. Without a payment method the attempt fails like a declined card.
-pub(crate) fn collect_with(
-    at: &mut Moment<'_>,
-    id: &InvoiceId,
-    method: Option<&PaymentMethodId>,
-    payer: Option<Payer>,
-) -> Outcome {
-    let invoice = &mut at.world.invoices[id];
-    invoice.attempted = true;
-    let Some(intent) = invoice
-        .payment_intent
-        .clone()
-        .filter(|_| invoice.amount_remaining() > 0)
-    else {
-        mark_paid(at, id);
-        return Outcome::Paid;
-    };
-    invoice.attempt_count += 1;
-    let outcome = match (method, payer) {
-        (Some(method), Some(payer)) => payments::attempt(at, &intent, method, payer),
-        _ => Outcome::Declined(crate::state::Decline::Generic),
-    };
-    match outcome {
-        Outcome::Paid => mark_paid(at, id),
-        Outcome::Declined(_) => mark_failed(at, id),
-        Outcome::RequiresAction => {
-            at.emit("invoice.payment_action_required", &Object::Invoice(id.clone()));
-            mark_failed(at, id);
-        }
-        Outcome::Processing => subscriptions::follow_processing(at, id),
-    }
-    outcome
-}
-
-/// Open → paid, and the subscription with it.
-pub(crate) fn mark_paid(at: &mut Moment<'_>, id: &InvoiceId) {
-    let now = at.now;
-    let invoice = &mut at.world.invoices[id];
-    invoice.status = InvoiceStatus::Paid;
-    invoice.amount_paid = invoice.amount_due();
-    invoice.paid_at = Some(now);
-    invoice.next_payment_attempt = None;
-    for payment in at
-        .world
-        .invoice_payments
-        .iter_mut()
-        .filter(|payment| payment.invoice == *id)
-    {
-        payment.status = InvoicePaymentStatus::Paid;
-        payment.amount_paid = Some(payment.amount_requested);
-        payment.paid_at = Some(now);
-    }
-    let object = Object::Invoice(id.clone());
-    at.emit("invoice.paid", &object);
-    at.emit("invoice.payment_succeeded", &object);
-    let paid = at
-        .world
-        .invoice_payments
-        .iter()
-        .rev()
-        .find(|payment| payment.invoice == *id);
-    if let Some(payment) = paid.map(|payment| payment.id.clone()) {
-        at.emit("invoice_payment.paid", &Object::InvoicePayment(payment));
-    }
-    subscriptions::follow_payment(at, id);
-}
-
-/// The invoice stays open; the next attempt, if there is one, goes into the agenda.
-pub(crate) fn mark_failed(at: &mut Moment<'_>, id: &InvoiceId) {
-    let now = at.now;
-    let invoice = &mut at.world.invoices[id];
-    let failures = usize::try_from(invoice.attempt_count).unwrap_or(usize::MAX);
-    let pause = failures
-        .checked_sub(1)
-        .and_then(|failed| RETRY_AFTER_DAYS.get(failed));
-    let next = pause
-        .filter(|_| invoice.auto_advance)
-        .and_then(|days| now.saturating_add(SignedDuration::from_hours(24 * days)).ok());
-    invoice.next_payment_attempt = next;
-    if let Some(next) = next {
-        at.world.agenda.add(next, Due::PaymentRetry(id.clone()));
-    }
-    at.emit("invoice.payment_failed", &Object::Invoice(id.clone()));
-    subscriptions::follow_failure(at, id, next.is_none());
-}
-
-pub(crate) fn void_open(at: &mut Moment<'_>, id: &InvoiceId) {
-    let now = at.now;
-    let invoice = &mut at.world.invoices[id];
-    invoice.status = InvoiceStatus::Void;
-    invoice.voided_at = Some(now);
-    invoice.next_payment_attempt = None;
-    let intent = invoice.payment_intent.clone();
-    for payment in at
-        .world
-        .invoice_payments
-        .iter_mut()
-        .filter(|payment| payment.invoice == *id)
-    {
-        payment.status = InvoicePaymentStatus::Canceled;
-        payment.canceled_at = Some(now);
-    }
-    if let Some(intent) = intent {
-        payments::cancel(at, &intent);
-    }
-    at.emit("invoice.voided", &Object::Invoice(id.clone()));
-}
+use crate::state::{Due, InvoicePaymentStatus, InvoiceStatus};
 
 pub(crate) fn get(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
     params.finish()?;
@@ -371,20 +115,20 @@ pub(crate) fn pay(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<
         InvoiceStatus::Draft | InvoiceStatus::Open | InvoiceStatus::Uncollectible => {}
     }
     let method = method
-        .map(|method| super::customers::own_method(at, &customer, &method, "payment_method"))
+        .map(|method| customers::own_method(at, &customer, &method, "payment_method"))
         .transpose()?;
     if status == InvoiceStatus::Draft {
-        finalize(at, &id);
+        invoicing::finalize(at, &id);
     }
     if out_of_band {
-        mark_paid(at, &id);
+        invoicing::mark_paid(at, &id);
         return Ok(at.picture(&Object::Invoice(id)));
     }
     let outcome = match method {
-        None => collect(at, &id),
+        None => invoicing::collect(at, &id),
         Some(method) => {
             let payer = at.world.payment_methods[&method].payer;
-            collect_with(at, &id, Some(&method), Some(payer))
+            invoicing::collect_with(at, &id, Some(&method), Some(payer))
         }
     };
     let intent = at.world.invoices[&id].payment_intent.clone();
@@ -415,7 +159,7 @@ pub(crate) fn void(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result
             "You can only void open or uncollectible invoices.",
         ));
     }
-    void_open(at, &id);
+    invoicing::void_open(at, &id);
     Ok(at.picture(&Object::Invoice(id)))
 }
 
@@ -430,7 +174,7 @@ pub(crate) fn finalize_now(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -
             "This invoice is already finalized, you can't re-finalize a non-draft invoice.",
         ));
     }
-    finalize(at, &id);
+    invoicing::finalize(at, &id);
     if let Some(auto_advance) = auto_advance {
         at.world.invoices[&id].auto_advance = auto_advance;
     }

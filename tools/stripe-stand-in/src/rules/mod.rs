@@ -13,11 +13,15 @@ pub(crate) mod customers;
 pub(crate) mod payment_methods;
 
 pub(crate) mod checkout;
+mod checkout_lines;
 pub(crate) mod completion;
 
-pub(crate) mod invoices;
-pub(crate) mod payments;
+pub(crate) mod lifecycle;
 pub(crate) mod subscriptions;
+
+pub(crate) mod invoices;
+pub(crate) mod invoicing;
+pub(crate) mod payments;
 
 pub(crate) mod due;
 pub(crate) mod events;

@@ -381,7 +381,7 @@ async fn sessions_are_found_by_customer_subscription_and_status() {
     assert_eq!(found(json!({ "customer": customer })).await.len(), 2);
     assert_eq!(
         found(json!({ "customer": customer, "status": "open" })).await,
-        [open.clone()]
+        std::slice::from_ref(&open)
     );
     assert_eq!(found(json!({ "subscription": subscription })).await.len(), 1);
     let lines = shop

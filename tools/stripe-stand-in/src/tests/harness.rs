@@ -173,7 +173,7 @@ fn hold_to_description(method: &str, path: &str, answer: &ApiAnswer) {
 }
 
 pub(super) fn call(method: &str, path: &str, params: &Value) -> Call {
-    let form = crate::control::form_of(&crate::form::Node::from_json(params));
+    let form = crate::form::encode(&crate::form::Node::from_json(params));
     let in_body = method == "POST";
     Call {
         method: method.to_owned(),

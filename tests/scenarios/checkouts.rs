@@ -1,0 +1,175 @@
+//! Several checkouts of one account: the same intent, other intents, many at once, one after another.
+
+use std::collections::BTreeSet;
+
+use billing_tests::World;
+use futures_util::future::join_all;
+use serde_json::json;
+
+#[tokio::test]
+async fn the_same_intent_is_answered_with_the_same_session() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let first = ada.starts_checkout("monthly").await.client_secret();
+    world.advance("23h").await;
+    assert_eq!(ada.starts_checkout("monthly").await.client_secret(), first);
+    assert_eq!(world.stripe.sessions(&ada).await.len(), 1);
+}
+
+#[tokio::test]
+async fn another_intent_makes_the_first_session_unpayable() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let monthly = ada.starts_checkout("monthly").await.client_secret();
+    let annual = ada.starts_checkout("annual").await.client_secret();
+    assert_ne!(monthly, annual);
+    let payable = world.stripe.payable_sessions(&ada).await;
+    assert_eq!(payable.len(), 1);
+    assert_eq!(payable[0]["client_secret"], annual);
+    assert_eq!(world.stripe.customers(&ada).await.len(), 1);
+}
+
+/// Price, quantity and return URL are parts of the intent as well.
+#[tokio::test]
+async fn a_number_added_or_another_return_url_is_another_intent() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let one = ada.starts_checkout("monthly").await.client_secret();
+    ada.adds_number("+15559990000").await;
+    let two = ada.starts_checkout("monthly").await.client_secret();
+    let body = json!({ "interval": "monthly", "returnUrl": "https://app.example.com/" });
+    let three = ada.starts_checkout_with(&body).await.client_secret();
+    assert_eq!(BTreeSet::from([one, two, three.clone()]).len(), 3);
+    let payable = world.stripe.payable_sessions(&ada).await;
+    assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(three)));
+}
+
+/// Back and forth: an earlier intent does not get its dead session back.
+#[tokio::test]
+async fn an_intent_that_was_replaced_and_returns_gets_a_new_session() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let first = ada.starts_checkout("monthly").await.client_secret();
+    ada.starts_checkout("annual").await.client_secret();
+    let third = ada.starts_checkout("monthly").await.client_secret();
+    assert_ne!(first, third);
+    world.stripe.pays(&third).await;
+    assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z");
+}
+
+/// Stripe's session lives 24 hours, and so does the reservation: to the second.
+#[tokio::test]
+async fn a_session_that_expired_is_replaced() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let first = ada.starts_checkout("monthly").await.client_secret();
+    world.advance("86399s").await;
+    assert_eq!(ada.starts_checkout("monthly").await.client_secret(), first);
+    world.advance("1s").await;
+    assert_ne!(ada.starts_checkout("monthly").await.client_secret(), first);
+    assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 1);
+}
+
+/// An operator expires the session in Stripe's dashboard and its event is lost: the next call asks Stripe and makes another.
+#[tokio::test]
+async fn a_session_that_was_expired_at_stripe_is_replaced() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let first = ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.holds_events(true).await;
+    let session = first.split_once("_secret_").unwrap().0;
+    world
+        .stripe
+        .operator("POST", &format!("/v1/checkout/sessions/{session}/expire"), "")
+        .await;
+    let second = ada.starts_checkout("monthly").await.client_secret();
+    assert_ne!(first, second);
+    // The end of the first arrives at last, and does not release the second.
+    world.stripe.holds_events(false).await;
+    assert_eq!(ada.starts_checkout("monthly").await.client_secret(), second);
+}
+
+/// After a subscription has ended there is room for another; the account stays the same customer.
+#[tokio::test]
+async fn an_account_subscribes_again_after_its_subscription_ended() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let subscription = world.stripe.subscriptions(&ada).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .stripe
+        .operator("DELETE", &format!("/v1/subscriptions/{subscription}"), "")
+        .await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(ada.billing().await.body["subscription"], json!(null));
+    assert_eq!(
+        ada.covered_until().await,
+        "2026-05-01T00:00:00Z",
+        "what is paid for stays covered"
+    );
+    world.advance("40d").await;
+    ada.subscribes("annual").await;
+    assert_eq!(ada.covered_until().await, "2027-05-11T00:00:00Z");
+    assert_eq!(world.stripe.customers(&ada).await.len(), 1);
+}
+
+/// An operator deleted the customer at Stripe: the account gets another one instead of an error for ever.
+#[tokio::test]
+async fn a_customer_that_was_deleted_at_stripe_is_replaced() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.starts_checkout("monthly").await.client_secret();
+    let first = world.stripe.customers(&ada).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .stripe
+        .operator("DELETE", &format!("/v1/customers/{first}"), "")
+        .await;
+    world.advance("25h").await;
+    ada.subscribes("monthly").await;
+    let customers = world.stripe.customers(&ada).await;
+    assert_eq!(customers.len(), 1);
+    assert_ne!(customers[0]["id"], first);
+    assert_ne!(ada.covered_until().await, "");
+}
+
+/// A double click by 24 hands: everybody is shown the one session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_four_concurrent_calls_leave_one_payable_session() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let answers = join_all((0..24).map(|_| ada.starts_checkout("monthly"))).await;
+    let payable = world.stripe.payable_sessions(&ada).await;
+    assert_eq!(payable.len(), 1);
+    assert_eq!(world.stripe.customers(&ada).await.len(), 1);
+    for answer in answers {
+        assert_eq!(answer.client_secret(), payable[0]["client_secret"]);
+    }
+}
+
+/// Two intents fight over 24 calls on several machines: whoever is answered last holds the one session that can be paid.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_calls_of_two_intents_leave_one_payable_session() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let machines = [world.machine().await, world.machine().await];
+    let calls = (0..24).map(|n| {
+        let interval = if n % 2 == 0 { "monthly" } else { "annual" };
+        ada.starts_checkout_on(&machines[n / 2 % 2], interval)
+    });
+    let answers: Vec<_> = join_all(calls).await.into_iter().flatten().collect();
+    assert_eq!(answers.len(), 24);
+    for answer in &answers {
+        assert!(matches!(answer.status, 200 | 503), "{answer}");
+    }
+    assert!(world.stripe.payable_sessions(&ada).await.len() <= 1);
+    let last = ada.starts_checkout("annual").await.client_secret();
+    let payable = world.stripe.payable_sessions(&ada).await;
+    assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(last)));
+    assert_eq!(world.stripe.customers(&ada).await.len(), 1);
+}

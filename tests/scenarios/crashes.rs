@@ -1,0 +1,190 @@
+//! A machine that dies before or after any single step, and answers that are lost: whatever was left behind, the next attempt
+//! finishes it, and there is one customer and one payable session.
+
+use billing_tests::{Account, Moment, World};
+use serde_json::json;
+
+/// More steps than any checkout takes: a test that never finishes one must end all the same.
+const MOST_STEPS: usize = 40;
+
+/// One customer, one session that can be paid, and it is the one that was answered.
+async fn one_session(world: &World, account: &Account<'_>, secret: &str) {
+    let payable = world.stripe.payable_sessions(account).await;
+    assert_eq!(payable.len(), 1);
+    assert_eq!(payable[0]["client_secret"], json!(secret));
+    assert_eq!(world.stripe.customers(account).await.len(), 1);
+}
+
+/// Runs a checkout of a new account on a machine that dies at each of its steps in turn, and hands every wreck to `retry`.
+/// Answers how many steps there are.
+async fn dies_at_every_step(moment: Moment, retry: impl AsyncFn(&World, &Account<'_>)) -> usize {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for step in 1..MOST_STEPS {
+        let ada = world.account(1).await;
+        let machine = world.machine().await;
+        machine.network.stops(moment, step);
+        tokio::select! {
+            answer = ada.starts_checkout_on(&machine, "monthly") => {
+                assert_eq!(answer.unwrap().status, 200);
+                return step - 1;
+            }
+            () = machine.network.reached() => {}
+        }
+        machine.dies();
+        retry(&world, &ada).await;
+    }
+    panic!("a checkout of more than {MOST_STEPS} steps");
+}
+
+/// The steps of a first checkout: the key, the account and its reservation, reserving, the customer, the session, recording.
+const STEPS: usize = 7;
+
+#[tokio::test]
+async fn the_same_intent_converges_after_a_crash_before_any_step() {
+    let steps = dies_at_every_step(Moment::Before, async |world, ada| {
+        one_session(world, ada, &ada.starts_checkout("monthly").await.client_secret()).await;
+    });
+    assert_eq!(steps.await, STEPS);
+}
+
+#[tokio::test]
+async fn the_same_intent_converges_after_a_crash_after_any_step() {
+    let steps = dies_at_every_step(Moment::After, async |world, ada| {
+        one_session(world, ada, &ada.starts_checkout("monthly").await.client_secret()).await;
+    });
+    assert_eq!(steps.await, STEPS);
+}
+
+#[tokio::test]
+async fn another_intent_converges_after_a_crash_before_any_step() {
+    let steps = dies_at_every_step(Moment::Before, async |world, ada| {
+        one_session(world, ada, &ada.starts_checkout("annual").await.client_secret()).await;
+    });
+    assert_eq!(steps.await, STEPS);
+}
+
+#[tokio::test]
+async fn another_intent_converges_after_a_crash_after_any_step() {
+    let steps = dies_at_every_step(Moment::After, async |world, ada| {
+        one_session(world, ada, &ada.starts_checkout("annual").await.client_secret()).await;
+    });
+    assert_eq!(steps.await, STEPS);
+}
+
+/// Two days later Stripe has forgotten its idempotency keys: the customer is found by asking, not made again.
+#[tokio::test]
+async fn a_wreck_is_cleared_up_long_after_stripe_forgot_its_keys() {
+    let steps = dies_at_every_step(Moment::After, async |world, ada| {
+        world.advance("48h").await;
+        one_session(world, ada, &ada.starts_checkout("monthly").await.client_secret()).await;
+    });
+    assert_eq!(steps.await, STEPS);
+}
+
+/// Replacing a session has steps of its own: asking Stripe to expire the first one among them.
+#[tokio::test]
+async fn replacing_a_session_converges_after_a_crash_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for moment in [Moment::Before, Moment::After] {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let ada = world.account(1).await;
+            ada.starts_checkout("monthly").await.client_secret();
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            tokio::select! {
+                answer = ada.starts_checkout_on(&machine, "annual") => {
+                    assert_eq!(answer.unwrap().status, 200);
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            machine.dies();
+            one_session(&world, &ada, &ada.starts_checkout("annual").await.client_secret()).await;
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+/// Every single answer is lost in turn after it took effect. The call itself finds out, by repeating what is safe to repeat.
+#[tokio::test]
+async fn a_lost_answer_is_found_out_within_the_call() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for step in 1..=STEPS {
+        let ada = world.account(1).await;
+        let machine = world.machine().await;
+        machine.network.loses_answer(step);
+        let answer = ada.starts_checkout_on(&machine, "monthly").await.unwrap();
+        one_session(&world, &ada, &answer.client_secret()).await;
+        assert!(
+            machine.network.steps().len() > STEPS,
+            "step {step} was not repeated"
+        );
+    }
+}
+
+/// Stripe applies the call and never answers, again and again: the outcome is unknown, which is a 503 and not a failure; the next
+/// attempt finds what took effect.
+#[tokio::test]
+async fn a_time_out_after_stripe_applied_the_call_is_an_unknown_outcome_that_converges() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for path in ["/v1/customers", "/v1/checkout/sessions"] {
+        let ada = world.account(1).await;
+        world.stripe.applies_without_answering("POST", path).await;
+        let answer = ada.starts_checkout("monthly").await;
+        assert_eq!(
+            answer,
+            r#"503 {"error":"temporarily unavailable, please try again"}"#
+        );
+        assert_ne!(answer.header("retry-after"), "");
+        world.stripe.recovers().await;
+        one_session(
+            &world,
+            &ada,
+            &ada.starts_checkout("monthly").await.client_secret(),
+        )
+        .await;
+    }
+}
+
+/// The webhook dies at each of its steps. Stripe delivers again; the payment lands once.
+#[tokio::test]
+async fn a_payment_lands_once_when_the_webhook_dies_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for moment in [Moment::Before, Moment::After] {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let ada = world.account(1).await;
+            world.stripe.holds_events(true).await;
+            let secret = ada.starts_checkout("monthly").await.client_secret();
+            world.stripe.checks_out(&secret, "succeed").await;
+            let paid = world.stripe.events("invoice.paid").pop().unwrap();
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            let delivery = world.stripe.signed_event(&paid);
+            tokio::select! {
+                answer = machine.call(delivery) => {
+                    assert_eq!(answer.unwrap().status, 200);
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            machine.dies();
+            // Within the lease nobody else may be at it; after it, anybody.
+            world.advance("5m").await;
+            assert_eq!(world.stripe.delivers(&paid).await, 200);
+            let ledger = ada.ledger().await;
+            assert_eq!(ledger.len(), 1, "died {moment:?} step {step}");
+            assert_ne!(ada.covered_until().await, "");
+            world.stripe.holds_events(false).await;
+            assert_eq!(ada.ledger().await, ledger);
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}

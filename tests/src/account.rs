@@ -1,0 +1,183 @@
+//! An account and what it does.
+
+use billing_core::access::{Key, Mode, Scope};
+use billing_core::account::{Account as Stored, Number, PhoneNumber};
+use billing_core::coverage::Entry;
+use billing_edge::key::NewKey;
+use bytes::Bytes;
+use http::Request;
+use local_stack::world::DemoAccount;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::machine::Machine;
+use crate::world::World;
+
+/// Where a checkout is started.
+const CHECKOUT: &str = "/api/v1/billing/checkout/subscription";
+/// Where billing is read.
+const BILLING: &str = "/api/v1/billing";
+
+/// An account, acting with its own key.
+pub struct Account<'w> {
+    world: &'w World,
+    /// Its id.
+    pub id: String,
+    /// Its own key.
+    pub key: String,
+    /// A key by which support staff acts as the account.
+    pub impersonated_key: String,
+}
+
+impl<'w> Account<'w> {
+    pub(crate) fn new(world: &'w World, made: DemoAccount) -> Self {
+        let DemoAccount {
+            id,
+            key,
+            impersonated_key,
+            ..
+        } = made;
+        Self {
+            world,
+            id: id.to_string(),
+            key,
+            impersonated_key,
+        }
+    }
+
+    /// Starts a checkout of `monthly` or `annual`.
+    pub async fn starts_checkout(&self, interval: &str) -> Answer {
+        self.posts(CHECKOUT, &json!({ "interval": interval })).await
+    }
+
+    /// Starts a checkout with this body.
+    pub async fn starts_checkout_with(&self, body: &Value) -> Answer {
+        self.posts(CHECKOUT, body).await
+    }
+
+    /// Starts a checkout on that machine; none when it dies over it.
+    pub async fn starts_checkout_on(&self, machine: &Machine, interval: &str) -> Option<Answer> {
+        machine
+            .call(self.checkout_request(&json!({ "interval": interval })))
+            .await
+    }
+
+    /// The request that starts a checkout, to be changed.
+    #[must_use]
+    pub fn checkout_request(&self, body: &Value) -> Request<Bytes> {
+        self.request("POST", CHECKOUT, body)
+    }
+
+    /// Starts a checkout, pays it, and lets the events land.
+    pub async fn subscribes(&self, interval: &str) {
+        let secret = self.starts_checkout(interval).await.client_secret();
+        self.world.stripe.pays(&secret).await;
+    }
+
+    /// Its key is revoked, as an administrator does.
+    pub async fn revokes_its_key(&self) {
+        let store = self.world.stack().app.store();
+        let key = store
+            .api_key(&billing_edge::key::hash(&self.key))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(
+            store
+                .revoke_api_key(&key.account, &key.id, self.world.now())
+                .await
+                .unwrap()
+        );
+    }
+
+    /// From now on it acts with a key that may only read.
+    pub async fn uses_a_key_that_may_only_read(&mut self) {
+        let store = self.world.stack().app.store();
+        let own = store
+            .api_key(&billing_edge::key::hash(&self.key))
+            .await
+            .unwrap()
+            .unwrap();
+        let made = NewKey::generate(Mode::Test).unwrap();
+        let key = Key {
+            id: made.id,
+            scopes: vec![Scope::BillingRead],
+            ..own
+        };
+        store.put_api_key(&made.hash, &key).await.unwrap();
+        self.key = made.secret.expose().to_owned();
+    }
+
+    /// Adds a phone number, as an administrator does.
+    pub async fn adds_number(&self, number: &str) {
+        let number: PhoneNumber = number.parse().unwrap();
+        let id = number.id().unwrap();
+        let number = Number {
+            id,
+            number,
+            nickname: None,
+            created_at: self.world.now(),
+        };
+        self.world
+            .stack()
+            .app
+            .store()
+            .add_number(&self.id.parse().unwrap(), &number)
+            .await
+            .unwrap();
+    }
+
+    /// What `GET /billing` answers.
+    pub async fn billing(&self) -> Answer {
+        self.sends(self.request("GET", BILLING, &Value::Null)).await
+    }
+
+    /// `coveredUntil`; empty when nothing is covered.
+    pub async fn covered_until(&self) -> String {
+        self.billing().await.body["coveredUntil"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// The ledger, as it is stored.
+    pub async fn ledger(&self) -> Vec<Entry> {
+        self.stored().await.ledger
+    }
+
+    /// The account, as it is stored.
+    pub async fn stored(&self) -> Stored {
+        let id = self.id.parse().unwrap();
+        self.world
+            .stack()
+            .app
+            .store()
+            .account(&id)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// Sends a request to the stack.
+    pub async fn sends(&self, request: Request<Bytes>) -> Answer {
+        Answer::new(self.world.stack().gateway.call(request).await)
+    }
+
+    async fn posts(&self, path: &str, body: &Value) -> Answer {
+        self.sends(self.request("POST", path, body)).await
+    }
+
+    fn request(&self, method: &str, path: &str, body: &Value) -> Request<Bytes> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.key))
+            .header("content-type", "application/json");
+        let body = if body.is_null() {
+            Bytes::new()
+        } else {
+            Bytes::from(body.to_string())
+        };
+        request.body(body).unwrap()
+    }
+}

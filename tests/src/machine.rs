@@ -1,0 +1,75 @@
+//! A machine of its own: the functions over an app, a runtime and a network that nobody shares.
+//!
+//! Killing it ends everything on it at once, in the middle of whatever it was doing, as when Lambda takes a sandbox away.
+
+use std::sync::Arc;
+
+use billing_edge::{App, Config};
+use bytes::Bytes;
+use http::Request;
+use local_stack::template::Template;
+use local_stack::{Gateway, Stack};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::answer::Answer;
+use crate::network::Network;
+
+/// A machine.
+pub struct Machine {
+    gateway: Gateway,
+    /// What it reaches DynamoDB and Stripe through.
+    pub network: Network,
+    runtime: Option<Runtime>,
+}
+
+impl Machine {
+    pub(crate) async fn start(stack: &Stack, network: Network) -> Self {
+        let mut variables = stack.variables.clone();
+        for name in ["AWS_ENDPOINT_URL_DYNAMODB", "STRIPE_API_BASE"] {
+            let way = network.way_to(&variables[name]).await;
+            variables.insert(name.to_owned(), way);
+        }
+        let config = Config::read(&|name| variables.get(name).cloned()).unwrap();
+        let time = Arc::clone(&stack.time);
+        let now: Arc<dyn Fn() -> _ + Send + Sync> = Arc::new(move || time.now());
+        let app = Arc::new(App::new(config, billing_edge::Clock::from_fn(Arc::clone(&now))));
+        let gateway = Gateway::new(&Template::project().unwrap(), app, now).unwrap();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        Self {
+            gateway,
+            network,
+            runtime: Some(runtime),
+        }
+    }
+
+    /// Answers a request; none when the machine dies over it.
+    pub async fn call(&self, request: Request<Bytes>) -> Option<Answer> {
+        let gateway = self.gateway.clone();
+        let work = self
+            .runtime
+            .as_ref()?
+            .spawn(async move { gateway.call(request).await });
+        work.await.ok().map(Answer::new)
+    }
+
+    /// Ends it, in the middle of whatever it is doing.
+    pub fn dies(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,217 @@
+//! The network between a machine and the world, which can fail at any single step.
+//!
+//! Every call of a machine, to DynamoDB or to Stripe, is a step and goes through a proxy on a loopback port. A step can be stopped
+//! for ever before it reaches its destination or after it took effect there (for a machine that dies), have its answer lost (for a
+//! connection that breaks), or be held until it is let go (for a race).
+
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// When a step fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Before it reached its destination.
+    Before,
+    /// After it took effect there.
+    After,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// The step never ends; whoever waits for it waits until it dies.
+    Stop(Moment),
+    /// The step takes effect, and its connection breaks.
+    LoseAnswer,
+    /// The step takes effect, and its answer waits to be let go.
+    Hold,
+}
+
+/// A network. Cloning it gives another handle of the same one.
+#[derive(Clone)]
+pub struct Network(Arc<Inner>);
+
+struct Inner {
+    client: Client<HttpConnector, Full<Bytes>>,
+    state: Mutex<State>,
+    /// The number of the step that is being stopped or held; 0 for none.
+    reached: watch::Sender<usize>,
+    let_go: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    steps: Vec<String>,
+    faults: Vec<(Which, Fault)>,
+}
+
+/// Which step a fault is for.
+#[derive(Debug, Clone)]
+enum Which {
+    /// By its number, from 1.
+    Number(usize),
+    /// The first whose description contains this.
+    Named(&'static str),
+}
+
+impl Network {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Inner {
+            client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
+            state: Mutex::default(),
+            reached: watch::channel(0).0,
+            let_go: watch::channel(false).0,
+        }))
+    }
+
+    /// A way to an address that leads through this network.
+    pub(crate) async fn way_to(&self, address: &str) -> String {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let way = format!("http://{}", listener.local_addr().unwrap());
+        let (network, address) = (self.clone(), address.trim_end_matches('/').to_owned());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (network, address) = (network.clone(), address.clone());
+                let service = service_fn(move |request| {
+                    let (network, address) = (network.clone(), address.clone());
+                    async move { network.pass(request, &address).await }
+                });
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service);
+                // A connection that breaks does so on order.
+                tokio::spawn(async move { drop(connection.await) });
+            }
+        });
+        way
+    }
+
+    /// Step `number`, from 1, never ends.
+    pub fn stops(&self, moment: Moment, number: usize) {
+        self.fault(Which::Number(number), Fault::Stop(moment));
+    }
+
+    /// Step `number`, from 1, takes effect and its answer is lost.
+    pub fn loses_answer(&self, number: usize) {
+        self.fault(Which::Number(number), Fault::LoseAnswer);
+    }
+
+    /// The first step whose description contains `part` takes effect, and its answer waits until [`Network::lets_go`].
+    pub fn holds(&self, part: &'static str) {
+        self.fault(Which::Named(part), Fault::Hold);
+    }
+
+    /// What was held goes on.
+    pub fn lets_go(&self) {
+        self.0.let_go.send_replace(true);
+    }
+
+    /// Waits until a step is stopped or held.
+    pub async fn reached(&self) {
+        let mut reached = self.0.reached.subscribe();
+        reached.wait_for(|number| *number > 0).await.unwrap();
+    }
+
+    /// The steps so far, as `POST /v1/customers` or `DynamoDB GetItem`.
+    #[must_use]
+    pub fn steps(&self) -> Vec<String> {
+        self.0.state.lock().unwrap().steps.clone()
+    }
+
+    fn fault(&self, which: Which, fault: Fault) {
+        self.0.state.lock().unwrap().faults.push((which, fault));
+    }
+
+    /// The step's number and what is to go wrong with it, each fault once.
+    fn step(&self, description: String) -> (usize, Option<Fault>) {
+        let mut state = self.0.state.lock().unwrap();
+        let number = state.steps.len() + 1;
+        let due = state.faults.iter().position(|(which, _)| match which {
+            Which::Number(wanted) => *wanted == number,
+            Which::Named(part) => description.contains(part),
+        });
+        state.steps.push(description);
+        (number, due.map(|place| state.faults.remove(place).1))
+    }
+
+    async fn pass(&self, request: Request<Incoming>, address: &str) -> Result<Response<Full<Bytes>>, Broken> {
+        let (number, fault) = self.step(describe(&request));
+        if let Some(Fault::Stop(Moment::Before)) = fault {
+            self.0.reached.send_replace(number);
+            std::future::pending::<Infallible>().await;
+        }
+        let answer = self.forward(request, address).await?;
+        match fault {
+            Some(Fault::Stop(_)) => {
+                self.0.reached.send_replace(number);
+                std::future::pending::<Infallible>().await;
+                Err(Broken)
+            }
+            Some(Fault::LoseAnswer) => Err(Broken),
+            Some(Fault::Hold) => {
+                self.0.reached.send_replace(number);
+                self.0
+                    .let_go
+                    .subscribe()
+                    .wait_for(|go| *go)
+                    .await
+                    .map_err(|_| Broken)?;
+                Ok(answer)
+            }
+            None => Ok(answer),
+        }
+    }
+
+    async fn forward(
+        &self,
+        request: Request<Incoming>,
+        address: &str,
+    ) -> Result<Response<Full<Bytes>>, Broken> {
+        let (mut head, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        head.uri = format!("{address}{path}").parse().map_err(|_| Broken)?;
+        let answer = self
+            .0
+            .client
+            .request(Request::from_parts(head, Full::new(body)))
+            .await
+            .map_err(|_| Broken)?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
+        Ok(Response::from_parts(head, Full::new(body)))
+    }
+}
+
+fn describe(request: &Request<Incoming>) -> String {
+    let target = request
+        .headers()
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
+    match target.and_then(|target| target.rsplit_once('.')) {
+        Some((_, operation)) => format!("DynamoDB {operation}"),
+        None => format!("{} {}", request.method(), request.uri().path()),
+    }
+}
+
+/// hyper closes the connection upon it, without an answer.
+#[derive(Debug)]
+struct Broken;
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("the connection breaks")
+    }
+}
+
+impl std::error::Error for Broken {}

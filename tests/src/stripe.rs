@@ -1,0 +1,194 @@
+//! Stripe's side: what it has, what payers do there, and when its events arrive.
+
+use billing_stripe::webhook;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use local_stack::Stack;
+use serde_json::{Value, json};
+use stripe_stand_in::{Fault, FaultKind, StandIn};
+
+use crate::account::Account;
+
+/// As often as it takes.
+const ALWAYS: u32 = 1000;
+
+/// Stripe, as seen by its own API and through its payers' eyes.
+pub struct Stripe {
+    stand_in: StandIn,
+    client: Client<HttpConnector, Full<Bytes>>,
+    address: String,
+    key: String,
+    webhook_secret: String,
+}
+
+impl Stripe {
+    pub(crate) fn of(stack: &Stack) -> Self {
+        Self {
+            stand_in: stack.stand_in.clone().unwrap(),
+            client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
+            address: stack.directory.stripe.clone(),
+            key: stack.directory.stripe_key.clone(),
+            webhook_secret: stack.directory.webhook_secret.clone(),
+        }
+    }
+
+    /// The stand-in itself.
+    #[must_use]
+    pub fn stand_in(&self) -> &StandIn {
+        &self.stand_in
+    }
+
+    /// The customers that name this account.
+    pub async fn customers(&self, account: &Account<'_>) -> Vec<Value> {
+        let all = self.list("/v1/customers?limit=100").await;
+        all.into_iter()
+            .filter(|customer| customer["metadata"]["account"] == account.id)
+            .collect()
+    }
+
+    /// The checkout sessions of this account, newest first.
+    pub async fn sessions(&self, account: &Account<'_>) -> Vec<Value> {
+        let all = self.list("/v1/checkout/sessions?limit=100").await;
+        all.into_iter()
+            .filter(|session| session["client_reference_id"] == account.id)
+            .collect()
+    }
+
+    /// Those of them that can be paid.
+    pub async fn payable_sessions(&self, account: &Account<'_>) -> Vec<Value> {
+        self.sessions(account)
+            .await
+            .into_iter()
+            .filter(|session| session["status"] == "open")
+            .collect()
+    }
+
+    /// The subscriptions of this account, also those that are over.
+    pub async fn subscriptions(&self, account: &Account<'_>) -> Vec<Value> {
+        let all = self.list("/v1/subscriptions?status=all&limit=100").await;
+        all.into_iter()
+            .filter(|subscription| subscription["metadata"]["account"] == account.id)
+            .collect()
+    }
+
+    /// The payer pays the session behind a client secret; its events arrive.
+    pub async fn pays(&self, client_secret: &str) {
+        self.checks_out(client_secret, "succeed").await;
+        self.stand_in.settle().await;
+    }
+
+    /// The payer goes through the session with this outcome (`succeed`, `decline`, `requires_action`, `delayed`).
+    pub async fn checks_out(&self, client_secret: &str, payment: &str) {
+        let (session, _) = client_secret.split_once("_secret_").unwrap();
+        let path = format!("/_test/checkout/sessions/{session}/complete");
+        self.send(
+            "POST",
+            &path,
+            json!({ "payment": payment }).to_string(),
+            "application/json",
+        )
+        .await;
+    }
+
+    /// An API call of an operator's: `POST path` with a form, or a read.
+    pub async fn operator(&self, method: &str, path: &str, form: &str) -> Value {
+        self.send(method, path, form.to_owned(), "application/x-www-form-urlencoded")
+            .await
+    }
+
+    /// From now on events wait until they are delivered one by one, or, with `false`, no longer.
+    pub async fn holds_events(&self, hold: bool) {
+        self.stand_in.hold_deliveries(hold);
+        self.stand_in.settle().await;
+    }
+
+    /// The ids of all events of a type, oldest first.
+    #[must_use]
+    pub fn events(&self, kind: &str) -> Vec<String> {
+        let events = self.stand_in.events();
+        let ids = events
+            .iter()
+            .filter(|event| event["type"] == kind)
+            .map(|event| event["id"].as_str().unwrap().to_owned());
+        ids.collect()
+    }
+
+    /// Delivers an event once more, and answers the webhook's status.
+    pub async fn delivers(&self, event: &str) -> u16 {
+        self.stand_in
+            .deliver(event)
+            .await
+            .unwrap()
+            .first()
+            .and_then(|outcome| outcome.status)
+            .unwrap()
+    }
+
+    /// The request that delivers an event, signed now.
+    #[must_use]
+    pub fn signed_event(&self, event: &str) -> Request<Bytes> {
+        let events = self.stand_in.events();
+        let payload = events
+            .iter()
+            .find(|known| known["id"] == event)
+            .unwrap()
+            .to_string();
+        let signature = webhook::sign(
+            payload.as_bytes(),
+            &self.webhook_secret,
+            self.stand_in.clock().now(),
+        );
+        Request::post("/stripe/webhook")
+            .header("content-type", "application/json; charset=utf-8")
+            .header("stripe-signature", signature)
+            .body(Bytes::from(payload))
+            .unwrap()
+    }
+
+    /// Every call to that place fails with this status, until Stripe recovers.
+    pub async fn fails(&self, method: &str, path: &str, status: u16) {
+        self.stand_in.add_fault(
+            Fault::new(FaultKind::Status { status, code: None })
+                .on(method, path)
+                .times(ALWAYS),
+        );
+    }
+
+    /// Every call to that place takes effect and is not answered, until Stripe recovers.
+    pub async fn applies_without_answering(&self, method: &str, path: &str) {
+        self.stand_in
+            .add_fault(Fault::new(FaultKind::DropAfter).on(method, path).times(ALWAYS));
+    }
+
+    /// Nothing goes wrong any more.
+    pub async fn recovers(&self) {
+        self.stand_in.clear_faults();
+    }
+
+    async fn list(&self, path: &str) -> Vec<Value> {
+        match self.send("GET", path, String::new(), "").await["data"].take() {
+            Value::Array(data) => data,
+            other => panic!("{path} is no list: {other}"),
+        }
+    }
+
+    async fn send(&self, method: &str, path: &str, body: String, content_type: &str) -> Value {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.address.trim_end_matches('/')))
+            .header("authorization", format!("Bearer {}", self.key))
+            .header("content-type", content_type)
+            .body(Full::new(Bytes::from(body)))
+            .unwrap();
+        let answer = self.client.request(request).await.unwrap();
+        let status = answer.status();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        assert!(status.is_success(), "{method} {path}: {status} {body}");
+        body
+    }
+}

@@ -1,0 +1,100 @@
+//! The whole stack at an instant, and more machines beside the first.
+
+use billing_core::Timestamp;
+use billing_store::{EventKey, Receipt};
+use bytes::Bytes;
+use http::Request;
+use local_stack::time::Move;
+use local_stack::world::Accounts;
+use local_stack::{Settings, Stack};
+use stripe_stand_in::Clock;
+
+use crate::account::Account;
+use crate::answer::Answer;
+use crate::machine::Machine;
+use crate::network::Network;
+use crate::stripe::Stripe;
+
+/// A world of its own: DynamoDB, Stripe, the functions, one clock that stands still until it is moved.
+pub struct World {
+    stack: Stack,
+    /// Stripe's side of it.
+    pub stripe: Stripe,
+}
+
+impl World {
+    /// A world at this instant (`2026-04-01T00:00:00Z`). Its DynamoDB is embedded, or the one at `DYNAMODB_URL`.
+    pub async fn at(instant: &str) -> Self {
+        let clock = Clock::frozen(instant.parse().unwrap());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "which DynamoDB judges the tests is for the one who runs them to say"
+        )]
+        let dynamodb_url = std::env::var("DYNAMODB_URL").ok();
+        let settings = Settings {
+            clock,
+            dynamodb_url,
+            ..Settings::free_ports()
+        };
+        let stack = Stack::start(settings).await.unwrap();
+        let stripe = Stripe::of(&stack);
+        Self { stack, stripe }
+    }
+
+    /// A new account with that many phone numbers.
+    pub async fn account(&self, phone_numbers: u32) -> Account<'_> {
+        Account::new(
+            self,
+            self.accounts().make(phone_numbers, self.now()).await.unwrap(),
+        )
+    }
+
+    fn accounts(&self) -> Accounts {
+        Accounts::new(self.stack.app.store().clone())
+    }
+
+    /// The stack itself.
+    #[must_use]
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// What the clock shows.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.stack.time.now()
+    }
+
+    /// Moves the clock by `10d`, `24h`, `90s`; everything that falls due on the way happens.
+    pub async fn advance(&self, by: &str) {
+        self.stack
+            .time
+            .change(&Move::Advance(by.to_owned()))
+            .await
+            .unwrap();
+    }
+
+    /// Posts an event to the webhook, as whoever signed it.
+    pub async fn posts_event(&self, payload: &str, signature: &str) -> Answer {
+        let request = Request::post("/stripe/webhook")
+            .header("content-type", "application/json; charset=utf-8")
+            .header("stripe-signature", signature)
+            .body(Bytes::from(payload.to_owned()))
+            .unwrap();
+        Answer::new(self.stack.gateway.call(request).await)
+    }
+
+    /// What is known of one of Stripe's events.
+    pub async fn receipt(&self, event: &str) -> Receipt {
+        let key = EventKey {
+            connected_account: None,
+            event: event.parse().unwrap(),
+        };
+        self.stack.app.store().receipt(&key).await.unwrap().unwrap()
+    }
+
+    /// Another machine with the same functions, on a network that can fail.
+    pub async fn machine(&self) -> Machine {
+        Machine::start(&self.stack, Network::new()).await
+    }
+}

@@ -312,3 +312,15 @@ async fn an_open_invoice_is_paid_as_on_its_page() {
     assert!(shop.stripe.pay_invoice(&session).await.is_err());
     shop.stripe.pay_session(&session, Payment::Succeed).await.unwrap();
 }
+
+#[tokio::test]
+async fn the_draft_of_a_subscription_that_has_ended_is_not_collected() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    shop.advance("2027-01-01T00:30:00Z").await;
+    shop.call("DELETE", &format!("/v1/subscriptions/{subscription}"), json!({}))
+        .await;
+    shop.advance("2027-02-01T00:00:00Z").await;
+    let invoices = shop.stripe.invoices_of(&customer);
+    assert_eq!((invoices.len(), &invoices[1]["status"]), (2, &json!("draft")));
+}

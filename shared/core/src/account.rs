@@ -21,8 +21,9 @@ pub struct Profile {
     pub email: Option<Email>,
     /// When the account was created.
     pub created_at: Timestamp,
-    /// Counts every write that a decision could rest on. A write that decides names the version that it read, so of two
-    /// that decided on the same facts one has to look again.
+    /// Counts the writes to the account's customer, checkouts, subscription and ledger. A write that decides names the version
+    /// that it read, so of two that decided on the same facts one has to look again. Phone numbers do not count: a checkout
+    /// is for those that were there when it was asked for.
     pub version: u64,
     /// The account's one customer at Stripe, once its creation is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]

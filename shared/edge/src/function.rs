@@ -54,9 +54,10 @@ impl Function {
             (self.handle)(&call).await
         };
         log(self.name, &call, &outcome, &watch);
+        let as_problem_json = wants_problem_json(&call);
         let mut response = match outcome {
-            Ok(reply) => reply.into_response(),
-            Err(problem) => problem.into_response(wants_problem_json(&call)),
+            Ok(reply) => reply.into_response(as_problem_json),
+            Err(problem) => problem.into_response(as_problem_json),
         };
         if let Ok(id) = HeaderValue::from_str(&call.id) {
             response.headers_mut().insert("x-request-id", id);

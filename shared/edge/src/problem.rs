@@ -162,7 +162,8 @@ impl Problem {
     }
 }
 
-fn problem_json(status: StatusCode, error: &Value) -> Value {
+/// The error of a contract's envelope as RFC 9457 has it.
+pub(crate) fn problem_json(status: StatusCode, error: &Value) -> Value {
     let title = status.canonical_reason().unwrap_or("Error");
     match error {
         Value::String(detail) => {
@@ -177,16 +178,11 @@ fn problem_json(status: StatusCode, error: &Value) -> Value {
 
 impl From<Forbidden> for Problem {
     fn from(forbidden: Forbidden) -> Self {
-        match forbidden {
-            Forbidden::Impersonating(name) => Self::new(
-                403,
-                "not available while impersonating",
-                format!("attempt while impersonated by {name}"),
-            ),
-            Forbidden::MissingScope(scope) => {
-                Self::new(403, format!("the API key lacks the scope {scope}"), "")
-            }
-        }
+        let logged = match &forbidden {
+            Forbidden::Impersonating(name) => format!("attempt while impersonated by {name}"),
+            Forbidden::MissingScope(_) => String::new(),
+        };
+        Self::new(403, forbidden.to_string(), logged)
     }
 }
 

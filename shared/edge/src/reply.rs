@@ -3,6 +3,9 @@
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
 use serde::Serialize;
+use serde_json::Value;
+
+use crate::problem::problem_json;
 
 /// An answer: a status and a JSON body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +30,22 @@ impl Reply {
         }
     }
 
-    pub(crate) fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::Text(self.body));
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    /// A refusal that is told again is told in the form that is asked for this time.
+    pub(crate) fn into_response(self, as_problem_json: bool) -> Response<Body> {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let error = serde_json::from_str::<Value>(&self.body).map(|mut body| body["error"].take());
+        let (media_type, body) = match error {
+            Ok(error) if as_problem_json && self.status >= 400 => (
+                "application/problem+json",
+                problem_json(status, &error).to_string(),
+            ),
+            _ => ("application/json", self.body),
+        };
+        let mut response = Response::new(Body::Text(body));
+        *response.status_mut() = status;
         response
             .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         if self.replayed {
             response
                 .headers_mut()

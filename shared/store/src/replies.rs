@@ -61,6 +61,7 @@ pub enum FoundReply {
 #[derive(Deserialize)]
 struct Stored {
     request: String,
+    token: String,
     status: Option<u16>,
     body: Option<String>,
 }
@@ -112,6 +113,8 @@ impl Store {
         Ok(match (found.status, found.body) {
             _ if found.request != claim.request => FoundReply::Mismatch,
             (Some(status), Some(body)) => FoundReply::Done { status, body },
+            // This very claim, whose answer was lost and which the SDK sent again.
+            _ if found.token == claim.token => FoundReply::Mine,
             _ => FoundReply::InProgress,
         })
     }

@@ -156,7 +156,7 @@ impl World {
         let account = NewAccount {
             profile: Profile {
                 id: ACCOUNT.parse().unwrap(),
-                name: Some("Ada".to_owned()),
+                name: Some("Ada".parse().unwrap()),
                 email: None,
                 created_at: now,
                 version: 0,

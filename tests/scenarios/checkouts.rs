@@ -201,28 +201,6 @@ async fn a_late_event_of_a_deleted_customer_does_not_bring_it_back() {
     assert_eq!(world.stripe.customers(&ada).await.len(), 1);
 }
 
-/// Stripe refuses what was reserved: its price was archived. Another interval can be bought all the same, and this one as soon as
-/// its price is back.
-#[tokio::test]
-async fn an_intent_that_stripe_refuses_stands_in_nobodys_way() {
-    let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    let price = format!("/v1/prices/{}", world.stack().variables["PRICE_MONTHLY"]);
-    world.stripe.operator("POST", &price, "active=false").await;
-    for _ in 0..2 {
-        assert_eq!(
-            ada.starts_checkout("monthly").await,
-            r#"502 {"error":"the payment provider gave an unusable answer"}"#
-        );
-    }
-    ada.starts_checkout("annual").await.client_secret();
-    assert_eq!(ada.starts_checkout("monthly").await.status, 502);
-    world.stripe.operator("POST", &price, "active=true").await;
-    let secret = ada.starts_checkout("monthly").await.client_secret();
-    let payable = world.stripe.payable_sessions(&ada).await;
-    assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(secret)));
-}
-
 /// Stripe failed under the key by which the first session was to be expired, and keeps the failure for a day. The session is
 /// still open, so it is expired under another key.
 #[tokio::test]

@@ -344,11 +344,10 @@ fn unique() -> String {
 #[tokio::test]
 async fn of_many_that_claim_an_event_one_gets_it() {
     let world = World::at(NOW).await;
-    let (store, event) = (store(&world), event());
-    let claims = join_all(
-        (0..8).map(|_| store.claim_event(&event, "invoice.paid", at(NOW), at("2026-04-01T00:00:30Z"))),
-    )
-    .await;
+    let (store, event, lease) = (store(&world), event(), at("2026-04-01T00:00:30Z"));
+    let holders = ["h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8"];
+    let claims = holders.map(|holder| store.claim_event(&event, "invoice.paid", holder, at(NOW), lease));
+    let claims = join_all(claims).await;
     let mine = claims.iter().filter(|claim| **claim == Ok(Claim::Mine)).count();
     let busy = claims.iter().filter(|claim| **claim == Ok(Claim::Busy)).count();
     assert_eq!((mine, busy), (1, 7));
@@ -358,38 +357,32 @@ async fn of_many_that_claim_an_event_one_gets_it() {
 async fn a_claim_ends_with_its_lease_with_failure_or_with_the_work() {
     let world = World::at(NOW).await;
     let (store, event) = (store(&world), event());
-    let claim = async |now: &str, lease: &str| {
+    let claim = async |holder: &str, now: &str, lease: &str| {
         store
-            .claim_event(&event, "invoice.paid", at(now), at(lease))
+            .claim_event(&event, "invoice.paid", holder, at(now), at(lease))
             .await
             .unwrap()
     };
+    let (first, second) = ("2026-04-01T00:00:30Z", "2026-04-01T00:01:00Z");
+    assert_eq!(claim("h1", "2026-04-01T00:00:00Z", first).await, Claim::Mine);
     assert_eq!(
-        claim("2026-04-01T00:00:00Z", "2026-04-01T00:00:30Z").await,
-        Claim::Mine
+        claim("h1", "2026-04-01T00:00:01Z", first).await,
+        Claim::Mine,
+        "its answer was lost"
     );
+    assert_eq!(claim("h2", "2026-04-01T00:00:29Z", second).await, Claim::Busy);
     assert_eq!(
-        claim("2026-04-01T00:00:29Z", "2026-04-01T00:01:00Z").await,
-        Claim::Busy
-    );
-    assert_eq!(
-        claim("2026-04-01T00:00:30Z", "2026-04-01T00:01:00Z").await,
+        claim("h2", "2026-04-01T00:00:30Z", second).await,
         Claim::Mine,
         "its holder died"
     );
-    store.fail_event(&event, "stripe is down").await.unwrap();
+    let outlived = store.fail_event(&event, "h1", "too late").await;
+    assert_eq!(outlived, Err(StoreError::Conflict), "somebody else is at it");
+    store.fail_event(&event, "h2", "stripe is down").await.unwrap();
+    let receipt = store.receipt(&event).await.unwrap().unwrap();
+    assert_eq!(receipt.last_error.as_deref(), Some("stripe is down"));
     assert_eq!(
-        store
-            .receipt(&event)
-            .await
-            .unwrap()
-            .unwrap()
-            .last_error
-            .as_deref(),
-        Some("stripe is down")
-    );
-    assert_eq!(
-        claim("2026-04-01T00:00:31Z", "2026-04-01T00:01:00Z").await,
+        claim("h3", "2026-04-01T00:00:31Z", second).await,
         Claim::Mine,
         "failed: try again"
     );
@@ -398,14 +391,11 @@ async fn a_claim_ends_with_its_lease_with_failure_or_with_the_work() {
         .await
         .unwrap();
     assert_eq!(
-        claim("2026-04-03T00:00:00Z", "2026-04-03T00:01:00Z").await,
+        claim("h4", "2026-04-03T00:00:00Z", "2026-04-03T00:01:00Z").await,
         Claim::Done
     );
-    assert_eq!(
-        store.fail_event(&event, "too late").await,
-        Err(StoreError::Conflict),
-        "done stays done"
-    );
+    let late = store.fail_event(&event, "h3", "too late").await;
+    assert_eq!(late, Err(StoreError::Conflict), "done stays done");
     assert_eq!(store.receipt(&event).await.unwrap().unwrap().attempts, 3);
 }
 
@@ -419,14 +409,14 @@ async fn an_event_of_a_connected_account_is_another_event() {
     };
     for key in [&ours, &theirs] {
         let claim = store(&world)
-            .claim_event(key, "invoice.paid", at(NOW), at("2026-04-01T00:00:30Z"))
+            .claim_event(key, "invoice.paid", "h", at(NOW), at("2026-04-01T00:00:30Z"))
             .await;
         assert_eq!(claim, Ok(Claim::Mine));
     }
 }
 
 #[tokio::test]
-async fn a_replys_condition_is_absent_or_expired_or_past_its_lease() {
+async fn a_reply_is_claimed_when_absent_or_expired_or_past_its_lease() {
     let world = World::at(NOW).await;
     let ada = world.account(0).await;
     let caller = ada.id.parse().unwrap();
@@ -448,15 +438,13 @@ async fn a_replys_condition_is_absent_or_expired_or_past_its_lease() {
             .unwrap()
     };
     let lease = "2026-04-01T00:00:30Z";
-    assert_eq!(
-        claims("a", "t1", "2026-04-01T00:00:00Z", lease).await,
-        FoundReply::Mine
-    );
-    assert_eq!(
-        claims("a", "t1", "2026-04-01T00:00:01Z", lease).await,
-        FoundReply::Mine,
-        "asked again"
-    );
+    for lost in ["2026-04-01T00:00:00Z", "2026-04-01T00:00:01Z"] {
+        assert_eq!(
+            claims("a", "t1", lost, lease).await,
+            FoundReply::Mine,
+            "also when its answer was lost"
+        );
+    }
     assert_eq!(
         claims("a", "t2", "2026-04-01T00:00:29Z", lease).await,
         FoundReply::InProgress

@@ -1,5 +1,10 @@
 //! What the product promises, told as scenarios. A file per topic, one binary, because each binary costs a link.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a scenario whose world breaks has failed, and says where"
+)]
+
 /// The main job: subscribe, pay, be covered.
 mod main_job;
 /// Every refusal of the checkout.

@@ -111,6 +111,28 @@ async fn a_number_added_later_is_not_covered_by_what_was_paid_before() {
     assert_eq!(modes, ["FIXED", "FIXED", "PAYG"]);
 }
 
+/// Giving a number another nickname does not make it younger: it stays covered, and the newest one stays uncovered.
+#[tokio::test]
+async fn a_number_that_is_renamed_keeps_its_place() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    world.advance("1d").await;
+    ada.adds_number("+15559990000").await;
+    world.advance("1d").await;
+    let oldest = ada.stored().await.numbers[0].number.as_str().to_owned();
+    ada.adds_number(&oldest).await;
+    let billing = ada.billing().await;
+    assert_eq!(
+        (
+            &billing.body["numbers"][0]["number"],
+            &billing.body["numbers"][0]["mode"]
+        ),
+        (&json!(oldest), &json!("FIXED"))
+    );
+    assert_eq!(billing.body["numbers"][1]["mode"], "PAYG");
+}
+
 /// Support staff reads everything, and pays for nothing.
 #[tokio::test]
 async fn an_impersonator_reads_billing() {

@@ -225,3 +225,40 @@ async fn stripes_failures_are_told_as_ours_and_leave_nothing_in_the_way() {
     assert_eq!(world.stripe.customers(&ada).await.len(), 1);
     assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 1);
 }
+
+/// An operator archived the monthly price. That is 502 for whoever wants it, and in nobody's way who wants another, and gone with
+/// its cause.
+#[tokio::test]
+async fn an_intent_that_stripe_refuses_is_not_in_the_way_of_others() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let price = format!("/v1/prices/{}", world.stack().variables["PRICE_MONTHLY"]);
+    world.stripe.operator("POST", &price, "active=false").await;
+    for _ in 0..2 {
+        assert_eq!(
+            ada.starts_checkout("monthly").await,
+            r#"502 {"error":"the payment provider gave an unusable answer"}"#
+        );
+    }
+    ada.starts_checkout("annual").await.client_secret();
+    world.stripe.operator("POST", &price, "active=true").await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    assert_eq!(
+        world.stripe.payable_sessions(&ada).await[0]["client_secret"],
+        secret
+    );
+    assert_eq!(world.stripe.customers(&ada).await.len(), 1);
+}
+
+/// Stripe asks for a pause that is longer than anybody should be kept waiting: the caller is told, at once.
+#[tokio::test]
+async fn a_long_pause_that_stripe_asks_for_is_passed_on() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let machine = world.machine().await;
+    machine
+        .network
+        .answers("POST /v1/customers", 429, ("retry-after", "30"));
+    let answer = ada.starts_checkout_on(&machine, "monthly").await.unwrap();
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "30"));
+}

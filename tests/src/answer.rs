@@ -56,6 +56,6 @@ impl fmt::Display for Answer {
 
 impl PartialEq<&str> for Answer {
     fn eq(&self, told: &&str) -> bool {
-        self.to_string() == *told
+        self.to_string().as_str() == *told
     }
 }

@@ -3,6 +3,11 @@
 //! Scenarios enter the product through real HTTP events, move the one clock of the stack, and assert on answers, on the ledger
 //! and on what Stripe has; never on which calls were made. Nothing here sleeps.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a scenario whose world breaks has failed, and says where"
+)]
+
 /// The whole stack at an instant, and more machines beside the first.
 mod world;
 /// An account and what it does.

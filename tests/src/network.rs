@@ -36,6 +36,8 @@ enum Fault {
     LoseAnswer,
     /// The step takes effect, and its answer waits to be let go.
     Hold,
+    /// The step does not take effect, and is answered with this status and header by somebody on the way.
+    Answer(u16, (&'static str, &'static str)),
 }
 
 /// A network. Cloning it gives another handle of the same one.
@@ -111,6 +113,11 @@ impl Network {
         self.fault(Which::Named(part), Fault::Hold);
     }
 
+    /// The first step whose description contains `part` is answered with this status and header, and not passed on.
+    pub fn answers(&self, part: &'static str, status: u16, header: (&'static str, &'static str)) {
+        self.fault(Which::Named(part), Fault::Answer(status, header));
+    }
+
     /// What was held goes on.
     pub fn lets_go(&self) {
         self.0.let_go.send_replace(true);
@@ -150,6 +157,13 @@ impl Network {
             self.0.reached.send_replace(number);
             std::future::pending::<Infallible>().await;
         }
+        if let Some(Fault::Answer(status, (name, value))) = fault {
+            let answer = Response::builder()
+                .status(status)
+                .header(name, value)
+                .body(Full::default());
+            return answer.map_err(|_| Broken);
+        }
         let answer = self.forward(request, address).await?;
         match fault {
             Some(Fault::Stop(_)) => {
@@ -168,7 +182,7 @@ impl Network {
                     .map_err(|_| Broken)?;
                 Ok(answer)
             }
-            None => Ok(answer),
+            Some(Fault::Answer(..)) | None => Ok(answer),
         }
     }
 

@@ -40,8 +40,8 @@ pub(crate) async fn of(call: &Call<'_>, profile: &Profile) -> Result<Customer, P
     }
     let new = NewCustomer {
         account: &profile.id,
-        name: profile.name.as_deref(),
-        email: profile.email.as_deref(),
+        name: profile.name.as_ref(),
+        email: profile.email.as_ref(),
     };
     let key = format!("customer/{}/{}", profile.id, profile.lost_customers);
     match stripe.create_customer(&new, &key).await {

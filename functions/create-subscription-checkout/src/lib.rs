@@ -21,11 +21,11 @@ use billing_core::plan::Interval;
 use billing_core::return_url::ReturnUrl;
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::unless_conflict;
-use billing_stripe::{NewCheckoutSession, Refusal as StripeRefusal, StripeError};
+use billing_stripe::{NewCheckoutSession, StripeError};
 use serde::Serialize;
 
 use crate::customer::Customer;
-use crate::previous::Previous;
+use crate::previous::Over;
 
 const NAME: &str = "create-subscription-checkout";
 
@@ -46,7 +46,7 @@ struct Wish {
 
 async fn start_checkout(call: &Call<'_>) -> Result<Reply, Problem> {
     let owner = call.authenticate().await?.owner()?;
-    call.once(&owner.account, NAME, checkout_of(call, &owner)).await
+    call.once(owner.account(), NAME, checkout_of(call, &owner)).await
 }
 
 async fn checkout_of(call: &Call<'_>, owner: &Owner) -> Result<Reply, Problem> {
@@ -78,8 +78,8 @@ fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
     }
 }
 
-/// One attempt on fresh facts; none when somebody else wrote first. `spent` is the number of a reservation of which no session
-/// will come.
+/// One attempt on fresh facts; none when somebody else wrote first. `spent` is the number of a reservation that no session can
+/// come of any more.
 async fn attempt(
     call: &Call<'_>,
     owner: &Owner,
@@ -87,7 +87,8 @@ async fn attempt(
     spent: &mut Option<u64>,
 ) -> Result<Option<String>, Problem> {
     let store = &call.store;
-    let (account, seen) = tokio::try_join!(store.account(&owner.account), store.reservation(&owner.account))?;
+    let (account, seen) =
+        tokio::try_join!(store.account(owner.account()), store.reservation(owner.account()))?;
     let account = account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))?;
     let intent = Intent {
         interval: wish.interval,
@@ -95,35 +96,43 @@ async fn attempt(
         quantity: checkout::quantity(&account).map_err(refuse)?,
         return_url: wish.return_url.clone(),
     };
-    let reservation = seen
+    let held = seen
         .clone()
         .filter(|reservation| *spent != Some(reservation.number));
-    let previous = match checkout::next(&account, reservation, &intent, call.now) {
-        Next::Reserve => Previous::Gone,
+    let previous = match checkout::next(&account, held, &intent, call.now) {
+        Next::Reserve => Over::Unpaid,
         Next::Settle(session) => previous::close(call, &session).await?,
         Next::Replace(Reservation {
             session: Some(session),
             ..
         }) => previous::close(call, &session.id).await?,
-        // Its session may exist without our knowing; finishing it is the way to learn its id, and so to close it.
-        Next::Replace(reservation) => {
-            if let Opened::Spent | Opened::Refused(_) = open(call, &account.profile, &reservation).await? {
-                *spent = Some(reservation.number);
-            }
-            return Ok(None);
-        }
-        Next::Resume(reservation) => match &reservation.session {
-            None => return finish(call, &account.profile, &reservation, spent).await,
-            Some(session) => match previous::look(call, &session.id).await? {
-                Previous::Open => return Ok(Some(session.client_secret.clone())),
-                previous => previous,
-            },
+        Next::Resume(Reservation {
+            session: Some(session),
+            ..
+        }) => match previous::look(call, &session.id).await? {
+            None => return Ok(Some(session.client_secret)),
+            Some(over) => over,
         },
+        // Its session may exist without our knowing: finishing what somebody left behind is the way to learn.
+        Next::Resume(left) | Next::Replace(left) => {
+            return match open(call, owner, &account.profile, &left).await? {
+                Opened::Session(client_secret) if left.intent == intent => Ok(Some(client_secret)),
+                Opened::Session(_) | Opened::Overtaken => Ok(None),
+                Opened::Never(_) => {
+                    *spent = Some(left.number);
+                    Ok(None)
+                }
+            };
+        }
     };
-    previous.must_be_over(&account).map_err(refuse)?;
-    match reserve(call, &account, seen.as_ref(), intent).await? {
-        Some((profile, reservation)) => finish(call, &profile, &reservation, spent).await,
-        None => Ok(None),
+    previous.must_have_ended(&account).map_err(refuse)?;
+    let Some((profile, reservation)) = reserve(call, &account, seen.as_ref(), intent).await? else {
+        return Ok(None);
+    };
+    match open(call, owner, &profile, &reservation).await? {
+        Opened::Session(client_secret) => Ok(Some(client_secret)),
+        Opened::Overtaken => Ok(None),
+        Opened::Never(error) => Err(error.into()),
     }
 }
 
@@ -154,46 +163,29 @@ async fn reserve(
     Ok(reserved.map(|()| (written, reservation)))
 }
 
-/// The client secret of a reservation's session; none when everything has to be looked at again.
-async fn finish(
-    call: &Call<'_>,
-    profile: &Profile,
-    reservation: &Reservation,
-    spent: &mut Option<u64>,
-) -> Result<Option<String>, Problem> {
-    match open(call, profile, reservation).await? {
-        Opened::Recorded(client_secret) => Ok(Some(client_secret)),
-        Opened::Overtaken => Ok(None),
-        Opened::Spent => {
-            *spent = Some(reservation.number);
-            Ok(None)
-        }
-        Opened::Refused(refusal) => Err(StripeError::Refused(refusal).into()),
-    }
-}
-
-/// What asking Stripe for the session of a reservation came to.
+/// What came of asking Stripe for a session.
 enum Opened {
-    /// It is recorded; this is its client secret.
-    Recorded(String),
-    /// Somebody else wrote first, or the customer is gone.
+    /// Its client secret; it is recorded.
+    Session(String),
+    /// Somebody else wrote first.
     Overtaken,
-    /// Stripe has burnt the reservation's idempotency key.
-    Spent,
-    /// Stripe makes no session of what was reserved.
-    Refused(StripeRefusal),
+    /// No session was made, and none will be under this reservation's number.
+    Never(StripeError),
 }
 
 /// Asks Stripe for the session of a reservation, and records it before anybody learns its client secret.
-async fn open(call: &Call<'_>, profile: &Profile, reservation: &Reservation) -> Result<Opened, Problem> {
+async fn open(
+    call: &Call<'_>,
+    owner: &Owner,
+    profile: &Profile,
+    reservation: &Reservation,
+) -> Result<Opened, Problem> {
     let customer = match customer::of(call, profile).await? {
         Customer::Is(customer) => customer,
-        Customer::Lost => {
-            unless_conflict(call.store.forget_customer(profile, call.now).await)?;
-            return Ok(Opened::Overtaken);
-        }
+        Customer::Lost => return forget_customer(call, profile).await,
     };
     let new = NewCheckoutSession {
+        owner,
         reservation,
         customer: &customer,
     };
@@ -201,14 +193,12 @@ async fn open(call: &Call<'_>, profile: &Profile, reservation: &Reservation) -> 
         Ok(session) => session,
         // An operator deleted the customer at Stripe: the account gets another one.
         Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => {
-            unless_conflict(call.store.forget_customer(profile, call.now).await)?;
-            return Ok(Opened::Overtaken);
+            return forget_customer(call, profile).await;
         }
-        // A 401 or 403 is about our own key, and says nothing about the session.
-        Err(StripeError::Refused(refusal)) if matches!(refusal.status, 400 | 404) => {
-            return Ok(Opened::Refused(refusal));
+        // A price that was archived meanwhile, or a failure that Stripe repeats under this number.
+        Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {
+            return Ok(Opened::Never(error));
         }
-        Err(StripeError::Spent { .. }) => return Ok(Opened::Spent),
         Err(error) => return Err(error.into()),
     };
     let expires_at = session.expires_at;
@@ -220,9 +210,15 @@ async fn open(call: &Call<'_>, profile: &Profile, reservation: &Reservation) -> 
         .record_session(reservation, &customer, &session, expires_at)
         .await;
     Ok(match unless_conflict(recorded)? {
-        Some(()) => Opened::Recorded(session.client_secret),
+        Some(()) => Opened::Session(session.client_secret),
         None => Opened::Overtaken,
     })
+}
+
+/// Forgets a customer that is not there any more; the next attempt makes another.
+async fn forget_customer(call: &Call<'_>, profile: &Profile) -> Result<Opened, Problem> {
+    unless_conflict(call.store.forget_customer(profile, call.now).await)?;
+    Ok(Opened::Overtaken)
 }
 
 fn refuse(refusal: Refusal) -> Problem {

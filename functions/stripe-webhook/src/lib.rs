@@ -67,9 +67,10 @@ async fn receive(call: &Call<'_>) -> Result<Reply, Problem> {
         connected_account: event.connected_account.clone(),
         event: event.id.clone(),
     };
+    let holder = call.claim_token()?;
     match call
         .store
-        .claim_event(&key, &event.kind, call.now, call.lease()?)
+        .claim_event(&key, &event.kind, &holder, call.now, call.lease()?)
         .await?
     {
         Claim::Mine => {}
@@ -89,7 +90,7 @@ async fn receive(call: &Call<'_>) -> Result<Reply, Problem> {
         }
         Err(problem) => {
             // Without this mark the lease has to run out; the problem is told either way.
-            if let Err(error) = call.store.fail_event(&key, &problem.logged).await {
+            if let Err(error) = call.store.fail_event(&key, &holder, &problem.logged).await {
                 tracing::warn!(event = %key.event, %error, "a failed event could not be marked");
             }
             Err(problem)
@@ -103,8 +104,6 @@ fn received() -> Reply {
 
 async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<(), Problem> {
     let Some(account) = find_account(call, event, errand).await? else {
-        // Somebody else's customer on the same Stripe account, or nothing left to do.
-        call.count("UnknownCustomers", 1);
         return Ok(());
     };
     let mut rounds = call.rounds();
@@ -114,7 +113,8 @@ async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<(), Prob
     Ok(())
 }
 
-/// The account an event is about: by its customer's pointer; before that is written, by what our objects say of themselves.
+/// The account an event is about: by its customer's pointer; before that is written, by what our objects say of themselves. None
+/// when there is nothing to do for anybody, or for nobody we know.
 async fn find_account(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<Option<AccountId>, Problem> {
     if let Some(customer) = &event.customer
         && let Some(account) = call.store.account_of_customer(customer).await?
@@ -124,10 +124,12 @@ async fn find_account(call: &Call<'_>, event: &Event, errand: &Errand) -> Result
     let Some(Found { facts, account }) = facts::find(call, errand).await? else {
         return Ok(None);
     };
-    match call.store.account_of_customer(&facts.customer).await? {
-        Some(account) => Ok(Some(account)),
-        None => Ok(account),
+    let account = call.store.account_of_customer(&facts.customer).await?.or(account);
+    if account.is_none() {
+        // Somebody else's customer on the same Stripe account.
+        call.count("UnknownCustomers", 1);
     }
+    Ok(account)
 }
 
 /// One round; none when somebody else wrote first.

@@ -1,7 +1,8 @@
 //! Who is calling, and what they may do.
 //!
-//! A key's secret is not here: the edge hashes it, the store finds the [`Key`] by its hash, and [`Key::admit`] turns it into a
-//! [`Caller`]. Code that moves money asks for an [`Owner`], which a support agent acting as the customer cannot become.
+//! A key's secret is not here: the edge hashes it, the store finds the [`Key`](crate::access::Key) by its hash, and `Key::admit`
+//! turns it into a [`Caller`](crate::access::Caller). Code that moves money asks for an [`Owner`](crate::access::Owner), which a
+//! support agent acting as the customer cannot become.
 
 use std::fmt;
 
@@ -105,11 +106,11 @@ pub struct Caller {
     impersonator: Option<String>,
 }
 
-/// The customer itself: a caller who is not being impersonated and may write. Whatever moves money takes an `&Owner`.
+/// The customer itself: a caller who is not being impersonated and may write. A call to Stripe that starts a payment takes an
+/// `&Owner`, and only [`Caller::owner`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
-    /// The account that the owner speaks for.
-    pub account: AccountId,
+    account: AccountId,
 }
 
 /// Why a good key is not enough.
@@ -119,7 +120,7 @@ pub enum Forbidden {
     #[error("not available while impersonating")]
     Impersonating(String),
     /// The key was issued without this scope.
-    #[error("the key lacks the scope {0}")]
+    #[error("the API key lacks the scope {0}")]
     MissingScope(Scope),
 }
 
@@ -148,15 +149,26 @@ impl Caller {
         }
     }
 
-    /// The owner, unless somebody is acting as the customer or the key may not write.
+    /// The owner, unless somebody is acting as the customer or the key may not write. Impersonation is told first: whatever
+    /// else the key may do, that is what the support agent has to know.
     pub fn owner(self) -> Result<Owner, Forbidden> {
-        match self.with(Scope::BillingWrite)? {
+        match self {
             Self {
                 impersonator: Some(name),
                 ..
             } => Err(Forbidden::Impersonating(name)),
-            Self { account, .. } => Ok(Owner { account }),
+            caller => caller.with(Scope::BillingWrite).map(|caller| Owner {
+                account: caller.account,
+            }),
         }
+    }
+}
+
+impl Owner {
+    /// The account that the owner speaks for.
+    #[must_use]
+    pub fn account(&self) -> &AccountId {
+        &self.account
     }
 }
 
@@ -219,6 +231,17 @@ mod tests {
         .unwrap();
         assert!(caller.clone().with(Scope::BillingRead).is_ok());
         assert_eq!(caller.owner(), Err(Forbidden::Impersonating("sam".into())));
+        let reader = Key {
+            impersonator: Some("sam".into()),
+            scopes: vec![Scope::BillingRead],
+            ..key()
+        };
+        let caller = reader.admit(Mode::Test, now).unwrap();
+        assert_eq!(
+            caller.owner(),
+            Err(Forbidden::Impersonating("sam".into())),
+            "before anything else"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::contact::{Email, Name};
 use crate::coverage::Entry;
 use crate::id::{AccountId, CustomerId, NumberId, SessionId};
 use crate::subscription::Subscription;
@@ -14,14 +15,15 @@ pub struct Profile {
     pub id: AccountId,
     /// A name for people; Stripe's customer gets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<Name>,
     /// Where Stripe sends receipts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
+    pub email: Option<Email>,
     /// When the account was created.
     pub created_at: Timestamp,
-    /// Counts every write that a decision could rest on. A write that decides names the version that it read, so of two
-    /// that decided on the same facts one has to look again.
+    /// Counts the writes to the account's customer, checkouts, subscription and ledger. A write that decides names the version
+    /// that it read, so of two that decided on the same facts one has to look again. Phone numbers do not count: a checkout
+    /// is for those that were there when it was asked for.
     pub version: u64,
     /// The account's one customer at Stripe, once its creation is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]

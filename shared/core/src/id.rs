@@ -22,6 +22,7 @@ fn is_token(text: &str, prefix: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+        && !text.starts_with('.')
         && !text.contains("..")
 }
 
@@ -105,7 +106,9 @@ mod tests {
 
     #[test]
     fn an_id_is_safe_in_a_key_and_in_a_path() {
-        for bad in ["", "a b", "a/b", "a#b", "a?b", "a%2fb", "..", "../x", "é", "a\nb"] {
+        for bad in [
+            "", "a b", "a/b", "a#b", "a?b", "a%2fb", ".", "..", "../x", "é", "a\nb",
+        ] {
             assert!(bad.parse::<AccountId>().is_err(), "{bad:?}");
         }
         assert!("A-1_b.c".parse::<AccountId>().is_ok());

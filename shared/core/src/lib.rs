@@ -13,6 +13,8 @@ pub mod period;
 pub mod plan;
 /// Who is calling, and what they may do.
 pub mod access;
+/// How an account is called and reached.
+pub mod contact;
 /// An account as it is stored: profile, numbers, subscription, ledger.
 pub mod account;
 /// A subscription as the account knows it.

@@ -11,11 +11,3 @@ pub struct Period {
     /// The first instant after it.
     pub end: Timestamp,
 }
-
-impl Period {
-    /// Whether the period holds this instant.
-    #[must_use]
-    pub fn contains(&self, at: Timestamp) -> bool {
-        self.start <= at && at < self.end
-    }
-}

@@ -26,7 +26,7 @@ pub struct ReturnUrl(String);
 /// Why a URL is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Longer than [`MAX_LENGTH`].
+    /// Longer than 2083 characters.
     #[error("must be at most 2083 characters")]
     TooLong,
     /// Not an absolute URL, or with characters that a URL does not have.

@@ -63,7 +63,7 @@ impl App {
             stripe: StripeConfig::new(connector.clone(), &config.stripe_base),
             stripe_key: Kept::new(config.stripe_key.clone()),
             webhook_secrets: config.webhook_secrets.clone().map(Kept::new),
-            vault: Vault::new(connector, &aws.region, &aws.keys, aws.secrets_endpoint.as_deref()),
+            vault: Vault::new(connector, &aws.keys, aws.secrets_endpoint.as_deref()),
             prices: PriceCache::default(),
             cold: AtomicBool::new(true),
             metrics: false,

@@ -13,6 +13,7 @@ use lambda_http::{Body, Request, RequestExt};
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::config::is_of_other_mode;
 use crate::key::random;
 use crate::problem::Problem;
 
@@ -99,6 +100,11 @@ impl<'a> Call<'a> {
             .get_or_try_init(|| async {
                 let key = self.app.stripe_key.get(&self.app.vault, self.now).await;
                 let key = key.map_err(|error| Problem::unavailable(error.to_string()))?;
+                if is_of_other_mode(&key, self.app.config.mode) {
+                    return Err(Problem::internal(
+                        "the Stripe key is of the other mode than BILLING_MODE",
+                    ));
+                }
                 Ok(self.app.stripe.session(key.expose(), self.until, self.seed))
             })
             .await
@@ -128,6 +134,13 @@ impl<'a> Call<'a> {
         let left = self.until.saturating_duration_since(Instant::now());
         SignedDuration::try_from(left + RESERVE + LEASE_MARGIN)
             .and_then(|lease| self.now.checked_add(lease))
+            .map_err(|error| Problem::internal(error.to_string()))
+    }
+
+    /// A name for a claim of this request's, which no other has.
+    pub fn claim_token(&self) -> Result<String, Problem> {
+        random::<16>()
+            .map(hex::encode)
             .map_err(|error| Problem::internal(error.to_string()))
     }
 

@@ -95,6 +95,18 @@ impl Config {
                 .map(|seconds| SignedDuration::from_secs(seconds.into()))
                 .map_err(|_| fault("COVERAGE_GRACE_SECONDS", "must be a whole number of seconds"))?,
         };
+        let stripe_key = environment
+            .secret("STRIPE_SECRET_KEY", "STRIPE_SECRET_KEY_ARN")?
+            .ok_or_else(|| fault("STRIPE_SECRET_KEY", "or STRIPE_SECRET_KEY_ARN is missing"))?;
+        match &stripe_key {
+            Source::Value(key) if is_of_other_mode(key, mode) => {
+                return Err(fault(
+                    "STRIPE_SECRET_KEY",
+                    "is a key of the other mode than BILLING_MODE",
+                ));
+            }
+            _ => {}
+        }
         let price = |name| environment.parsed(name, "must be a price id", |text| text.parse().ok());
         Ok(Self {
             mode,
@@ -120,9 +132,7 @@ impl Config {
             stripe_base: environment
                 .url("STRIPE_API_BASE")?
                 .unwrap_or_else(|| "https://api.stripe.com".to_owned()),
-            stripe_key: environment
-                .secret("STRIPE_SECRET_KEY", "STRIPE_SECRET_KEY_ARN")?
-                .ok_or_else(|| fault("STRIPE_SECRET_KEY", "or STRIPE_SECRET_KEY_ARN is missing"))?,
+            stripe_key,
             webhook_secrets: environment.secret("STRIPE_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRETS_ARN")?,
         })
     }
@@ -133,6 +143,17 @@ fn fault(variable: &'static str, fault: impl ToString) -> ConfigError {
         variable,
         fault: fault.to_string(),
     }
+}
+
+/// Whether a Stripe key moves real money where test money is meant, or the reverse: every event would be of the wrong mode and
+/// acknowledged without being handled.
+pub(crate) fn is_of_other_mode(key: &Secret, mode: Mode) -> bool {
+    let other = match mode {
+        Mode::Live => "_test_",
+        Mode::Test => "_live_",
+    };
+    // `sk_` for secret keys, `rk_` for restricted ones.
+    key.expose().get(2..).is_some_and(|rest| rest.starts_with(other))
 }
 
 struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
@@ -225,6 +246,7 @@ mod tests {
             ("RETURN_LOOPBACK_HTTP", "yes"),
             ("COVERAGE_GRACE_SECONDS", "-1"),
             ("STRIPE_API_BASE", "api.stripe.com"),
+            ("STRIPE_SECRET_KEY", "rk_live_x"),
             ("STRIPE_WEBHOOK_SECRETS_ARN", "whsec_oops"),
             ("AWS_ENDPOINT_URL_DYNAMODB", "localhost:8000"),
         ] {

@@ -9,7 +9,7 @@ use lambda_http::{Body, Request, Response};
 
 use crate::app::App;
 use crate::call::Call;
-use crate::problem::{PROBLEM_JSON, Problem};
+use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::telemetry::{Watch, log};
 
@@ -72,7 +72,7 @@ fn wants_problem_json(call: &Call<'_>) -> bool {
         let mut parts = range.split(';').map(str::trim);
         let wanted = parts
             .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case(PROBLEM_JSON));
+            .is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
         wanted && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
 }

@@ -16,7 +16,6 @@ use billing_store::{FoundReply, ReplyClaim, ReplyKey, StoreError};
 use sha2::{Digest, Sha256};
 
 use crate::call::Call;
-use crate::key::random;
 use crate::problem::Problem;
 use crate::reply::Reply;
 
@@ -37,9 +36,7 @@ impl Call<'_> {
             return work.await;
         };
         let (key_hash, request) = (sha256(key.as_bytes()), sha256(self.bytes()));
-        let token = random::<16>()
-            .map(hex::encode)
-            .map_err(|error| Problem::internal(error.to_string()))?;
+        let token = self.claim_token()?;
         let key = ReplyKey {
             caller,
             operation,

@@ -12,8 +12,6 @@ use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
 
-/// The media type of RFC 9457.
-pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// What a caller is told when the right key is missing, whatever was wrong with it.
 const UNAUTHORISED: &str = "missing or invalid API key";
 /// What a caller is told when something that we depend on is down.
@@ -143,7 +141,10 @@ impl Problem {
     pub(crate) fn into_response(self, as_problem_json: bool) -> Response<Body> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (media_type, body) = if as_problem_json {
-            (PROBLEM_JSON, problem_json(status, &self.error()).to_string())
+            (
+                "application/problem+json",
+                problem_json(status, &self.error()).to_string(),
+            )
         } else {
             ("application/json", self.envelope())
         };
@@ -161,7 +162,7 @@ impl Problem {
     }
 }
 
-/// An error as RFC 9457 has it.
+/// The error of a contract's envelope as RFC 9457 has it.
 pub(crate) fn problem_json(status: StatusCode, error: &Value) -> Value {
     let title = status.canonical_reason().unwrap_or("Error");
     match error {
@@ -177,16 +178,11 @@ pub(crate) fn problem_json(status: StatusCode, error: &Value) -> Value {
 
 impl From<Forbidden> for Problem {
     fn from(forbidden: Forbidden) -> Self {
-        match forbidden {
-            Forbidden::Impersonating(name) => Self::new(
-                403,
-                "not available while impersonating",
-                format!("attempt while impersonated by {name}"),
-            ),
-            Forbidden::MissingScope(scope) => {
-                Self::new(403, format!("the API key lacks the scope {scope}"), "")
-            }
-        }
+        let logged = match &forbidden {
+            Forbidden::Impersonating(name) => format!("attempt while impersonated by {name}"),
+            Forbidden::MissingScope(_) => String::new(),
+        };
+        Self::new(403, forbidden.to_string(), logged)
     }
 }
 

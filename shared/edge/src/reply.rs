@@ -5,7 +5,7 @@ use lambda_http::{Body, Response};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::problem::{PROBLEM_JSON, problem_json};
+use crate::problem::problem_json;
 
 /// An answer: a status and a JSON body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +30,15 @@ impl Reply {
         }
     }
 
-    /// A refusal that is told again takes the form that is asked for, as it did the first time.
+    /// A refusal that is told again is told in the form that is asked for this time.
     pub(crate) fn into_response(self, as_problem_json: bool) -> Response<Body> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let (media_type, body) = match self.refusal() {
-            Some(error) if as_problem_json => (PROBLEM_JSON, problem_json(status, &error).to_string()),
+        let error = serde_json::from_str::<Value>(&self.body).map(|mut body| body["error"].take());
+        let (media_type, body) = match error {
+            Ok(error) if as_problem_json && self.status >= 400 => (
+                "application/problem+json",
+                problem_json(status, &error).to_string(),
+            ),
             _ => ("application/json", self.body),
         };
         let mut response = Response::new(Body::Text(body));
@@ -48,12 +52,5 @@ impl Reply {
                 .insert("idempotent-replayed", HeaderValue::from_static("true"));
         }
         response
-    }
-
-    /// What was refused, in the contract's envelope.
-    fn refusal(&self) -> Option<Value> {
-        let refused = self.status >= 400;
-        let mut body: Value = refused.then(|| serde_json::from_str(&self.body).ok())??;
-        Some(body["error"].take())
     }
 }

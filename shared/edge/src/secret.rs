@@ -105,26 +105,16 @@ impl Kept {
 #[derive(Debug)]
 pub(crate) struct Vault {
     http: Client<billing_stripe::Connector, Full<Bytes>>,
-    region: String,
     keys: AwsKeys,
-    endpoint: String,
+    endpoint: Option<String>,
 }
 
 impl Vault {
-    pub(crate) fn new(
-        connector: billing_stripe::Connector,
-        region: &str,
-        keys: &AwsKeys,
-        endpoint: Option<&str>,
-    ) -> Self {
+    pub(crate) fn new(connector: billing_stripe::Connector, keys: &AwsKeys, endpoint: Option<&str>) -> Self {
         Self {
             http: Client::builder(TokioExecutor::new()).build(connector),
-            region: region.to_owned(),
             keys: keys.clone(),
-            endpoint: endpoint.map_or_else(
-                || format!("https://secretsmanager.{region}.amazonaws.com/"),
-                str::to_owned,
-            ),
+            endpoint: endpoint.map(str::to_owned),
         }
     }
 
@@ -160,6 +150,16 @@ impl Vault {
     }
 
     fn signed(&self, arn: &str) -> Result<Request<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
+        // arn:<partition>:secretsmanager:<region>:<account>:secret:<name>
+        let mut parts = arn.split(':').skip(1);
+        let (partition, region) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or_default());
+        let domain = if partition == "aws-cn" {
+            "amazonaws.com.cn"
+        } else {
+            "amazonaws.com"
+        };
+        let in_aws = || format!("https://secretsmanager.{region}.{domain}/");
+        let endpoint = self.endpoint.clone().unwrap_or_else(in_aws);
         let body = serde_json::json!({ "SecretId": arn }).to_string();
         let headers = [
             ("content-type", "application/x-amz-json-1.1"),
@@ -183,7 +183,7 @@ impl Vault {
         let time = SystemTime::now();
         let params = SigningParams::builder()
             .identity(&identity)
-            .region(&self.region)
+            .region(region)
             .name("secretsmanager")
             .time(time)
             .settings(SigningSettings::default())
@@ -191,12 +191,12 @@ impl Vault {
             .into();
         let signable = SignableRequest::new(
             "POST",
-            &self.endpoint,
+            &endpoint,
             headers.into_iter(),
             SignableBody::Bytes(body.as_bytes()),
         )?;
         let (instructions, _) = sign(signable, &params)?.into_parts();
-        let mut builder = Request::post(&self.endpoint);
+        let mut builder = Request::post(&endpoint);
         for (name, value) in headers {
             builder = builder.header(name, value);
         }

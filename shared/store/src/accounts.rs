@@ -1,6 +1,6 @@
 //! Accounts: created by an administrator, read as one collection.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use billing_core::Timestamp;
 use billing_core::account::{Account, Number, Profile};
 use billing_core::coverage::Entry;
@@ -48,16 +48,27 @@ impl Store {
         Ok(())
     }
 
-    /// Adds a phone number to an account that exists. [`StoreError::Conflict`] when there is no such account. Adding the same
-    /// number again renames it.
-    pub async fn add_number(&self, account: &AccountId, number: &Number) -> Result<(), StoreError> {
+    /// Adds a phone number to an account that exists. [`StoreError::Conflict`] when there is no such account. Adding one that is
+    /// there gives it another nickname and leaves its age, by which numbers are covered.
+    pub async fn add_number(&self, account: &AccountId, new: &Number) -> Result<(), StoreError> {
+        let update = Update::builder()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::number(account, &new.id).attributes()))
+            .expression_attribute_names("#number", "number")
+            .expression_attribute_values(":id", string(&new.id))
+            .expression_attribute_values(":number", string(new.number.as_str()))
+            .expression_attribute_values(":now", string(new.created_at));
+        let kept = "SET id = :id, #number = :number, created_at = if_not_exists(created_at, :now)";
+        let update = match &new.nickname {
+            Some(nickname) => update
+                .update_expression(format!("{kept}, nickname = :nickname"))
+                .expression_attribute_values(":nickname", string(nickname)),
+            None => update.update_expression(format!("{kept} REMOVE nickname")),
+        };
+        let update = update.build().map_err(incomplete)?;
         let items = vec![
             self.profile_exists(account)?,
-            put(
-                &self.accounts,
-                item(&key::number(account, &number.id), number)?,
-                None,
-            )?,
+            TransactWriteItem::builder().update(update).build(),
         ];
         self.transact(items).await
     }
@@ -149,9 +160,15 @@ impl Store {
     ) -> Result<TransactWriteItem, StoreError> {
         let mut pointer = key::pointer(customer).attributes();
         pointer.insert("account".to_owned(), string(account));
-        // A customer belongs to one account for ever: nothing moves it to another, and linking it again is no change. The
-        // profile's condition in the same transaction keeps two accounts from claiming it with different facts.
-        put(&self.accounts, pointer, None)
+        let put = Put::builder()
+            .table_name(&*self.accounts)
+            .set_item(Some(pointer))
+            // A customer belongs to one account for ever: whoever else claims it, with whatever facts, is wrong.
+            .condition_expression("attribute_not_exists(pk) OR account = :account")
+            .expression_attribute_values(":account", string(account))
+            .build()
+            .map_err(incomplete)?;
+        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     /// A condition inside a transaction: the account is there.

@@ -55,7 +55,7 @@ pub(crate) fn put(table: &str, item: Item, condition: Option<&str>) -> Result<Tr
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
-/// The SDK's builders check at run time what their types could not; a miss is a bug of this crate.
+/// The SDK's builders check at run time what their types could not; a miss is a bug of this crate, and no later try helps.
 pub(crate) fn incomplete(error: impl std::error::Error) -> StoreError {
-    StoreError::Unavailable(format!("incomplete request: {error}"))
+    StoreError::corrupt("a request", error)
 }

@@ -50,6 +50,8 @@ pub struct Receipt {
     pub attempts: u64,
     /// Stripe's type, for an operator's eyes.
     pub kind: String,
+    /// Names the latest claim.
+    pub holder: String,
     /// Until when a claim holds: unix seconds.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub lease_until: Timestamp,
@@ -70,12 +72,13 @@ pub enum Claim {
 }
 
 impl Store {
-    /// Claims the work on an event until `lease_until`. Repeating it within the lease answers [`Claim::Busy`], also to the one
-    /// who holds it and lost the answer: Stripe delivers again after the lease.
+    /// Claims the work on an event until `lease_until`. `holder` names the claim, so that its holder is recognised when an
+    /// answer was lost and the SDK asked again; to everybody else a repetition within the lease is [`Claim::Busy`].
     pub async fn claim_event(
         &self,
         event: &EventKey,
         kind: &str,
+        holder: &str,
         now: Timestamp,
         lease_until: Timestamp,
     ) -> Result<Claim, StoreError> {
@@ -85,7 +88,7 @@ impl Store {
             .table_name(&*self.sessions)
             .set_key(Some(event.key().attributes()))
             .update_expression(
-                "SET #status = :processing, kind = :kind, lease_until = :lease, expires_at = :expires_at ADD attempts :one",
+                "SET #status = :processing, kind = :kind, holder = :holder, lease_until = :lease, expires_at = :expires_at ADD attempts :one",
             )
             // Absent: never seen. Failed: to be tried again. A lease that ran out: its holder died.
             .condition_expression(
@@ -95,6 +98,7 @@ impl Store {
             .expression_attribute_values(":processing", string("processing"))
             .expression_attribute_values(":failed", string("failed"))
             .expression_attribute_values(":kind", string(kind))
+            .expression_attribute_values(":holder", string(holder))
             .expression_attribute_values(":now", number(now.as_second()))
             .expression_attribute_values(":lease", number(lease_until.as_second()))
             .expression_attribute_values(":expires_at", number(kept_until(now)))
@@ -105,16 +109,15 @@ impl Store {
         let Err(error) = claimed else {
             return Ok(Claim::Mine);
         };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
-                Some(item) => Ok(match value::<Receipt>(item.clone())?.status {
-                    ReceiptStatus::Done => Claim::Done,
-                    ReceiptStatus::Processing | ReceiptStatus::Failed => Claim::Busy,
-                }),
-                None => Err(StoreError::Conflict),
-            },
-            _ => Err(error.into()),
-        }
+        let Some(UpdateItemError::ConditionalCheckFailedException(refused)) = error.as_service_error() else {
+            return Err(error.into());
+        };
+        let found: Receipt = value(refused.item().cloned().ok_or(StoreError::Conflict)?)?;
+        Ok(match found.status {
+            ReceiptStatus::Done => Claim::Done,
+            ReceiptStatus::Processing if found.holder == holder => Claim::Mine,
+            ReceiptStatus::Processing | ReceiptStatus::Failed => Claim::Busy,
+        })
     }
 
     /// Marks an event as done. Repeating it changes nothing.
@@ -132,19 +135,20 @@ impl Store {
         Ok(())
     }
 
-    /// Marks an attempt as failed, so that the next delivery need not wait for the lease. An event that somebody else finished
-    /// meanwhile stays done.
-    pub async fn fail_event(&self, event: &EventKey, error: &str) -> Result<(), StoreError> {
+    /// Marks an attempt as failed, so that the next delivery need not wait for the lease. [`StoreError::Conflict`] when the
+    /// claim is no longer ours.
+    pub async fn fail_event(&self, event: &EventKey, holder: &str, error: &str) -> Result<(), StoreError> {
         self.call()
             .update_item()
             .table_name(&*self.sessions)
             .set_key(Some(event.key().attributes()))
             .update_expression("SET #status = :failed, last_error = :error")
-            // Our lease may have run out, and the next holder have done the work.
-            .condition_expression("#status = :processing")
+            // Our lease may have run out, and the next holder be at the work or have done it.
+            .condition_expression("#status = :processing AND holder = :holder")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":failed", string("failed"))
             .expression_attribute_values(":processing", string("processing"))
+            .expression_attribute_values(":holder", string(holder))
             .expression_attribute_values(":error", string(error))
             .send()
             .await?;

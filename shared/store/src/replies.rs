@@ -112,9 +112,9 @@ impl Store {
         let found: Stored = value(found)?;
         Ok(match (found.status, found.body) {
             _ if found.request != claim.request => FoundReply::Mismatch,
-            // The first answer was lost, and the SDK asked again.
-            _ if found.token == claim.token => FoundReply::Mine,
             (Some(status), Some(body)) => FoundReply::Done { status, body },
+            // This very claim, whose answer was lost and which the SDK sent again.
+            _ if found.token == claim.token => FoundReply::Mine,
             _ => FoundReply::InProgress,
         })
     }

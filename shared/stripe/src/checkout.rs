@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use billing_core::Timestamp;
+use billing_core::access::Owner;
 use billing_core::checkout::{Intent, OpenSession, Reservation};
 use billing_core::id::{AccountId, CustomerId, SessionId, SubscriptionId};
 use serde::Deserialize;
@@ -28,6 +29,8 @@ const EXPIRY_KEYS: u32 = 3;
 /// A session to be created.
 #[derive(Debug)]
 pub struct NewCheckoutSession<'a> {
+    /// Who asked for it: the customer itself, and nobody acting in its name.
+    pub owner: &'a Owner,
     /// Whose it is, and what for.
     pub reservation: &'a Reservation,
     /// Who pays.

@@ -33,6 +33,8 @@ pub type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
 const ATTEMPTS: u32 = 4;
 /// How long one attempt may take. Stripe's slowest calls take a few seconds.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+/// When Stripe asks for a longer pause than this, the caller is told to come back instead of being kept waiting.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How long an idle connection is worth keeping; Stripe closes it after about a minute.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 
@@ -161,16 +163,26 @@ impl Stripe {
         request: &RequestBuilder,
         idempotency_key: Option<&str>,
     ) -> Result<Bytes, StripeError> {
+        let mut worst = None;
         let mut attempt = 0;
         loop {
             attempt += 1;
             self.calls.fetch_add(1, Ordering::Relaxed);
-            match self.attempt(request, idempotency_key).await {
+            let error = match self.attempt(request, idempotency_key).await {
                 Attempt::Answer(body) => return Ok(body),
                 Attempt::Failed(error) => return Err(error),
-                Attempt::Again(error) if attempt == ATTEMPTS => return Err(error),
-                Attempt::Again(error) => tokio::time::sleep(self.back_off(attempt, &error)).await,
+                Attempt::Again(error) => error,
+            };
+            let wait = self.back_off(attempt, &error);
+            // An attempt that may have taken effect stays unknown, however the later ones failed.
+            let error = match error {
+                StripeError::Unknown { .. } => worst.insert(error),
+                error => worst.get_or_insert(error),
+            };
+            if attempt == ATTEMPTS || wait > LONGEST_WAIT {
+                return Err(error.clone());
             }
+            tokio::time::sleep(wait).await;
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use billing_core::Timestamp;
+use billing_core::contact::{Email, Name};
 use billing_core::id::{AccountId, CustomerId};
 use serde::Deserialize;
 use stripe_client_core::StripeRequest;
@@ -22,9 +23,9 @@ pub struct NewCustomer<'a> {
     /// Whose it is; kept in its metadata.
     pub account: &'a AccountId,
     /// For people.
-    pub name: Option<&'a str>,
+    pub name: Option<&'a Name>,
     /// Where receipts go.
-    pub email: Option<&'a str>,
+    pub email: Option<&'a Email>,
 }
 
 #[derive(Deserialize)]
@@ -41,10 +42,10 @@ impl Stripe {
         let mut request =
             CreateCustomer::new().metadata(HashMap::from([(ACCOUNT.to_owned(), new.account.to_string())]));
         if let Some(name) = new.name {
-            request = request.name(name);
+            request = request.name(name.as_str());
         }
         if let Some(email) = new.email {
-            request = request.email(email);
+            request = request.email(email.as_str());
         }
         let customer: Customer = self.post(request.build(), key).await?;
         id(&customer.id, "a customer")

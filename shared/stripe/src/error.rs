@@ -13,7 +13,7 @@ pub struct Refusal {
     pub code: Option<String>,
     /// The parameter at fault, where there is one.
     pub param: Option<String>,
-    /// For the log; whether it may be told is for the caller to say.
+    /// Stripe's words, which may repeat what was sent: not for the log, and whether they may be told is for the caller to say.
     pub message: String,
 }
 
@@ -29,7 +29,8 @@ impl Refusal {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StripeError {
     /// Stripe understood and said no. Nothing changed.
-    #[error("stripe refused: {} {} {}", .0.status, .0.code.as_deref().unwrap_or(&.0.kind), .0.message)]
+    // Without the message: Stripe repeats in it what it was sent, an e-mail address perhaps.
+    #[error("stripe refused: {} {}", .0.status, .0.code.as_deref().unwrap_or(&.0.kind))]
     Refused(Refusal),
     /// Stripe was not reached, or was too busy, and nothing changed. Another try may go through.
     #[error("stripe is unavailable: {reason}")]

@@ -3,7 +3,7 @@
 //! The signature is checked over the exact bytes that arrived, before anything is read. A payload is read tolerantly: any API
 //! version, any type, members missing or moved; nothing of it is ever taken as state.
 
-use billing_core::id::{AccountId, ConnectedAccountId, CustomerId, EventId};
+use billing_core::id::{ConnectedAccountId, CustomerId, EventId};
 use billing_core::{SignedDuration, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
@@ -93,8 +93,6 @@ pub struct Event {
     pub object: Option<String>,
     /// The customer of that object, as a hint where to look.
     pub customer: Option<CustomerId>,
-    /// The account that the object names, as a hint where to look.
-    pub account: Option<AccountId>,
 }
 
 impl Event {
@@ -105,9 +103,6 @@ impl Event {
         let object = &value["data"]["object"];
         // An id, or the object when it is expanded.
         let reference = |value: &Value| value.as_str().or_else(|| value["id"].as_str()).map(str::to_owned);
-        let account = object["client_reference_id"]
-            .as_str()
-            .or_else(|| object["metadata"]["account"].as_str());
         Some(Self {
             id: value["id"].as_str()?.parse().ok()?,
             kind: value["type"].as_str()?.to_owned(),
@@ -121,7 +116,6 @@ impl Event {
             },
             object: object["id"].as_str().map(str::to_owned),
             customer: reference(&object["customer"]).and_then(|customer| customer.parse().ok()),
-            account: account.and_then(|account| account.parse().ok()),
         })
     }
 }

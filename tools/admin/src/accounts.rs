@@ -4,6 +4,7 @@
 //! at the next one.
 
 use billing_core::account::{Account, Number, Profile};
+use billing_core::contact::{Email, Name};
 use billing_core::id::{AccountId, NumberId};
 use billing_edge::key::random;
 use billing_store::{NewAccount, Store, StoreError};
@@ -18,9 +19,9 @@ pub struct Wanted {
     /// Its id.
     pub id: AccountId,
     /// A name for people.
-    pub name: Option<String>,
+    pub name: Option<Name>,
     /// Where Stripe sends receipts.
-    pub email: Option<String>,
+    pub email: Option<Email>,
     /// Its first phone numbers.
     pub numbers: Vec<NewNumber>,
 }

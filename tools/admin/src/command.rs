@@ -2,6 +2,7 @@
 
 use billing_core::access::{Mode, Scope};
 use billing_core::account::{NotAPhoneNumber, PhoneNumber};
+use billing_core::contact::{Email, Name};
 use billing_core::id::{AccountId, KeyId, NumberId};
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
@@ -77,10 +78,10 @@ pub enum AccountCommand {
         id: Option<AccountId>,
         /// A name for people; Stripe's customer gets it
         #[arg(long)]
-        name: Option<String>,
+        name: Option<Name>,
         /// Where Stripe sends receipts
         #[arg(long)]
-        email: Option<String>,
+        email: Option<Email>,
         /// A phone number, with a nickname if it has one: +15551230001 or +15551230001=front-desk
         #[arg(long = "number", value_name = "NUMBER[=NICKNAME]")]
         numbers: Vec<NewNumber>,

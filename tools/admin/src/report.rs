@@ -4,6 +4,7 @@
 
 use billing_core::access::Key;
 use billing_core::account::Account;
+use billing_core::contact::{Email, Name};
 use billing_core::coverage::{self, Coverage};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -37,8 +38,8 @@ fn account_text(account: &Account, covered: Option<Coverage>) -> String {
     let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
     let mut lines = Lines::default();
     lines.add("account", profile.id.as_str());
-    lines.add("name", &or_none(profile.name.as_deref()));
-    lines.add("e-mail", &or_none(profile.email.as_deref()));
+    lines.add("name", &or_none(profile.name.as_ref().map(Name::as_str)));
+    lines.add("e-mail", &or_none(profile.email.as_ref().map(Email::as_str)));
     lines.add("created", &profile.created_at.to_string());
     lines.add(
         "customer",

@@ -151,7 +151,7 @@ impl Accounts {
             .collect::<Result<_, Failure>>()?;
         let wanted = accounts::Wanted {
             id: id.clone(),
-            name: Some(name.to_owned()),
+            name: name.parse().ok(),
             email: None,
             numbers,
         };

@@ -210,10 +210,9 @@ fn read_product(at: &Moment<'_>, params: &Params<'_>) -> Result<NewProduct, Refu
     product.tax_code = params.text("tax_code")?;
     product.unit_label = params.text("unit_label")?;
     product.metadata = params.metadata()?;
-    Ok(NewProduct {
-        product,
-        own_id: params.text("id")?,
-    })
+    let own_id = params.text("id")?;
+    products::check_new_id(at, own_id.as_deref(), &params.name_of("id"))?;
+    Ok(NewProduct { product, own_id })
 }
 
 fn add_product(at: &mut Moment<'_>, new: NewProduct) -> ProductId {

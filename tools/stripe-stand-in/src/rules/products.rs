@@ -35,17 +35,8 @@ pub(crate) fn blank(at: &Moment<'_>, id: ProductId, name: String) -> Product {
 pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
     let name = params.required_text("name")?;
     let own_id = params.text("id")?;
-    let id = match &own_id {
-        Some(id) if at.world.products.find(id).is_some() => {
-            return Err(Refusal::invalid_code(
-                "resource_already_exists",
-                "id",
-                "Product already exists.",
-            ));
-        }
-        Some(id) => ProductId::from_text(id.clone()),
-        None => at.world.ids.make(),
-    };
+    check_new_id(at, own_id.as_deref(), "id")?;
+    let id = own_id.map_or_else(|| at.world.ids.make(), ProductId::from_text);
     let mut product = blank(at, id, name);
     read_common(&mut product, params)?;
     params.unsupported(&["default_price_data"])?;
@@ -53,6 +44,18 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let object = Object::Product(at.world.products.insert(product));
     at.emit("product.created", &object);
     Ok(at.picture(&object))
+}
+
+/// An id of the caller's choice must not be another product's.
+pub(crate) fn check_new_id(at: &Moment<'_>, id: Option<&str>, param: &str) -> Result<(), Refusal> {
+    match id.and_then(|id| at.world.products.find(id)) {
+        None => Ok(()),
+        Some(_) => Err(Refusal::invalid_code(
+            "resource_already_exists",
+            param,
+            "Product already exists.",
+        )),
+    }
 }
 
 fn read_common(product: &mut Product, params: &Params<'_>) -> Result<(), Refusal> {

@@ -161,6 +161,27 @@ async fn a_lookup_key_is_of_one_price_at_a_time_unless_it_is_transferred() {
 }
 
 #[tokio::test]
+async fn an_id_of_ones_own_is_taken_once() {
+    let shop = Shop::open().await;
+    assert_eq!(
+        shop.post("/v1/products", json!({ "name": "A", "id": "numbers" }))
+            .await["id"],
+        "numbers"
+    );
+    shop.refused(
+        400,
+        "POST",
+        "/v1/products",
+        json!({ "name": "B", "id": "numbers" }),
+    )
+    .await;
+    let params =
+        json!({ "currency": "usd", "unit_amount": 1, "product_data": { "name": "B", "id": "numbers" } });
+    let error = shop.refused(400, "POST", "/v1/prices", params).await;
+    assert_eq!(error["param"], "product_data[id]");
+}
+
+#[tokio::test]
 async fn a_tiered_price_keeps_its_tiers_and_shows_them_when_asked() {
     let shop = Shop::open().await;
     let params = json!({

@@ -1,8 +1,10 @@
 //! What the clock does: renewals, retries, ends.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
 
-use super::harness::{Shop, at, day, id};
+use super::harness::{Listener, Shop, at, day, id};
 use crate::{Clock, Completion, Config, Payment, StandIn};
 
 /// The period's last day at each renewal of a subscription begun on 31 January.
@@ -311,4 +313,48 @@ async fn an_open_invoice_is_paid_as_on_its_page() {
     let session = id(&shop.session(&customer, &shop.monthly, 1).await);
     assert!(shop.stripe.pay_invoice(&session).await.is_err());
     shop.stripe.pay_session(&session, Payment::Succeed).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_draft_of_a_subscription_that_has_ended_is_not_collected() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    shop.advance("2027-01-01T00:30:00Z").await;
+    shop.call("DELETE", &format!("/v1/subscriptions/{subscription}"), json!({}))
+        .await;
+    shop.advance("2027-02-01T00:00:00Z").await;
+    let invoices = shop.stripe.invoices_of(&customer);
+    assert_eq!((invoices.len(), &invoices[1]["status"]), (2, &json!("draft")));
+}
+
+#[tokio::test]
+async fn a_clock_that_somebody_else_set_is_caught_up_with() {
+    let shop = Shop::open().await;
+    let customer = shop.customer().await;
+    shop.session(&customer, &shop.monthly, 1).await;
+    shop.stripe.clock().set(at("2026-12-09T00:00:00Z"));
+    let expired = shop.stripe.events().pop().unwrap();
+    assert_eq!(expired["type"], "checkout.session.expired");
+    assert_eq!(expired["created"], day("2026-12-02"), "at its own time");
+}
+
+#[tokio::test]
+async fn a_delivery_under_way_in_a_snapshot_is_made_again() {
+    let shop = Shop::open().await;
+    let listener = Listener::start().await;
+    shop.stripe
+        .add_webhook(&listener.url, &["customer.created"], false);
+    let (stripe, taken) = (shop.stripe.clone(), Arc::new(Mutex::new(Value::Null)));
+    let keep = Arc::clone(&taken);
+    listener.calls_back(move || *keep.lock().unwrap() = stripe.snapshot().unwrap());
+    shop.customer().await;
+    shop.stripe.settle().await;
+    assert_eq!(shop.stripe.next_due(), None);
+
+    let restarted = StandIn::new(Config {
+        clock: Clock::frozen(at(super::harness::START)),
+    });
+    restarted.restore(taken.lock().unwrap().clone()).unwrap();
+    restarted.settle().await;
+    assert_eq!(listener.types(), ["customer.created", "customer.created"]);
 }

@@ -33,6 +33,8 @@ async fn events_are_delivered_signed_and_in_order() {
         "in the order of events"
     );
     for heard in listener.heard() {
+        super::types::check(&heard.event());
+        super::types::check(&heard.event()["data"]["object"]);
         assert_eq!(
             verified_time(&heard, &secret),
             Some(at(super::harness::START).as_second())

@@ -217,3 +217,21 @@ async fn a_session_is_made_unpayable_although_its_key_is_spent() {
     let payable = world.stripe.payable_sessions(&ada).await;
     assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(annual)));
 }
+
+/// Stripe failed while it made the customer, or while it made the session, and keeps the failure under its key for a day. The
+/// caller does not notice: the next key is taken.
+#[tokio::test]
+async fn a_key_that_is_spent_is_passed_over_within_the_call() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for key in ["customer/ACCOUNT/0", "checkout/ACCOUNT/1"] {
+        let ada = world.account(1).await;
+        world
+            .stripe
+            .spends_idempotency_key(&key.replace("ACCOUNT", &ada.id))
+            .await;
+        let secret = ada.starts_checkout("monthly").await.client_secret();
+        let payable = world.stripe.payable_sessions(&ada).await;
+        assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(secret)));
+        assert_eq!(world.stripe.customers(&ada).await.len(), 1);
+    }
+}

@@ -132,6 +132,11 @@ async fn attempt(
     match open(call, owner, &profile, &reservation).await? {
         Opened::Session(client_secret) => Ok(Some(client_secret)),
         Opened::Overtaken => Ok(None),
+        // The next number has another key.
+        Opened::Never(StripeError::Spent { .. }) => {
+            *spent = Some(reservation.number);
+            Ok(None)
+        }
         Opened::Never(error) => Err(error.into()),
     }
 }

@@ -88,11 +88,11 @@ fn customer(account: &Account<'_>) -> billing_core::id::CustomerId {
 
 /// Reserves on what is stored now.
 async fn reserved(world: &World, account: &Account<'_>) -> Reservation {
-    let profile = account.stored().await.profile;
-    let seen = store(world).reservation(&profile.id).await.unwrap();
-    let reservation = reservation(&profile);
+    let read = account.stored().await;
+    let seen = store(world).reservation(&read.profile.id).await.unwrap();
+    let reservation = reservation(&read.profile);
     store(world)
-        .reserve(&profile, seen.as_ref(), &reservation, at(NOW))
+        .reserve(&read, seen.as_ref(), &reservation, at(NOW))
         .await
         .unwrap();
     reservation
@@ -102,8 +102,8 @@ async fn reserved(world: &World, account: &Account<'_>) -> Reservation {
 async fn of_two_that_decided_on_the_same_facts_one_reserves() {
     let world = World::at(NOW).await;
     let ada = world.account(1).await;
-    let read = ada.stored().await.profile;
-    let reservation = reservation(&read);
+    let read = ada.stored().await;
+    let reservation = reservation(&read.profile);
     let store = store(&world);
     let outcomes = join_all((0..8).map(|_| store.reserve(&read, None, &reservation, at(NOW)))).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
@@ -112,9 +112,15 @@ async fn of_two_that_decided_on_the_same_facts_one_reserves() {
             .into_iter()
             .all(|outcome| matches!(outcome, Ok(()) | Err(StoreError::Conflict)))
     );
-    assert_eq!(store.reservation(&read.id).await.unwrap(), Some(reservation));
+    assert_eq!(
+        store.reservation(&read.profile.id).await.unwrap(),
+        Some(reservation)
+    );
     let profile = ada.stored().await.profile;
-    assert_eq!((profile.checkouts, profile.version), (1, read.version + 1));
+    assert_eq!(
+        (profile.checkouts, profile.version),
+        (1, read.profile.version + 1)
+    );
     assert_eq!(profile.customer_asked_at, Some(at(NOW)));
 }
 
@@ -124,9 +130,9 @@ async fn nobody_reserves_over_a_reservation_that_was_not_seen() {
     let world = World::at(NOW).await;
     let ada = world.account(1).await;
     let unseen = reserved(&world, &ada).await;
-    let read = ada.stored().await.profile;
+    let read = ada.stored().await;
     let outcome = store(&world)
-        .reserve(&read, None, &reservation(&read), at(NOW))
+        .reserve(&read, None, &reservation(&read.profile), at(NOW))
         .await;
     assert_eq!(outcome, Err(StoreError::Conflict));
     let earlier = Reservation {
@@ -134,26 +140,72 @@ async fn nobody_reserves_over_a_reservation_that_was_not_seen() {
         ..unseen.clone()
     };
     let outcome = store(&world)
-        .reserve(&read, Some(&earlier), &reservation(&read), at(NOW))
+        .reserve(&read, Some(&earlier), &reservation(&read.profile), at(NOW))
         .await;
     assert_eq!(outcome, Err(StoreError::Conflict));
-    assert_eq!(store(&world).reservation(&read.id).await.unwrap(), Some(unseen));
+    assert_eq!(
+        store(&world).reservation(&read.profile.id).await.unwrap(),
+        Some(unseen)
+    );
 }
 
 #[tokio::test]
 async fn nobody_reserves_past_a_subscription_that_landed_meanwhile() {
     let world = World::at(NOW).await;
     let ada = world.account(1).await;
-    let read = ada.stored().await.profile;
+    let read = ada.stored().await;
     let landing = Landing {
         subscription: Some(subscription(Status::Active)),
         ..Landing::default()
     };
-    store(&world).land(&read, &landing).await.unwrap();
+    store(&world).land(&read.profile, &landing).await.unwrap();
     let outcome = store(&world)
-        .reserve(&read, None, &reservation(&read), at(NOW))
+        .reserve(&read, None, &reservation(&read.profile), at(NOW))
         .await;
     assert_eq!(outcome, Err(StoreError::Conflict));
+}
+
+/// A query is no transaction: the profile was read after a subscription landed, the subscription before. The version alone would
+/// let this pass.
+#[tokio::test]
+async fn nobody_reserves_past_a_subscription_that_was_not_seen() {
+    let world = World::at(NOW).await;
+    let ada = world.account(1).await;
+    let landing = |subscription| Landing {
+        subscription: Some(subscription),
+        ..Landing::default()
+    };
+    let reserves_on = async |seen: Option<Subscription>| {
+        let read = Stored {
+            subscription: seen,
+            ..ada.stored().await
+        };
+        store(&world)
+            .reserve(&read, None, &reservation(&read.profile), at(NOW))
+            .await
+    };
+    let (first, second) = (
+        subscription(Status::Canceled),
+        Subscription {
+            id: "sub_2".parse().unwrap(),
+            ..subscription(Status::Active)
+        },
+    );
+    let profile = ada.stored().await.profile;
+    store(&world)
+        .land(&profile, &landing(first.clone()))
+        .await
+        .unwrap();
+    assert_eq!(reserves_on(None).await, Err(StoreError::Conflict));
+    let profile = ada.stored().await.profile;
+    store(&world).land(&profile, &landing(second)).await.unwrap();
+    assert_eq!(reserves_on(Some(first.clone())).await, Err(StoreError::Conflict));
+    let profile = ada.stored().await.profile;
+    store(&world)
+        .land(&profile, &landing(first.clone()))
+        .await
+        .unwrap();
+    assert_eq!(reserves_on(Some(first)).await, Ok(()));
 }
 
 #[tokio::test]

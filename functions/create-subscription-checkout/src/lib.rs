@@ -159,7 +159,7 @@ async fn reserve(
             .saturating_add(SESSION_LIFETIME)
             .map_err(|error| Problem::internal(error.to_string()))?,
     };
-    let reserved = unless_conflict(call.store.reserve(read, seen, &reservation, call.now).await)?;
+    let reserved = unless_conflict(call.store.reserve(account, seen, &reservation, call.now).await)?;
     let written = Profile {
         version: read.version + 1,
         checkouts: reservation.number,

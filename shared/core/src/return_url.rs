@@ -49,8 +49,9 @@ impl ReturnUrl {
         if text.chars().count() > MAX_LENGTH {
             return Err(Refused::TooLong);
         }
-        // The URL standard would silently drop tabs and line breaks and trim blanks; what is judged must be what is sent.
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // The URL standard would silently drop tabs and line breaks, trim blanks, and take a backslash for a slash, where others
+        // read a user name and another host; what is judged must be what is sent.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
             return Err(Refused::NotAUrl);
         }
         let url = Url::parse(text).map_err(|_| Refused::NotAUrl)?;
@@ -116,6 +117,7 @@ mod tests {
             ("app.example.com", Refused::NotAUrl),
             ("https:app.example.com", Refused::NotAUrl),
             ("https:\\\\app.example.com", Refused::NotAUrl),
+            ("https://app.example.com\\@evil.example/", Refused::NotAUrl),
             ("https://", Refused::NotAUrl),
             (" https://app.example.com", Refused::NotAUrl),
             ("https://app.exa\tmple.com", Refused::NotAUrl),

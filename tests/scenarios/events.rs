@@ -325,3 +325,22 @@ async fn an_event_that_finds_nothing_to_change_still_overtakes_older_facts() {
         false
     );
 }
+
+/// A bank debit: the session completes at once, the money comes three days later, or does not. Until then nobody is served, and
+/// nobody buys again.
+#[tokio::test]
+async fn a_delayed_payment_covers_when_it_arrives() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for (later, covered_until) in [("succeed", "2026-05-01T00:00:00Z"), ("decline", "")] {
+        let ada = world.account(1).await;
+        let secret = ada.starts_checkout("monthly").await.client_secret();
+        world.stripe.checks_out_by_bank(&secret, later).await;
+        let subscribed = r#"409 {"error":"the account already has a subscription"}"#;
+        assert_eq!(ada.covered_until().await, "", "{later}: not yet");
+        assert_eq!(ada.starts_checkout("monthly").await, subscribed, "{later}");
+        world.advance("3d").await;
+        assert_eq!(ada.covered_until().await, covered_until, "{later}");
+        // Declined, it is past due: Stripe tries again.
+        assert_eq!(ada.starts_checkout("monthly").await, subscribed, "{later}");
+    }
+}

@@ -94,6 +94,17 @@ impl Stripe {
         .await;
     }
 
+    /// The payer has a bank debit the amount: the session completes, and three days later the payment ends as told (`succeed`,
+    /// `decline`).
+    pub async fn checks_out_by_bank(&self, client_secret: &str, later: &str) {
+        let (session, _) = client_secret.split_once("_secret_").unwrap();
+        let path = format!("/_test/checkout/sessions/{session}/complete");
+        let how = json!({ "payment": "delayed", "later": later });
+        self.send("POST", &path, how.to_string(), "application/json")
+            .await;
+        self.stand_in.settle().await;
+    }
+
     /// An API call of an operator's: `POST path` with a form, or a read.
     pub async fn operator(&self, method: &str, path: &str, form: &str) -> Value {
         self.send(method, path, form.to_owned(), "application/x-www-form-urlencoded")

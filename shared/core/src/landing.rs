@@ -137,9 +137,11 @@ fn refresh(
 mod tests {
     use super::*;
     use crate::account::Profile;
+    use crate::checkout::{Intent, OpenSession};
     use crate::money::Money;
     use crate::period::Period;
     use crate::plan::Interval;
+    use crate::return_url::{Policy, ReturnUrl};
     use crate::subscription::Status;
     use jiff::Timestamp;
 
@@ -207,6 +209,28 @@ mod tests {
         }
     }
 
+    fn reservation(session: Option<&str>) -> Reservation {
+        let policy = Policy {
+            hosts: vec![],
+            loopback_http: false,
+        };
+        Reservation {
+            account: "ada".parse().unwrap(),
+            number: 2,
+            intent: Intent {
+                interval: Interval::Monthly,
+                price: "price_m".parse().unwrap(),
+                quantity: 3,
+                return_url: ReturnUrl::parse("https://app.example.com/", &policy).unwrap(),
+            },
+            session: session.map(|id| OpenSession {
+                id: id.parse().unwrap(),
+                client_secret: format!("{id}_secret_x"),
+            }),
+            expires_at: at("2026-04-02T00:00:00Z"),
+        }
+    }
+
     #[test]
     fn a_line_lands_once() {
         let mut account = account(None);
@@ -216,6 +240,46 @@ mod tests {
             ..facts(None)
         };
         assert_eq!(land(&account, None, facts).unwrap().entries, vec![entry("il_2")]);
+    }
+
+    /// The key is both: a line of the same id on another invoice is another line.
+    #[test]
+    fn a_line_of_another_invoice_is_another_line() {
+        let mut account = account(None);
+        account.ledger.push(entry("il_1"));
+        let other = Entry {
+            invoice: "in_2".parse().unwrap(),
+            ..entry("il_1")
+        };
+        let facts = Facts {
+            paid: vec![other.clone()],
+            ..facts(None)
+        };
+        assert_eq!(land(&account, None, facts).unwrap().entries, vec![other]);
+    }
+
+    /// The reservation is number 2; its session, once recorded, is `cs_1`, as is the profile's open one.
+    #[test]
+    fn only_the_end_of_its_own_session_releases_a_reservation() {
+        let landed = |recorded: bool, id: &str, number| {
+            let reservation = reservation(recorded.then_some("cs_1"));
+            let id = id.parse().unwrap();
+            let facts = Facts {
+                ended: Some(EndedSession { id, number }),
+                ..facts(None)
+            };
+            let landing = land(&account(None), Some(&reservation), facts).unwrap();
+            (landing.close_session, landing.release)
+        };
+        assert_eq!(landed(true, "cs_1", None), (true, Some(2)));
+        assert_eq!(landed(true, "cs_0", Some(2)), (false, None));
+        assert_eq!(
+            landed(false, "cs_0", Some(2)),
+            (false, Some(2)),
+            "not recorded yet"
+        );
+        assert_eq!(landed(false, "cs_0", Some(1)), (false, None));
+        assert_eq!(landed(false, "cs_0", None), (false, None));
     }
 
     #[test]

@@ -127,6 +127,7 @@ mod tests {
             ("javascript://example.com/%0aalert(1)", Refused::NotHttps),
             ("https://app.example.com@evil.example", Refused::Credentials),
             ("https://a:b@app.example.com", Refused::Credentials),
+            ("https://:b@app.example.com", Refused::Credentials),
         ] {
             assert_eq!(parse(text), Err(why), "{text}");
         }
@@ -153,10 +154,13 @@ mod tests {
         ] {
             assert!(ReturnUrl::parse(text, &local).is_ok(), "{text}");
         }
-        assert_eq!(
-            ReturnUrl::parse("http://localhost.evil.example", &local),
-            Err(Refused::NotHttps)
-        );
+        for text in [
+            "http://localhost.evil.example",
+            "http://evillocalhost",
+            "http://10.0.0.1",
+        ] {
+            assert_eq!(ReturnUrl::parse(text, &local), Err(Refused::NotHttps), "{text}");
+        }
     }
 
     #[test]

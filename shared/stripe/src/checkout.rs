@@ -213,3 +213,21 @@ impl Stripe {
         self.checkout_session(id).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_an_open_session_is_shown_to_a_payer() {
+        for (status, shown) in [("open", true), ("complete", false), ("expired", false)] {
+            let wire = json!({
+                "id": "cs_1", "status": status, "client_secret": "cs_1_secret_x", "expires_at": 1000, "customer": null,
+                "metadata": null,
+            });
+            let session: CheckoutSession = serde_json::from_value::<Wire>(wire).unwrap().try_into().unwrap();
+            assert_eq!(session.open().is_some(), shown, "{status}");
+        }
+    }
+}

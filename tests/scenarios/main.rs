@@ -21,3 +21,5 @@ mod events;
 mod idempotency;
 /// The store's conditions, each against the race that it closes.
 mod conditions;
+/// Stripe's answers in shapes that no account of a scenario gets to.
+mod paper;

@@ -323,6 +323,24 @@ mod tests {
         assert_eq!(landing, Landing::default());
     }
 
+    /// Its own end is stored; the end of an older one is not, also when nothing is left.
+    #[test]
+    fn the_end_of_a_subscription_is_its_own() {
+        let stored = account(Some(subscription("sub_2", "active")));
+        let ended = subscription("sub_2", "canceled");
+        let landing = land(&stored, None, facts(Some(ended.clone()))).unwrap();
+        assert_eq!(
+            (landing.subscription, landing.second),
+            (Some(ended.clone()), None)
+        );
+        let landing = land(
+            &account(Some(ended)),
+            None,
+            facts(Some(subscription("sub_1", "canceled"))),
+        );
+        assert_eq!(landing, Ok(Landing::default()));
+    }
+
     #[test]
     fn a_new_subscription_takes_the_place_of_one_that_is_over() {
         let stored = account(Some(subscription("sub_1", "canceled")));

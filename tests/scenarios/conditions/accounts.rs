@@ -1,6 +1,7 @@
 //! Accounts, their customers and their keys.
 
 use billing_core::account::{Account as Stored, Number};
+use billing_core::landing::Landing;
 use billing_store::{NewAccount, StoreError};
 use billing_tests::World;
 
@@ -38,6 +39,25 @@ async fn a_deleted_customer_is_forgotten_once() {
     );
 }
 
+/// The payer was faster than the recording, and the webhook links the customer.
+#[tokio::test]
+async fn a_customer_that_a_landing_links_is_found() {
+    let world = World::at(NOW).await;
+    let ada = world.account(1).await;
+    let customer = customer(&ada);
+    let landing = Landing {
+        customer: Some(customer.clone()),
+        ..Landing::default()
+    };
+    let Stored { profile, .. } = ada.stored().await;
+    store(&world).land(&profile, &landing).await.unwrap();
+    assert_eq!(ada.stored().await.profile.customer, Some(customer.clone()));
+    assert_eq!(
+        store(&world).account_of_customer(&customer).await,
+        Ok(Some(profile.id))
+    );
+}
+
 /// A customer belongs to one account for ever, whatever a second one claims.
 #[tokio::test]
 async fn a_customer_is_not_claimed_by_a_second_account() {
@@ -68,6 +88,17 @@ async fn a_key_belongs_to_an_account_that_exists_and_is_made_once() {
         store(&world).put_api_key(&unique(), &key).await,
         Err(StoreError::Conflict),
         "its id is taken"
+    );
+    let hash = unique();
+    let another = || billing_core::access::Key {
+        id: format!("key_{}", unique()).parse().unwrap(),
+        ..key.clone()
+    };
+    assert_eq!(store(&world).put_api_key(&hash, &another()).await, Ok(()));
+    assert_eq!(
+        store(&world).put_api_key(&hash, &another()).await,
+        Err(StoreError::Conflict),
+        "its secret is taken"
     );
     let nobody = billing_core::access::Key {
         id: format!("key_{}", unique()).parse().unwrap(),

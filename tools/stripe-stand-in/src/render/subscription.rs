@@ -36,7 +36,7 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
         "default_source": null,
         "default_tax_rates": [],
         "description": subscription.description,
-        "discounts": [],
+        "discounts": subscription.discounts,
         "ended_at": maybe_seconds(subscription.ended_at),
         "invoice_settings": {
             "account_tax_ids": null,

@@ -1,15 +1,16 @@
 //! Invoices: drafted, finalised, collected, paid, voided.
 //!
 //! # How it works
-//! A draft is made of lines; finalising gives it a number and an intent; collecting attempts the intent and lets the
+//! A draft is made of lines ([`super::billing`]); finalising gives it a number and an intent; collecting attempts the intent and lets the
 //! subscription follow ([`super::lifecycle::follow_payment`]). Retries are entries in the agenda, spaced by [`RETRY_AFTER_DAYS`].
 //!
 //! # If it fails half-way
 //! A declined attempt leaves the invoice open; everything that may come later finds it by its status, not by memory.
 
+use super::billing::Draft;
 use super::payments::{self, NewIntent, Outcome};
-use super::{Moment, lifecycle};
-use crate::id::{CustomerId, InvoiceId, PaymentMethodId, SubscriptionId};
+use super::{Moment, discounts, lifecycle, pending};
+use crate::id::{InvoiceId, PaymentMethodId};
 use crate::render::Object;
 use crate::state::{
     BillingReason, Decline, Due, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus, InvoiceStatus,
@@ -23,29 +24,32 @@ pub(crate) const DRAFT_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 /// Days from one failed attempt to the next; after the last, the subscription is given up.
 const RETRY_AFTER_DAYS: [i64; 3] = [3, 5, 7];
 
-/// A bill to be drafted.
-pub(crate) struct NewInvoice {
-    pub(crate) customer: CustomerId,
-    pub(crate) subscription: SubscriptionId,
-    pub(crate) billing_reason: BillingReason,
-    pub(crate) lines: Vec<InvoiceLine>,
-    pub(crate) period_start: Timestamp,
-    pub(crate) period_end: Timestamp,
-}
-
-/// Makes the draft and links it from its subscription. The caller emits `invoice.created` when the rest is in place.
-pub(crate) fn draft(at: &mut Moment<'_>, new: NewInvoice) -> InvoiceId {
-    let currency = at.world.subscriptions[&new.subscription].currency.clone();
+/// Makes an invoice of a draft, takes up the lines that waited for it, and links it from its subscription. The caller emits
+/// `invoice.created` when the rest is in place.
+pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
+    let id: InvoiceId = at.world.ids.make();
+    pending::take_up(at, &mut new, &id);
+    discounts::apply(at.world, &mut new);
+    let lines = new
+        .lines
+        .into_iter()
+        .map(|line| InvoiceLine {
+            id: at.world.ids.make(),
+            line,
+        })
+        .collect();
     let invoice = Invoice {
-        id: at.world.ids.make(),
+        id: id.clone(),
         created: at.now,
         status: InvoiceStatus::Draft,
         billing_reason: new.billing_reason,
         number: None,
-        customer: new.customer,
-        subscription: Some(new.subscription.clone()),
-        currency,
-        lines: new.lines,
+        customer: new.customer.clone(),
+        subscription: new.subscription.clone(),
+        currency: new.currency,
+        lines,
+        discounts: new.discounts,
+        starting_balance: at.world.customers[&new.customer].balance,
         amount_paid: 0,
         attempt_count: 0,
         attempted: false,
@@ -63,8 +67,10 @@ pub(crate) fn draft(at: &mut Moment<'_>, new: NewInvoice) -> InvoiceId {
         description: None,
         metadata: Metadata::new(),
     };
-    let id = at.world.invoices.insert(invoice);
-    at.world.subscriptions[&new.subscription].latest_invoice = Some(id.clone());
+    at.world.invoices.insert(invoice);
+    if let Some(subscription) = new.subscription {
+        at.world.subscriptions[&subscription].latest_invoice = Some(id.clone());
+    }
     id
 }
 
@@ -102,7 +108,8 @@ pub(crate) fn finalize(at: &mut Moment<'_>, id: &InvoiceId) {
             invoice: Some(id.clone()),
             description: match invoice.billing_reason {
                 BillingReason::SubscriptionCreate => "Subscription creation",
-                BillingReason::SubscriptionCycle => "Subscription update",
+                BillingReason::SubscriptionCycle | BillingReason::SubscriptionUpdate => "Subscription update",
+                BillingReason::Manual => "Invoice",
             },
         };
         let intent = payments::open(at, intent);

@@ -9,13 +9,13 @@
 
 use jiff::Timestamp;
 
-use super::invoicing::{self, NewInvoice};
-use super::{Moment, calendar, pricing, wording};
+use super::billing::{self, Draft};
+use super::{Moment, calendar, invoicing};
 use crate::id::{CustomerId, InvoiceId, PaymentMethodId, PriceId, SubscriptionId};
 use crate::render::Object;
 use crate::state::{
-    BillingReason, CancellationReason, Currency, Due, InvoiceLine, InvoiceStatus, Metadata, Price,
-    PriceAmounts, Recurrence, Subscription, SubscriptionItem, SubscriptionStatus,
+    BillingReason, CancellationReason, Currency, Due, InvoiceStatus, Metadata, Price, Recurrence, Subscription,
+    SubscriptionItem, SubscriptionStatus,
 };
 
 /// What happens to a subscription whose invoice could not be collected in all tries. Stripe lets the account choose between
@@ -48,6 +48,7 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         customer: new.customer,
         currency: new.currency,
         items,
+        discounts: Vec::new(),
         default_payment_method: new.default_payment_method,
         latest_invoice: None,
         cancel_at: None,
@@ -74,6 +75,7 @@ fn item(at: &mut Moment<'_>, price: PriceId, quantity: Option<u64>) -> Subscript
         current_period_end: calendar::next_period_end(at.now, recurrence(&at.world.prices[&price]), at.now),
         price,
         quantity,
+        charged: None,
         metadata: Metadata::new(),
     }
 }
@@ -99,47 +101,29 @@ fn draft(
     (period_start, period_end): (Timestamp, Timestamp),
 ) -> InvoiceId {
     let subscription = at.world.subscriptions[id].clone();
-    let lines = subscription
-        .items
-        .iter()
-        .map(|item| line(at, &subscription, item))
-        .collect();
-    let customer = subscription.customer;
-    invoicing::draft(
-        at,
-        NewInvoice {
-            customer,
-            subscription: id.clone(),
-            billing_reason,
-            lines,
-            period_start,
-            period_end,
-        },
-    )
+    let lines = billing::period_lines(at.world, &subscription);
+    let draft = Draft {
+        period_start,
+        period_end,
+        ..Draft::of(&subscription, billing_reason, lines)
+    };
+    let invoice = invoicing::draft(at, draft);
+    remember_charges(at, id, &invoice);
+    invoice
 }
 
-fn line(at: &mut Moment<'_>, subscription: &Subscription, item: &SubscriptionItem) -> InvoiceLine {
-    let id = at.world.ids.make();
-    let price = &at.world.prices[&item.price];
-    let product = &at.world.products[&price.product];
-    InvoiceLine {
-        id,
-        amount: item
-            .quantity
-            .map_or(0, |quantity| pricing::amount(price, quantity)),
-        description: wording::line(&product.name, price, item.quantity),
-        price: item.price.clone(),
-        product: price.product.clone(),
-        unit_amount: match price.amounts {
-            PriceAmounts::PerUnit(unit) => Some(unit),
-            PriceAmounts::Tiered { .. } => None,
-        },
-        quantity: item.quantity,
-        subscription_item: Some(item.id.clone()),
-        period_start: item.current_period_start,
-        period_end: item.current_period_end,
-        proration: false,
-        metadata: subscription.metadata.clone(),
+/// Notes at each item what this invoice bills for its time: the most that can be credited for it.
+pub(crate) fn remember_charges(at: &mut Moment<'_>, id: &SubscriptionId, invoice: &InvoiceId) {
+    let Moment { world, .. } = at;
+    for row in &world.invoices[invoice].lines {
+        let charged = billing::charged(&row.line, Some((invoice.clone(), row.id.clone())));
+        let of_line = |item: &&mut SubscriptionItem| row.line.subscription_item.as_ref() == Some(&item.id);
+        if let (Some(charged), Some(item)) = (
+            charged,
+            world.subscriptions[id].items.iter_mut().find(of_line),
+        ) {
+            item.charged = Some(charged);
+        }
     }
 }
 

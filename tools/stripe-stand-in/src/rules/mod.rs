@@ -19,17 +19,21 @@ pub(crate) mod completion;
 pub(crate) mod lifecycle;
 pub(crate) mod subscriptions;
 
+mod billing;
+mod discounts;
 pub(crate) mod invoices;
 pub(crate) mod invoicing;
 pub(crate) mod payments;
+mod pending;
 
 pub(crate) mod due;
 pub(crate) mod events;
 
-/// What quantities cost, when periods end, how lists are cut, how a line is worded.
+/// What quantities and shares of periods cost, when periods end, how lists are cut, how a line is worded.
 mod calendar;
 mod listing;
 mod pricing;
+mod proration;
 mod wording;
 
 use jiff::Timestamp;

@@ -31,14 +31,15 @@ pub(crate) use customer::{Address, Customer};
 pub(crate) use delivery::{Attempt, Deliveries, Delivery};
 pub(crate) use event::{Event, WebhookEndpoint};
 pub(crate) use invoice::{
-    BillingReason, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus, InvoiceStatus,
+    BillingReason, DiscountAmount, Invoice, InvoiceItem, InvoiceLine, InvoicePayment, InvoicePaymentStatus,
+    InvoiceStatus, Line,
 };
 pub(crate) use money::{Currency, UnitAmount};
 pub(crate) use payment::{
     Charge, ChargeStatus, Decline, MethodKind, Payer, PaymentIntent, PaymentIntentStatus, PaymentMethod,
 };
 pub(crate) use reply::{Reply, ReplyState};
-pub(crate) use subscription::{CancellationReason, Subscription, SubscriptionItem, SubscriptionStatus};
+pub(crate) use subscription::{CancellationReason, Charged, Subscription, SubscriptionItem, SubscriptionStatus};
 pub(crate) use table::{Row, Table};
 
 use crate::faults::Faults;
@@ -133,6 +134,7 @@ pub(crate) struct World {
     pub(crate) sessions: Table<CheckoutSession>,
     pub(crate) subscriptions: Table<Subscription>,
     pub(crate) invoices: Table<Invoice>,
+    pub(crate) invoice_items: Table<InvoiceItem>,
     pub(crate) invoice_payments: Table<InvoicePayment>,
     pub(crate) payment_intents: Table<PaymentIntent>,
     pub(crate) charges: Table<Charge>,
@@ -167,6 +169,7 @@ impl World {
             sessions: Table::default(),
             subscriptions: Table::default(),
             invoices: Table::default(),
+            invoice_items: Table::default(),
             invoice_payments: Table::default(),
             payment_intents: Table::default(),
             charges: Table::default(),

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::table::row;
 use super::{Currency, Metadata};
-use crate::id::{CustomerId, InvoiceId, PaymentMethodId, PriceId, SubscriptionId, SubscriptionItemId};
+use crate::id::{
+    CustomerId, DiscountId, InvoiceId, InvoiceLineId, PaymentMethodId, PriceId, SubscriptionId,
+    SubscriptionItemId,
+};
 
 /// A customer's standing order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,6 +22,7 @@ pub(crate) struct Subscription {
     pub(crate) customer: CustomerId,
     pub(crate) currency: Currency,
     pub(crate) items: Vec<SubscriptionItem>,
+    pub(crate) discounts: Vec<DiscountId>,
     pub(crate) default_payment_method: Option<PaymentMethodId>,
     pub(crate) latest_invoice: Option<InvoiceId>,
     pub(crate) cancel_at: Option<Timestamp>,
@@ -58,7 +62,23 @@ pub(crate) struct SubscriptionItem {
     pub(crate) quantity: Option<u64>,
     pub(crate) current_period_start: Timestamp,
     pub(crate) current_period_end: Timestamp,
+    /// What its time was last billed at. None in a trial, and for metered prices.
+    pub(crate) charged: Option<Charged>,
     pub(crate) metadata: Metadata,
+}
+
+/// What was billed for the time of an item from `from` to the end of its period: the most that can be credited for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Charged {
+    /// What a whole period costs at list price.
+    pub(crate) full: i64,
+    /// What `from` to the end cost at list price.
+    pub(crate) list_amount: i64,
+    /// The same after discounts.
+    pub(crate) net: i64,
+    pub(crate) from: Timestamp,
+    /// Where it is billed. None while it waits for the next invoice.
+    pub(crate) line: Option<(InvoiceId, InvoiceLineId)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

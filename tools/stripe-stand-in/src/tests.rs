@@ -5,6 +5,7 @@ mod harness;
 mod types;
 
 mod catalog;
+mod changes;
 mod checkout;
 mod clockwork;
 mod errors;

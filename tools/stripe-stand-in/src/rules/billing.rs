@@ -13,7 +13,7 @@ use super::{discounts, pricing, proration, wording};
 use crate::id::{CustomerId, DiscountId, InvoiceId, InvoiceLineId, SubscriptionId};
 use crate::state::{
     BillingReason, Charged, Currency, InvoiceStatus, Line, Price, PriceAmounts, Subscription,
-    SubscriptionItem, World,
+    SubscriptionItem, SubscriptionStatus, World,
 };
 
 /// An invoice that has no id yet.
@@ -58,9 +58,16 @@ pub(crate) fn period_lines(world: &World, subscription: &Subscription) -> Vec<Li
 
 pub(crate) fn period_line(world: &World, subscription: &Subscription, item: &SubscriptionItem) -> Line {
     let price = &world.prices[&item.price];
+    let product = &world.products[&price.product].name;
+    if subscription.status == SubscriptionStatus::Trialing {
+        return Line {
+            description: format!("Trial period for {product}"),
+            ..blank(subscription, item, price, 0)
+        };
+    }
     let amount = full_amount(price, item);
     Line {
-        description: wording::line(&world.products[&price.product].name, price, item.quantity),
+        description: wording::line(product, price, item.quantity),
         discountable: true,
         full: Some(amount),
         ..blank(subscription, item, price, amount)
@@ -76,18 +83,12 @@ pub(crate) fn change_lines(
     from: Timestamp,
 ) -> Vec<Line> {
     let unchanged = |item: &SubscriptionItem, others: &[SubscriptionItem]| {
-        others.iter().any(|other| {
-            (&other.id, &other.price, other.quantity) == (&item.id, &item.price, item.quantity)
-        })
+        others
+            .iter()
+            .any(|other| (&other.id, &other.price, other.quantity) == (&item.id, &item.price, item.quantity))
     };
-    let old = before
-        .items
-        .iter()
-        .filter(|item| !unchanged(item, &after.items));
-    let new = after
-        .items
-        .iter()
-        .filter(|item| !unchanged(item, &before.items));
+    let old = before.items.iter().filter(|item| !unchanged(item, &after.items));
+    let new = after.items.iter().filter(|item| !unchanged(item, &before.items));
     old.filter_map(|item| credit(world, before, item, from))
         .chain(new.map(|item| remaining(world, after, item, from)))
         .collect()
@@ -103,7 +104,12 @@ pub(crate) fn credits(world: &World, subscription: &Subscription, from: Timestam
 }
 
 /// The share of what was billed for an item that lies after `from`, given back. None when nothing was billed.
-fn credit(world: &World, subscription: &Subscription, item: &SubscriptionItem, from: Timestamp) -> Option<Line> {
+fn credit(
+    world: &World,
+    subscription: &Subscription,
+    item: &SubscriptionItem,
+    from: Timestamp,
+) -> Option<Line> {
     let charged = item.charged.as_ref().filter(|charged| stands(world, charged))?;
     let price = &world.prices[&item.price];
     let amount = proration::credit(charged, &proration::Share::of(item, from));

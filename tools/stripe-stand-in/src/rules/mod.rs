@@ -16,12 +16,18 @@ pub(crate) mod checkout;
 mod checkout_lines;
 pub(crate) mod completion;
 
+mod changes;
+mod item_changes;
 pub(crate) mod lifecycle;
+mod pending_updates;
+pub(crate) mod subscription_items;
+pub(crate) mod subscription_updates;
 pub(crate) mod subscriptions;
 
 mod billing;
 mod discounts;
 pub(crate) mod invoices;
+pub(crate) mod preview;
 pub(crate) mod invoicing;
 pub(crate) mod payments;
 mod pending;

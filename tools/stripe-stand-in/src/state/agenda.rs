@@ -23,6 +23,8 @@ pub(crate) enum Due {
     Finalization(InvoiceId),
     /// Another try to collect an open invoice.
     PaymentRetry(InvoiceId),
+    /// A change whose invoice was not paid in time.
+    PendingUpdateExpiry(SubscriptionId),
 }
 
 /// Entries in the order of time; at one instant, in the order in which they were made.

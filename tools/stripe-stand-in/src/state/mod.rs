@@ -39,7 +39,10 @@ pub(crate) use payment::{
     Charge, ChargeStatus, Decline, MethodKind, Payer, PaymentIntent, PaymentIntentStatus, PaymentMethod,
 };
 pub(crate) use reply::{Reply, ReplyState};
-pub(crate) use subscription::{CancellationReason, Charged, Subscription, SubscriptionItem, SubscriptionStatus};
+pub(crate) use subscription::{
+    CancellationReason, Charged, CollectionMethod, PendingUpdate, Subscription, SubscriptionItem,
+    SubscriptionStatus, Terms,
+};
 pub(crate) use table::{Row, Table};
 
 use crate::faults::Faults;
@@ -153,6 +156,17 @@ impl World {
     pub(crate) fn salt_ids(&mut self, salt: &str) {
         self.ids = IdSource::new(&format!("{PLATFORM} {salt}"));
         self.endpoint_ids = IdSource::new(&format!("{PLATFORM} endpoints {salt}"));
+    }
+
+    /// A copy to try things out in, without what has been told and answered: that would be most of it.
+    pub(crate) fn copy_without_history(&mut self) -> Self {
+        let (events, replies) = (
+            std::mem::take(&mut self.events),
+            std::mem::take(&mut self.replies),
+        );
+        let copy = self.clone();
+        (self.events, self.replies) = (events, replies);
+        copy
     }
 
     fn new(account: &str) -> Self {

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
-    Moment, accounts, checkout, customers, events, invoices, payment_methods, payments, prices, products,
-    subscriptions, webhook_endpoints,
+    Moment, accounts, checkout, coupons, customers, events, invoices, payment_methods, payments, prices,
+    products, promotion_codes, subscriptions, webhook_endpoints,
 };
 
 /// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
@@ -32,6 +32,16 @@ pub(crate) fn dispatch(
         ("GET", ["prices"]) => prices::list(at, params),
         ("GET", ["prices", id]) => prices::get(at, id, params),
         ("POST", ["prices", id]) => prices::update(at, id, params),
+
+        ("POST", ["coupons"]) => coupons::create(at, params),
+        ("GET", ["coupons"]) => coupons::list(at, params),
+        ("GET", ["coupons", id]) => coupons::get(at, id, params),
+        ("DELETE", ["coupons", id]) => coupons::delete(at, id, params),
+
+        ("POST", ["promotion_codes"]) => promotion_codes::create(at, params),
+        ("GET", ["promotion_codes"]) => promotion_codes::list(at, params),
+        ("GET", ["promotion_codes", id]) => promotion_codes::get(at, id, params),
+        ("POST", ["promotion_codes", id]) => promotion_codes::update(at, id, params),
 
         ("GET", ["payment_methods"]) => payment_methods::list(at, params),
         ("GET", ["payment_methods", id]) => payment_methods::get(at, id, params),

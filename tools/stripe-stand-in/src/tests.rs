@@ -7,6 +7,7 @@ mod types;
 mod catalog;
 mod checkout;
 mod clockwork;
+mod discounts;
 mod errors;
 mod idempotency;
 mod webhooks;

@@ -147,7 +147,8 @@ fn line(invoice: &Invoice, row: &InvoiceLine) -> Value {
         "description": line.description,
         "discount_amounts": line.discounts.iter().map(|off| discount_amount(&off.discount, off.amount)).collect::<Vec<_>>(),
         "discountable": line.discountable,
-        "discounts": line.discounts.iter().map(|off| off.discount.as_str()).collect::<Vec<_>>(),
+        // These would be the line's own; the invoice's show in its `discount_amounts` only.
+        "discounts": [],
         "invoice": invoice.id.as_str(),
         "livemode": false,
         "metadata": line.metadata,
@@ -165,9 +166,10 @@ fn line(invoice: &Invoice, row: &InvoiceLine) -> Value {
 
 fn line_parent(invoice: &Invoice, line: &Line) -> Value {
     let subscription = maybe_id(invoice.subscription.as_ref());
-    let credited = line.credits.as_ref().map(|(invoice, line)| {
-        json!({ "invoice": invoice.as_str(), "invoice_line_items": [line.as_str()] })
-    });
+    let credited = line
+        .credits
+        .as_ref()
+        .map(|(invoice, line)| json!({ "invoice": invoice.as_str(), "invoice_line_items": [line.as_str()] }));
     let proration = json!({ "credited_items": credited });
     match &line.subscription_item {
         Some(item) => json!({

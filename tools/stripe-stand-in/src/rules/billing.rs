@@ -76,18 +76,12 @@ pub(crate) fn change_lines(
     from: Timestamp,
 ) -> Vec<Line> {
     let unchanged = |item: &SubscriptionItem, others: &[SubscriptionItem]| {
-        others.iter().any(|other| {
-            (&other.id, &other.price, other.quantity) == (&item.id, &item.price, item.quantity)
-        })
+        others
+            .iter()
+            .any(|other| (&other.id, &other.price, other.quantity) == (&item.id, &item.price, item.quantity))
     };
-    let old = before
-        .items
-        .iter()
-        .filter(|item| !unchanged(item, &after.items));
-    let new = after
-        .items
-        .iter()
-        .filter(|item| !unchanged(item, &before.items));
+    let old = before.items.iter().filter(|item| !unchanged(item, &after.items));
+    let new = after.items.iter().filter(|item| !unchanged(item, &before.items));
     old.filter_map(|item| credit(world, before, item, from))
         .chain(new.map(|item| remaining(world, after, item, from)))
         .collect()
@@ -103,7 +97,12 @@ pub(crate) fn credits(world: &World, subscription: &Subscription, from: Timestam
 }
 
 /// The share of what was billed for an item that lies after `from`, given back. None when nothing was billed.
-fn credit(world: &World, subscription: &Subscription, item: &SubscriptionItem, from: Timestamp) -> Option<Line> {
+fn credit(
+    world: &World,
+    subscription: &Subscription,
+    item: &SubscriptionItem,
+    from: Timestamp,
+) -> Option<Line> {
     let charged = item.charged.as_ref().filter(|charged| stands(world, charged))?;
     let price = &world.prices[&item.price];
     let amount = proration::credit(charged, &proration::Share::of(item, from));

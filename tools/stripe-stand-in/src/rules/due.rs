@@ -2,7 +2,7 @@
 //!
 //! Each rule looks at the object again: an entry for something that has since been settled otherwise does nothing.
 
-use super::{Moment, checkout, completion, invoicing, lifecycle};
+use super::{Moment, checkout, completion, coupons, discounts, invoicing, lifecycle, promotion_codes};
 use crate::state::{Due, InvoiceStatus};
 
 pub(crate) fn happen(at: &mut Moment<'_>, due: Due) {
@@ -23,5 +23,8 @@ pub(crate) fn happen(at: &mut Moment<'_>, due: Due) {
                 invoicing::collect(at, &id);
             }
         }
+        Due::CouponExpiry(id) => coupons::expire(at, &id),
+        Due::PromotionCodeExpiry(id) => promotion_codes::expire(at, &id),
+        Due::DiscountEnd(id) => discounts::end(at, &id),
     }
 }

@@ -10,12 +10,12 @@
 use jiff::Timestamp;
 
 use super::billing::{self, Draft};
-use super::{Moment, calendar, invoicing};
-use crate::id::{CustomerId, InvoiceId, PaymentMethodId, PriceId, SubscriptionId};
+use super::{Moment, calendar, invoicing, redemption};
+use crate::id::{CustomerId, DiscountId, InvoiceId, PaymentMethodId, PriceId, SubscriptionId};
 use crate::render::Object;
 use crate::state::{
-    BillingReason, CancellationReason, Currency, Due, InvoiceStatus, Metadata, Price, Recurrence, Subscription,
-    SubscriptionItem, SubscriptionStatus,
+    BillingReason, CancellationReason, Currency, Due, InvoiceStatus, Metadata, Price, Recurrence,
+    Subscription, SubscriptionItem, SubscriptionStatus,
 };
 
 /// What happens to a subscription whose invoice could not be collected in all tries. Stripe lets the account choose between
@@ -27,6 +27,8 @@ pub(crate) struct NewSubscription {
     pub(crate) customer: CustomerId,
     pub(crate) currency: Currency,
     pub(crate) items: Vec<(PriceId, Option<u64>)>,
+    /// They take effect with the subscription.
+    pub(crate) discounts: Vec<DiscountId>,
     pub(crate) default_payment_method: Option<PaymentMethodId>,
     pub(crate) description: Option<String>,
     pub(crate) metadata: Metadata,
@@ -48,7 +50,7 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         customer: new.customer,
         currency: new.currency,
         items,
-        discounts: Vec::new(),
+        discounts: new.discounts,
         default_payment_method: new.default_payment_method,
         latest_invoice: None,
         cancel_at: None,
@@ -62,6 +64,7 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         metadata: new.metadata,
     };
     let id = at.world.subscriptions.insert(subscription);
+    redemption::take_effect(at, &id);
     await_period_end(at, &id);
     let invoice = draft(at, &id, BillingReason::SubscriptionCreate, (at.now, at.now));
     (id, invoice)
@@ -118,10 +121,8 @@ pub(crate) fn remember_charges(at: &mut Moment<'_>, id: &SubscriptionId, invoice
     for row in &world.invoices[invoice].lines {
         let charged = billing::charged(&row.line, Some((invoice.clone(), row.id.clone())));
         let of_line = |item: &&mut SubscriptionItem| row.line.subscription_item.as_ref() == Some(&item.id);
-        if let (Some(charged), Some(item)) = (
-            charged,
-            world.subscriptions[id].items.iter_mut().find(of_line),
-        ) {
+        if let (Some(charged), Some(item)) = (charged, world.subscriptions[id].items.iter_mut().find(of_line))
+        {
             item.charged = Some(charged);
         }
     }

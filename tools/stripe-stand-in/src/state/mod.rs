@@ -8,6 +8,7 @@ mod catalog;
 mod checkout;
 mod customer;
 mod delivery;
+mod discount;
 mod event;
 mod invoice;
 mod money;
@@ -29,6 +30,9 @@ pub(crate) use catalog::{
 pub(crate) use checkout::{CheckoutSession, PaymentStatus, SessionItem, SessionStatus, UiMode};
 pub(crate) use customer::{Address, Customer};
 pub(crate) use delivery::{Attempt, Deliveries, Delivery};
+pub(crate) use discount::{
+    Coupon, CouponDuration, CouponTerms, Discount, Grant, Off, Percent, PromotionCode,
+};
 pub(crate) use event::{Event, WebhookEndpoint};
 pub(crate) use invoice::{
     BillingReason, DiscountAmount, Invoice, InvoiceItem, InvoiceLine, InvoicePayment, InvoicePaymentStatus,
@@ -39,7 +43,9 @@ pub(crate) use payment::{
     Charge, ChargeStatus, Decline, MethodKind, Payer, PaymentIntent, PaymentIntentStatus, PaymentMethod,
 };
 pub(crate) use reply::{Reply, ReplyState};
-pub(crate) use subscription::{CancellationReason, Charged, Subscription, SubscriptionItem, SubscriptionStatus};
+pub(crate) use subscription::{
+    CancellationReason, Charged, Subscription, SubscriptionItem, SubscriptionStatus,
+};
 pub(crate) use table::{Row, Table};
 
 use crate::faults::Faults;
@@ -131,6 +137,9 @@ pub(crate) struct World {
     pub(crate) products: Table<Product>,
     pub(crate) prices: Table<Price>,
     pub(crate) payment_methods: Table<PaymentMethod>,
+    pub(crate) coupons: Table<Coupon>,
+    pub(crate) promotion_codes: Table<PromotionCode>,
+    pub(crate) discounts: Table<Discount>,
     pub(crate) sessions: Table<CheckoutSession>,
     pub(crate) subscriptions: Table<Subscription>,
     pub(crate) invoices: Table<Invoice>,
@@ -166,6 +175,9 @@ impl World {
             products: Table::default(),
             prices: Table::default(),
             payment_methods: Table::default(),
+            coupons: Table::default(),
+            promotion_codes: Table::default(),
+            discounts: Table::default(),
             sessions: Table::default(),
             subscriptions: Table::default(),
             invoices: Table::default(),

@@ -64,6 +64,9 @@ ids! {
     DiscountId("di_", 24);
     PaymentIntentId("pi_", 24);
     ChargeId("ch_", 24);
+    /// Made ones have no prefix; most are chosen by whoever makes the coupon.
+    CouponId("", 8);
+    PromotionCodeId("promo_", 24);
     EventId("evt_", 24);
     WebhookEndpointId("we_", 24);
 }

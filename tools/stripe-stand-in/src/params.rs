@@ -105,6 +105,11 @@ impl<'a> Params<'a> {
         other.map(|(name, _)| self.name_of(name))
     }
 
+    /// The names of all members, for a map whose keys are data. Reading each is up to the caller.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.members.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Whether a member came with members of its own, such as `created[gte]`, rather than as a text.
     pub(crate) fn is_object(&self, member: &str) -> bool {
         self.members

@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
-    Moment, accounts, checkout, customers, events, invoices, payment_methods, payments, preview, prices,
-    products, subscription_items, subscription_updates, subscriptions, webhook_endpoints,
+    Moment, accounts, checkout, coupons, customers, events, invoices, payment_methods, payments, preview,
+    prices, products, promotion_codes, subscription_creation, subscription_items, subscription_updates,
+    subscriptions, webhook_endpoints,
 };
 
 /// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
@@ -33,6 +34,16 @@ pub(crate) fn dispatch(
         ("GET", ["prices", id]) => prices::get(at, id, params),
         ("POST", ["prices", id]) => prices::update(at, id, params),
 
+        ("POST", ["coupons"]) => coupons::create(at, params),
+        ("GET", ["coupons"]) => coupons::list(at, params),
+        ("GET", ["coupons", id]) => coupons::get(at, id, params),
+        ("DELETE", ["coupons", id]) => coupons::delete(at, id, params),
+
+        ("POST", ["promotion_codes"]) => promotion_codes::create(at, params),
+        ("GET", ["promotion_codes"]) => promotion_codes::list(at, params),
+        ("GET", ["promotion_codes", id]) => promotion_codes::get(at, id, params),
+        ("POST", ["promotion_codes", id]) => promotion_codes::update(at, id, params),
+
         ("GET", ["payment_methods"]) => payment_methods::list(at, params),
         ("GET", ["payment_methods", id]) => payment_methods::get(at, id, params),
         ("POST", ["payment_methods", id, "attach"]) => payment_methods::attach(at, id, params),
@@ -44,6 +55,7 @@ pub(crate) fn dispatch(
         ("POST", ["checkout", "sessions", id, "expire"]) => checkout::expire(at, id, params),
         ("GET", ["checkout", "sessions", id, "line_items"]) => checkout::list_items(at, id, params),
 
+        ("POST", ["subscriptions"]) => subscription_creation::create(at, params),
         ("GET", ["subscriptions"]) => subscriptions::list(at, params),
         ("GET", ["subscriptions", id]) => subscriptions::get(at, id, params),
         ("POST", ["subscriptions", id]) => subscription_updates::update(at, id, params),

@@ -8,6 +8,7 @@ mod catalog;
 mod changes;
 mod checkout;
 mod clockwork;
+mod discounts;
 mod errors;
 mod idempotency;
 mod webhooks;

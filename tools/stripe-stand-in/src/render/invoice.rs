@@ -148,7 +148,8 @@ fn line(invoice: &Invoice, row: &InvoiceLine) -> Value {
         "description": line.description,
         "discount_amounts": line.discounts.iter().map(|off| discount_amount(&off.discount, off.amount)).collect::<Vec<_>>(),
         "discountable": line.discountable,
-        "discounts": line.discounts.iter().map(|off| off.discount.as_str()).collect::<Vec<_>>(),
+        // These would be the line's own; the invoice's show in its `discount_amounts` only.
+        "discounts": [],
         "invoice": invoice.id.as_str(),
         "livemode": false,
         "metadata": line.metadata,

@@ -29,7 +29,7 @@ const RETRY_AFTER_DAYS: [i64; 3] = [3, 5, 7];
 pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
     let id: InvoiceId = at.world.ids.make();
     pending::take_up(at, &mut new, &id);
-    discounts::apply(at.world, &mut new);
+    discounts::apply(at.world, &mut new, at.now);
     let terms = terms_of(at, &new);
     let lines = new
         .lines
@@ -71,6 +71,7 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
         metadata: Metadata::new(),
     };
     at.world.invoices.insert(invoice);
+    discounts::spend(at, &id);
     if let Some(subscription) = new.subscription {
         at.world.subscriptions[&subscription].latest_invoice = Some(id.clone());
     }

@@ -12,7 +12,7 @@ use std::cmp;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Moment, invoicing, lifecycle};
+use super::{Moment, discounts, invoicing, lifecycle};
 use crate::id::{InvoiceId, InvoiceItemId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -113,7 +113,8 @@ pub(crate) fn land(at: &mut Moment<'_>, id: &SubscriptionId, invoice: &InvoiceId
     if landed.status == SubscriptionStatus::Trialing && trial_is_over {
         landed.status = SubscriptionStatus::Active;
     }
-    at.world.subscriptions[id] = landed;
+    let discounts = std::mem::replace(&mut at.world.subscriptions[id], landed).discounts;
+    discounts::replaced(at, id, &discounts);
     lifecycle::remember_charges(at, id, invoice);
     lifecycle::await_period_end(at, id);
     if pending.announced {

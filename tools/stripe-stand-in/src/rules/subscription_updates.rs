@@ -16,7 +16,8 @@ use super::billing::{self, Draft};
 use super::changes::{self, Plan, Wish};
 use super::payments::Outcome;
 use super::{
-    Moment, customers, invoices, invoicing, lifecycle, named, pending, pending_updates, subscriptions,
+    Moment, customers, discounts, invoices, invoicing, lifecycle, named, pending, pending_updates,
+    redemption, subscriptions,
 };
 use crate::id::{Id, InvoiceId, InvoiceItemId, SubscriptionId};
 use crate::params::{Change, Params};
@@ -88,8 +89,12 @@ impl Update {
         let mut copy = subscription.clone();
         params.metadata_into(&mut copy.metadata)?;
         subscriptions::read_cancellation_details(&mut copy, params)?;
+        let discounts = redemption::read(params, "discounts")?;
         let update = Self {
-            wish: Wish::read(params)?,
+            wish: Wish {
+                discounts,
+                ..Wish::read(params)?
+            },
             payment_behavior: params
                 .choice("payment_behavior", &PaymentBehavior::WORDS)?
                 .unwrap_or(PaymentBehavior::AllowIncomplete),
@@ -112,7 +117,6 @@ impl Update {
             "invoice_settings",
         ]);
         params.unsupported(&[
-            "discounts",
             "trial_from_plan",
             "add_invoice_items",
             "pause_collection",
@@ -205,6 +209,7 @@ pub(crate) fn draft(
             latest_invoice: at.world.subscriptions[id].latest_invoice.clone(),
             ..plan.after.clone()
         };
+        discounts::replaced(at, id, &before.discounts);
         if (before.period_end(), before.cancel_at) != (plan.after.period_end(), plan.after.cancel_at) {
             lifecycle::await_period_end(at, id);
         }

@@ -8,6 +8,7 @@ mod catalog;
 mod checkout;
 mod customer;
 mod delivery;
+mod discount;
 mod event;
 mod invoice;
 mod money;
@@ -29,6 +30,9 @@ pub(crate) use catalog::{
 pub(crate) use checkout::{CheckoutSession, PaymentStatus, SessionItem, SessionStatus, UiMode};
 pub(crate) use customer::{Address, Customer};
 pub(crate) use delivery::{Attempt, Deliveries, Delivery};
+pub(crate) use discount::{
+    Coupon, CouponDuration, CouponTerms, Discount, Grant, Off, Percent, PromotionCode,
+};
 pub(crate) use event::{Event, WebhookEndpoint};
 pub(crate) use invoice::{
     BillingReason, DiscountAmount, Invoice, InvoiceItem, InvoiceLine, InvoicePayment, InvoicePaymentStatus,
@@ -134,6 +138,9 @@ pub(crate) struct World {
     pub(crate) products: Table<Product>,
     pub(crate) prices: Table<Price>,
     pub(crate) payment_methods: Table<PaymentMethod>,
+    pub(crate) coupons: Table<Coupon>,
+    pub(crate) promotion_codes: Table<PromotionCode>,
+    pub(crate) discounts: Table<Discount>,
     pub(crate) sessions: Table<CheckoutSession>,
     pub(crate) subscriptions: Table<Subscription>,
     pub(crate) invoices: Table<Invoice>,
@@ -180,6 +187,9 @@ impl World {
             products: Table::default(),
             prices: Table::default(),
             payment_methods: Table::default(),
+            coupons: Table::default(),
+            promotion_codes: Table::default(),
+            discounts: Table::default(),
             sessions: Table::default(),
             subscriptions: Table::default(),
             invoices: Table::default(),

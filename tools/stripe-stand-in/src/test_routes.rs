@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::api::Call;
 use crate::faults::Fault;
 use crate::rules::completion::{Completion, Later};
+use crate::rules::invoice_page::InvoiceAct;
 use crate::server::Told;
 use crate::stand_in::{StandIn, StandInError};
 
@@ -53,7 +54,10 @@ async fn act(stand_in: &StandIn, call: &Call, route: &[&str]) -> Outcome {
             stand_in.set_card(id, &body.payment_method).map_err(refused)?;
             Ok(json!({ "customer": id, "paymentMethod": body.payment_method }))
         }
-        ("POST", ["invoices", id, "pay"]) => bounded(stand_in.pay_invoice(id)).await,
+        ("POST", ["invoices", id, "pay"]) => {
+            let act: InvoiceAct = read(call)?;
+            bounded(stand_in.act_on_invoice(id, &act)).await
+        }
         ("POST", ["faults"]) => {
             check_fault(call)?;
             let fault: Fault = read(call)?;

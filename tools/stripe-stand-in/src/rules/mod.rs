@@ -33,6 +33,7 @@ pub(crate) mod subscriptions;
 mod billing;
 mod discounting;
 mod discounts;
+pub(crate) mod invoice_page;
 pub(crate) mod invoices;
 pub(crate) mod preview;
 pub(crate) mod invoicing;

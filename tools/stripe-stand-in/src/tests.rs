@@ -11,5 +11,6 @@ mod clockwork;
 mod discounts;
 mod errors;
 mod idempotency;
+mod pending;
 mod webhooks;
 mod worlds;

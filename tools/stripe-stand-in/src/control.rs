@@ -14,7 +14,7 @@ use crate::render;
 use crate::rules::completion::{self, Completion, Later, Payment};
 use crate::rules::invoice_page::{self, InvoiceAct};
 use crate::rules::webhook_endpoints::{self, NewEndpoint};
-use crate::rules::{Moment, checkout, payment_methods};
+use crate::rules::{Moment, checkout, payment_methods, refunds};
 use crate::stand_in::{DeliveryOutcome, RequestRecord, StandIn, StandInError};
 use crate::state::{Attempt, Metadata, ReplyState, State, World};
 
@@ -98,6 +98,27 @@ impl StandIn {
         self.in_world_of(id, |at| Ok(invoice_page::act(at, id, act)?))?;
         self.settle().await;
         self.object(id).ok_or_else(|| nothing("invoice", id))
+    }
+
+    /// A cardholder disputes a charge. Answers the dispute.
+    ///
+    /// # Errors
+    /// When there is no such charge, or it is disputed already.
+    pub async fn dispute_charge(&self, charge: &str, reason: &str) -> Result<Value, StandInError> {
+        let id = self.in_world_of(charge, |at| Ok(refunds::dispute(at, charge, reason)?))?;
+        self.settle().await;
+        self.object(id.as_str())
+            .ok_or_else(|| nothing("dispute", id.as_str()))
+    }
+
+    /// The bank decides on a dispute. Answers it.
+    ///
+    /// # Errors
+    /// When there is no such dispute.
+    pub async fn close_dispute(&self, dispute: &str, won: bool) -> Result<Value, StandInError> {
+        self.in_world_of(dispute, |at| Ok(refunds::close_dispute(at, dispute, won)?))?;
+        self.settle().await;
+        self.object(dispute).ok_or_else(|| nothing("dispute", dispute))
     }
 
     /// Gives a customer another card, for invoices to come: one of Stripe's test payment methods, such as

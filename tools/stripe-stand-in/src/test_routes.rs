@@ -58,6 +58,14 @@ async fn act(stand_in: &StandIn, call: &Call, route: &[&str]) -> Outcome {
             let act: InvoiceAct = read(call)?;
             bounded(stand_in.act_on_invoice(id, &act)).await
         }
+        ("POST", ["charges", id, "dispute"]) => {
+            let body: DisputeBody = read(call)?;
+            bounded(stand_in.dispute_charge(id, &body.reason)).await
+        }
+        ("POST", ["disputes", id, "close"]) => {
+            let body: CloseBody = read(call)?;
+            bounded(stand_in.close_dispute(id, body.won)).await
+        }
         ("POST", ["faults"]) => {
             check_fault(call)?;
             let fault: Fault = read(call)?;
@@ -114,6 +122,26 @@ struct SettleBody {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct CardBody {
     payment_method: String,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DisputeBody {
+    reason: String,
+}
+
+impl Default for DisputeBody {
+    fn default() -> Self {
+        Self {
+            reason: "fraudulent".to_owned(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CloseBody {
+    won: bool,
 }
 
 #[derive(Deserialize)]

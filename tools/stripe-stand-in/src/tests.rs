@@ -12,5 +12,7 @@ mod discounts;
 mod errors;
 mod idempotency;
 mod pending;
+mod properties;
+mod refunds;
 mod webhooks;
 mod worlds;

@@ -12,6 +12,7 @@ mod discounts;
 mod errors;
 mod idempotency;
 mod pending;
+mod pricing;
 mod properties;
 mod refunds;
 mod webhooks;

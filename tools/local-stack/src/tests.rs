@@ -8,7 +8,17 @@ use serde_json::{Value, json};
 
 use crate::dynamodb::Embedded;
 use crate::http_client::HttpClient;
+use stripe_stand_in::conformance::{Judge, Requests};
+
 use crate::{Settings, Stack, story};
+
+/// A stack with everything on free ports.
+fn judged(judge: &Judge) -> Settings {
+    Settings {
+        witness: Some(judge.witness()),
+        ..Settings::free_ports()
+    }
+}
 
 /// Asks a running stack.
 async fn ask(stack: &Stack, method: &str, path: &str, body: &Value) -> (u16, Value) {
@@ -31,7 +41,8 @@ async fn ask(stack: &Stack, method: &str, path: &str, body: &Value) -> (u16, Val
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_story_is_as_it_is_told() {
-    let stack = Stack::start(Settings::free_ports()).await.unwrap();
+    let judge = Judge::new(Requests::All);
+    let stack = Stack::start(judged(&judge)).await.unwrap();
     let mut told = Vec::new();
     story::tell(&stack.directory, &mut told).await.unwrap();
     assert!(
@@ -44,6 +55,7 @@ async fn the_story_is_as_it_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_outside_serves_one_stack_after_another() {
+    let judge = Judge::new(Requests::All);
     let now = || "2026-04-01T00:00:00Z".parse().unwrap();
     let outside = Embedded::empty(Arc::new(now)).unwrap();
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -52,7 +64,7 @@ async fn a_database_outside_serves_one_stack_after_another() {
     for _ in 0..2 {
         let settings = Settings {
             dynamodb_url: Some(url.clone()),
-            ..Settings::free_ports()
+            ..judged(&judge)
         };
         let stack = Stack::start(settings).await.unwrap();
         // Nothing that the first stack left behind stands in the second one's way.
@@ -63,10 +75,11 @@ async fn a_database_outside_serves_one_stack_after_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_keeps_the_accounts_stripe_and_the_clock() {
+    let judge = Judge::new(Requests::All);
     let dir = std::env::temp_dir().join(format!("local-stack-{}", std::process::id()));
     let settings = || Settings {
         data: Some(dir.clone()),
-        ..Settings::free_ports()
+        ..judged(&judge)
     };
     let billing = async |stack: &Stack| ask(stack, "GET", "/api/v1/billing", &Value::Null).await.1;
     let clock = async |stack: &Stack| ask(stack, "GET", "/_local/clock", &Value::Null).await.1;
@@ -97,11 +110,12 @@ async fn a_directory_keeps_the_accounts_stripe_and_the_clock() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_named() {
+    let judge = Judge::new(Requests::All);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let told = match Stack::start(Settings {
         stripe_port: port,
-        ..Settings::free_ports()
+        ..judged(&judge)
     })
     .await
     {
@@ -117,7 +131,8 @@ async fn a_taken_port_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_are_told_where_everything_is_and_may_make_accounts_and_move_the_clock() {
-    let stack = Stack::start(Settings::free_ports()).await.unwrap();
+    let judge = Judge::new(Requests::All);
+    let stack = Stack::start(judged(&judge)).await.unwrap();
     let (status, whole) = ask(&stack, "GET", "/_local", &Value::Null).await;
     assert_eq!(status, 200);
     let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -171,7 +186,8 @@ async fn scripts_are_told_where_everything_is_and_may_make_accounts_and_move_the
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_route_is_not_found_in_api_gateways_words() {
-    let stack = Stack::start(Settings::free_ports()).await.unwrap();
+    let judge = Judge::new(Requests::All);
+    let stack = Stack::start(judged(&judge)).await.unwrap();
     let not_found = (404, json!({ "message": "Not Found" }));
     assert_eq!(
         ask(&stack, "GET", "/api/v1/unknown", &Value::Null).await,

@@ -185,6 +185,9 @@ fn operate(world: &mut World, ticket: &Ticket, now: Timestamp) -> Result<Value, 
     let reading = Reading::default();
     let params = Params::new(&ticket.tree, &reading);
     let expand = params.texts("expand")?;
+    let is_read = ticket.method == "GET";
+    // Whether something can be expanded is only known of the answer. A refusal must not leave an effect behind.
+    let before = (!expand.is_empty() && !is_read).then(|| world.clone());
     let cause = Cause {
         request_id: ticket.request_id.clone(),
         idempotency_key: ticket.key.clone(),
@@ -200,8 +203,15 @@ fn operate(world: &mut World, ticket: &Ticket, now: Timestamp) -> Result<Value, 
         _ => None,
     };
     let mut answer = operation.unwrap_or_else(|| Err(Refusal::unrecognised(&ticket.method, &ticket.path)))?;
-    render::expand(at.world, &mut answer, &expand)?;
-    Ok(answer)
+    match (render::expand(at.world, &mut answer, &expand), before) {
+        (Ok(()), _) => Ok(answer),
+        (Err(refusal), before) => {
+            if let Some(before) = before {
+                *at.world = before;
+            }
+            Err(refusal)
+        }
+    }
 }
 
 fn keep_answer(state: &mut State, ticket: &Ticket, answer: &ApiAnswer) {

@@ -347,6 +347,7 @@ impl StandIn {
             Begun::Answered(answer) => answer,
             Begun::Go(ticket) => api::execute(state, &ticket, now),
         });
+        self.show(&call, Some(&answer));
         (answer.status, answer.body)
     }
 

@@ -4,6 +4,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::faults::FaultKind;
@@ -100,6 +101,8 @@ fn count_pending(state: &mut State, account: Option<&AccountId>, event: &EventId
 /// A request to be posted.
 pub(crate) struct Letter {
     pub(crate) url: String,
+    /// What the body says.
+    pub(crate) event: Value,
     pub(crate) body: Vec<u8>,
     pub(crate) signature: String,
 }
@@ -122,6 +125,7 @@ pub(crate) fn letter(state: &State, delivery: &Delivery, now: Timestamp) -> Opti
     Some(Letter {
         url: endpoint.url.clone(),
         signature: sign(secret, now, &body),
+        event,
         body,
     })
 }

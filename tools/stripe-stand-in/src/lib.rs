@@ -34,6 +34,7 @@ mod stand_in;
 mod state;
 mod test_routes;
 mod walk;
+mod witness;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -43,6 +44,7 @@ pub use faults::{Fault, FaultKind};
 pub use rules::completion::{Completion, Later, Payment};
 pub use seed::{Seed, SeedError, SeedStep};
 pub use stand_in::{Config, DeliveryOutcome, RequestRecord, StandIn, StandInError};
+pub use witness::{Exchange, Witness};
 
 #[cfg(test)]
 mod tests;

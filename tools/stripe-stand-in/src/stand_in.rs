@@ -19,12 +19,23 @@ use crate::faults::FaultKind;
 use crate::form::{self, Node};
 use crate::state::{Delivery, State};
 use crate::walk;
+use crate::witness::{Exchange, Witness};
 
 /// What a stand-in is made of.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The clock by which everything falls due.
     pub clock: Clock,
+    /// Somebody who looks on.
+    pub witness: Option<Arc<dyn Witness>>,
+}
+
+impl Config {
+    /// By this clock, and nobody looks on.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, witness: None }
+    }
 }
 
 /// A Stripe of one's own. Cloning it gives another handle of the same one.
@@ -38,6 +49,7 @@ pub struct StandIn {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) clock: Clock,
+    pub(crate) witness: Option<Arc<dyn Witness>>,
     core: Mutex<Core>,
     courier: Courier,
     /// Told whenever a delivery has ended.
@@ -107,6 +119,7 @@ impl StandIn {
         Self {
             inner: Arc::new(Inner {
                 clock: config.clock,
+                witness: config.witness,
                 core: Mutex::new(core),
                 courier: Courier::new(),
                 delivered: Notify::new(),
@@ -184,17 +197,32 @@ impl StandIn {
             }
             _ => answer.clone(),
         };
-        self.log(&call, answer.as_ref(), told.is_some());
+        let params = self.show(&call, answer.as_ref());
+        self.log(&call, params, answer.as_ref(), told.is_some());
         told
     }
 
-    fn log(&self, call: &Call, answer: Option<&ApiAnswer>, told: bool) {
+    /// Shows a request and its answer to the witness; answers the request's parameters.
+    pub(crate) fn show(&self, call: &Call, answer: Option<&ApiAnswer>) -> Value {
         let tree = form::decode(&[call.query.as_bytes(), &call.body]).unwrap_or_else(|_| Node::empty());
+        let params = tree.to_json();
+        if let Some(witness) = &self.inner.witness {
+            witness.exchange(&Exchange {
+                method: &call.method,
+                path: &call.path,
+                params: &params,
+                answer: answer.map(|answer| (answer.status, &answer.body)),
+            });
+        }
+        params
+    }
+
+    fn log(&self, call: &Call, params: Value, answer: Option<&ApiAnswer>, told: bool) {
         let record = RequestRecord {
             at: self.now(),
             method: call.method.clone(),
             path: call.path.clone(),
-            params: tree.to_json(),
+            params,
             idempotency_key: call.idempotency_key.clone(),
             account: call.account.clone(),
             status: answer.filter(|_| told).map(|answer| answer.status),
@@ -244,6 +272,9 @@ impl StandIn {
         match letter {
             None => self.core().state.deliveries.ended(delivery.number),
             Some(letter) => {
+                if let Some(witness) = &self.inner.witness {
+                    witness.event(&letter.event);
+                }
                 let posted = self.inner.courier.post(letter).await;
                 let now = self.now();
                 deliveries::record(&mut self.core().state, delivery, &posted, now);

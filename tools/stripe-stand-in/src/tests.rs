@@ -9,5 +9,6 @@ mod checkout;
 mod clockwork;
 mod errors;
 mod idempotency;
+mod operations;
 mod webhooks;
 mod worlds;

@@ -266,9 +266,7 @@ async fn a_snapshot_is_the_whole_of_it() {
     let shop = Shop::open().await;
     let (customer, _) = shop.subscriber().await;
     let snapshot = shop.stripe.snapshot().unwrap();
-    let other = StandIn::new(Config {
-        clock: Clock::frozen(at(super::harness::START)),
-    });
+    let other = StandIn::new(Config::new(Clock::frozen(at(super::harness::START))));
     other.restore(snapshot.clone()).unwrap();
     assert_eq!(other.snapshot().unwrap(), snapshot);
     other.advance_to(at("2027-01-01T01:00:00Z")).await;
@@ -351,9 +349,7 @@ async fn a_delivery_under_way_in_a_snapshot_is_made_again() {
     shop.stripe.settle().await;
     assert_eq!(shop.stripe.next_due(), None);
 
-    let restarted = StandIn::new(Config {
-        clock: Clock::frozen(at(super::harness::START)),
-    });
+    let restarted = StandIn::new(Config::new(Clock::frozen(at(super::harness::START))));
     restarted.restore(taken.lock().unwrap().clone()).unwrap();
     restarted.settle().await;
     assert_eq!(listener.types(), ["customer.created", "customer.created"]);

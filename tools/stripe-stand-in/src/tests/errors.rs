@@ -171,6 +171,17 @@ async fn an_unknown_path_is_told_in_stripes_words() {
 }
 
 #[tokio::test]
+async fn a_request_whose_expansion_is_refused_has_no_effect() {
+    let shop = Shop::open().await;
+    let events = shop.event_types();
+    let params = json!({ "email": "ada@example.com", "expand": ["nothing"] });
+    shop.refused(400, "POST", "/v1/customers", params).await;
+    let customers = shop.get("/v1/customers").await;
+    assert_eq!(customers["data"], json!([]));
+    assert_eq!(shop.event_types(), events);
+}
+
+#[tokio::test]
 async fn what_cannot_be_expanded_is_refused() {
     let shop = Shop::open().await;
     let (customer, _) = shop.subscriber().await;

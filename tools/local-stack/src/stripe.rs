@@ -102,10 +102,15 @@ impl Stripe {
                 catalog.move_endpoint(&endpoint, &webhook).await?;
                 (prices, endpoint)
             }
-            None => (
-                catalog.create_prices().await?,
-                catalog.create_endpoint(&webhook).await?,
-            ),
+            None => {
+                let made = (
+                    catalog.create_prices().await?,
+                    catalog.create_endpoint(&webhook).await?,
+                );
+                // Without these the stack would be of no use after a reset.
+                server.set_baseline();
+                made
+            }
         };
         Ok(Self {
             address,

@@ -1,15 +1,16 @@
 //! The whole stack, as a script or a person meets it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
+use stripe_stand_in::Payment;
+use stripe_stand_in::conformance::{Judge, Requests};
 
 use crate::dynamodb::Embedded;
 use crate::http_client::HttpClient;
-use stripe_stand_in::conformance::{Judge, Requests};
-
 use crate::{Settings, Stack, story};
 
 /// A stack with everything on free ports.
@@ -20,16 +21,17 @@ fn judged(judge: &Judge) -> Settings {
     }
 }
 
-/// Asks a running stack.
+/// Asks a running stack, as the demo account.
 async fn ask(stack: &Stack, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    ask_as(stack, &stack.directory.demo.account.key, method, path, body).await
+}
+
+async fn ask_as(stack: &Stack, key: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let request = Request::builder()
         .method(method)
         .uri(format!("{}{path}", stack.directory.api))
         .header("content-type", "application/json")
-        .header(
-            "authorization",
-            format!("Bearer {}", stack.directory.demo.account.key),
-        )
+        .header("authorization", format!("Bearer {key}"))
         .body(Bytes::from(body.to_string()))
         .unwrap();
     let answer = HttpClient::default().send(request).await.unwrap();
@@ -198,5 +200,67 @@ async fn what_is_no_route_is_not_found_in_api_gateways_words() {
         not_found
     );
     assert_eq!(ask(&stack, "GET", "/_localhost", &Value::Null).await, not_found);
+    stack.stop().await.unwrap();
+}
+
+/// Stripe goes back to the catalog; the database remembers. Nothing that it remembers may stand in the way of what comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_whose_stripe_was_reset_goes_on() {
+    let judge = Judge::new(Requests::All);
+    let stack = Stack::start(judged(&judge)).await.unwrap();
+    let stand_in = stack.stand_in.clone().unwrap();
+    let subscribe = async || {
+        let account = ask(&stack, "POST", "/_local/accounts", &json!({ "phoneNumbers": 1 }))
+            .await
+            .1;
+        let key = account["key"].as_str().unwrap();
+        let wanted = json!({ "interval": "monthly" });
+        let checkout = ask_as(
+            &stack,
+            key,
+            "POST",
+            "/api/v1/billing/checkout/subscription",
+            &wanted,
+        )
+        .await
+        .1;
+        let session = checkout["clientSecret"]
+            .as_str()
+            .unwrap()
+            .split("_secret_")
+            .next()
+            .unwrap();
+        stand_in.pay_session(session, Payment::Succeed).await.unwrap();
+        let events: BTreeSet<String> = stand_in
+            .events()
+            .iter()
+            .map(|event| event["id"].to_string())
+            .collect();
+        let billing = ask_as(&stack, key, "GET", "/api/v1/billing", &Value::Null)
+            .await
+            .1;
+        assert!(billing["coveredUntil"].is_string(), "{billing}");
+        events
+    };
+    let catalog: BTreeSet<String> = stand_in
+        .events()
+        .iter()
+        .map(|event| event["id"].to_string())
+        .collect();
+    let before = &subscribe().await - &catalog;
+    let reset = Request::post(format!("{}/_test/reset", stack.directory.stripe)).body(Bytes::new());
+    assert_eq!(
+        HttpClient::default().send(reset.unwrap()).await.unwrap().status(),
+        200
+    );
+    assert_eq!(
+        stand_in.call("GET", "/v1/subscriptions", &json!({}), None).1["data"],
+        json!([])
+    );
+    let after = &subscribe().await - &catalog;
+    assert!(
+        after.is_disjoint(&before),
+        "an event under an old id would be taken for one that has landed"
+    );
     stack.stop().await.unwrap();
 }

@@ -30,6 +30,7 @@ mod router;
 mod rules;
 mod seed;
 mod server;
+mod snapshot;
 mod stand_in;
 mod state;
 mod test_routes;

@@ -77,6 +77,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             ));
         }
     }
+    stand_in.set_baseline();
     // In this order, so that whoever reads `ready` may interrupt at once.
     tokio::select! {
         biased;

@@ -59,6 +59,8 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) state: State,
+    /// What a reset goes back to.
+    pub(crate) baseline: State,
     pub(crate) requests: Vec<RequestRecord>,
     /// One courier task at a time, so that events arrive in their order.
     courier_is_out: bool,
@@ -113,6 +115,7 @@ impl StandIn {
     pub fn new(config: Config) -> Self {
         let core = Core {
             state: State::new(),
+            baseline: State::new(),
             requests: Vec::new(),
             courier_is_out: false,
         };

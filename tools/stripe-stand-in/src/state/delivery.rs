@@ -111,6 +111,14 @@ impl Deliveries {
         !self.under_way.is_empty()
     }
 
+    /// Without all that there was; numbers go on, so that a delivery that ends late is not taken for a new one.
+    pub(crate) fn forgotten(self) -> Self {
+        Self {
+            made: self.made,
+            ..Self::default()
+        }
+    }
+
     /// After a restart nobody is under way: what was, waits again.
     pub(crate) fn resume(&mut self) {
         self.waiting

@@ -12,6 +12,11 @@ def made(shop, what):
         objects = [shop.v1.products.create({"name": str(number)}) for number in range(5)]
     elif what == "prices":
         objects = [shop.price(unit_amount=number) for number in range(5)]
+    elif what == "coupons":
+        objects = [shop.v1.coupons.create({"percent_off": 5, "duration": "once"}) for _ in range(5)]
+    elif what == "promotion_codes":
+        promotion = {"type": "coupon", "coupon": shop.v1.coupons.create({"percent_off": 5, "duration": "once"}).id}
+        objects = [shop.v1.promotion_codes.create({"promotion": promotion}) for _ in range(5)]
     elif what == "checkout.sessions":
         customer, price = shop.customer(), shop.price()
         objects = [shop.session(customer, price) for _ in range(5)]
@@ -28,7 +33,16 @@ def made(shop, what):
     return [one.id for one in reversed(objects)], service
 
 
-KINDS = ["customers", "products", "prices", "checkout.sessions", "webhook_endpoints", "subscriptions"]
+KINDS = [
+    "customers",
+    "products",
+    "prices",
+    "coupons",
+    "promotion_codes",
+    "checkout.sessions",
+    "subscriptions",
+    "webhook_endpoints",
+]
 
 
 @pytest.mark.parametrize("what", KINDS)

@@ -42,7 +42,8 @@ pub(crate) fn operations() -> Vec<String> {
         .collect()
 }
 
-operations! { |at, params| {
+operations! {
+    |at, params| {
         ("POST", ["customers"]) => customers::create(at, params),
         ("GET", ["customers"]) => customers::list(at, params),
         ("GET", ["customers", id]) => customers::get(at, id, params),
@@ -116,4 +117,5 @@ operations! { |at, params| {
         ("POST", ["accounts"]) => accounts::create(at, params),
         ("GET", ["accounts", id]) => accounts::get(at, id, params),
         ("POST", ["accounts", id]) => accounts::update(at, id, params),
-}}
+    }
+}

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::form::{self, Node};
 use crate::id::{AccountId, Id};
+use crate::newer_shape::NewerShape;
 use crate::params::{Params, Reading};
 use crate::refusal::Refusal;
 use crate::render;
@@ -41,6 +42,19 @@ pub(crate) struct ApiAnswer {
     pub(crate) body: Value,
     pub(crate) request_id: String,
     pub(crate) replayed: bool,
+}
+
+impl ApiAnswer {
+    /// As a later API version would tell it. Errors have kept their shape over all versions.
+    pub(crate) fn in_shape(mut self, shape: &NewerShape) -> Self {
+        if self.status != 200 {
+            return self;
+        }
+        match shape.give_to(&mut self.body) {
+            Ok(()) => self,
+            Err(problem) => answer_refusal(&Refusal::misused_fault(&problem), &self.request_id),
+        }
+    }
 }
 
 /// A request that may be executed.

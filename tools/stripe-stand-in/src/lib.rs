@@ -22,6 +22,7 @@ mod deliveries;
 mod faults;
 mod form;
 mod id;
+mod newer_shape;
 mod page;
 mod params;
 mod refusal;
@@ -42,6 +43,7 @@ pub mod conformance;
 
 pub use clock::Clock;
 pub use faults::{Fault, FaultKind};
+pub use newer_shape::NewerShape;
 pub use rules::completion::{Completion, Later, Payment};
 pub use seed::{Seed, SeedError, SeedStep};
 pub use stand_in::{Config, DeliveryOutcome, RequestRecord, StandIn, StandInError};

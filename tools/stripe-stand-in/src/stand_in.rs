@@ -198,6 +198,7 @@ impl StandIn {
                 tokio::time::sleep(Duration::from_millis(millis)).await;
                 None
             }
+            Some(FaultKind::NewerShape(shape)) => answer.clone().map(|answer| answer.in_shape(&shape)),
             _ => answer.clone(),
         };
         let params = self.show(&call, answer.as_ref());
@@ -254,7 +255,7 @@ impl StandIn {
     }
 
     /// The next delivery that is due. The courier is back when there is none: both under one lock, so that none is missed.
-    fn take_delivery(&self) -> Option<(Delivery, Option<Letter>)> {
+    fn take_delivery(&self) -> Option<(Delivery, Result<Letter, String>)> {
         let now = self.now();
         let mut core = self.core();
         let Some(delivery) = core.state.deliveries.take_due(now) else {
@@ -265,16 +266,20 @@ impl StandIn {
         Some((delivery, letter))
     }
 
-    pub(crate) async fn post(&self, delivery: Delivery, letter: Option<Letter>) -> DeliveryOutcome {
+    pub(crate) async fn post(&self, delivery: Delivery, letter: Result<Letter, String>) -> DeliveryOutcome {
         let mut outcome = DeliveryOutcome {
             event: delivery.event.to_string(),
             endpoint: delivery.endpoint.to_string(),
             status: None,
-            error: Some("the endpoint is no longer there".to_owned()),
+            error: None,
         };
         match letter {
-            None => self.core().state.deliveries.ended(delivery.number),
-            Some(letter) => {
+            Err(problem) => {
+                let now = self.now();
+                deliveries::give_up(&mut self.core().state, &delivery, &problem, now);
+                outcome.error = Some(problem);
+            }
+            Ok(letter) => {
                 if let Some(witness) = &self.inner.witness {
                     witness.event(&letter.event);
                 }

@@ -149,8 +149,9 @@ fn read<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, (u16, String)> {
 
 /// A misspelt knob would be a test that tests nothing, and a flattened struct cannot refuse it.
 fn check_fault(call: &Call) -> Result<(), (u16, String)> {
-    const KNOWN: [&str; 11] = [
+    const KNOWN: [&str; 14] = [
         "fault", "status", "code", "millis", "seconds", "method", "path", "event", "nth", "times", "seen",
+        "version", "set", "remove",
     ];
     let body: serde_json::Map<String, Value> = read(call)?;
     match body.keys().find(|name| !KNOWN.contains(&name.as_str())) {

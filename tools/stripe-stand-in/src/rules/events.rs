@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::listing::{self, Paging, Range};
 use super::{Moment, named};
+use crate::faults::event_matches;
 use crate::id::EventId;
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -95,19 +96,11 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
                 && created.contains(event.created)
                 && kind
                     .as_deref()
-                    .is_none_or(|pattern| matches_kind(pattern, &event.kind))
-                && (kinds.is_empty() || kinds.iter().any(|pattern| matches_kind(pattern, &event.kind)))
+                    .is_none_or(|pattern| event_matches(pattern, &event.kind))
+                && (kinds.is_empty() || kinds.iter().any(|pattern| event_matches(pattern, &event.kind)))
                 && delivered.is_none_or(|delivered| delivered == (event.pending_webhooks == 0))
         },
     )
-}
-
-/// `invoice.*` means every event whose type starts with `invoice.`.
-fn matches_kind(pattern: &str, kind: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => kind.starts_with(start),
-        None => pattern == kind,
-    }
 }
 
 pub(crate) fn get(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {

@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
-    Moment, accounts, checkout, coupons, customers, events, invoices, payment_methods, payments, prices,
-    products, promotion_codes, subscriptions, webhook_endpoints,
+    Moment, accounts, checkout, coupons, customers, events, invoices, payment_methods, payments, preview,
+    prices, products, promotion_codes, subscription_items, subscription_updates, subscriptions,
+    webhook_endpoints,
 };
 
 /// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
@@ -56,11 +57,16 @@ pub(crate) fn dispatch(
 
         ("GET", ["subscriptions"]) => subscriptions::list(at, params),
         ("GET", ["subscriptions", id]) => subscriptions::get(at, id, params),
-        ("POST", ["subscriptions", id]) => subscriptions::update(at, id, params),
+        ("POST", ["subscriptions", id]) => subscription_updates::update(at, id, params),
         ("DELETE", ["subscriptions", id]) => subscriptions::cancel(at, id, params),
-        ("GET", ["subscription_items"]) => subscriptions::list_items(at, params),
+        ("POST", ["subscription_items"]) => subscription_items::create(at, params),
+        ("GET", ["subscription_items"]) => subscription_items::list(at, params),
+        ("GET", ["subscription_items", id]) => subscription_items::get(at, id, params),
+        ("POST", ["subscription_items", id]) => subscription_items::update(at, id, params),
+        ("DELETE", ["subscription_items", id]) => subscription_items::delete(at, id, params),
 
         ("GET", ["invoices"]) => invoices::list(at, params),
+        ("POST", ["invoices", "create_preview"]) => preview::create(at, params),
         ("GET", ["invoices", id]) => invoices::get(at, id, params),
         ("GET", ["invoices", id, "lines"]) => invoices::list_lines(at, id, params),
         ("POST", ["invoices", id, "finalize"]) => invoices::finalize_now(at, id, params),

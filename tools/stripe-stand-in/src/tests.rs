@@ -5,9 +5,11 @@ mod harness;
 mod types;
 
 mod catalog;
+mod changes;
 mod checkout;
 mod clockwork;
 mod discounts;
+mod discounts_over_changes;
 mod errors;
 mod idempotency;
 mod webhooks;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{inner_list, maybe_id, maybe_seconds, seconds, word};
 use crate::id::{DiscountId, Id};
 use crate::state::{
-    BillingReason, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus, InvoiceStatus, Line, World,
+    BillingReason, CollectionMethod, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus,
+    InvoiceStatus, Line, World,
 };
 
 pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
@@ -32,7 +33,7 @@ pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
         "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null, "provider": null, "status": null },
         "automatically_finalizes_at": maybe_seconds(invoice.automatically_finalizes_at),
         "billing_reason": billing_reason(invoice.billing_reason),
-        "collection_method": "charge_automatically",
+        "collection_method": word(&CollectionMethod::WORDS, invoice.collection_method),
         "created": seconds(invoice.created),
         "currency": invoice.currency.as_str(),
         "custom_fields": null,
@@ -50,7 +51,7 @@ pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
         "default_tax_rates": [],
         "description": invoice.description,
         "discounts": invoice.discounts,
-        "due_date": null,
+        "due_date": maybe_seconds(invoice.due_date),
         "effective_at": maybe_seconds(invoice.finalized_at),
         "ending_balance": finalized.then(|| invoice.ending_balance()),
         "footer": null,
@@ -196,7 +197,7 @@ fn line_parent(invoice: &Invoice, line: &Line) -> Value {
     }
 }
 
-fn pricing(line: &Line) -> Option<Value> {
+pub(super) fn pricing(line: &Line) -> Option<Value> {
     let (price, product) = (line.price.as_ref()?, line.product.as_ref()?);
     Some(json!({
         "price_details": { "price": price.as_str(), "product": product.as_str() },

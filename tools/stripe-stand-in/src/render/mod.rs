@@ -11,6 +11,7 @@ mod discount;
 mod event;
 mod expand;
 mod invoice;
+mod invoice_item;
 mod payment;
 mod subscription;
 
@@ -25,12 +26,13 @@ pub(crate) use discount::{coupon, discount, promotion_code};
 pub(crate) use event::{event, webhook_endpoint};
 pub(crate) use expand::expand;
 pub(crate) use invoice::{invoice, invoice_lines, invoice_payment};
+pub(crate) use invoice_item::invoice_item;
 pub(crate) use payment::{charge, payment_intent, payment_method};
-pub(crate) use subscription::{subscription, subscription_items};
+pub(crate) use subscription::{subscription, subscription_item, subscription_items};
 
 use crate::id::{
-    ChargeId, CheckoutSessionId, CouponId, CustomerId, DiscountId, Id, InvoiceId, InvoicePaymentId,
-    PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId, SubscriptionId,
+    ChargeId, CheckoutSessionId, CouponId, CustomerId, DiscountId, Id, InvoiceId, InvoiceItemId,
+    InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId, SubscriptionId,
 };
 use crate::state::World;
 
@@ -48,6 +50,7 @@ pub(crate) enum Object {
     Subscription(SubscriptionId),
     Invoice(InvoiceId),
     InvoicePayment(InvoicePaymentId),
+    InvoiceItem(InvoiceItemId),
     PaymentIntent(PaymentIntentId),
     Charge(ChargeId),
     Coupon(CouponId),
@@ -65,6 +68,7 @@ pub(crate) fn object(world: &World, object: &Object) -> Value {
         Object::CheckoutSession(id) => checkout_session(world, &world.sessions[id]),
         Object::Subscription(id) => subscription(world, &world.subscriptions[id]),
         Object::Invoice(id) => invoice(world, &world.invoices[id]),
+        Object::InvoiceItem(id) => invoice_item(&world.invoice_items[id]),
         Object::InvoicePayment(id) => invoice_payment(&world.invoice_payments[id]),
         Object::PaymentIntent(id) => payment_intent(world, &world.payment_intents[id]),
         Object::Charge(id) => charge(world, &world.charges[id]),

@@ -13,7 +13,7 @@ use super::{discounts, pricing, proration, wording};
 use crate::id::{CustomerId, DiscountId, InvoiceId, InvoiceLineId, SubscriptionId};
 use crate::state::{
     BillingReason, Charged, Currency, InvoiceStatus, Line, Price, PriceAmounts, Subscription,
-    SubscriptionItem, World,
+    SubscriptionItem, SubscriptionStatus, World,
 };
 
 /// An invoice that has no id yet.
@@ -58,9 +58,16 @@ pub(crate) fn period_lines(world: &World, subscription: &Subscription) -> Vec<Li
 
 pub(crate) fn period_line(world: &World, subscription: &Subscription, item: &SubscriptionItem) -> Line {
     let price = &world.prices[&item.price];
+    let product = &world.products[&price.product].name;
+    if subscription.status == SubscriptionStatus::Trialing {
+        return Line {
+            description: format!("Trial period for {product}"),
+            ..blank(subscription, item, price, 0)
+        };
+    }
     let amount = full_amount(price, item);
     Line {
-        description: wording::line(&world.products[&price.product].name, price, item.quantity),
+        description: wording::line(product, price, item.quantity),
         discountable: true,
         full: Some(amount),
         ..blank(subscription, item, price, amount)

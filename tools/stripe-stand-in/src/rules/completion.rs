@@ -18,7 +18,7 @@ use super::{Moment, checkout_discounts, customers, named, payment_methods, redem
 use crate::id::{CheckoutSessionId, CustomerId, PaymentIntentId, PaymentMethodId};
 use crate::refusal::Refusal;
 use crate::render::Object;
-use crate::state::{Decline, Payer, PaymentStatus, SessionStatus};
+use crate::state::{CollectionMethod, Decline, Payer, PaymentStatus, SessionStatus};
 
 /// How a payment ends that a test (or a person on the checkout page) makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +139,9 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
             .map(|item| (item.price.clone(), item.quantity))
             .collect(),
         discounts,
+        collection_method: CollectionMethod::ChargeAutomatically,
+        days_until_due: None,
+        trial_end: None,
         default_payment_method: Some(method.clone()),
         description: session.subscription_description.clone(),
         metadata: session.subscription_metadata.clone(),

@@ -9,12 +9,12 @@
 
 use super::billing::Draft;
 use super::payments::{self, NewIntent, Outcome};
-use super::{Moment, discounts, lifecycle, pending};
-use crate::id::{InvoiceId, PaymentMethodId};
+use super::{Moment, discounts, lifecycle, pending, pending_updates};
+use crate::id::{CustomerId, InvoiceId, PaymentMethodId};
 use crate::render::Object;
 use crate::state::{
-    BillingReason, Decline, Due, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus, InvoiceStatus,
-    Metadata, Payer,
+    BillingReason, CollectionMethod, Decline, Due, Invoice, InvoiceLine, InvoicePayment,
+    InvoicePaymentStatus, InvoiceStatus, Metadata, Payer,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,6 +30,7 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
     let id: InvoiceId = at.world.ids.make();
     pending::take_up(at, &mut new, &id);
     discounts::apply(at.world, &mut new, at.now);
+    let terms = terms_of(at, &new);
     let lines = new
         .lines
         .into_iter()
@@ -49,6 +50,8 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
         currency: new.currency,
         lines,
         discounts: new.discounts,
+        collection_method: terms.0,
+        due_date: terms.1,
         starting_balance: at.world.customers[&new.customer].balance,
         amount_paid: 0,
         attempt_count: 0,
@@ -75,6 +78,21 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
     id
 }
 
+/// How and until when an invoice is to be paid: as its subscription says.
+fn terms_of(at: &Moment<'_>, draft: &Draft) -> (CollectionMethod, Option<Timestamp>) {
+    let subscription = draft.subscription.as_ref().map(|id| &at.world.subscriptions[id]);
+    let Some(days) = subscription
+        .filter(|row| row.collection_method == CollectionMethod::SendInvoice)
+        .map(|row| row.days_until_due.unwrap_or(0))
+    else {
+        return (CollectionMethod::ChargeAutomatically, None);
+    };
+    let due = at
+        .now
+        .saturating_add(SignedDuration::from_hours(24 * i64::from(days)));
+    (CollectionMethod::SendInvoice, due.ok())
+}
+
 /// Lets a draft become final by itself, an hour from now.
 pub(crate) fn finalize_later(at: &mut Moment<'_>, id: &InvoiceId) {
     let due = at.now.saturating_add(DRAFT_LIFETIME).unwrap_or(Timestamp::MAX);
@@ -88,6 +106,7 @@ pub(crate) fn finalize_later(at: &mut Moment<'_>, id: &InvoiceId) {
 pub(crate) fn finalize(at: &mut Moment<'_>, id: &InvoiceId) {
     let customer_id = at.world.invoices[id].customer.clone();
     let currency = at.world.invoices[id].currency.clone();
+    settle_balance(at, id, &customer_id);
     let customer = &mut at.world.customers[&customer_id];
     let number = format!(
         "{}-{:04}",
@@ -118,6 +137,21 @@ pub(crate) fn finalize(at: &mut Moment<'_>, id: &InvoiceId) {
     }
     link_payment(at, id);
     at.emit("invoice.finalized", &Object::Invoice(id.clone()));
+}
+
+/// Takes the customer's balance into the invoice, and what the invoice owes the customer into the balance.
+fn settle_balance(at: &mut Moment<'_>, id: &InvoiceId, customer: &CustomerId) {
+    let invoice = &mut at.world.invoices[id];
+    invoice.starting_balance = at.world.customers[customer].balance;
+    let ending = invoice.ending_balance();
+    set_balance(at, customer, ending);
+}
+
+fn set_balance(at: &mut Moment<'_>, customer: &CustomerId, balance: i64) {
+    let object = Object::Customer(customer.clone());
+    let before = at.picture(&object);
+    at.world.customers[customer].balance = balance;
+    at.emit_updated("customer.updated", &object, &before);
 }
 
 /// The `invoice_payment` object between the invoice and its intent.
@@ -254,11 +288,15 @@ pub(crate) fn mark_failed(at: &mut Moment<'_>, id: &InvoiceId) {
 
 pub(crate) fn void_open(at: &mut Moment<'_>, id: &InvoiceId) {
     let now = at.now;
+    let customer = at.world.invoices[id].customer.clone();
     let invoice = &mut at.world.invoices[id];
+    // What the invoice took of the balance goes back.
+    let taken = invoice.starting_balance - invoice.ending_balance();
     invoice.status = InvoiceStatus::Void;
     invoice.voided_at = Some(now);
     invoice.next_payment_attempt = None;
     let intent = invoice.payment_intent.clone();
+    let subscription = invoice.subscription.clone();
     for payment in at
         .world
         .invoice_payments
@@ -271,5 +309,12 @@ pub(crate) fn void_open(at: &mut Moment<'_>, id: &InvoiceId) {
     if let Some(intent) = intent {
         payments::cancel(at, &intent);
     }
+    if taken != 0 {
+        let balance = at.world.customers[&customer].balance + taken;
+        set_balance(at, &customer, balance);
+    }
     at.emit("invoice.voided", &Object::Invoice(id.clone()));
+    if let Some(subscription) = subscription {
+        pending_updates::follow_void(at, &subscription, id);
+    }
 }

@@ -21,13 +21,19 @@ mod checkout_discounts;
 mod checkout_lines;
 pub(crate) mod completion;
 
+mod changes;
+mod item_changes;
 pub(crate) mod lifecycle;
+mod pending_updates;
+pub(crate) mod subscription_items;
+pub(crate) mod subscription_updates;
 pub(crate) mod subscriptions;
 
 mod billing;
 mod discounting;
 mod discounts;
 pub(crate) mod invoices;
+pub(crate) mod preview;
 pub(crate) mod invoicing;
 pub(crate) mod payments;
 mod pending;

@@ -2,8 +2,8 @@
 
 use super::Moment;
 use super::billing::Draft;
-use crate::id::{InvoiceId, InvoiceItemId};
-use crate::state::{InvoiceItem, Line, Subscription};
+use crate::id::{InvoiceId, InvoiceItemId, SubscriptionId};
+use crate::state::{InvoiceItem, Line, Subscription, World};
 
 /// Puts a line by for the subscription's next invoice.
 pub(crate) fn put_by(at: &mut Moment<'_>, subscription: &Subscription, line: Line) -> InvoiceItemId {
@@ -17,6 +17,13 @@ pub(crate) fn put_by(at: &mut Moment<'_>, subscription: &Subscription, line: Lin
         invoice: None,
     };
     at.world.invoice_items.insert(item)
+}
+
+/// Whether anything waits for this subscription's next invoice.
+pub(crate) fn any(world: &World, subscription: &SubscriptionId) -> bool {
+    let waits =
+        |item: &InvoiceItem| item.invoice.is_none() && item.subscription.as_ref() == Some(subscription);
+    world.invoice_items.iter().any(waits)
 }
 
 /// Moves what waits for such an invoice onto it, before its own lines.

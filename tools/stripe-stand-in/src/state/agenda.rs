@@ -31,6 +31,8 @@ pub(crate) enum Due {
     PromotionCodeExpiry(PromotionCodeId),
     /// The last month of a repeating discount.
     DiscountEnd(DiscountId),
+    /// A change whose invoice was not paid in time.
+    PendingUpdateExpiry(SubscriptionId),
 }
 
 /// Entries in the order of time; at one instant, in the order in which they were made.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::table::row;
-use super::{Currency, Metadata, UnitAmount};
+use super::{CollectionMethod, Currency, Metadata, UnitAmount};
 use crate::id::{
     CustomerId, DiscountId, InvoiceId, InvoiceItemId, InvoiceLineId, InvoicePaymentId, PaymentIntentId,
     PaymentMethodId, PriceId, ProductId, SubscriptionId, SubscriptionItemId,
@@ -26,6 +26,8 @@ pub(crate) struct Invoice {
     pub(crate) discounts: Vec<DiscountId>,
     /// The customer's balance that goes into it: credit is negative. Settled when the invoice is finalised.
     pub(crate) starting_balance: i64,
+    pub(crate) collection_method: CollectionMethod,
+    pub(crate) due_date: Option<Timestamp>,
     pub(crate) amount_paid: i64,
     pub(crate) attempt_count: u32,
     pub(crate) attempted: bool,

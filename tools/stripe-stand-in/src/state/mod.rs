@@ -44,7 +44,8 @@ pub(crate) use payment::{
 };
 pub(crate) use reply::{Reply, ReplyState};
 pub(crate) use subscription::{
-    CancellationReason, Charged, Subscription, SubscriptionItem, SubscriptionStatus,
+    CancellationReason, Charged, CollectionMethod, PendingUpdate, Subscription, SubscriptionItem,
+    SubscriptionStatus, Terms,
 };
 pub(crate) use table::{Row, Table};
 
@@ -162,6 +163,17 @@ impl World {
     pub(crate) fn salt_ids(&mut self, salt: &str) {
         self.ids = IdSource::new(&format!("{PLATFORM} {salt}"));
         self.endpoint_ids = IdSource::new(&format!("{PLATFORM} endpoints {salt}"));
+    }
+
+    /// A copy to try things out in, without what has been told and answered: that would be most of it.
+    pub(crate) fn copy_without_history(&mut self) -> Self {
+        let (events, replies) = (
+            std::mem::take(&mut self.events),
+            std::mem::take(&mut self.replies),
+        );
+        let copy = self.clone();
+        (self.events, self.replies) = (events, replies);
+        copy
     }
 
     fn new(account: &str) -> Self {

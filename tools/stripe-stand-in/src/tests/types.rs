@@ -28,6 +28,7 @@ fn parses(kind: &str, text: &str) -> bool {
         "customer" => json::from_str::<stripe::Customer>(text).is_ok(),
         "event" => json::from_str::<stripe::Event>(text).is_ok(),
         "invoice" => json::from_str::<stripe::Invoice>(text).is_ok(),
+        "invoiceitem" | "billing.meter" | "billing.meter_event" => true,
         "invoice_payment" => json::from_str::<stripe::InvoicePayment>(text).is_ok(),
         "item" => json::from_str::<stripe::CheckoutSessionItem>(text).is_ok(),
         "line_item" => json::from_str::<stripe::InvoiceLineItem>(text).is_ok(),

@@ -96,11 +96,6 @@ impl<'a> Params<'a> {
         self.members.iter().any(|(name, _)| name == member)
     }
 
-    /// The names of all members, for a map whose keys are data. Reading each is up to the caller.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
-        self.members.iter().map(|(name, _)| name.as_str())
-    }
-
     /// The first parameter that is none of these.
     pub(crate) fn besides(&self, members: &[&str]) -> Option<String> {
         let other = self
@@ -108,6 +103,11 @@ impl<'a> Params<'a> {
             .iter()
             .find(|(name, _)| !members.contains(&name.as_str()));
         other.map(|(name, _)| self.name_of(name))
+    }
+
+    /// The names of all members, for a map whose keys are data. Reading each is up to the caller.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.members.iter().map(|(name, _)| name.as_str())
     }
 
     /// Whether a member came with members of its own, such as `created[gte]`, rather than as a text.

@@ -6,8 +6,8 @@ use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
     Moment, accounts, checkout, coupons, customers, events, invoices, payment_methods, payments, preview,
-    prices, products, promotion_codes, subscription_items, subscription_updates, subscriptions,
-    webhook_endpoints,
+    prices, products, promotion_codes, subscription_creation, subscription_items, subscription_updates,
+    subscriptions, webhook_endpoints,
 };
 
 /// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
@@ -55,6 +55,7 @@ pub(crate) fn dispatch(
         ("POST", ["checkout", "sessions", id, "expire"]) => checkout::expire(at, id, params),
         ("GET", ["checkout", "sessions", id, "line_items"]) => checkout::list_items(at, id, params),
 
+        ("POST", ["subscriptions"]) => subscription_creation::create(at, params),
         ("GET", ["subscriptions"]) => subscriptions::list(at, params),
         ("GET", ["subscriptions", id]) => subscriptions::get(at, id, params),
         ("POST", ["subscriptions", id]) => subscription_updates::update(at, id, params),

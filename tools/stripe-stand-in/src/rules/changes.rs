@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 
-use super::{Moment, billing, calendar, item_changes, lifecycle};
+use super::{Moment, billing, calendar, item_changes, lifecycle, redemption};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::state::{Line, Subscription, SubscriptionStatus, Terms};
@@ -54,6 +54,8 @@ pub(crate) struct Wish {
     pub(crate) proration_date: Option<Timestamp>,
     pub(crate) anchor_now: bool,
     pub(crate) trial_end: Option<TrialEnd>,
+    /// None leaves those that there are.
+    pub(crate) discounts: Option<Vec<redemption::Asked>>,
 }
 
 /// When a trial ends.
@@ -64,6 +66,7 @@ pub(crate) enum TrialEnd {
 }
 
 impl Wish {
+    /// Reads all but the discounts, which a preview has elsewhere.
     pub(crate) fn read(params: &Params<'_>) -> Result<Self, Refusal> {
         let wish = Self {
             items: item_changes::read(params)?,
@@ -78,6 +81,7 @@ impl Wish {
                 Some("now") => Some(TrialEnd::Now),
                 _ => params.timestamp("trial_end")?.map(TrialEnd::At),
             },
+            discounts: None,
         };
         if wish.anchor_now && wish.proration_date.is_some() {
             let message = "You cannot specify `proration_date` when `billing_cycle_anchor` is `now`.";
@@ -102,6 +106,7 @@ impl Wish {
             proration_date: None,
             anchor_now: false,
             trial_end: None,
+            discounts: None,
         }
     }
 }
@@ -123,6 +128,9 @@ pub(crate) fn plan(at: &mut Moment<'_>, before: &Subscription, wish: &Wish) -> R
     let from = wish.proration_date.unwrap_or(at.now);
     let mut after = before.clone();
     after.items = item_changes::apply(at, before, &wish.items)?;
+    if let Some(asked) = &wish.discounts {
+        after.discounts = redemption::for_subscription(at, asked, &after)?;
+    }
     let in_trial = before.status == SubscriptionStatus::Trialing;
     if let Some(TrialEnd::At(end)) = wish.trial_end {
         return Ok(plan_trial(at, before, after, wish, end));

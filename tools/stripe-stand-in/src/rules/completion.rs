@@ -138,10 +138,10 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
             .iter()
             .map(|item| (item.price.clone(), item.quantity))
             .collect(),
-        discounts,
         collection_method: CollectionMethod::ChargeAutomatically,
         days_until_due: None,
         trial_end: None,
+        discounts,
         default_payment_method: Some(method.clone()),
         description: session.subscription_description.clone(),
         metadata: session.subscription_metadata.clone(),

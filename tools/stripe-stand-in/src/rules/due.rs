@@ -19,6 +19,7 @@ pub(crate) fn happen(at: &mut Moment<'_>, due: Due) {
                 invoicing::collect(at, &id);
             }
         }
+        Due::FirstPayment(id) => lifecycle::expire_unpaid(at, &id),
         Due::PendingUpdateExpiry(id) => pending_updates::expire_if_due(at, &id),
         Due::PaymentRetry(id) => {
             let invoice = &at.world.invoices[&id];

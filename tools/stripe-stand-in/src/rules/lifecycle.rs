@@ -27,11 +27,11 @@ pub(crate) struct NewSubscription {
     pub(crate) customer: CustomerId,
     pub(crate) currency: Currency,
     pub(crate) items: Vec<(PriceId, Option<u64>)>,
-    /// They take effect with the subscription.
-    pub(crate) discounts: Vec<DiscountId>,
     pub(crate) collection_method: CollectionMethod,
     pub(crate) days_until_due: Option<u32>,
     pub(crate) trial_end: Option<Timestamp>,
+    /// They take effect with the subscription.
+    pub(crate) discounts: Vec<DiscountId>,
     pub(crate) default_payment_method: Option<PaymentMethodId>,
     pub(crate) description: Option<String>,
     pub(crate) metadata: Metadata,
@@ -53,12 +53,12 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         customer: new.customer,
         currency: new.currency,
         items,
-        discounts: new.discounts,
         collection_method: new.collection_method,
         days_until_due: new.days_until_due,
         trial_start: None,
         trial_end: None,
         pending_update: None,
+        discounts: new.discounts,
         default_payment_method: new.default_payment_method,
         latest_invoice: None,
         cancel_at: None,
@@ -263,6 +263,21 @@ pub(crate) fn draft_rest(at: &mut Moment<'_>, id: &SubscriptionId) -> Option<Inv
         ..Draft::of(&subscription, BillingReason::SubscriptionUpdate, Vec::new())
     };
     Some(invoicing::draft(at, draft))
+}
+
+/// Nobody paid the first invoice in time: it is void, and the subscription never was.
+pub(crate) fn expire_unpaid(at: &mut Moment<'_>, id: &SubscriptionId) {
+    let subscription = &at.world.subscriptions[id];
+    if subscription.status != SubscriptionStatus::Incomplete {
+        return;
+    }
+    let invoice = subscription.latest_invoice.clone();
+    at.world.subscriptions[id].ended_at = Some(at.now);
+    set_status(at, id, SubscriptionStatus::IncompleteExpired);
+    if let Some(invoice) = invoice.filter(|invoice| at.world.invoices[invoice].status == InvoiceStatus::Open)
+    {
+        invoicing::void_open(at, &invoice);
+    }
 }
 
 /// An invoice was paid: what waited for it lands, or becomes active.

@@ -25,6 +25,7 @@ mod changes;
 mod item_changes;
 pub(crate) mod lifecycle;
 mod pending_updates;
+pub(crate) mod subscription_creation;
 pub(crate) mod subscription_items;
 pub(crate) mod subscription_updates;
 pub(crate) mod subscriptions;

@@ -113,9 +113,8 @@ pub(crate) fn land(at: &mut Moment<'_>, id: &SubscriptionId, invoice: &InvoiceId
     if landed.status == SubscriptionStatus::Trialing && trial_is_over {
         landed.status = SubscriptionStatus::Active;
     }
-    let discounts_before = subscription.discounts.clone();
-    at.world.subscriptions[id] = landed;
-    discounts::replaced(at, id, &discounts_before);
+    let discounts = std::mem::replace(&mut at.world.subscriptions[id], landed).discounts;
+    discounts::replaced(at, id, &discounts);
     lifecycle::remember_charges(at, id, invoice);
     lifecycle::await_period_end(at, id);
     if pending.announced {

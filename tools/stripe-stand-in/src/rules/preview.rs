@@ -8,14 +8,13 @@
 use serde_json::Value;
 
 use super::changes::Wish;
-use super::lifecycle::NewSubscription;
 use super::subscription_updates::{self, Update};
-use super::{Moment, customers, item_changes, lifecycle, redemption, referred};
+use super::{Moment, customers, lifecycle, redemption, referred, subscription_creation};
 use crate::id::{CustomerId, Id, InvoiceId, InvoiceLineId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render;
-use crate::state::{CancellationReason, CollectionMethod, InvoiceStatus, Metadata};
+use crate::state::{CancellationReason, InvoiceStatus};
 
 /// What the preview is of.
 struct Asked {
@@ -23,8 +22,6 @@ struct Asked {
     subscription: Option<String>,
     /// None when only the next invoice is asked for.
     change: Option<Update>,
-    /// Those of the subscription when none are given.
-    discounts: Option<Vec<redemption::Asked>>,
     cancel_now: bool,
 }
 
@@ -43,8 +40,9 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
 fn read(params: &Params<'_>) -> Result<Asked, Refusal> {
     let customer = params.text("customer")?;
     let subscription = params.text("subscription")?;
+    let discounts = redemption::read(params, "discounts")?;
     let mut cancel_now = false;
-    let change = match params.child("subscription_details")? {
+    let mut change = match params.child("subscription_details")? {
         None => None,
         Some(details) => {
             details.unsupported(&[
@@ -63,7 +61,9 @@ fn read(params: &Params<'_>) -> Result<Asked, Refusal> {
             })
         }
     };
-    let discounts = redemption::read(params, "discounts")?;
+    if discounts.is_some() {
+        change.get_or_insert_with(Update::nothing).wish.discounts = discounts;
+    }
     params.inert(&["automatic_tax", "issuer", "preview_mode", "currency"]);
     params.unsupported(&[
         "customer_details",
@@ -80,7 +80,6 @@ fn read(params: &Params<'_>) -> Result<Asked, Refusal> {
         customer,
         subscription,
         change,
-        discounts,
         cancel_now,
     })
 }
@@ -96,14 +95,7 @@ fn run(at: &mut Moment<'_>, asked: Asked) -> Result<InvoiceId, Refusal> {
         (None, Some(customer)) => next_of(at, customer).filter(|_| asked.change.is_none()),
         (None, None) => None,
     };
-    let change = match asked.discounts {
-        None => asked.change,
-        Some(discounts) => Some(Update {
-            discounts: Some(discounts),
-            ..asked.change.unwrap_or_else(Update::nothing)
-        }),
-    };
-    match (subscription, change, customer) {
+    match (subscription, asked.change, customer) {
         (Some(id), _, Some(customer)) if at.world.subscriptions[&id].customer != customer => {
             Err(Refusal::no_such("subscription", id.as_str(), "subscription"))
         }
@@ -155,23 +147,7 @@ fn cancelled(at: &mut Moment<'_>, id: &SubscriptionId) -> Result<InvoiceId, Refu
 
 /// A subscription that there is not yet.
 fn begun(at: &mut Moment<'_>, customer: CustomerId, change: &Update) -> Result<InvoiceId, Refusal> {
-    let (items, currency) = item_changes::new_items(at, &change.wish.items)?;
-    let discounts = match &change.discounts {
-        None => Vec::new(),
-        Some(asked) => redemption::for_new(at, asked, &customer, (&items, &currency))?,
-    };
-    let new = NewSubscription {
-        customer,
-        currency,
-        items,
-        discounts,
-        collection_method: CollectionMethod::ChargeAutomatically,
-        days_until_due: None,
-        trial_end: change.wish.trial_end_at(),
-        default_payment_method: None,
-        description: None,
-        metadata: Metadata::new(),
-    };
+    let new = subscription_creation::new(at, &customer, &change.wish)?;
     Ok(lifecycle::begin(at, new).1)
 }
 

@@ -15,12 +15,11 @@ use serde_json::Value;
 use super::billing::{self, Draft};
 use super::changes::{self, Plan, Wish};
 use super::payments::Outcome;
-use super::redemption::{self, Asked};
 use super::{
-    Moment, customers, discounts, invoices, invoicing, item_changes, lifecycle, named, pending,
-    pending_updates, subscriptions,
+    Moment, customers, discounts, invoices, invoicing, lifecycle, named, pending, pending_updates,
+    redemption, subscriptions,
 };
-use crate::id::{DiscountId, Id, InvoiceId, InvoiceItemId, SubscriptionId};
+use crate::id::{Id, InvoiceId, InvoiceItemId, SubscriptionId};
 use crate::params::{Change, Params};
 use crate::refusal::Refusal;
 use crate::render::Object;
@@ -56,8 +55,6 @@ pub(crate) struct Update {
     pub(crate) payment_behavior: PaymentBehavior,
     pub(crate) cancel_at_period_end: Option<bool>,
     pub(crate) cancel_at: Change<Timestamp>,
-    /// None keeps them as they are.
-    pub(crate) discounts: Option<Vec<Asked>>,
     pub(crate) notes: Option<Notes>,
     pub(crate) description: Change<String>,
     pub(crate) default_payment_method: Change<String>,
@@ -78,7 +75,6 @@ impl Update {
         Self {
             wish: Wish::none(),
             payment_behavior: PaymentBehavior::AllowIncomplete,
-            discounts: None,
             notes: None,
             description: Change::Keep,
             default_payment_method: Change::Keep,
@@ -93,12 +89,15 @@ impl Update {
         let mut copy = subscription.clone();
         params.metadata_into(&mut copy.metadata)?;
         subscriptions::read_cancellation_details(&mut copy, params)?;
+        let discounts = redemption::read(params, "discounts")?;
         let update = Self {
-            wish: Wish::read(params)?,
+            wish: Wish {
+                discounts,
+                ..Wish::read(params)?
+            },
             payment_behavior: params
                 .choice("payment_behavior", &PaymentBehavior::WORDS)?
                 .unwrap_or(PaymentBehavior::AllowIncomplete),
-            discounts: redemption::read(params, "discounts")?,
             notes: Some(Notes {
                 metadata: copy.metadata,
                 cancellation_comment: copy.cancellation_comment,
@@ -195,10 +194,7 @@ pub(crate) fn draft(
     if before.has_ended() {
         return Err(Refusal::no_such("subscription", id.as_str(), "id"));
     }
-    let (mut changed, behavior) = with_members(at, &before, &update)?;
-    if let Some(asked) = &update.discounts {
-        changed.discounts = discounts_of(at, &changed, &update.wish, asked)?;
-    }
+    let (changed, behavior) = with_members(at, &before, &update)?;
     let mut plan = changes::plan(at, &changed, &update.wish)?;
     apply_end(at, &mut plan.after, &update);
     if plan.bills_now || !plan.prorations.is_empty() {
@@ -236,21 +232,6 @@ pub(crate) fn draft(
     }
     at.emit("invoice.created", &Object::Invoice(invoice.clone()));
     Ok(Some(invoice))
-}
-
-/// The discounts that are asked for, held to what the subscription is to be.
-fn discounts_of(
-    at: &mut Moment<'_>,
-    subscription: &Subscription,
-    wish: &Wish,
-    asked: &[Asked],
-) -> Result<Vec<DiscountId>, Refusal> {
-    let items = item_changes::apply(at, subscription, &wish.items)?;
-    let wanted = Subscription {
-        items,
-        ..subscription.clone()
-    };
-    redemption::for_subscription(at, asked, &wanted)
 }
 
 /// Puts the shares by for the next invoice, which may be the one that is made at once.

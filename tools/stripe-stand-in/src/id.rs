@@ -67,6 +67,7 @@ ids! {
     /// Made ones have no prefix; most are chosen by whoever makes the coupon.
     CouponId("", 8);
     PromotionCodeId("promo_", 24);
+    ScheduleId("sub_sched_", 24);
     EventId("evt_", 24);
     WebhookEndpointId("we_", 24);
 }

@@ -12,5 +12,6 @@ mod discounts;
 mod discounts_over_changes;
 mod errors;
 mod idempotency;
+mod schedules;
 mod webhooks;
 mod worlds;

@@ -13,6 +13,7 @@ mod expand;
 mod invoice;
 mod invoice_item;
 mod payment;
+mod schedule;
 mod subscription;
 
 use jiff::Timestamp;
@@ -28,11 +29,13 @@ pub(crate) use expand::expand;
 pub(crate) use invoice::{invoice, invoice_lines, invoice_payment};
 pub(crate) use invoice_item::invoice_item;
 pub(crate) use payment::{charge, payment_intent, payment_method};
+pub(crate) use schedule::{schedule, schedule_status};
 pub(crate) use subscription::{subscription, subscription_item, subscription_items};
 
 use crate::id::{
     ChargeId, CheckoutSessionId, CouponId, CustomerId, DiscountId, Id, InvoiceId, InvoiceItemId,
-    InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId, SubscriptionId,
+    InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId, ScheduleId,
+    SubscriptionId,
 };
 use crate::state::World;
 
@@ -56,6 +59,7 @@ pub(crate) enum Object {
     Coupon(CouponId),
     PromotionCode(PromotionCodeId),
     Discount(DiscountId),
+    Schedule(ScheduleId),
 }
 
 /// An object of this world as Stripe answers it.
@@ -74,6 +78,7 @@ pub(crate) fn object(world: &World, object: &Object) -> Value {
         Object::Charge(id) => charge(world, &world.charges[id]),
         Object::Coupon(id) => coupon(&world.coupons[id]),
         Object::PromotionCode(id) => promotion_code(world, &world.promotion_codes[id]),
+        Object::Schedule(id) => schedule(world, &world.schedules[id]),
         Object::Discount(id) => discount(&world.discounts[id]),
     }
 }
@@ -102,6 +107,7 @@ pub(crate) fn by_id(world: &World, id: &str) -> Option<Value> {
                 .map(|row| promotion_code(world, row))
         })
         .or_else(|| world.discounts.find(id).map(discount))
+        .or_else(|| world.schedules.find(id).map(|row| schedule(world, row)))
 }
 
 /// Unix seconds, as everywhere in Stripe's JSON.

@@ -13,7 +13,7 @@ use super::{Moment, discounts, lifecycle, pending, pending_updates};
 use crate::id::{CustomerId, InvoiceId, PaymentMethodId};
 use crate::render::Object;
 use crate::state::{
-    BillingReason, CollectionMethod, Decline, Due, Invoice, InvoiceLine, InvoicePayment,
+    AutomaticTax, BillingReason, CollectionMethod, Decline, Due, Invoice, InvoiceLine, InvoicePayment,
     InvoicePaymentStatus, InvoiceStatus, Metadata, Payer,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -52,6 +52,10 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
         discounts: new.discounts,
         collection_method: terms.0,
         due_date: terms.1,
+        automatic_tax: new
+            .subscription
+            .as_ref()
+            .is_some_and(|id| at.world.subscriptions[id].automatic_tax == AutomaticTax::On),
         starting_balance: at.world.customers[&new.customer].balance,
         amount_paid: 0,
         attempt_count: 0,

@@ -303,6 +303,28 @@ fn present(at: &Moment<'_>, id: &str, param: &str, purchase: &Purchase<'_>) -> R
     }
 }
 
+/// Whether a grant of earlier can still be redeemed, or is a discount that still runs.
+pub(crate) fn is_redeemable(at: &Moment<'_>, grant: &Grant) -> bool {
+    match grant {
+        Grant::Coupon(id) => at.world.coupons.get(id).is_some_and(Coupon::is_valid),
+        Grant::PromotionCode(id) => {
+            let row = &at.world.promotion_codes[id];
+            row.is_active(&at.world.coupons[&row.coupon])
+        }
+        Grant::Kept(id) => at.world.discounts[id].is_running(at.now),
+    }
+}
+
+/// Whether a discount is what became of a grant.
+pub(crate) fn came_of(at: &Moment<'_>, id: &DiscountId, grant: &Grant) -> bool {
+    let discount = &at.world.discounts[id];
+    match grant {
+        Grant::Coupon(coupon) => discount.promotion_code.is_none() && discount.coupon == *coupon,
+        Grant::PromotionCode(code) => discount.promotion_code.as_ref() == Some(code),
+        Grant::Kept(kept) => kept == id,
+    }
+}
+
 /// Makes discounts of grants. They are not redeemed until they take effect.
 pub(crate) fn make(at: &mut Moment<'_>, grants: &[Grant], customer: &CustomerId) -> Vec<DiscountId> {
     grants

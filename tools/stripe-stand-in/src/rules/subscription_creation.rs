@@ -14,12 +14,14 @@ use super::changes::{TrialEnd, Wish};
 use super::lifecycle::{self, NewSubscription};
 use super::payments::Outcome;
 use super::subscription_updates::{self, PaymentBehavior};
-use super::{Moment, customers, invoices, item_changes, redemption};
+use super::{Moment, customers, invoices, item_changes, redemption, taxes};
 use crate::id::{CustomerId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::Object;
-use crate::state::{CancellationReason, CollectionMethod, Due, Metadata, SubscriptionStatus, World};
+use crate::state::{
+    AutomaticTax, CancellationReason, CollectionMethod, Due, Metadata, SubscriptionStatus, World,
+};
 
 /// How long the first payment may take.
 const FIRST_PAYMENT_WITHIN: SignedDuration = SignedDuration::from_hours(23);
@@ -56,6 +58,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let cancel_at = params.timestamp("cancel_at")?;
     let description = params.text("description")?;
     let metadata = params.metadata()?;
+    let automatic_tax = taxes::read(params)?.unwrap_or(false);
     let currency = params.text("currency")?;
     params.inert(&[
         "off_session",
@@ -67,7 +70,6 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     ]);
     params.unsupported(&[
         "add_invoice_items",
-        "automatic_tax",
         "backdate_start_date",
         "billing_cycle_anchor",
         "billing_cycle_anchor_config",
@@ -82,6 +84,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let method = method
         .map(|method| customers::own_method(at, &customer, &method, "default_payment_method"))
         .transpose()?;
+    let automatic_tax = taxes::switch(at, &customer, automatic_tax)?;
     let saved = (behavior == PaymentBehavior::ErrorIfIncomplete).then(|| at.world.clone());
     let new = new(at, &customer, &wish)?;
     if currency.is_some_and(|currency| !currency.eq_ignore_ascii_case(new.currency.as_str())) {
@@ -96,6 +99,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         collection_method,
         days_until_due,
         default_payment_method: method,
+        automatic_tax,
         description,
         metadata,
         ..new
@@ -147,6 +151,7 @@ pub(crate) fn new(
         currency,
         items,
         trial_end,
+        automatic_tax: AutomaticTax::Off,
         collection_method: CollectionMethod::ChargeAutomatically,
         days_until_due: None,
         default_payment_method: None,

@@ -68,6 +68,10 @@ ids! {
     CouponId("", 8);
     PromotionCodeId("promo_", 24);
     ScheduleId("sub_sched_", 24);
+    RefundId("re_", 24);
+    CreditNoteId("cn_", 24);
+    CreditNoteLineId("cnli_", 24);
+    DisputeId("du_", 24);
     EventId("evt_", 24);
     WebhookEndpointId("we_", 24);
 }

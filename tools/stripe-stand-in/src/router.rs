@@ -5,9 +5,9 @@ use serde_json::Value;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
-    Moment, accounts, checkout, coupons, customers, events, invoices, payment_methods, payments, preview,
-    prices, products, promotion_codes, schedules, subscription_creation, subscription_items,
-    subscription_updates, subscriptions, webhook_endpoints,
+    Moment, accounts, checkout, coupons, credit_notes, customers, events, invoice_items, invoices,
+    payment_methods, payments, preview, prices, products, promotion_codes, refunds, schedules,
+    subscription_creation, subscription_items, subscription_updates, subscriptions, webhook_endpoints,
 };
 
 /// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
@@ -82,6 +82,16 @@ pub(crate) fn dispatch(
         ("POST", ["invoices", id, "void"]) => invoices::void(at, id, params),
         ("GET", ["invoice_payments"]) => invoices::list_payments(at, params),
 
+        ("POST", ["invoiceitems"]) => invoice_items::create(at, params),
+        ("GET", ["invoiceitems"]) => invoice_items::list(at, params),
+        ("GET", ["invoiceitems", id]) => invoice_items::get(at, id, params),
+        ("POST", ["credit_notes"]) => credit_notes::create(at, params),
+        ("GET", ["credit_notes"]) => credit_notes::list(at, params),
+        ("GET", ["credit_notes", id]) => credit_notes::get(at, id, params),
+
+        ("POST", ["refunds"]) => refunds::create(at, params),
+        ("GET", ["refunds"]) => refunds::list(at, params),
+        ("GET", ["disputes", id]) => refunds::get_dispute(at, id, params),
         ("GET", ["payment_intents", id]) => payments::get_intent(at, id, params),
         ("GET", ["charges", id]) => payments::get_charge(at, id, params),
 

@@ -13,5 +13,8 @@ mod discounts_over_changes;
 mod errors;
 mod idempotency;
 mod schedules;
+mod pending;
+mod properties;
+mod refunds;
 mod webhooks;
 mod worlds;

@@ -14,6 +14,7 @@ mod invoice;
 mod invoice_item;
 mod payment;
 mod schedule;
+mod refund;
 mod subscription;
 
 use jiff::Timestamp;
@@ -29,13 +30,14 @@ pub(crate) use expand::expand;
 pub(crate) use invoice::{invoice, invoice_lines, invoice_payment};
 pub(crate) use invoice_item::invoice_item;
 pub(crate) use payment::{charge, payment_intent, payment_method};
+pub(crate) use refund::{credit_note, dispute, refund};
 pub(crate) use schedule::{schedule, schedule_status};
 pub(crate) use subscription::{subscription, subscription_item, subscription_items};
 
 use crate::id::{
-    ChargeId, CheckoutSessionId, CouponId, CustomerId, DiscountId, Id, InvoiceId, InvoiceItemId,
-    InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId, ScheduleId,
-    SubscriptionId,
+    ChargeId, CheckoutSessionId, CouponId, CreditNoteId, CustomerId, DiscountId, DisputeId, Id, InvoiceId,
+    InvoiceItemId, InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId,
+    RefundId, ScheduleId, SubscriptionId,
 };
 use crate::state::World;
 
@@ -60,6 +62,9 @@ pub(crate) enum Object {
     PromotionCode(PromotionCodeId),
     Discount(DiscountId),
     Schedule(ScheduleId),
+    Refund(RefundId),
+    CreditNote(CreditNoteId),
+    Dispute(DisputeId),
 }
 
 /// An object of this world as Stripe answers it.
@@ -75,6 +80,9 @@ pub(crate) fn object(world: &World, object: &Object) -> Value {
         Object::InvoiceItem(id) => invoice_item(&world.invoice_items[id]),
         Object::InvoicePayment(id) => invoice_payment(&world.invoice_payments[id]),
         Object::PaymentIntent(id) => payment_intent(world, &world.payment_intents[id]),
+        Object::Refund(id) => refund(&world.refunds[id]),
+        Object::CreditNote(id) => credit_note(world, &world.credit_notes[id]),
+        Object::Dispute(id) => dispute(world, &world.disputes[id]),
         Object::Charge(id) => charge(world, &world.charges[id]),
         Object::Coupon(id) => coupon(&world.coupons[id]),
         Object::PromotionCode(id) => promotion_code(world, &world.promotion_codes[id]),
@@ -98,6 +106,9 @@ pub(crate) fn by_id(world: &World, id: &str) -> Option<Value> {
                 .find(id)
                 .map(|row| payment_intent(world, row))
         })
+        .or_else(|| world.refunds.find(id).map(refund))
+        .or_else(|| world.credit_notes.find(id).map(|row| credit_note(world, row)))
+        .or_else(|| world.disputes.find(id).map(|row| dispute(world, row)))
         .or_else(|| world.charges.find(id).map(|row| charge(world, row)))
         .or_else(|| world.coupons.find(id).map(coupon))
         .or_else(|| {

@@ -37,12 +37,16 @@ pub(crate) mod scheduling;
 
 mod billing;
 mod discounting;
+pub(crate) mod credit_notes;
 mod discounts;
+pub(crate) mod invoice_items;
+pub(crate) mod invoice_page;
 pub(crate) mod invoices;
 pub(crate) mod preview;
 pub(crate) mod invoicing;
 pub(crate) mod payments;
 mod pending;
+pub(crate) mod refunds;
 
 pub(crate) mod due;
 pub(crate) mod events;

@@ -13,6 +13,7 @@ mod event;
 mod invoice;
 mod money;
 mod payment;
+mod refund;
 mod reply;
 mod schedule;
 mod subscription;
@@ -43,6 +44,7 @@ pub(crate) use money::{Currency, UnitAmount};
 pub(crate) use payment::{
     Charge, ChargeStatus, Decline, MethodKind, Payer, PaymentIntent, PaymentIntentStatus, PaymentMethod,
 };
+pub(crate) use refund::{CreditNote, CreditNoteLine, Dispute, DisputeStatus, Refund};
 pub(crate) use reply::{Reply, ReplyState};
 pub(crate) use schedule::{
     EndBehavior, Phase, PhaseAnchor, PhaseItem, PhaseProrations, PhaseSettings, Schedule, ScheduleStatus,
@@ -153,6 +155,9 @@ pub(crate) struct World {
     pub(crate) invoice_payments: Table<InvoicePayment>,
     pub(crate) payment_intents: Table<PaymentIntent>,
     pub(crate) charges: Table<Charge>,
+    pub(crate) refunds: Table<Refund>,
+    pub(crate) credit_notes: Table<CreditNote>,
+    pub(crate) disputes: Table<Dispute>,
     pub(crate) events: Table<Event>,
     pub(crate) webhook_endpoints: Table<WebhookEndpoint>,
     /// What falls due, and when.
@@ -203,6 +208,9 @@ impl World {
             invoice_payments: Table::default(),
             payment_intents: Table::default(),
             charges: Table::default(),
+            refunds: Table::default(),
+            credit_notes: Table::default(),
+            disputes: Table::default(),
             events: Table::default(),
             webhook_endpoints: Table::default(),
             agenda: Agenda::default(),

@@ -7,7 +7,8 @@ use crate::refusal::Refusal;
 use crate::rules::{
     Moment, accounts, checkout, coupons, credit_notes, customers, events, invoice_items, invoices,
     payment_methods, payments, preview, prices, products, promotion_codes, refunds, schedules,
-    subscription_creation, subscription_items, subscription_updates, subscriptions, webhook_endpoints,
+    subscription_creation, subscription_items, subscription_updates, subscriptions, test_clocks,
+    webhook_endpoints,
 };
 
 /// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
@@ -23,6 +24,10 @@ pub(crate) fn dispatch(
         ("GET", ["customers", id]) => customers::get(at, id, params),
         ("POST", ["customers", id]) => customers::update(at, id, params),
         ("DELETE", ["customers", id]) => customers::delete(at, id, params),
+
+        ("POST", ["test_helpers", "test_clocks"]) => test_clocks::create(at, params),
+        ("GET", ["test_helpers", "test_clocks", id]) => test_clocks::get(at, id, params),
+        ("POST", ["test_helpers", "test_clocks", id, "advance"]) => test_clocks::advance(at, id, params),
 
         ("POST", ["products"]) => products::create(at, params),
         ("GET", ["products"]) => products::list(at, params),

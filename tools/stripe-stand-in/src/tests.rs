@@ -16,5 +16,6 @@ mod schedules;
 mod pending;
 mod properties;
 mod refunds;
+mod test_clocks;
 mod webhooks;
 mod worlds;

@@ -18,6 +18,7 @@ mod reply;
 mod schedule;
 mod subscription;
 mod table;
+mod test_clock;
 
 use std::collections::BTreeMap;
 
@@ -54,6 +55,7 @@ pub(crate) use subscription::{
     SubscriptionItem, SubscriptionStatus, Terms,
 };
 pub(crate) use table::{Row, Table};
+pub(crate) use test_clock::TestClock;
 
 use crate::faults::Faults;
 use crate::id::{AccountId, EventId, IdSource};
@@ -140,6 +142,7 @@ pub(crate) struct World {
     /// Kept over a reset, as the endpoints are: an id must not be made twice.
     pub(crate) endpoint_ids: IdSource,
     pub(crate) accounts: Table<Account>,
+    pub(crate) test_clocks: Table<TestClock>,
     pub(crate) customers: Table<Customer>,
     pub(crate) products: Table<Product>,
     pub(crate) prices: Table<Price>,
@@ -193,6 +196,7 @@ impl World {
             ids: IdSource::new(account),
             endpoint_ids: IdSource::new(&format!("{account} endpoints")),
             accounts: Table::default(),
+            test_clocks: Table::default(),
             customers: Table::default(),
             products: Table::default(),
             prices: Table::default(),

@@ -5,12 +5,18 @@
 use super::description::template_matches;
 
 /// The description is cut to what a subscription business calls; these are of use beside it.
-const UNDESCRIBED: [(&str, &str, &str); 3] = [
+const UNDESCRIBED: [(&str, &str, &str); 5] = [
     (
         "GET",
         "/v1/invoices/{invoice}/lines",
         "where an invoice's `lines.url` leads: official clients follow it when they page",
     ),
+    (
+        "GET",
+        "/v1/credit_notes/{id}",
+        "a credit note that was listed or told of by an event is looked at again",
+    ),
+    ("GET", "/v1/invoiceitems/{id}", "the same for an invoice item"),
     (
         "POST",
         "/v1/accounts/{account}",

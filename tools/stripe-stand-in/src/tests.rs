@@ -5,9 +5,15 @@ mod harness;
 mod types;
 
 mod catalog;
+mod changes;
 mod checkout;
 mod clockwork;
+mod discounts;
 mod errors;
 mod idempotency;
+mod pending;
+mod pricing;
+mod properties;
+mod refunds;
 mod webhooks;
 mod worlds;

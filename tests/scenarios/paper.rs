@@ -81,7 +81,7 @@ async fn the_oldest_customer_of_an_account_is_found_on_the_last_page() {
         ),
         (
             "/v1/customers?created[gte]=1000&limit=100&starting_after=cus_3",
-            json!({ "has_more": false, "data": [customer("cus_2", "ada"), { "id": "cus_1" }] }),
+            json!({ "has_more": false, "data": [customer("cus_2", "ada"), customer("cus_1", "bob"), { "id": "cus_0" }] }),
         ),
     ])
     .await;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
-    Moment, accounts, checkout, coupons, credit_notes, customers, events, invoice_items, invoices,
+    Moment, accounts, checkout, coupons, credit_notes, customers, events, invoice_items, invoices, meters,
     payment_methods, payments, preview, prices, products, promotion_codes, refunds, schedules,
     subscription_creation, subscription_items, subscription_updates, subscriptions, test_clocks,
     webhook_endpoints,
@@ -48,6 +48,11 @@ pub(crate) fn dispatch(
         ("GET", ["promotion_codes"]) => promotion_codes::list(at, params),
         ("GET", ["promotion_codes", id]) => promotion_codes::get(at, id, params),
         ("POST", ["promotion_codes", id]) => promotion_codes::update(at, id, params),
+
+        ("POST", ["billing", "meters"]) => meters::create(at, params),
+        ("GET", ["billing", "meters"]) => meters::list(at, params),
+        ("GET", ["billing", "meters", id]) => meters::get(at, id, params),
+        ("POST", ["billing", "meter_events"]) => meters::record(at, params),
 
         ("GET", ["payment_methods"]) => payment_methods::list(at, params),
         ("GET", ["payment_methods", id]) => payment_methods::get(at, id, params),

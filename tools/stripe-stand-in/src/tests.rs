@@ -14,6 +14,7 @@ mod errors;
 mod idempotency;
 mod schedules;
 mod pending;
+mod pricing;
 mod properties;
 mod refunds;
 mod test_clocks;

@@ -6,6 +6,7 @@
 pub(crate) mod accounts;
 pub(crate) mod webhook_endpoints;
 
+pub(crate) mod meters;
 pub(crate) mod prices;
 pub(crate) mod products;
 

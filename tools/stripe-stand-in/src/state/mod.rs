@@ -11,6 +11,7 @@ mod delivery;
 mod discount;
 mod event;
 mod invoice;
+mod meter;
 mod money;
 mod payment;
 mod refund;
@@ -41,6 +42,7 @@ pub(crate) use invoice::{
     BillingReason, DiscountAmount, Invoice, InvoiceItem, InvoiceLine, InvoicePayment, InvoicePaymentStatus,
     InvoiceStatus, Line,
 };
+pub(crate) use meter::{Aggregation, Meter, MeterEvent};
 pub(crate) use money::{Currency, UnitAmount};
 pub(crate) use payment::{
     Charge, ChargeStatus, Decline, MethodKind, Payer, PaymentIntent, PaymentIntentStatus, PaymentMethod,
@@ -159,6 +161,8 @@ pub(crate) struct World {
     pub(crate) payment_intents: Table<PaymentIntent>,
     pub(crate) charges: Table<Charge>,
     pub(crate) refunds: Table<Refund>,
+    pub(crate) meters: Table<Meter>,
+    pub(crate) meter_events: Vec<MeterEvent>,
     pub(crate) credit_notes: Table<CreditNote>,
     pub(crate) disputes: Table<Dispute>,
     pub(crate) events: Table<Event>,
@@ -213,6 +217,8 @@ impl World {
             payment_intents: Table::default(),
             charges: Table::default(),
             refunds: Table::default(),
+            meters: Table::default(),
+            meter_events: Vec::new(),
             credit_notes: Table::default(),
             disputes: Table::default(),
             events: Table::default(),

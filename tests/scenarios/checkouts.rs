@@ -235,3 +235,27 @@ async fn a_key_that_is_spent_is_passed_over_within_the_call() {
         assert_eq!(world.stripe.customers(&ada).await.len(), 1);
     }
 }
+
+/// The end of a paid session is never told, the end of what it became is: there is room for another subscription.
+#[tokio::test]
+async fn a_subscription_that_ended_is_in_nobodys_way_although_its_sessions_end_was_lost() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    world.stripe.holds_events(true).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.checks_out(&secret, "succeed").await;
+    let subscription = world.stripe.subscriptions(&ada).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/v1/subscriptions/{subscription}");
+    world.stripe.operator("DELETE", &path, "").await;
+    let deleted = world
+        .stripe
+        .events("customer.subscription.deleted")
+        .pop()
+        .unwrap();
+    assert_eq!(world.stripe.delivers(&deleted).await, 200);
+    assert_ne!(ada.starts_checkout("monthly").await.client_secret(), secret);
+    assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 1);
+}

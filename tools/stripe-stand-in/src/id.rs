@@ -72,6 +72,7 @@ ids! {
     CreditNoteId("cn_", 24);
     CreditNoteLineId("cnli_", 24);
     DisputeId("du_", 24);
+    ScheduleId("sub_sched_", 24);
     EventId("evt_", 24);
     WebhookEndpointId("we_", 24);
 }

@@ -6,8 +6,8 @@ use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
     Moment, accounts, checkout, coupons, credit_notes, customers, events, invoice_items, invoices, meters,
-    payment_methods, payments, preview, prices, products, promotion_codes, refunds, subscription_creation,
-    subscription_items, subscription_updates, subscriptions, webhook_endpoints,
+    payment_methods, payments, preview, prices, products, promotion_codes, refunds, schedules,
+    subscription_creation, subscription_items, subscription_updates, subscriptions, webhook_endpoints,
 };
 
 /// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
@@ -70,6 +70,13 @@ pub(crate) fn dispatch(
         ("GET", ["subscription_items", id]) => subscription_items::get(at, id, params),
         ("POST", ["subscription_items", id]) => subscription_items::update(at, id, params),
         ("DELETE", ["subscription_items", id]) => subscription_items::delete(at, id, params),
+
+        ("POST", ["subscription_schedules"]) => schedules::create(at, params),
+        ("GET", ["subscription_schedules"]) => schedules::list(at, params),
+        ("GET", ["subscription_schedules", id]) => schedules::get(at, id, params),
+        ("POST", ["subscription_schedules", id]) => schedules::update(at, id, params),
+        ("POST", ["subscription_schedules", id, "release"]) => schedules::release(at, id, params),
+        ("POST", ["subscription_schedules", id, "cancel"]) => schedules::cancel(at, id, params),
 
         ("GET", ["invoices"]) => invoices::list(at, params),
         ("POST", ["invoices", "create_preview"]) => preview::create(at, params),

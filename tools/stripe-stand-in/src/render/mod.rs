@@ -15,6 +15,7 @@ mod invoice_item;
 mod meter;
 mod payment;
 mod refund;
+mod schedule;
 mod subscription;
 
 use jiff::Timestamp;
@@ -32,12 +33,13 @@ pub(crate) use invoice_item::invoice_item;
 pub(crate) use meter::{meter, meter_event};
 pub(crate) use payment::{charge, payment_intent, payment_method};
 pub(crate) use refund::{credit_note, dispute, refund};
+pub(crate) use schedule::{schedule, schedule_status};
 pub(crate) use subscription::{subscription, subscription_item, subscription_items};
 
 use crate::id::{
     ChargeId, CheckoutSessionId, CouponId, CreditNoteId, CustomerId, DiscountId, DisputeId, Id, InvoiceId,
     InvoiceItemId, InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId,
-    RefundId, SubscriptionId,
+    RefundId, ScheduleId, SubscriptionId,
 };
 use crate::state::World;
 
@@ -64,6 +66,7 @@ pub(crate) enum Object {
     Refund(RefundId),
     CreditNote(CreditNoteId),
     Dispute(DisputeId),
+    Schedule(ScheduleId),
 }
 
 /// An object of this world as Stripe answers it.
@@ -85,6 +88,7 @@ pub(crate) fn object(world: &World, object: &Object) -> Value {
         Object::Charge(id) => charge(world, &world.charges[id]),
         Object::Coupon(id) => coupon(&world.coupons[id]),
         Object::PromotionCode(id) => promotion_code(world, &world.promotion_codes[id]),
+        Object::Schedule(id) => schedule(world, &world.schedules[id]),
         Object::Discount(id) => discount(&world.discounts[id]),
     }
 }
@@ -116,6 +120,7 @@ pub(crate) fn by_id(world: &World, id: &str) -> Option<Value> {
                 .map(|row| promotion_code(world, row))
         })
         .or_else(|| world.discounts.find(id).map(discount))
+        .or_else(|| world.schedules.find(id).map(|row| schedule(world, row)))
 }
 
 /// Unix seconds, as everywhere in Stripe's JSON.

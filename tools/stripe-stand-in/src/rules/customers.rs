@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::listing::{self, Paging, Range};
-use super::{Moment, lifecycle, named, payment_methods, referred};
+use super::{Moment, lifecycle, named, payment_methods, referred, scheduling};
 use crate::id::{CustomerId, Id, PaymentMethodId, SubscriptionId};
 use crate::params::{Change, Params};
 use crate::refusal::Refusal;
@@ -221,6 +221,7 @@ pub(crate) fn delete(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
     for subscription in running {
         lifecycle::end(at, &subscription, CancellationReason::Requested);
     }
+    scheduling::follow_deletion(at, &id);
     at.emit("customer.deleted", &Object::Customer(id.clone()));
     at.world.customers[&id].deleted = true;
     Ok(json!({ "id": id.as_str(), "object": "customer", "deleted": true }))

@@ -13,7 +13,7 @@ use super::{Moment, discounts, lifecycle, pending, pending_updates};
 use crate::id::{CustomerId, InvoiceId, PaymentMethodId};
 use crate::render::Object;
 use crate::state::{
-    BillingReason, CollectionMethod, Decline, Due, Invoice, InvoiceLine, InvoicePayment,
+    AutomaticTax, BillingReason, CollectionMethod, Decline, Due, Invoice, InvoiceLine, InvoicePayment,
     InvoicePaymentStatus, InvoiceStatus, Metadata, Payer,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -54,6 +54,10 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
         due_date: terms.1,
         credited_before_payment: 0,
         credited_after_payment: 0,
+        automatic_tax: new
+            .subscription
+            .as_ref()
+            .is_some_and(|id| at.world.subscriptions[id].automatic_tax == AutomaticTax::On),
         starting_balance: at.world.customers[&new.customer].balance,
         amount_paid: 0,
         attempt_count: 0,

@@ -13,6 +13,7 @@ pub(crate) mod products;
 pub(crate) mod coupons;
 pub(crate) mod promotion_codes;
 pub(crate) mod redemption;
+mod taxes;
 
 pub(crate) mod customers;
 pub(crate) mod payment_methods;
@@ -30,6 +31,10 @@ pub(crate) mod subscription_creation;
 pub(crate) mod subscription_items;
 pub(crate) mod subscription_updates;
 pub(crate) mod subscriptions;
+
+mod phases;
+pub(crate) mod schedules;
+pub(crate) mod scheduling;
 
 mod billing;
 mod discounting;

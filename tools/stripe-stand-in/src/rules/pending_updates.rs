@@ -167,6 +167,7 @@ pub(crate) fn follow_void(at: &mut Moment<'_>, id: &SubscriptionId, invoice: &In
             item.invoice = None;
         }
     }
+    discounts::give_back(at, invoice);
     at.emit("customer.subscription.pending_update_expired", &object);
     at.emit_updated("customer.subscription.updated", &object, &before);
 }

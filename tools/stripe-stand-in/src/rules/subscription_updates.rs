@@ -17,7 +17,7 @@ use super::changes::{self, Plan, Wish};
 use super::payments::Outcome;
 use super::{
     Moment, customers, discounts, invoices, invoicing, lifecycle, named, pending, pending_updates,
-    redemption, subscriptions,
+    redemption, subscriptions, taxes,
 };
 use crate::id::{Id, InvoiceId, InvoiceItemId, SubscriptionId};
 use crate::params::{Change, Params};
@@ -31,21 +31,21 @@ use crate::state::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PaymentBehavior {
     /// The change lands, and the subscription is past due.
-    AllowIncomplete,
+    LandAnyway,
     /// The change lands; the payment is left to the caller to confirm.
-    DefaultIncomplete,
+    LeaveOpen,
     /// Nothing happens, and the answer is 402.
-    ErrorIfIncomplete,
+    Refuse,
     /// The change waits for the payment.
-    PendingIfIncomplete,
+    Wait,
 }
 
 impl PaymentBehavior {
     pub(crate) const WORDS: [(&'static str, Self); 4] = [
-        ("allow_incomplete", Self::AllowIncomplete),
-        ("default_incomplete", Self::DefaultIncomplete),
-        ("error_if_incomplete", Self::ErrorIfIncomplete),
-        ("pending_if_incomplete", Self::PendingIfIncomplete),
+        ("allow_incomplete", Self::LandAnyway),
+        ("default_incomplete", Self::LeaveOpen),
+        ("error_if_incomplete", Self::Refuse),
+        ("pending_if_incomplete", Self::Wait),
     ];
 }
 
@@ -55,6 +55,7 @@ pub(crate) struct Update {
     pub(crate) payment_behavior: PaymentBehavior,
     pub(crate) cancel_at_period_end: Option<bool>,
     pub(crate) cancel_at: Change<Timestamp>,
+    pub(crate) automatic_tax: Option<bool>,
     pub(crate) notes: Option<Notes>,
     pub(crate) description: Change<String>,
     pub(crate) default_payment_method: Change<String>,
@@ -74,7 +75,8 @@ impl Update {
     pub(crate) fn nothing() -> Self {
         Self {
             wish: Wish::none(),
-            payment_behavior: PaymentBehavior::AllowIncomplete,
+            payment_behavior: PaymentBehavior::LandAnyway,
+            automatic_tax: None,
             notes: None,
             description: Change::Keep,
             default_payment_method: Change::Keep,
@@ -97,7 +99,8 @@ impl Update {
             },
             payment_behavior: params
                 .choice("payment_behavior", &PaymentBehavior::WORDS)?
-                .unwrap_or(PaymentBehavior::AllowIncomplete),
+                .unwrap_or(PaymentBehavior::LandAnyway),
+            automatic_tax: taxes::read(params)?,
             notes: Some(Notes {
                 metadata: copy.metadata,
                 cancellation_comment: copy.cancellation_comment,
@@ -116,19 +119,14 @@ impl Update {
             "trial_settings",
             "invoice_settings",
         ]);
-        params.unsupported(&[
-            "trial_from_plan",
-            "add_invoice_items",
-            "pause_collection",
-            "automatic_tax",
-        ])?;
+        params.unsupported(&["trial_from_plan", "add_invoice_items", "pause_collection"])?;
         params.finish()?;
         update.check(params)?;
         Ok(update)
     }
 
     fn check(&self, params: &Params<'_>) -> Result<(), Refusal> {
-        if self.payment_behavior == PaymentBehavior::PendingIfIncomplete {
+        if self.payment_behavior == PaymentBehavior::Wait {
             pending_updates::check_params(params)?;
         }
         if self.cancel_at_period_end == Some(true) && matches!(self.cancel_at, Change::Set(_)) {
@@ -157,7 +155,7 @@ pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
 /// Makes the change and collects what it costs.
 pub(crate) fn run(at: &mut Moment<'_>, id: &SubscriptionId, update: Update) -> Result<(), Refusal> {
     let behavior = update.payment_behavior;
-    let saved = (behavior == PaymentBehavior::ErrorIfIncomplete).then(|| at.world.clone());
+    let saved = (behavior == PaymentBehavior::Refuse).then(|| at.world.clone());
     let object = Object::Subscription(id.clone());
     let before = at.picture(&object);
     let invoice = draft(at, id, update)?;
@@ -194,13 +192,14 @@ pub(crate) fn draft(
     if before.has_ended() {
         return Err(Refusal::no_such("subscription", id.as_str(), "id"));
     }
+    check_schedule(&before, &update)?;
     let (changed, behavior) = with_members(at, &before, &update)?;
     let mut plan = changes::plan(at, &changed, &update.wish)?;
     apply_end(at, &mut plan.after, &update);
     if plan.bills_now || !plan.prorations.is_empty() {
         pending_updates::drop_present(at, id);
     }
-    let waits = behavior == PaymentBehavior::PendingIfIncomplete && plan.bills_now;
+    let waits = behavior == PaymentBehavior::Wait && plan.bills_now;
     let terms = plan.after.terms();
     if !waits {
         let pending_update = at.world.subscriptions[id].pending_update.clone();
@@ -252,6 +251,19 @@ fn put_by(at: &mut Moment<'_>, plan: &mut Plan, lands: bool) -> Vec<InvoiceItemI
     made
 }
 
+/// When a subscription ends is its schedule's to say, if it has one.
+fn check_schedule(subscription: &Subscription, update: &Update) -> Result<(), Refusal> {
+    match &subscription.schedule {
+        Some(schedule) if update.cancel_at_period_end.is_some() || update.cancel_at != Change::Keep => {
+            Err(Refusal::state(format!(
+                "The subscription is managed by the subscription schedule `{schedule}`, and updating any cancelation \
+                 behavior directly is not allowed. Please update the schedule instead."
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The subscription with the members that cost nothing changed.
 fn with_members(
     at: &Moment<'_>,
@@ -267,6 +279,9 @@ fn with_members(
         subscription
             .cancellation_feedback
             .clone_from(&notes.cancellation_feedback);
+    }
+    if let Some(on) = update.automatic_tax {
+        subscription.automatic_tax = taxes::switch(at, &before.customer, on)?;
     }
     update.description.clone().apply(&mut subscription.description);
     match &update.default_payment_method {
@@ -288,7 +303,7 @@ fn with_members(
         let message = "You must provide `days_until_due` when `collection_method` is `send_invoice`.";
         return Err(Refusal::invalid("days_until_due", message));
     }
-    if sent && update.payment_behavior == PaymentBehavior::PendingIfIncomplete {
+    if sent && update.payment_behavior == PaymentBehavior::Wait {
         let message =
             "`payment_behavior` can only be `pending_if_incomplete` when invoices are charged automatically.";
         return Err(Refusal::invalid("payment_behavior", message));
@@ -335,7 +350,7 @@ pub(crate) fn settle(at: &mut Moment<'_>, id: &InvoiceId, behavior: PaymentBehav
     let free = invoice.amount_due() == 0;
     match (invoice.collection_method, behavior) {
         (CollectionMethod::SendInvoice, _) if !free => None,
-        (_, PaymentBehavior::DefaultIncomplete) if !free => {
+        (_, PaymentBehavior::LeaveOpen) if !free => {
             leave_open(at, id);
             None
         }

@@ -16,6 +16,7 @@ mod money;
 mod payment;
 mod refund;
 mod reply;
+mod schedule;
 mod subscription;
 mod table;
 
@@ -47,9 +48,12 @@ pub(crate) use payment::{
 };
 pub(crate) use refund::{CreditNote, CreditNoteLine, Dispute, DisputeStatus, Refund};
 pub(crate) use reply::{Reply, ReplyState};
+pub(crate) use schedule::{
+    EndBehavior, Phase, PhaseAnchor, PhaseItem, PhaseProrations, PhaseSettings, Schedule, ScheduleStatus,
+};
 pub(crate) use subscription::{
-    CancellationReason, Charged, CollectionMethod, PendingUpdate, Subscription, SubscriptionItem,
-    SubscriptionStatus, Terms,
+    AutomaticTax, CancellationReason, Charged, CollectionMethod, PendingUpdate, Subscription,
+    SubscriptionItem, SubscriptionStatus, Terms,
 };
 pub(crate) use table::{Row, Table};
 
@@ -147,6 +151,7 @@ pub(crate) struct World {
     pub(crate) discounts: Table<Discount>,
     pub(crate) sessions: Table<CheckoutSession>,
     pub(crate) subscriptions: Table<Subscription>,
+    pub(crate) schedules: Table<Schedule>,
     pub(crate) invoices: Table<Invoice>,
     pub(crate) invoice_items: Table<InvoiceItem>,
     pub(crate) invoice_payments: Table<InvoicePayment>,
@@ -201,6 +206,7 @@ impl World {
             discounts: Table::default(),
             sessions: Table::default(),
             subscriptions: Table::default(),
+            schedules: Table::default(),
             invoices: Table::default(),
             invoice_items: Table::default(),
             invoice_payments: Table::default(),

@@ -348,14 +348,12 @@ pub(crate) fn settle(at: &mut Moment<'_>, id: &InvoiceId, behavior: PaymentBehav
     invoicing::finalize(at, id);
     let invoice = &at.world.invoices[id];
     let free = invoice.amount_due() == 0;
-    match (invoice.collection_method, behavior) {
-        (CollectionMethod::SendInvoice, _) if !free => None,
-        (_, PaymentBehavior::LeaveOpen) if !free => {
-            leave_open(at, id);
-            None
-        }
-        _ => Some(invoicing::collect(at, id)),
+    let charged = invoice.collection_method == CollectionMethod::ChargeAutomatically;
+    if charged && behavior == PaymentBehavior::LeaveOpen && !free {
+        leave_open(at, id);
+        return None;
     }
+    invoicing::collect_or_send(at, id)
 }
 
 /// The payment is the caller's to confirm: the subscription waits for it.

@@ -99,9 +99,14 @@ pub(crate) fn time_of_request(world: &World, path: &[&str], params: &Node) -> Op
     if world.test_clocks.iter().len() == 0 {
         return None;
     }
-    let named = params.members().iter().filter_map(|(name, node)| match node {
-        Node::Text(id) if NAMING.contains(&name.as_str()) => Some(id.as_str()),
-        _ => None,
+    let top = params.members().iter();
+    // The customer of a meter event is in its payload, under a name that the meter says.
+    let payload = top.clone().filter(|(name, _)| name == "payload");
+    let payload = payload.flat_map(|(_, node)| node.members());
+    let naming = top.filter(|(name, _)| NAMING.contains(&name.as_str()));
+    let named = naming.chain(payload).filter_map(|(_, node)| match node {
+        Node::Text(id) => Some(id.as_str()),
+        Node::Members(_) => None,
     });
     let mut ids = path.iter().copied().chain(named);
     ids.find_map(|id| world.time_of(id))

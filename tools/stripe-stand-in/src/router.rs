@@ -7,22 +7,53 @@ use crate::refusal::Refusal;
 use crate::rules::{
     Moment, accounts, checkout, coupons, credit_notes, customers, events, invoice_items, invoices, meters,
     payment_methods, payments, preview, prices, products, promotion_codes, refunds, schedules,
-    subscription_creation, subscription_items, subscription_updates, subscriptions, webhook_endpoints,
+    subscription_creation, subscription_items, subscription_updates, subscriptions, test_clocks,
+    webhook_endpoints,
 };
 
-/// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
-pub(crate) fn dispatch(
-    at: &mut Moment<'_>,
-    method: &str,
-    segments: &[&str],
-    params: &Params<'_>,
-) -> Option<Result<Value, Refusal>> {
-    Some(match (method, segments) {
+/// Makes of one table what runs an operation and what tells which there are.
+macro_rules! operations {
+    (|$at:ident, $params:ident| { $(($method:literal, [$($segment:tt),*]) => $operation:expr,)* }) => {
+        /// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
+        pub(crate) fn dispatch(
+            $at: &mut Moment<'_>,
+            method: &str,
+            segments: &[&str],
+            $params: &Params<'_>,
+        ) -> Option<Result<Value, Refusal>> {
+            Some(match (method, segments) {
+                $(($method, [$($segment),*]) => $operation,)*
+                _ => return None,
+            })
+        }
+
+        const OPERATIONS: &[(&str, &[&str])] = &[$(($method, &[$(stringify!($segment)),*])),*];
+    };
+}
+
+/// What operations there are: `GET /v1/customers/{id}`.
+pub(crate) fn operations() -> Vec<String> {
+    let segment = |text: &&str| match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+        Some(fixed) => format!("/{fixed}"),
+        None => format!("/{{{text}}}"),
+    };
+    OPERATIONS
+        .iter()
+        .map(|(method, segments)| format!("{method} /v1{}", segments.iter().map(segment).collect::<String>()))
+        .collect()
+}
+
+operations! {
+    |at, params| {
         ("POST", ["customers"]) => customers::create(at, params),
         ("GET", ["customers"]) => customers::list(at, params),
         ("GET", ["customers", id]) => customers::get(at, id, params),
         ("POST", ["customers", id]) => customers::update(at, id, params),
         ("DELETE", ["customers", id]) => customers::delete(at, id, params),
+
+        ("POST", ["test_helpers", "test_clocks"]) => test_clocks::create(at, params),
+        ("GET", ["test_helpers", "test_clocks", id]) => test_clocks::get(at, id, params),
+        ("POST", ["test_helpers", "test_clocks", id, "advance"]) => test_clocks::advance(at, id, params),
 
         ("POST", ["products"]) => products::create(at, params),
         ("GET", ["products"]) => products::list(at, params),
@@ -113,7 +144,5 @@ pub(crate) fn dispatch(
         ("POST", ["accounts"]) => accounts::create(at, params),
         ("GET", ["accounts", id]) => accounts::get(at, id, params),
         ("POST", ["accounts", id]) => accounts::update(at, id, params),
-
-        _ => return None,
-    })
+    }
 }

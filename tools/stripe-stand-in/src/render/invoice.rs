@@ -94,7 +94,7 @@ pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
         },
         "subtotal": subtotal,
         "subtotal_excluding_tax": subtotal,
-        "test_clock": null,
+        "test_clock": maybe_id(world.customers[&invoice.customer].test_clock.as_ref()),
         "total": total,
         "total_discount_amounts": total_discounts(invoice),
         "total_excluding_tax": total,

@@ -14,9 +14,10 @@ mod invoice;
 mod invoice_item;
 mod meter;
 mod payment;
-mod refund;
 mod schedule;
+mod refund;
 mod subscription;
+mod test_clock;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -36,10 +37,12 @@ pub(crate) use refund::{credit_note, dispute, refund};
 pub(crate) use schedule::{schedule, schedule_status};
 pub(crate) use subscription::{subscription, subscription_item, subscription_items};
 
+pub(crate) use test_clock::test_clock;
+
 use crate::id::{
     ChargeId, CheckoutSessionId, CouponId, CreditNoteId, CustomerId, DiscountId, DisputeId, Id, InvoiceId,
     InvoiceItemId, InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId,
-    RefundId, ScheduleId, SubscriptionId,
+    RefundId, ScheduleId, SubscriptionId, TestClockId,
 };
 use crate::state::World;
 
@@ -63,10 +66,11 @@ pub(crate) enum Object {
     Coupon(CouponId),
     PromotionCode(PromotionCodeId),
     Discount(DiscountId),
+    Schedule(ScheduleId),
+    TestClock(TestClockId),
     Refund(RefundId),
     CreditNote(CreditNoteId),
     Dispute(DisputeId),
-    Schedule(ScheduleId),
 }
 
 /// An object of this world as Stripe answers it.
@@ -79,7 +83,7 @@ pub(crate) fn object(world: &World, object: &Object) -> Value {
         Object::CheckoutSession(id) => checkout_session(world, &world.sessions[id]),
         Object::Subscription(id) => subscription(world, &world.subscriptions[id]),
         Object::Invoice(id) => invoice(world, &world.invoices[id]),
-        Object::InvoiceItem(id) => invoice_item(&world.invoice_items[id]),
+        Object::InvoiceItem(id) => invoice_item(world, &world.invoice_items[id]),
         Object::InvoicePayment(id) => invoice_payment(&world.invoice_payments[id]),
         Object::PaymentIntent(id) => payment_intent(world, &world.payment_intents[id]),
         Object::Refund(id) => refund(&world.refunds[id]),
@@ -88,6 +92,7 @@ pub(crate) fn object(world: &World, object: &Object) -> Value {
         Object::Charge(id) => charge(world, &world.charges[id]),
         Object::Coupon(id) => coupon(&world.coupons[id]),
         Object::PromotionCode(id) => promotion_code(world, &world.promotion_codes[id]),
+        Object::TestClock(id) => test_clock(&world.test_clocks[id]),
         Object::Schedule(id) => schedule(world, &world.schedules[id]),
         Object::Discount(id) => discount(&world.discounts[id]),
     }
@@ -120,6 +125,7 @@ pub(crate) fn by_id(world: &World, id: &str) -> Option<Value> {
                 .map(|row| promotion_code(world, row))
         })
         .or_else(|| world.discounts.find(id).map(discount))
+        .or_else(|| world.test_clocks.find(id).map(test_clock))
         .or_else(|| world.schedules.find(id).map(|row| schedule(world, row)))
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn schedule(world: &World, schedule: &Schedule) -> Value {
         "renewal_interval": null,
         "status": schedule_status(schedule.status),
         "subscription": maybe_id(schedule.subscription.as_ref()),
-        "test_clock": null,
+        "test_clock": maybe_id(world.customers[&schedule.customer].test_clock.as_ref()),
     })
 }
 

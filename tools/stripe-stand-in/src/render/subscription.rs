@@ -67,7 +67,7 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
         "schedule": maybe_id(subscription.schedule.as_ref()),
         "start_date": seconds(subscription.start_date),
         "status": word(&SubscriptionStatus::WORDS, subscription.status),
-        "test_clock": null,
+        "test_clock": maybe_id(world.customers[&subscription.customer].test_clock.as_ref()),
         "transfer_data": null,
         "trial_end": maybe_seconds(subscription.trial_end),
         "trial_settings": { "end_behavior": { "missing_payment_method": "create_invoice" } },

@@ -27,8 +27,12 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     read_common(&mut customer, params)?;
     let method = params.text("payment_method")?;
     let default = read_default_method(params)?;
-    params.unsupported(&["source", "test_clock", "tax_id_data", "cash_balance"])?;
+    let test_clock = params.text("test_clock")?;
+    params.unsupported(&["source", "tax_id_data", "cash_balance"])?;
     params.finish()?;
+    customer.test_clock = test_clock
+        .map(|id| referred(&at.world.test_clocks, &id, "test_clock").map(|clock| clock.id.clone()))
+        .transpose()?;
     let attachable = method
         .map(|method| payment_methods::attachable(at, &method, "payment_method"))
         .transpose()?;
@@ -65,6 +69,7 @@ fn blank(at: &mut Moment<'_>, email: Option<String>) -> Customer {
         id: at.world.ids.make(),
         created: at.now,
         deleted: false,
+        test_clock: None,
         email,
         name: None,
         phone: None,
@@ -159,6 +164,7 @@ pub(crate) fn live<'a>(at: &'a Moment<'_>, id: &str, param: &str) -> Result<&'a 
 
 pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
     let email = params.text("email")?;
+    let test_clock = params.text("test_clock")?;
     let created = Range::read(params, "created")?;
     let paging = Paging::read(params)?;
     params.finish()?;
@@ -169,6 +175,8 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
         render::customer,
         |customer| {
             !customer.deleted
+                // Without a clock, those of no clock.
+                && test_clock.as_deref() == customer.test_clock.as_ref().map(Id::as_str)
                 && created.contains(customer.created)
                 && email
                     .as_ref()

@@ -126,7 +126,7 @@ pub(crate) fn recurrence(price: &Price) -> &Recurrence {
 /// Puts the next end into the agenda: of the period, or of the subscription within it.
 pub(crate) fn await_period_end(at: &mut Moment<'_>, id: &SubscriptionId) {
     if let Some(end) = next_end(&at.world.subscriptions[id]) {
-        at.world.agenda.add(end, Due::PeriodEnd(id.clone()));
+        at.world.remind(end, Due::PeriodEnd(id.clone()));
     }
 }
 

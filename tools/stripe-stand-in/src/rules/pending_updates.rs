@@ -83,7 +83,7 @@ pub(crate) fn announce(at: &mut Moment<'_>, id: &SubscriptionId, before: &Value)
     if let Some(pending) = &mut at.world.subscriptions[id].pending_update {
         pending.announced = true;
         let due = pending.expires_at;
-        at.world.agenda.add(due, Due::PendingUpdateExpiry(id.clone()));
+        at.world.remind(due, Due::PendingUpdateExpiry(id.clone()));
     }
     at.emit_updated(
         "customer.subscription.updated",

@@ -390,7 +390,7 @@ pub(crate) fn take_effect(at: &mut Moment<'_>, subscription: &SubscriptionId) {
             at.world.promotion_codes[&code].times_redeemed += 1;
         }
         if let Some(end) = end {
-            at.world.agenda.add(end, Due::DiscountEnd(id.clone()));
+            at.world.remind(end, Due::DiscountEnd(id.clone()));
         }
         at.emit("customer.discount.created", &Object::Discount(id));
     }

@@ -25,7 +25,7 @@ use crate::state::{
 /// Puts the next step into the agenda.
 pub(crate) fn await_next_step(at: &mut Moment<'_>, id: &ScheduleId) {
     if let Some(next) = at.world.schedules[id].next_step() {
-        at.world.agenda.add(next, Due::ScheduleStep(id.clone()));
+        at.world.remind(next, Due::ScheduleStep(id.clone()));
     }
 }
 

@@ -201,7 +201,7 @@ fn begin(
             .now
             .saturating_add(FIRST_PAYMENT_WITHIN)
             .unwrap_or(Timestamp::MAX);
-        at.world.agenda.add(due, Due::FirstPayment(id.clone()));
+        at.world.remind(due, Due::FirstPayment(id.clone()));
     }
     Ok(id)
 }

@@ -10,6 +10,8 @@ import subprocess
 import urllib.error
 import urllib.request
 
+import pytest
+
 WORKSPACE = pathlib.Path(__file__).resolve().parents[3]
 
 
@@ -19,8 +21,10 @@ def built(package, binary, *features):
     if directory:
         return WORKSPACE / directory / binary
     command = ["cargo", "build", "--quiet", "--package", package, "--bin", binary, "--message-format=json", *features]
-    told = subprocess.run(command, cwd=WORKSPACE, check=True, stdout=subprocess.PIPE, text=True).stdout
-    artifacts = (json.loads(line) for line in told.splitlines())
+    build = subprocess.run(command, cwd=WORKSPACE, stdout=subprocess.PIPE, text=True)
+    if build.returncode:
+        pytest.exit(f"{binary} could not be built", returncode=1)
+    artifacts = (json.loads(line) for line in build.stdout.splitlines())
     found = [artifact["executable"] for artifact in artifacts if artifact.get("executable")]
     return pathlib.Path(found[-1])
 

@@ -154,6 +154,9 @@ fn settle_balance(at: &mut Moment<'_>, id: &InvoiceId, customer: &CustomerId) {
 }
 
 pub(crate) fn set_balance(at: &mut Moment<'_>, customer: &CustomerId, balance: i64) {
+    if at.world.customers[customer].balance == balance {
+        return;
+    }
     let object = Object::Customer(customer.clone());
     let before = at.picture(&object);
     at.world.customers[customer].balance = balance;
@@ -188,6 +191,17 @@ pub(crate) fn collect(at: &mut Moment<'_>, id: &InvoiceId) -> Outcome {
         .as_ref()
         .map(|method| at.world.payment_methods[method].payer);
     collect_with(at, id, method.as_ref(), payer)
+}
+
+/// Collects an invoice that is charged automatically; one that is sent waits for the customer to pay by its page.
+pub(crate) fn collect_or_send(at: &mut Moment<'_>, id: &InvoiceId) -> Option<Outcome> {
+    let invoice = &mut at.world.invoices[id];
+    if invoice.collection_method == CollectionMethod::ChargeAutomatically || invoice.amount_due() == 0 {
+        return Some(collect(at, id));
+    }
+    invoice.next_payment_attempt = None;
+    at.emit("invoice.sent", &Object::Invoice(id.clone()));
+    None
 }
 
 /// The subscription's payment method, or else the customer's.
@@ -271,6 +285,16 @@ pub(crate) fn mark_paid(at: &mut Moment<'_>, id: &InvoiceId) {
         at.emit("invoice_payment.paid", &Object::InvoicePayment(payment));
     }
     lifecycle::follow_payment(at, id);
+}
+
+/// Open → uncollectible: it is no longer pursued, and can still be paid or voided.
+pub(crate) fn mark_uncollectible(at: &mut Moment<'_>, id: &InvoiceId) {
+    let now = at.now;
+    let invoice = &mut at.world.invoices[id];
+    invoice.status = InvoiceStatus::Uncollectible;
+    invoice.marked_uncollectible_at = Some(now);
+    invoice.next_payment_attempt = None;
+    at.emit("invoice.marked_uncollectible", &Object::Invoice(id.clone()));
 }
 
 /// A credit note took something off an open invoice, or gave something back of a paid one.

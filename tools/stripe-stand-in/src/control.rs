@@ -100,6 +100,16 @@ impl StandIn {
         self.object(id).ok_or_else(|| nothing("invoice", id))
     }
 
+    /// Gives an open invoice up as uncollectible, as the account's owner may. Answers the invoice.
+    ///
+    /// # Errors
+    /// When there is no such invoice, or it is not open.
+    pub async fn write_off_invoice(&self, id: &str) -> Result<Value, StandInError> {
+        self.in_world_of(id, |at| Ok(invoice_page::write_off(at, id)?))?;
+        self.settle().await;
+        self.object(id).ok_or_else(|| nothing("invoice", id))
+    }
+
     /// A cardholder disputes a charge. Answers the dispute.
     ///
     /// # Errors
@@ -198,6 +208,14 @@ impl StandIn {
             lines
                 .and_then(|list| list["data"].as_array().cloned())
                 .unwrap_or_default()
+        })
+    }
+
+    /// The invoice that a payment intent pays.
+    pub(crate) fn invoice_of_intent(&self, id: &str) -> Option<String> {
+        self.look(|state| {
+            let intent = state.worlds().find_map(|world| world.payment_intents.find(id))?;
+            intent.invoice.as_ref().map(|invoice| invoice.as_str().to_owned())
         })
     }
 

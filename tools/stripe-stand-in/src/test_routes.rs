@@ -58,6 +58,7 @@ async fn act(stand_in: &StandIn, call: &Call, route: &[&str]) -> Outcome {
             let act: InvoiceAct = read(call)?;
             bounded(stand_in.act_on_invoice(id, &act)).await
         }
+        ("POST", ["invoices", id, "write_off"]) => bounded(stand_in.write_off_invoice(id)).await,
         ("POST", ["charges", id, "dispute"]) => {
             let body: DisputeBody = read(call)?;
             bounded(stand_in.dispute_charge(id, &body.reason)).await

@@ -17,6 +17,7 @@ mod pending;
 mod pricing;
 mod properties;
 mod refunds;
+mod rounding;
 mod test_clocks;
 mod webhooks;
 mod worlds;

@@ -101,7 +101,8 @@ fn item_changes(at: &Moment<'_>, subscription: &SubscriptionId, phase: &Phase) -
         let position = same.or_else(|| known.iter().position(spare));
         let id = position.map(|position| known.remove(position).id.as_str().to_owned());
         changes.push(ItemChange {
-            price: Some(wanted.price.as_str().to_owned()),
+            // What stays is not asked for again: its price may have been archived since.
+            price: same.is_none().then(|| wanted.price.as_str().to_owned()),
             quantity: wanted.quantity,
             metadata: wanted.metadata.clone(),
             ..change(id)

@@ -360,3 +360,23 @@ async fn one_long_step_begins_them_in_the_order_of_their_time() {
         .collect();
     assert_eq!(begun, expected);
 }
+
+/// As above, with the price archived before the second phase begins: what stays goes on. −20.00 + 33.33.
+#[tokio::test]
+async fn an_archived_price_goes_on_in_the_next_phase() {
+    let shop = Shop::open().await;
+    let customer = shop.payer().await;
+    let mut first = shop.phase(3, 1);
+    first.as_object_mut().unwrap().remove("duration");
+    first["end_date"] = json!(at("2026-12-11T08:00:00Z").as_second());
+    let mut second = shop.phase(5, 1);
+    second["proration_behavior"] = json!("always_invoice");
+    shop.schedule(&customer, json!("now"), json!([first, second])).await;
+    shop.post(
+        &format!("/v1/prices/{}", shop.monthly),
+        json!({ "active": false }),
+    )
+    .await;
+    shop.advance("2026-12-12T00:00:00Z").await;
+    assert_eq!(totals(&shop.stripe.invoices_of(&customer)), [3000, 1333]);
+}

@@ -1,5 +1,7 @@
 //! What the product promises, told as scenarios. A file per topic, one binary, because each binary costs a link.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 /// The main job: subscribe, pay, be covered.
 mod main_job;
 /// Every refusal of the checkout.

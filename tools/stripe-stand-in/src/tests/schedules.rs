@@ -371,7 +371,8 @@ async fn an_archived_price_goes_on_in_the_next_phase() {
     first["end_date"] = json!(at("2026-12-11T08:00:00Z").as_second());
     let mut second = shop.phase(5, 1);
     second["proration_behavior"] = json!("always_invoice");
-    shop.schedule(&customer, json!("now"), json!([first, second])).await;
+    shop.schedule(&customer, json!("now"), json!([first, second]))
+        .await;
     shop.post(
         &format!("/v1/prices/{}", shop.monthly),
         json!({ "active": false }),

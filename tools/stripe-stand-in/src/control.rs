@@ -211,6 +211,14 @@ impl StandIn {
         })
     }
 
+    /// The invoice that a payment intent pays.
+    pub(crate) fn invoice_of_intent(&self, id: &str) -> Option<String> {
+        self.look(|state| {
+            let intent = state.worlds().find_map(|world| world.payment_intents.find(id))?;
+            intent.invoice.as_ref().map(|invoice| invoice.as_str().to_owned())
+        })
+    }
+
     /// All subscriptions of a customer, ended ones too, oldest first.
     #[must_use]
     pub fn subscriptions_of(&self, customer: &str) -> Vec<Value> {

@@ -193,6 +193,7 @@ pub(crate) fn draft(
         return Err(Refusal::no_such("subscription", id.as_str(), "id"));
     }
     check_schedule(&before, &update)?;
+    check_state(at, &before, &update)?;
     let (changed, behavior) = with_members(at, &before, &update)?;
     let mut plan = changes::plan(at, &changed, &update.wish)?;
     apply_end(at, &mut plan.after, &update);
@@ -231,6 +232,22 @@ pub(crate) fn draft(
     }
     at.emit("invoice.created", &Object::Invoice(invoice.clone()));
     Ok(Some(invoice))
+}
+
+/// What cannot be done to a subscription as it is now.
+fn check_state(at: &Moment<'_>, subscription: &Subscription, update: &Update) -> Result<(), Refusal> {
+    if subscription.status == SubscriptionStatus::Incomplete && update.wish.is_of_terms() {
+        let message =
+            "The items of an incomplete subscription cannot be updated before its first invoice is paid.";
+        return Err(Refusal::state(message));
+    }
+    match update.cancel_at {
+        Change::Set(end) if end <= at.now => {
+            let message = "Invalid timestamp: `cancel_at` must be in the future.";
+            Err(Refusal::invalid("cancel_at", message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Puts the shares by for the next invoice, which may be the one that is made at once.

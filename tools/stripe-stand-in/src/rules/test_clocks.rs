@@ -71,7 +71,6 @@ pub(crate) fn advance(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Res
 /// Lets everything happen that is due by this clock until `to`, each thing at its own instant.
 fn walk(at: &mut Moment<'_>, id: &TestClockId, to: Timestamp) {
     while let Some((instant, entry)) = at.world.test_clocks[id].agenda.take_due(to) {
-        at.world.test_clocks[id].frozen_time = instant;
         let mut then = Moment {
             world: &mut *at.world,
             now: instant,

@@ -383,6 +383,8 @@ async fn an_end_at_an_instant_comes_then_and_can_be_unset() {
         (&ends["cancel_at"], &ends["cancel_at_period_end"]),
         (&json!(day("2026-11-20")), &json!(false))
     );
+    shop.refused(400, "POST", &path, json!({ "cancel_at": day("2026-11-10") }))
+        .await;
     let unset = shop.post(&path, json!({ "cancel_at": "" })).await;
     assert_eq!(
         (&unset["cancel_at"], &unset["canceled_at"]),

@@ -14,8 +14,8 @@ mod invoice;
 mod invoice_item;
 mod meter;
 mod payment;
-mod refund;
 mod schedule;
+mod refund;
 mod subscription;
 mod test_clock;
 

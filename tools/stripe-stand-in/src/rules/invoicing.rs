@@ -52,12 +52,12 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
         discounts: new.discounts,
         collection_method: terms.0,
         due_date: terms.1,
-        credited_before_payment: 0,
-        credited_after_payment: 0,
         automatic_tax: new
             .subscription
             .as_ref()
             .is_some_and(|id| at.world.subscriptions[id].automatic_tax == AutomaticTax::On),
+        credited_before_payment: 0,
+        credited_after_payment: 0,
         starting_balance: at.world.customers[&new.customer].balance,
         amount_paid: 0,
         attempt_count: 0,

@@ -58,8 +58,8 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
                 None => customer.is_some() || own_clock.is_none(),
             };
             in_status
-                && by_clock
                 && collection.is_none_or(|method| subscription.collection_method == method)
+                && by_clock
                 && customer
                     .as_ref()
                     .is_none_or(|id| subscription.customer.as_str() == id)

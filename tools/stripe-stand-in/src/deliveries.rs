@@ -115,11 +115,12 @@ pub(crate) fn letter(state: &State, delivery: &Delivery, now: Timestamp) -> Resu
         let endpoint = state
             .world(delivery.endpoint_account.as_ref())?
             .webhook_endpoints
-            .get(&delivery.endpoint)?;
+            .get(&delivery.endpoint)
+            .filter(|endpoint| !endpoint.disabled)?;
         let world = state.world(delivery.account.as_ref())?;
         Some((endpoint, render::event(world, world.events.get(&delivery.event)?)))
     };
-    let (endpoint, event) = there().ok_or("the endpoint or the event is no longer there")?;
+    let (endpoint, event) = there().ok_or("the endpoint is gone or disabled, or the event is gone")?;
     let mut told = event.clone();
     if let Some(shape) = &delivery.shape {
         shape.give_to_event(&mut told)?;

@@ -39,7 +39,7 @@ pub(crate) fn webhook_endpoint(endpoint: &WebhookEndpoint) -> Value {
         "enabled_events": endpoint.enabled_events,
         "livemode": false,
         "metadata": endpoint.metadata,
-        "status": "enabled",
+        "status": if endpoint.disabled { "disabled" } else { "enabled" },
         "url": endpoint.url,
     })
 }

@@ -28,6 +28,7 @@ pub(crate) fn open(at: &mut Moment<'_>, new: NewEndpoint) -> WebhookEndpointId {
         url: new.url,
         secret: at.world.endpoint_ids.text("whsec_", 32),
         enabled_events: new.enabled_events,
+        disabled: false,
         connect: new.connect,
         api_version: new.api_version,
         description: new.description,
@@ -39,7 +40,7 @@ pub(crate) fn open(at: &mut Moment<'_>, new: NewEndpoint) -> WebhookEndpointId {
 /// The secret is told here and never again.
 pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
     let url = params.required_text("url")?;
-    let enabled_events = params.texts("enabled_events")?;
+    let enabled_events = read_events(params)?;
     let connect = params.boolean("connect")?.unwrap_or(false);
     let api_version = params.text("api_version")?;
     let description = params.change("description")?.value();
@@ -70,6 +71,28 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     Ok(answer)
 }
 
+/// Stripe's types are words with dots between them; which there are is for the published description to say.
+fn read_events(params: &Params<'_>) -> Result<Vec<String>, Refusal> {
+    let kinds = params.texts("enabled_events")?;
+    let is_type = |kind: &str| {
+        let is_word = |word: &str| {
+            !word.is_empty()
+                && word
+                    .chars()
+                    .all(|letter| letter.is_ascii_lowercase() || letter == '_')
+        };
+        kind == "*" || (kind.contains('.') && kind.split('.').all(is_word))
+    };
+    match kinds.iter().position(|kind| !is_type(kind)) {
+        None => Ok(kinds),
+        Some(at) => {
+            let param = format!("enabled_events[{at}]");
+            let message = format!("Invalid {param}: must be one of Stripe's types of events, or *");
+            Err(Refusal::invalid(&param, message))
+        }
+    }
+}
+
 pub(crate) fn get(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
     params.finish()?;
     Ok(render::webhook_endpoint(named(
@@ -97,13 +120,16 @@ pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
     if let Some(url) = params.text("url")? {
         endpoint.url = url;
     }
-    let enabled_events = params.texts("enabled_events")?;
+    let enabled_events = read_events(params)?;
     if !enabled_events.is_empty() {
         endpoint.enabled_events = enabled_events;
     }
     match params.change("description")? {
         Change::Keep => {}
         change => change.apply(&mut endpoint.description),
+    }
+    if let Some(disabled) = params.boolean("disabled")? {
+        endpoint.disabled = disabled;
     }
     params.metadata_into(&mut endpoint.metadata)?;
     params.finish()?;

@@ -34,6 +34,8 @@ pub(crate) struct WebhookEndpoint {
     pub(crate) url: String,
     pub(crate) secret: String,
     pub(crate) enabled_events: Vec<String>,
+    /// Hears of nothing, until it is enabled again.
+    pub(crate) disabled: bool,
     /// Hears of the connected accounts' events instead of the own account's.
     pub(crate) connect: bool,
     pub(crate) api_version: Option<String>,
@@ -45,8 +47,7 @@ row!(WebhookEndpoint, WebhookEndpointId, "webhook endpoint");
 
 impl WebhookEndpoint {
     pub(crate) fn wants(&self, kind: &str) -> bool {
-        self.enabled_events
-            .iter()
-            .any(|enabled| enabled == "*" || enabled == kind)
+        let mut enabled = self.enabled_events.iter();
+        !self.disabled && enabled.any(|enabled| enabled == "*" || enabled == kind)
     }
 }

@@ -72,6 +72,32 @@ async fn an_endpoint_hears_only_what_it_wants() {
     assert_eq!(listener.types().len(), 1);
 }
 
+#[tokio::test]
+async fn an_endpoint_that_is_disabled_hears_nothing_not_even_what_it_owes_an_answer() {
+    let shop = Shop::open().await;
+    let listener = Listener::start().await;
+    let params = json!({ "url": listener.url, "enabled_events": ["customer.created"] });
+    let path = format!(
+        "/v1/webhook_endpoints/{}",
+        id(&shop.post("/v1/webhook_endpoints", params).await)
+    );
+    listener.answers(500);
+    shop.customer().await;
+    shop.stripe.settle().await;
+    let disabled = shop.post(&path, json!({ "disabled": true })).await;
+    assert_eq!(disabled["status"], "disabled");
+    shop.customer().await;
+    shop.advance("2026-12-02T00:00:00Z").await;
+    assert_eq!(listener.types().len(), 1);
+    shop.post(&path, json!({ "disabled": false })).await;
+    shop.customer().await;
+    shop.stripe.settle().await;
+    assert_eq!(listener.types().len(), 2);
+    let wrong = json!({ "url": listener.url, "enabled_events": ["*", "invoice"] });
+    let error = shop.refused(400, "POST", "/v1/webhook_endpoints", wrong).await;
+    assert_eq!(error["param"], "enabled_events[1]");
+}
+
 /// 60 s, then 120 s more, then 240 s more.
 #[tokio::test]
 async fn a_delivery_that_fails_is_tried_again_at_growing_intervals() {

@@ -23,6 +23,25 @@ impl Refusal {
     pub fn is_missing(&self, param: &str) -> bool {
         self.code.as_deref() == Some("resource_missing") && self.param.as_deref() == Some(param)
     }
+
+    /// Whether Stripe objects to the discounts of a request: a code that was used up since it was looked up, or that Stripe
+    /// knows more about than it tells.
+    #[must_use]
+    pub fn is_about_discounts(&self) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        let param = self.param.as_deref().unwrap_or_default();
+        param.starts_with("discounts")
+            || param.starts_with("promotion_code")
+            || code.starts_with("promotion_code")
+            || code.starts_with("coupon")
+    }
+
+    /// Whether Stripe objects to having a change with discounts wait for its payment: documented as allowed since
+    /// 2026-05-27, and as refused elsewhere.
+    #[must_use]
+    pub fn is_about_waiting(&self) -> bool {
+        self.param.as_deref() == Some("payment_behavior")
+    }
 }
 
 /// Why a call has no answer to work with.

@@ -58,9 +58,15 @@ ids! {
     SubscriptionItemId("si_", 14);
     InvoiceId("in_", 24);
     InvoiceLineId("il_", 24);
+    InvoiceItemId("ii_", 24);
     InvoicePaymentId("inpay_", 24);
+    /// A coupon at work on a customer or a subscription.
+    DiscountId("di_", 24);
     PaymentIntentId("pi_", 24);
     ChargeId("ch_", 24);
+    /// Made ones have no prefix; most are chosen by whoever makes the coupon.
+    CouponId("", 8);
+    PromotionCodeId("promo_", 24);
     EventId("evt_", 24);
     WebhookEndpointId("we_", 24);
 }

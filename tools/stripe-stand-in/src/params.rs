@@ -96,6 +96,20 @@ impl<'a> Params<'a> {
         self.members.iter().any(|(name, _)| name == member)
     }
 
+    /// The first parameter that is none of these.
+    pub(crate) fn besides(&self, members: &[&str]) -> Option<String> {
+        let other = self
+            .members
+            .iter()
+            .find(|(name, _)| !members.contains(&name.as_str()));
+        other.map(|(name, _)| self.name_of(name))
+    }
+
+    /// The names of all members, for a map whose keys are data. Reading each is up to the caller.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.members.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Whether a member came with members of its own, such as `created[gte]`, rather than as a text.
     pub(crate) fn is_object(&self, member: &str) -> bool {
         self.members
@@ -180,6 +194,14 @@ impl<'a> Params<'a> {
         self.integer(member)?
             .map(|seconds| Timestamp::from_second(seconds).map_err(|_| invalid()))
             .transpose()
+    }
+
+    /// Unix seconds that an empty string unsets.
+    pub(crate) fn timestamp_change(&self, member: &str) -> Result<Change<Timestamp>, Refusal> {
+        match self.raw_text(member)? {
+            Some("") => Ok(Change::Clear),
+            _ => Ok(self.timestamp(member)?.map_or(Change::Keep, Change::Set)),
+        }
     }
 
     /// One of a fixed set of words, each with its meaning.

@@ -115,6 +115,14 @@ impl Refusal {
         }
     }
 
+    /// A preview of an invoice that there will not be.
+    pub(crate) fn none_upcoming() -> Self {
+        Self {
+            status: 404,
+            ..Self::state_code("invoice_upcoming_none", "No upcoming invoices for customer")
+        }
+    }
+
     /// The object is not in a state in which this can be done.
     pub(crate) fn state(message: impl Into<String>) -> Self {
         Self {

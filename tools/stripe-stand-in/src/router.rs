@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
-    Moment, accounts, checkout, customers, events, invoices, payment_methods, payments, prices, products,
+    Moment, accounts, checkout, coupons, customers, events, invoices, payment_methods, payments, preview,
+    prices, products, promotion_codes, subscription_creation, subscription_items, subscription_updates,
     subscriptions, webhook_endpoints,
 };
 
@@ -33,6 +34,16 @@ pub(crate) fn dispatch(
         ("GET", ["prices", id]) => prices::get(at, id, params),
         ("POST", ["prices", id]) => prices::update(at, id, params),
 
+        ("POST", ["coupons"]) => coupons::create(at, params),
+        ("GET", ["coupons"]) => coupons::list(at, params),
+        ("GET", ["coupons", id]) => coupons::get(at, id, params),
+        ("DELETE", ["coupons", id]) => coupons::delete(at, id, params),
+
+        ("POST", ["promotion_codes"]) => promotion_codes::create(at, params),
+        ("GET", ["promotion_codes"]) => promotion_codes::list(at, params),
+        ("GET", ["promotion_codes", id]) => promotion_codes::get(at, id, params),
+        ("POST", ["promotion_codes", id]) => promotion_codes::update(at, id, params),
+
         ("GET", ["payment_methods"]) => payment_methods::list(at, params),
         ("GET", ["payment_methods", id]) => payment_methods::get(at, id, params),
         ("POST", ["payment_methods", id, "attach"]) => payment_methods::attach(at, id, params),
@@ -44,13 +55,19 @@ pub(crate) fn dispatch(
         ("POST", ["checkout", "sessions", id, "expire"]) => checkout::expire(at, id, params),
         ("GET", ["checkout", "sessions", id, "line_items"]) => checkout::list_items(at, id, params),
 
+        ("POST", ["subscriptions"]) => subscription_creation::create(at, params),
         ("GET", ["subscriptions"]) => subscriptions::list(at, params),
         ("GET", ["subscriptions", id]) => subscriptions::get(at, id, params),
-        ("POST", ["subscriptions", id]) => subscriptions::update(at, id, params),
+        ("POST", ["subscriptions", id]) => subscription_updates::update(at, id, params),
         ("DELETE", ["subscriptions", id]) => subscriptions::cancel(at, id, params),
-        ("GET", ["subscription_items"]) => subscriptions::list_items(at, params),
+        ("POST", ["subscription_items"]) => subscription_items::create(at, params),
+        ("GET", ["subscription_items"]) => subscription_items::list(at, params),
+        ("GET", ["subscription_items", id]) => subscription_items::get(at, id, params),
+        ("POST", ["subscription_items", id]) => subscription_items::update(at, id, params),
+        ("DELETE", ["subscription_items", id]) => subscription_items::delete(at, id, params),
 
         ("GET", ["invoices"]) => invoices::list(at, params),
+        ("POST", ["invoices", "create_preview"]) => preview::create(at, params),
         ("GET", ["invoices", id]) => invoices::get(at, id, params),
         ("GET", ["invoices", id, "lines"]) => invoices::list_lines(at, id, params),
         ("POST", ["invoices", id, "finalize"]) => invoices::finalize_now(at, id, params),

@@ -5,8 +5,10 @@ mod harness;
 mod types;
 
 mod catalog;
+mod changes;
 mod checkout;
 mod clockwork;
+mod discounts;
 mod errors;
 mod idempotency;
 mod webhooks;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{inner_list, maybe_id, price, seconds, word};
 use crate::id::Id;
-use crate::state::{CheckoutSession, PaymentStatus, SessionItem, SessionStatus, UiMode, World};
+use crate::state::{CheckoutSession, Grant, PaymentStatus, SessionItem, SessionStatus, UiMode, World};
 
 pub(crate) fn checkout_session(world: &World, session: &CheckoutSession) -> Value {
     let open = session.status == SessionStatus::Open;
@@ -14,8 +14,8 @@ pub(crate) fn checkout_session(world: &World, session: &CheckoutSession) -> Valu
         "adaptive_pricing": { "enabled": false },
         "after_expiration": null,
         "allow_promotion_codes": session.allow_promotion_codes,
-        "amount_subtotal": session.amount_total,
-        "amount_total": session.amount_total,
+        "amount_subtotal": session.subtotal(),
+        "amount_total": session.amount_total(),
         "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null },
         "billing_address_collection": null,
         "cancel_url": session.cancel_url,
@@ -40,7 +40,7 @@ pub(crate) fn checkout_session(world: &World, session: &CheckoutSession) -> Valu
         "customer_creation": if session.customer.is_some() { None } else { Some("always") },
         "customer_details": customer_details(world, session),
         "customer_email": session.customer_email,
-        "discounts": [],
+        "discounts": session.discounts.iter().map(grant).collect::<Vec<_>>(),
         "expires_at": seconds(session.expires_at),
         "invoice": maybe_id(session.invoice.as_ref()),
         "invoice_creation": null,
@@ -72,7 +72,7 @@ pub(crate) fn checkout_session(world: &World, session: &CheckoutSession) -> Valu
         "submit_type": null,
         "subscription": maybe_id(session.subscription.as_ref()),
         "success_url": session.success_url,
-        "total_details": { "amount_discount": 0, "amount_shipping": 0, "amount_tax": 0 },
+        "total_details": { "amount_discount": session.amount_discount(), "amount_shipping": 0, "amount_tax": 0 },
         "ui_mode": word(&UiMode::WORDS, session.ui_mode),
         "url": session.url.as_ref().filter(|_| open),
         "wallet_options": null,
@@ -107,6 +107,16 @@ fn customer_details(world: &World, session: &CheckoutSession) -> Option<Value> {
     }))
 }
 
+/// A code is told as the code, not as its coupon.
+fn grant(grant: &Grant) -> Value {
+    let (coupon, promotion_code) = match grant {
+        Grant::Coupon(id) => (Some(id.as_str()), None),
+        Grant::PromotionCode(id) => (None, Some(id.as_str())),
+        Grant::Kept(_) => (None, None),
+    };
+    json!({ "coupon": coupon, "promotion_code": promotion_code })
+}
+
 fn payment_status(status: PaymentStatus) -> &'static str {
     match status {
         PaymentStatus::Paid => "paid",
@@ -134,10 +144,10 @@ fn session_item(world: &World, session: &CheckoutSession, item: &SessionItem) ->
         "id": item.id.as_str(),
         "object": "item",
         "adjustable_quantity": null,
-        "amount_discount": 0,
+        "amount_discount": item.amount_discount,
         "amount_subtotal": item.amount,
         "amount_tax": 0,
-        "amount_total": item.amount,
+        "amount_total": item.amount - item.amount_discount,
         "currency": session.currency.as_str(),
         "description": world.products[&of.product].name,
         "metadata": {},

@@ -18,9 +18,9 @@ const EXPANDABLE: [(&str, &[&str]); 11] = [
         &["customer", "subscription", "invoice", "payment_intent"],
     ),
     ("customer", &["default_source"]),
-    ("invoice", &["customer", "default_payment_method"]),
+    ("invoice", &["customer", "default_payment_method", "discounts"]),
     ("subscription_details", &["subscription"]),
-    ("line_item", &["subscription"]),
+    ("line_item", &["subscription", "discounts"]),
     ("price_details", &["price"]),
     ("invoice_payment", &["invoice"]),
     ("payment", &["payment_intent", "charge"]),
@@ -30,11 +30,24 @@ const EXPANDABLE: [(&str, &[&str]); 11] = [
 ];
 
 /// More of them, for objects that have many.
-const EXPANDABLE_TOO: [(&str, &[&str]); 5] = [
+const EXPANDABLE_TOO: [(&str, &[&str]); 11] = [
     (
         "subscription",
-        &["customer", "latest_invoice", "default_payment_method", "schedule"],
+        &[
+            "customer",
+            "latest_invoice",
+            "default_payment_method",
+            "schedule",
+            "discounts",
+        ],
     ),
+    ("discount", &["customer", "promotion_code"]),
+    ("promotion_code", &["customer"]),
+    // Members of objects that have no kind of their own.
+    ("source", &["coupon"]),
+    ("promotion", &["coupon"]),
+    ("discount_amounts", &["discount"]),
+    ("total_discount_amounts", &["discount"]),
     ("product", &["default_price"]),
     ("payment_method", &["customer"]),
     ("invoice_settings", &["default_payment_method"]),
@@ -77,9 +90,7 @@ fn along(world: &World, value: &mut Value, name: &str, segments: &[&str]) -> Opt
             include(world, members, &kind, segment);
             let member = members.get_mut(*segment)?;
             if may_expand(&kind, segment) {
-                if let Value::String(id) = &*member {
-                    *member = by_id(world, id)?;
-                }
+                expand_member(world, member)?;
             } else if rest.is_empty() && !is_includable(&kind, segment) {
                 return None;
             }
@@ -89,6 +100,20 @@ fn along(world: &World, value: &mut Value, name: &str, segments: &[&str]) -> Opt
         Value::Null => Some(()),
         _ => None,
     }
+}
+
+/// Replaces an id, or each of a list of ids, by its object.
+fn expand_member(world: &World, member: &mut Value) -> Option<()> {
+    match member {
+        Value::String(id) => *member = by_id(world, id)?,
+        Value::Array(elements) => {
+            for element in elements {
+                expand_member(world, element)?;
+            }
+        }
+        _ => {}
+    }
+    Some(())
 }
 
 fn kind_of(members: &Map<String, Value>, name: &str) -> String {
@@ -112,9 +137,10 @@ fn is_includable(kind: &str, member: &str) -> bool {
         (kind, member),
         ("checkout.session", "line_items")
             | ("price", "tiers")
-            | ("invoice", "payments" | "confirmation_secret" | "discounts")
+            | ("invoice", "payments" | "confirmation_secret")
             | ("customer", "subscriptions" | "sources" | "tax")
-            | ("subscription", "discounts" | "pending_setup_intent")
+            | ("subscription", "pending_setup_intent")
+            | ("coupon", "applies_to" | "currency_options")
     )
 }
 
@@ -137,6 +163,8 @@ fn include(world: &World, members: &mut Map<String, Value>, kind: &str, member: 
             .customers
             .find(id)
             .map(|customer| super::subscription::of_customer(world, &customer.id)),
+        ("coupon", "applies_to") => world.coupons.find(id).and_then(super::discount::applies_to),
+        ("coupon", "currency_options") => world.coupons.find(id).and_then(super::discount::coupon_options),
         _ => None,
     };
     if let Some(included) = included {

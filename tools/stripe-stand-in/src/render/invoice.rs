@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{inner_list, maybe_id, maybe_seconds, seconds, word};
-use crate::id::Id;
+use crate::id::{DiscountId, Id};
 use crate::state::{
-    BillingReason, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus, InvoiceStatus, World,
+    BillingReason, CollectionMethod, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus,
+    InvoiceStatus, Line, World,
 };
 
 pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
     let customer = &world.customers[&invoice.customer];
-    let total = invoice.total();
+    let (subtotal, total) = (invoice.subtotal(), invoice.total());
     let finalized = invoice.finalized_at.is_some();
     let page = format!("{}/invoice/{}", world.base_url, invoice.id);
     json!({
@@ -32,7 +33,7 @@ pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
         "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null, "provider": null, "status": null },
         "automatically_finalizes_at": maybe_seconds(invoice.automatically_finalizes_at),
         "billing_reason": billing_reason(invoice.billing_reason),
-        "collection_method": "charge_automatically",
+        "collection_method": word(&CollectionMethod::WORDS, invoice.collection_method),
         "created": seconds(invoice.created),
         "currency": invoice.currency.as_str(),
         "custom_fields": null,
@@ -49,10 +50,10 @@ pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
         "default_source": null,
         "default_tax_rates": [],
         "description": invoice.description,
-        "discounts": [],
-        "due_date": null,
+        "discounts": invoice.discounts,
+        "due_date": maybe_seconds(invoice.due_date),
         "effective_at": maybe_seconds(invoice.finalized_at),
-        "ending_balance": finalized.then_some(0),
+        "ending_balance": finalized.then(|| invoice.ending_balance()),
         "footer": null,
         "from_invoice": null,
         "hosted_invoice_url": finalized.then_some(&page),
@@ -76,7 +77,7 @@ pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
         "rendering": null,
         "shipping_cost": null,
         "shipping_details": null,
-        "starting_balance": 0,
+        "starting_balance": invoice.starting_balance,
         "statement_descriptor": null,
         "status": word(&InvoiceStatus::WORDS, invoice.status),
         "status_transitions": {
@@ -85,11 +86,11 @@ pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
             "paid_at": maybe_seconds(invoice.paid_at),
             "voided_at": maybe_seconds(invoice.voided_at),
         },
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
+        "subtotal": subtotal,
+        "subtotal_excluding_tax": subtotal,
         "test_clock": null,
         "total": total,
-        "total_discount_amounts": [],
+        "total_discount_amounts": total_discounts(invoice),
         "total_excluding_tax": total,
         "total_pretax_credit_amounts": [],
         "total_taxes": [],
@@ -101,6 +102,8 @@ fn billing_reason(reason: BillingReason) -> &'static str {
     match reason {
         BillingReason::SubscriptionCreate => "subscription_create",
         BillingReason::SubscriptionCycle => "subscription_cycle",
+        BillingReason::SubscriptionUpdate => "subscription_update",
+        BillingReason::Manual => "manual",
     }
 }
 
@@ -121,43 +124,86 @@ pub(crate) fn invoice_lines(invoice: &Invoice) -> Value {
     inner_list(&url, invoice.lines.iter().map(|row| line(invoice, row)).collect())
 }
 
-fn line(invoice: &Invoice, line: &InvoiceLine) -> Value {
+/// What each discount takes off all lines together.
+fn total_discounts(invoice: &Invoice) -> Vec<Value> {
+    let of = |id: &DiscountId| -> i64 {
+        let all = invoice.lines.iter().flat_map(|row| &row.line.discounts);
+        all.filter(|off| off.discount == *id).map(|off| off.amount).sum()
+    };
+    let each = invoice.discounts.iter().map(|id| discount_amount(id, of(id)));
+    each.collect()
+}
+
+fn discount_amount(discount: &DiscountId, amount: i64) -> Value {
+    json!({ "amount": amount, "discount": discount.as_str() })
+}
+
+fn line(invoice: &Invoice, row: &InvoiceLine) -> Value {
+    let line = &row.line;
     json!({
-        "id": line.id.as_str(),
+        "id": row.id.as_str(),
         "object": "line_item",
         "amount": line.amount,
         "currency": invoice.currency.as_str(),
         "description": line.description,
-        "discount_amounts": [],
-        "discountable": !line.proration,
+        "discount_amounts": line.discounts.iter().map(|off| discount_amount(&off.discount, off.amount)).collect::<Vec<_>>(),
+        "discountable": line.discountable,
+        // These would be the line's own; the invoice's show in its `discount_amounts` only.
         "discounts": [],
         "invoice": invoice.id.as_str(),
         "livemode": false,
         "metadata": line.metadata,
-        "parent": {
-            "invoice_item_details": null,
-            "subscription_item_details": {
-                "invoice_item": null,
-                "proration": line.proration,
-                "proration_details": { "credited_items": null },
-                "subscription": maybe_id(invoice.subscription.as_ref()),
-                "subscription_item": maybe_id(line.subscription_item.as_ref()),
-            },
-            "type": "subscription_item_details",
-        },
+        "parent": line_parent(invoice, line),
         "period": { "end": seconds(line.period_end), "start": seconds(line.period_start) },
         "pretax_credit_amounts": [],
-        "pricing": {
-            "price_details": { "price": line.price.as_str(), "product": line.product.as_str() },
-            "type": "price_details",
-            "unit_amount_decimal": line.unit_amount.map(String::from),
-        },
+        "pricing": pricing(line),
         "quantity": line.quantity,
         "quantity_decimal": line.quantity.map(|quantity| quantity.to_string()),
-        "subscription": maybe_id(invoice.subscription.as_ref()),
+        "subscription": line.subscription_item.as_ref().and(maybe_id(invoice.subscription.as_ref())),
         "subtotal": line.amount,
         "taxes": [],
     })
+}
+
+fn line_parent(invoice: &Invoice, line: &Line) -> Value {
+    let subscription = maybe_id(invoice.subscription.as_ref());
+    let credited = line
+        .credits
+        .as_ref()
+        .map(|(invoice, line)| json!({ "invoice": invoice.as_str(), "invoice_line_items": [line.as_str()] }));
+    let proration = json!({ "credited_items": credited });
+    match &line.subscription_item {
+        Some(item) => json!({
+            "invoice_item_details": null,
+            "subscription_item_details": {
+                "invoice_item": maybe_id(line.invoice_item.as_ref()),
+                "proration": line.proration,
+                "proration_details": proration,
+                "subscription": subscription,
+                "subscription_item": item.as_str(),
+            },
+            "type": "subscription_item_details",
+        }),
+        None => json!({
+            "invoice_item_details": {
+                "invoice_item": maybe_id(line.invoice_item.as_ref()),
+                "proration": line.proration,
+                "proration_details": proration,
+                "subscription": subscription,
+            },
+            "subscription_item_details": null,
+            "type": "invoice_item_details",
+        }),
+    }
+}
+
+pub(super) fn pricing(line: &Line) -> Option<Value> {
+    let (price, product) = (line.price.as_ref()?, line.product.as_ref()?);
+    Some(json!({
+        "price_details": { "price": price.as_str(), "product": product.as_str() },
+        "type": "price_details",
+        "unit_amount_decimal": line.unit_amount.map(String::from),
+    }))
 }
 
 /// The payments on an invoice: left out of it unless asked for.

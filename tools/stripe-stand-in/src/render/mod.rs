@@ -7,9 +7,11 @@ mod account;
 mod catalog;
 mod checkout;
 mod customer;
+mod discount;
 mod event;
 mod expand;
 mod invoice;
+mod invoice_item;
 mod payment;
 mod subscription;
 
@@ -20,15 +22,17 @@ pub(crate) use account::{account, own_account, own_account_id};
 pub(crate) use catalog::{price, product};
 pub(crate) use checkout::{checkout_session, session_items};
 pub(crate) use customer::customer;
+pub(crate) use discount::{coupon, discount, promotion_code};
 pub(crate) use event::{event, webhook_endpoint};
 pub(crate) use expand::expand;
 pub(crate) use invoice::{invoice, invoice_lines, invoice_payment};
+pub(crate) use invoice_item::invoice_item;
 pub(crate) use payment::{charge, payment_intent, payment_method};
-pub(crate) use subscription::{subscription, subscription_items};
+pub(crate) use subscription::{subscription, subscription_item, subscription_items};
 
 use crate::id::{
-    ChargeId, CheckoutSessionId, CustomerId, Id, InvoiceId, InvoicePaymentId, PaymentIntentId,
-    PaymentMethodId, PriceId, ProductId, SubscriptionId,
+    ChargeId, CheckoutSessionId, CouponId, CustomerId, DiscountId, Id, InvoiceId, InvoiceItemId,
+    InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId, SubscriptionId,
 };
 use crate::state::World;
 
@@ -46,8 +50,12 @@ pub(crate) enum Object {
     Subscription(SubscriptionId),
     Invoice(InvoiceId),
     InvoicePayment(InvoicePaymentId),
+    InvoiceItem(InvoiceItemId),
     PaymentIntent(PaymentIntentId),
     Charge(ChargeId),
+    Coupon(CouponId),
+    PromotionCode(PromotionCodeId),
+    Discount(DiscountId),
 }
 
 /// An object of this world as Stripe answers it.
@@ -60,9 +68,13 @@ pub(crate) fn object(world: &World, object: &Object) -> Value {
         Object::CheckoutSession(id) => checkout_session(world, &world.sessions[id]),
         Object::Subscription(id) => subscription(world, &world.subscriptions[id]),
         Object::Invoice(id) => invoice(world, &world.invoices[id]),
+        Object::InvoiceItem(id) => invoice_item(&world.invoice_items[id]),
         Object::InvoicePayment(id) => invoice_payment(&world.invoice_payments[id]),
         Object::PaymentIntent(id) => payment_intent(world, &world.payment_intents[id]),
         Object::Charge(id) => charge(world, &world.charges[id]),
+        Object::Coupon(id) => coupon(&world.coupons[id]),
+        Object::PromotionCode(id) => promotion_code(world, &world.promotion_codes[id]),
+        Object::Discount(id) => discount(&world.discounts[id]),
     }
 }
 
@@ -82,6 +94,14 @@ pub(crate) fn by_id(world: &World, id: &str) -> Option<Value> {
                 .map(|row| payment_intent(world, row))
         })
         .or_else(|| world.charges.find(id).map(|row| charge(world, row)))
+        .or_else(|| world.coupons.find(id).map(coupon))
+        .or_else(|| {
+            world
+                .promotion_codes
+                .find(id)
+                .map(|row| promotion_code(world, row))
+        })
+        .or_else(|| world.discounts.find(id).map(discount))
 }
 
 /// Unix seconds, as everywhere in Stripe's JSON.

@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use super::{catalog, inner_list, maybe_id, maybe_seconds, price, seconds, word};
 use crate::id::{CustomerId, Id};
-use crate::state::{CancellationReason, Subscription, SubscriptionItem, SubscriptionStatus, World};
+use crate::state::{
+    CancellationReason, CollectionMethod, PendingUpdate, Subscription, SubscriptionItem, SubscriptionStatus,
+    World,
+};
 
 pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value {
     json!({
@@ -26,17 +29,17 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
             "feedback": subscription.cancellation_feedback,
             "reason": subscription.cancellation_reason.map(cancellation_reason),
         },
-        "collection_method": "charge_automatically",
+        "collection_method": word(&CollectionMethod::WORDS, subscription.collection_method),
         "created": seconds(subscription.created),
         "currency": subscription.currency.as_str(),
         "customer": subscription.customer.as_str(),
         "customer_account": null,
-        "days_until_due": null,
+        "days_until_due": subscription.days_until_due,
         "default_payment_method": maybe_id(subscription.default_payment_method.as_ref()),
         "default_source": null,
         "default_tax_rates": [],
         "description": subscription.description,
-        "discounts": [],
+        "discounts": subscription.discounts,
         "ended_at": maybe_seconds(subscription.ended_at),
         "invoice_settings": {
             "account_tax_ids": null,
@@ -60,15 +63,15 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
         },
         "pending_invoice_item_interval": null,
         "pending_setup_intent": null,
-        "pending_update": null,
+        "pending_update": subscription.pending_update.as_ref().map(|pending| pending_update(world, subscription, pending)),
         "schedule": null,
         "start_date": seconds(subscription.start_date),
         "status": word(&SubscriptionStatus::WORDS, subscription.status),
         "test_clock": null,
         "transfer_data": null,
-        "trial_end": null,
+        "trial_end": maybe_seconds(subscription.trial_end),
         "trial_settings": { "end_behavior": { "missing_payment_method": "create_invoice" } },
-        "trial_start": null,
+        "trial_start": maybe_seconds(subscription.trial_start),
     })
 }
 
@@ -86,12 +89,38 @@ pub(crate) fn subscription_items(world: &World, subscription: &Subscription) -> 
         subscription
             .items
             .iter()
-            .map(|item| subscription_item(world, subscription, item))
+            .map(|item| item_of(world, subscription, item))
             .collect(),
     )
 }
 
-fn subscription_item(world: &World, subscription: &Subscription, item: &SubscriptionItem) -> Value {
+/// The item with this id, of whichever subscription.
+pub(crate) fn subscription_item(world: &World, id: &str) -> Option<Value> {
+    world.subscriptions.iter().find_map(|row| {
+        let item = row.items.iter().find(|item| item.id.as_str() == id)?;
+        Some(item_of(world, row, item))
+    })
+}
+
+/// What a change that waits would make of the subscription.
+fn pending_update(world: &World, subscription: &Subscription, pending: &PendingUpdate) -> Value {
+    let (now, then) = (subscription.terms(), &pending.terms);
+    let items = then.items.iter().map(|item| item_of(world, subscription, item));
+    let anchor = (then.billing_cycle_anchor != now.billing_cycle_anchor).then_some(then.billing_cycle_anchor);
+    let trial_end = then.trial_end.filter(|_| then.trial_end != now.trial_end);
+    json!({
+        "billing_cycle_anchor": maybe_seconds(anchor),
+        "discount": null,
+        "discounts": (then.discounts != now.discounts).then_some(&then.discounts),
+        "expires_at": seconds(pending.expires_at),
+        "metadata": pending.metadata,
+        "subscription_items": items.collect::<Vec<_>>(),
+        "trial_end": maybe_seconds(trial_end),
+        "trial_from_plan": null,
+    })
+}
+
+fn item_of(world: &World, subscription: &Subscription, item: &SubscriptionItem) -> Value {
     let of = &world.prices[&item.price];
     let mut answer = json!({
         "id": item.id.as_str(),

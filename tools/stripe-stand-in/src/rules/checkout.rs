@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::checkout_discounts::{self, Given};
 use super::checkout_lines::{self, Line};
 use super::listing::{self, Paging, Range};
-use super::{Moment, customers, named};
+use super::{Moment, customers, named, redemption};
 use crate::id::{CheckoutSessionId, Id};
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -50,7 +51,10 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let client_reference_id = params.text("client_reference_id")?;
     let metadata = params.metadata()?;
     let (subscription_metadata, subscription_description) = read_subscription_data(params)?;
-    let allow_promotion_codes = params.boolean("allow_promotion_codes")?;
+    let given = Given {
+        discounts: redemption::read(params, "discounts")?,
+        allow_promotion_codes: params.boolean("allow_promotion_codes")?,
+    };
     let payment_method_types = params.texts("payment_method_types")?;
     let locale = params.text("locale")?;
     let lines = params
@@ -61,7 +65,6 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     refuse_automatic_tax(params)?;
     params.inert(&INERT);
     params.unsupported(&[
-        "discounts",
         "currency",
         "optional_items",
         "custom_fields",
@@ -80,7 +83,9 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         None => None,
         Some(id) => Some(customers::live(at, &id, "customer")?.id.clone()),
     };
-    let (items, currency) = checkout_lines::priced(at, lines)?;
+    let (mut items, currency) = checkout_lines::priced(at, lines)?;
+    let discounts = checkout_discounts::granted(at, &given, customer.as_ref(), (&items, &currency))?;
+    checkout_discounts::take_off(at.world, &discounts, &mut items, &currency);
     let id: CheckoutSessionId = at.world.ids.make();
     let embedded = ui_mode == UiMode::Embedded;
     let session = CheckoutSession {
@@ -101,10 +106,10 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         metadata,
         subscription_metadata,
         subscription_description,
-        amount_total: items.iter().map(|item| item.amount).sum(),
+        discounts,
         items,
         currency,
-        allow_promotion_codes,
+        allow_promotion_codes: given.allow_promotion_codes,
         payment_method_types: if payment_method_types.is_empty() {
             vec!["card".to_owned()]
         } else {

@@ -53,6 +53,7 @@ pub(crate) fn priced(at: &mut Moment<'_>, lines: Vec<Line>) -> Result<(Vec<Sessi
             price,
             quantity,
             amount,
+            amount_discount: 0,
         });
     }
     let (currency, _) = common.ok_or_else(|| Refusal::missing("line_items"))?;

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::invoicing;
 use super::lifecycle::{self, NewSubscription};
 use super::payments::{self, NewIntent, Outcome};
-use super::{Moment, customers, named, payment_methods};
+use super::{Moment, checkout_discounts, customers, named, payment_methods, redemption};
 use crate::id::{CheckoutSessionId, CustomerId, PaymentIntentId, PaymentMethodId};
 use crate::refusal::Refusal;
 use crate::render::Object;
-use crate::state::{Decline, Payer, PaymentStatus, SessionStatus};
+use crate::state::{CollectionMethod, Decline, Payer, PaymentStatus, SessionStatus};
 
 /// How a payment ends that a test (or a person on the checkout page) makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub struct Completion {
     /// One of Stripe's test payment methods (`pm_card_visa` when left out). It stays with the subscription, so
     /// `pm_card_chargeCustomerFail` pays now and fails at the renewal.
     pub payment_method: Option<String>,
+    /// The promotion code that the customer types, on a session that allows it.
+    pub promotion_code: Option<String>,
     /// For a delayed payment: how it ends at last.
     pub later: Later,
 }
@@ -66,6 +68,7 @@ pub(crate) fn act(at: &mut Moment<'_>, id: &str, how: &Completion) -> Result<(),
     if session.status != SessionStatus::Open {
         return Err(Refusal::state("Only an open Checkout Session can be paid."));
     }
+    checkout_discounts::enter(at, &id, how.promotion_code.as_deref())?;
     let token = how.payment_method.as_deref().unwrap_or(match how.payment {
         Payment::Delayed => "pm_usBankAccount",
         Payment::Succeed | Payment::Decline | Payment::RequiresAction => "pm_card_visa",
@@ -105,7 +108,7 @@ fn intent_of(at: &mut Moment<'_>, id: &CheckoutSessionId) -> PaymentIntentId {
         return intent.clone();
     }
     let new = NewIntent {
-        amount: session.amount_total,
+        amount: session.amount_total(),
         currency: session.currency.clone(),
         customer: session.customer.clone(),
         invoice: None,
@@ -120,6 +123,11 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
     let customer = customer_of(at, id);
     let delayed = method.is_bank_debit();
     let method = payment_methods::attach_to(at, method, &customer);
+    let grants = at.world.sessions[id].discounts.clone();
+    let discounts = redemption::make(at, &grants, &customer);
+    for discount in &discounts {
+        at.world.discounts[discount].checkout_session = Some(id.clone());
+    }
     let session = &at.world.sessions[id];
     let attempt = session.attempt.clone();
     let new = NewSubscription {
@@ -130,6 +138,10 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
             .iter()
             .map(|item| (item.price.clone(), item.quantity))
             .collect(),
+        collection_method: CollectionMethod::ChargeAutomatically,
+        days_until_due: None,
+        trial_end: None,
+        discounts,
         default_payment_method: Some(method.clone()),
         description: session.subscription_description.clone(),
         metadata: session.subscription_metadata.clone(),

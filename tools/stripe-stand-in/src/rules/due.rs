@@ -2,7 +2,9 @@
 //!
 //! Each rule looks at the object again: an entry for something that has since been settled otherwise does nothing.
 
-use super::{Moment, checkout, completion, invoicing, lifecycle};
+use super::{
+    Moment, checkout, completion, coupons, discounts, invoicing, lifecycle, pending_updates, promotion_codes,
+};
 use crate::state::{Due, InvoiceStatus};
 
 pub(crate) fn happen(at: &mut Moment<'_>, due: Due) {
@@ -17,11 +19,16 @@ pub(crate) fn happen(at: &mut Moment<'_>, due: Due) {
                 invoicing::collect(at, &id);
             }
         }
+        Due::FirstPayment(id) => lifecycle::expire_unpaid(at, &id),
+        Due::PendingUpdateExpiry(id) => pending_updates::expire_if_due(at, &id),
         Due::PaymentRetry(id) => {
             let invoice = &at.world.invoices[&id];
             if invoice.status == InvoiceStatus::Open && invoice.auto_advance {
                 invoicing::collect(at, &id);
             }
         }
+        Due::CouponExpiry(id) => coupons::expire(at, &id),
+        Due::PromotionCodeExpiry(id) => promotion_codes::expire(at, &id),
+        Due::DiscountEnd(id) => discounts::end(at, &id),
     }
 }

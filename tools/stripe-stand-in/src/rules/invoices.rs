@@ -9,7 +9,7 @@ use super::invoicing::{self, DRAFT_LIFETIME};
 use super::listing::{self, Paging, Range};
 use super::payments::Outcome;
 use super::{Moment, customers, named};
-use crate::id::Id;
+use crate::id::{Id, InvoiceId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
@@ -131,17 +131,25 @@ pub(crate) fn pay(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<
             invoicing::collect_with(at, &id, Some(&method), Some(payer))
         }
     };
-    let intent = at.world.invoices[&id].payment_intent.clone();
+    match refusal(at, &id, Some(outcome)) {
+        None => Ok(at.picture(&Object::Invoice(id))),
+        Some(refusal) => Err(refusal),
+    }
+}
+
+/// How Stripe tells that an invoice could not be paid. None when it was, or may yet be.
+pub(crate) fn refusal(at: &Moment<'_>, id: &InvoiceId, outcome: Option<Outcome>) -> Option<Refusal> {
+    let intent = at.world.invoices[id].payment_intent.clone();
     let picture = intent.map(|intent| at.picture(&Object::PaymentIntent(intent)));
     match outcome {
-        Outcome::Paid | Outcome::Processing => Ok(at.picture(&Object::Invoice(id))),
-        Outcome::Declined(decline) => Err(Refusal::declined(
+        None | Some(Outcome::Paid | Outcome::Processing) => None,
+        Some(Outcome::Declined(decline)) => Some(Refusal::declined(
             decline.code(),
             decline.decline_code(),
             decline.message(),
             picture,
         )),
-        Outcome::RequiresAction => Err(Refusal::declined(
+        Some(Outcome::RequiresAction) => Some(Refusal::declined(
             "invoice_payment_intent_requires_action",
             "authentication_required",
             "This payment requires additional user action before it can be completed successfully.",

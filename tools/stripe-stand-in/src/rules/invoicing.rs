@@ -1,19 +1,20 @@
 //! Invoices: drafted, finalised, collected, paid, voided.
 //!
 //! # How it works
-//! A draft is made of lines; finalising gives it a number and an intent; collecting attempts the intent and lets the
+//! A draft is made of lines ([`super::billing`]); finalising gives it a number and an intent; collecting attempts the intent and lets the
 //! subscription follow ([`super::lifecycle::follow_payment`]). Retries are entries in the agenda, spaced by [`RETRY_AFTER_DAYS`].
 //!
 //! # If it fails half-way
 //! A declined attempt leaves the invoice open; everything that may come later finds it by its status, not by memory.
 
+use super::billing::Draft;
 use super::payments::{self, NewIntent, Outcome};
-use super::{Moment, lifecycle};
-use crate::id::{CustomerId, InvoiceId, PaymentMethodId, SubscriptionId};
+use super::{Moment, discounts, lifecycle, pending, pending_updates};
+use crate::id::{CustomerId, InvoiceId, PaymentMethodId};
 use crate::render::Object;
 use crate::state::{
-    BillingReason, Decline, Due, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus, InvoiceStatus,
-    Metadata, Payer,
+    BillingReason, CollectionMethod, Decline, Due, Invoice, InvoiceLine, InvoicePayment,
+    InvoicePaymentStatus, InvoiceStatus, Metadata, Payer,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,29 +24,35 @@ pub(crate) const DRAFT_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 /// Days from one failed attempt to the next; after the last, the subscription is given up.
 const RETRY_AFTER_DAYS: [i64; 3] = [3, 5, 7];
 
-/// A bill to be drafted.
-pub(crate) struct NewInvoice {
-    pub(crate) customer: CustomerId,
-    pub(crate) subscription: SubscriptionId,
-    pub(crate) billing_reason: BillingReason,
-    pub(crate) lines: Vec<InvoiceLine>,
-    pub(crate) period_start: Timestamp,
-    pub(crate) period_end: Timestamp,
-}
-
-/// Makes the draft and links it from its subscription. The caller emits `invoice.created` when the rest is in place.
-pub(crate) fn draft(at: &mut Moment<'_>, new: NewInvoice) -> InvoiceId {
-    let currency = at.world.subscriptions[&new.subscription].currency.clone();
+/// Makes an invoice of a draft, takes up the lines that waited for it, and links it from its subscription. The caller emits
+/// `invoice.created` when the rest is in place.
+pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
+    let id: InvoiceId = at.world.ids.make();
+    pending::take_up(at, &mut new, &id);
+    discounts::apply(at.world, &mut new, at.now);
+    let terms = terms_of(at, &new);
+    let lines = new
+        .lines
+        .into_iter()
+        .map(|line| InvoiceLine {
+            id: at.world.ids.make(),
+            line,
+        })
+        .collect();
     let invoice = Invoice {
-        id: at.world.ids.make(),
+        id: id.clone(),
         created: at.now,
         status: InvoiceStatus::Draft,
         billing_reason: new.billing_reason,
         number: None,
-        customer: new.customer,
-        subscription: Some(new.subscription.clone()),
-        currency,
-        lines: new.lines,
+        customer: new.customer.clone(),
+        subscription: new.subscription.clone(),
+        currency: new.currency,
+        lines,
+        discounts: new.discounts,
+        collection_method: terms.0,
+        due_date: terms.1,
+        starting_balance: at.world.customers[&new.customer].balance,
         amount_paid: 0,
         attempt_count: 0,
         attempted: false,
@@ -63,9 +70,27 @@ pub(crate) fn draft(at: &mut Moment<'_>, new: NewInvoice) -> InvoiceId {
         description: None,
         metadata: Metadata::new(),
     };
-    let id = at.world.invoices.insert(invoice);
-    at.world.subscriptions[&new.subscription].latest_invoice = Some(id.clone());
+    at.world.invoices.insert(invoice);
+    discounts::spend(at, &id);
+    if let Some(subscription) = new.subscription {
+        at.world.subscriptions[&subscription].latest_invoice = Some(id.clone());
+    }
     id
+}
+
+/// How and until when an invoice is to be paid: as its subscription says.
+fn terms_of(at: &Moment<'_>, draft: &Draft) -> (CollectionMethod, Option<Timestamp>) {
+    let subscription = draft.subscription.as_ref().map(|id| &at.world.subscriptions[id]);
+    let Some(days) = subscription
+        .filter(|row| row.collection_method == CollectionMethod::SendInvoice)
+        .map(|row| row.days_until_due.unwrap_or(0))
+    else {
+        return (CollectionMethod::ChargeAutomatically, None);
+    };
+    let due = at
+        .now
+        .saturating_add(SignedDuration::from_hours(24 * i64::from(days)));
+    (CollectionMethod::SendInvoice, due.ok())
 }
 
 /// Lets a draft become final by itself, an hour from now.
@@ -81,6 +106,7 @@ pub(crate) fn finalize_later(at: &mut Moment<'_>, id: &InvoiceId) {
 pub(crate) fn finalize(at: &mut Moment<'_>, id: &InvoiceId) {
     let customer_id = at.world.invoices[id].customer.clone();
     let currency = at.world.invoices[id].currency.clone();
+    settle_balance(at, id, &customer_id);
     let customer = &mut at.world.customers[&customer_id];
     let number = format!(
         "{}-{:04}",
@@ -102,7 +128,8 @@ pub(crate) fn finalize(at: &mut Moment<'_>, id: &InvoiceId) {
             invoice: Some(id.clone()),
             description: match invoice.billing_reason {
                 BillingReason::SubscriptionCreate => "Subscription creation",
-                BillingReason::SubscriptionCycle => "Subscription update",
+                BillingReason::SubscriptionCycle | BillingReason::SubscriptionUpdate => "Subscription update",
+                BillingReason::Manual => "Invoice",
             },
         };
         let intent = payments::open(at, intent);
@@ -110,6 +137,21 @@ pub(crate) fn finalize(at: &mut Moment<'_>, id: &InvoiceId) {
     }
     link_payment(at, id);
     at.emit("invoice.finalized", &Object::Invoice(id.clone()));
+}
+
+/// Takes the customer's balance into the invoice, and what the invoice owes the customer into the balance.
+fn settle_balance(at: &mut Moment<'_>, id: &InvoiceId, customer: &CustomerId) {
+    let invoice = &mut at.world.invoices[id];
+    invoice.starting_balance = at.world.customers[customer].balance;
+    let ending = invoice.ending_balance();
+    set_balance(at, customer, ending);
+}
+
+fn set_balance(at: &mut Moment<'_>, customer: &CustomerId, balance: i64) {
+    let object = Object::Customer(customer.clone());
+    let before = at.picture(&object);
+    at.world.customers[customer].balance = balance;
+    at.emit_updated("customer.updated", &object, &before);
 }
 
 /// The `invoice_payment` object between the invoice and its intent.
@@ -246,11 +288,15 @@ pub(crate) fn mark_failed(at: &mut Moment<'_>, id: &InvoiceId) {
 
 pub(crate) fn void_open(at: &mut Moment<'_>, id: &InvoiceId) {
     let now = at.now;
+    let customer = at.world.invoices[id].customer.clone();
     let invoice = &mut at.world.invoices[id];
+    // What the invoice took of the balance goes back.
+    let taken = invoice.starting_balance - invoice.ending_balance();
     invoice.status = InvoiceStatus::Void;
     invoice.voided_at = Some(now);
     invoice.next_payment_attempt = None;
     let intent = invoice.payment_intent.clone();
+    let subscription = invoice.subscription.clone();
     for payment in at
         .world
         .invoice_payments
@@ -263,5 +309,12 @@ pub(crate) fn void_open(at: &mut Moment<'_>, id: &InvoiceId) {
     if let Some(intent) = intent {
         payments::cancel(at, &intent);
     }
+    if taken != 0 {
+        let balance = at.world.customers[&customer].balance + taken;
+        set_balance(at, &customer, balance);
+    }
     at.emit("invoice.voided", &Object::Invoice(id.clone()));
+    if let Some(subscription) = subscription {
+        pending_updates::follow_void(at, &subscription, id);
+    }
 }

@@ -2,20 +2,20 @@
 //!
 //! # How it works
 //! A subscription has items, each with a period; the periods are counted from one anchor. At the end of a period the items move
-//! on and an invoice is drafted; what becomes of the invoice decides the status. Prices and quantities do not change here as yet.
+//! on and an invoice is drafted; what becomes of the invoice decides the status. What a change does is in [`super::changes`].
 //!
 //! # If it fails half-way
 //! Nothing awaits and every step leaves a consistent world; an agenda entry for a period that is over already does nothing.
 
 use jiff::Timestamp;
 
-use super::invoicing::{self, NewInvoice};
-use super::{Moment, calendar, pricing, wording};
-use crate::id::{CustomerId, InvoiceId, PaymentMethodId, PriceId, SubscriptionId};
+use super::billing::{self, Draft};
+use super::{Moment, calendar, invoicing, pending, pending_updates, redemption};
+use crate::id::{CustomerId, DiscountId, InvoiceId, PaymentMethodId, PriceId, SubscriptionId};
 use crate::render::Object;
 use crate::state::{
-    BillingReason, CancellationReason, Currency, Due, InvoiceLine, InvoiceStatus, Metadata, Price,
-    PriceAmounts, Recurrence, Subscription, SubscriptionItem, SubscriptionStatus,
+    BillingReason, CancellationReason, CollectionMethod, Currency, Due, Interval, InvoiceStatus, Metadata,
+    Price, Recurrence, Subscription, SubscriptionItem, SubscriptionStatus, World,
 };
 
 /// What happens to a subscription whose invoice could not be collected in all tries. Stripe lets the account choose between
@@ -27,6 +27,11 @@ pub(crate) struct NewSubscription {
     pub(crate) customer: CustomerId,
     pub(crate) currency: Currency,
     pub(crate) items: Vec<(PriceId, Option<u64>)>,
+    pub(crate) collection_method: CollectionMethod,
+    pub(crate) days_until_due: Option<u32>,
+    pub(crate) trial_end: Option<Timestamp>,
+    /// They take effect with the subscription.
+    pub(crate) discounts: Vec<DiscountId>,
     pub(crate) default_payment_method: Option<PaymentMethodId>,
     pub(crate) description: Option<String>,
     pub(crate) metadata: Metadata,
@@ -39,7 +44,7 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         .into_iter()
         .map(|(price, quantity)| item(at, price, quantity))
         .collect();
-    let subscription = Subscription {
+    let mut subscription = Subscription {
         id: at.world.ids.make(),
         created: at.now,
         start_date: at.now,
@@ -48,6 +53,12 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         customer: new.customer,
         currency: new.currency,
         items,
+        collection_method: new.collection_method,
+        days_until_due: new.days_until_due,
+        trial_start: None,
+        trial_end: None,
+        pending_update: None,
+        discounts: new.discounts,
         default_payment_method: new.default_payment_method,
         latest_invoice: None,
         cancel_at: None,
@@ -60,7 +71,11 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         description: new.description,
         metadata: new.metadata,
     };
+    if let Some(end) = new.trial_end {
+        put_on_trial(&mut subscription, at.now, end);
+    }
     let id = at.world.subscriptions.insert(subscription);
+    redemption::take_effect(at, &id);
     await_period_end(at, &id);
     let invoice = draft(at, &id, BillingReason::SubscriptionCreate, (at.now, at.now));
     (id, invoice)
@@ -74,21 +89,50 @@ fn item(at: &mut Moment<'_>, price: PriceId, quantity: Option<u64>) -> Subscript
         current_period_end: calendar::next_period_end(at.now, recurrence(&at.world.prices[&price]), at.now),
         price,
         quantity,
+        charged: None,
         metadata: Metadata::new(),
     }
 }
 
-fn recurrence(price: &Price) -> &Recurrence {
+/// Nothing is charged until the trial's end, and periods are counted from there.
+pub(crate) fn put_on_trial(subscription: &mut Subscription, now: Timestamp, end: Timestamp) {
+    subscription.status = SubscriptionStatus::Trialing;
+    subscription.trial_start.get_or_insert(now);
+    subscription.trial_end = Some(end);
+    subscription.billing_cycle_anchor = end;
+    for item in &mut subscription.items {
+        item.current_period_start = now;
+        item.current_period_end = end;
+        item.charged = None;
+    }
+}
+
+/// How often a subscription is billed: its items are alike in this.
+pub(crate) fn cycle(world: &World, subscription: &Subscription) -> Option<(Interval, u32)> {
+    let first = recurrence(&world.prices[&subscription.items.first()?.price]);
+    Some((first.interval, first.interval_count))
+}
+
+pub(crate) fn recurrence(price: &Price) -> &Recurrence {
     price
         .recurring
         .as_ref()
         .expect("a price is held to be recurring before it gets into a subscription")
 }
 
-fn await_period_end(at: &mut Moment<'_>, id: &SubscriptionId) {
-    if let Some(end) = at.world.subscriptions[id].period_end() {
+/// Puts the next end into the agenda: of the period, or of the subscription within it.
+pub(crate) fn await_period_end(at: &mut Moment<'_>, id: &SubscriptionId) {
+    if let Some(end) = next_end(&at.world.subscriptions[id]) {
         at.world.agenda.add(end, Due::PeriodEnd(id.clone()));
     }
+}
+
+fn next_end(subscription: &Subscription) -> Option<Timestamp> {
+    subscription
+        .period_end()
+        .into_iter()
+        .chain(subscription.cancel_at)
+        .min()
 }
 
 /// Bills the items' current periods.
@@ -99,57 +143,39 @@ fn draft(
     (period_start, period_end): (Timestamp, Timestamp),
 ) -> InvoiceId {
     let subscription = at.world.subscriptions[id].clone();
-    let lines = subscription
-        .items
-        .iter()
-        .map(|item| line(at, &subscription, item))
-        .collect();
-    let customer = subscription.customer;
-    invoicing::draft(
-        at,
-        NewInvoice {
-            customer,
-            subscription: id.clone(),
-            billing_reason,
-            lines,
-            period_start,
-            period_end,
-        },
-    )
+    let lines = billing::period_lines(at.world, &subscription);
+    let draft = Draft {
+        period_start,
+        period_end,
+        ..Draft::of(&subscription, billing_reason, lines)
+    };
+    let invoice = invoicing::draft(at, draft);
+    remember_charges(at, id, &invoice);
+    invoice
 }
 
-fn line(at: &mut Moment<'_>, subscription: &Subscription, item: &SubscriptionItem) -> InvoiceLine {
-    let id = at.world.ids.make();
-    let price = &at.world.prices[&item.price];
-    let product = &at.world.products[&price.product];
-    InvoiceLine {
-        id,
-        amount: item
-            .quantity
-            .map_or(0, |quantity| pricing::amount(price, quantity)),
-        description: wording::line(&product.name, price, item.quantity),
-        price: item.price.clone(),
-        product: price.product.clone(),
-        unit_amount: match price.amounts {
-            PriceAmounts::PerUnit(unit) => Some(unit),
-            PriceAmounts::Tiered { .. } => None,
-        },
-        quantity: item.quantity,
-        subscription_item: Some(item.id.clone()),
-        period_start: item.current_period_start,
-        period_end: item.current_period_end,
-        proration: false,
-        metadata: subscription.metadata.clone(),
+/// Notes at each item what this invoice bills for its time: the most that can be credited for it.
+pub(crate) fn remember_charges(at: &mut Moment<'_>, id: &SubscriptionId, invoice: &InvoiceId) {
+    let Moment { world, .. } = at;
+    for row in &world.invoices[invoice].lines {
+        let charged = billing::charged(&row.line, Some((invoice.clone(), row.id.clone())));
+        let of_line = |item: &&mut SubscriptionItem| row.line.subscription_item.as_ref() == Some(&item.id);
+        if let (Some(charged), Some(item)) = (charged, world.subscriptions[id].items.iter_mut().find(of_line))
+        {
+            item.charged = Some(charged);
+        }
     }
 }
 
 /// The end of a period: the scheduled end, or the next period and its invoice.
 pub(crate) fn period_ended(at: &mut Moment<'_>, id: &SubscriptionId) {
     let subscription = &at.world.subscriptions[id];
-    let is_due = subscription.period_end().is_some_and(|end| end <= at.now);
+    let is_due = next_end(subscription).is_some_and(|end| end <= at.now);
     if !is_due {
         return;
     }
+    pending_updates::expire_if_due(at, id);
+    let subscription = &at.world.subscriptions[id];
     match subscription.status {
         SubscriptionStatus::Active | SubscriptionStatus::PastDue | SubscriptionStatus::Trialing => {}
         _ => return,
@@ -160,6 +186,10 @@ pub(crate) fn period_ended(at: &mut Moment<'_>, id: &SubscriptionId) {
     let object = Object::Subscription(id.clone());
     let before = at.picture(&object);
     let previous = move_on(at, id);
+    let subscription = &mut at.world.subscriptions[id];
+    if subscription.status == SubscriptionStatus::Trialing {
+        subscription.status = SubscriptionStatus::Active;
+    }
     let invoice = draft(at, id, BillingReason::SubscriptionCycle, previous);
     invoicing::finalize_later(at, &invoice);
     await_period_end(at, id);
@@ -184,9 +214,10 @@ fn move_on(at: &mut Moment<'_>, id: &SubscriptionId) -> (Timestamp, Timestamp) {
     previous
 }
 
-/// Ends a subscription at once. Its invoices are no longer pursued.
+/// Ends a subscription at once. Its invoices are no longer pursued, and what waited for one is dropped.
 pub(crate) fn end(at: &mut Moment<'_>, id: &SubscriptionId, reason: CancellationReason) {
     let now = at.now;
+    pending_updates::drop_present(at, id);
     let subscription = &mut at.world.subscriptions[id];
     subscription.status = SubscriptionStatus::Canceled;
     subscription.ended_at = Some(now);
@@ -202,11 +233,61 @@ pub(crate) fn end(at: &mut Moment<'_>, id: &SubscriptionId, reason: Cancellation
     at.emit("customer.subscription.deleted", &Object::Subscription(id.clone()));
 }
 
-/// An invoice was paid: what waited for it becomes active.
+/// Puts the credit for the time that an ended subscription did not use by for the customer's next invoice.
+pub(crate) fn credit_rest(at: &mut Moment<'_>, id: &SubscriptionId) {
+    let subscription = at.world.subscriptions[id].clone();
+    for line in billing::credits(at.world, &subscription, at.now) {
+        let item = pending::put_by(at, &subscription, line);
+        at.emit("invoiceitem.created", &Object::InvoiceItem(item));
+    }
+}
+
+/// Bills what waits for an ended subscription at once.
+pub(crate) fn bill_rest(at: &mut Moment<'_>, id: &SubscriptionId) {
+    if let Some(invoice) = draft_rest(at, id) {
+        at.emit("invoice.created", &Object::Invoice(invoice.clone()));
+        invoicing::finalize(at, &invoice);
+        invoicing::collect(at, &invoice);
+    }
+}
+
+/// The invoice of what waits. Nothing waits, no invoice.
+pub(crate) fn draft_rest(at: &mut Moment<'_>, id: &SubscriptionId) -> Option<InvoiceId> {
+    let subscription = at.world.subscriptions[id].clone();
+    if !pending::any(at.world, id) {
+        return None;
+    }
+    let draft = Draft {
+        period_start: at.now,
+        period_end: at.now,
+        ..Draft::of(&subscription, BillingReason::SubscriptionUpdate, Vec::new())
+    };
+    Some(invoicing::draft(at, draft))
+}
+
+/// Nobody paid the first invoice in time: it is void, and the subscription never was.
+pub(crate) fn expire_unpaid(at: &mut Moment<'_>, id: &SubscriptionId) {
+    let subscription = &at.world.subscriptions[id];
+    if subscription.status != SubscriptionStatus::Incomplete {
+        return;
+    }
+    let invoice = subscription.latest_invoice.clone();
+    at.world.subscriptions[id].ended_at = Some(at.now);
+    set_status(at, id, SubscriptionStatus::IncompleteExpired);
+    if let Some(invoice) = invoice.filter(|invoice| at.world.invoices[invoice].status == InvoiceStatus::Open)
+    {
+        invoicing::void_open(at, &invoice);
+    }
+}
+
+/// An invoice was paid: what waited for it lands, or becomes active.
 pub(crate) fn follow_payment(at: &mut Moment<'_>, invoice: &InvoiceId) {
     let Some(id) = at.world.invoices[invoice].subscription.clone() else {
         return;
     };
+    if pending_updates::land(at, &id, invoice) {
+        return;
+    }
     let is_latest = at.world.subscriptions[&id].latest_invoice.as_ref() == Some(invoice);
     match at.world.subscriptions[&id].status {
         SubscriptionStatus::Incomplete => set_status(at, &id, SubscriptionStatus::Active),
@@ -232,6 +313,9 @@ pub(crate) fn follow_failure(at: &mut Moment<'_>, invoice: &InvoiceId, for_good:
     let Some(id) = at.world.invoices[invoice].subscription.clone() else {
         return;
     };
+    if pending_updates::is_of(at, &id, invoice) {
+        return;
+    }
     let pursued = at.world.invoices[invoice].auto_advance;
     match (at.world.subscriptions[&id].status, AFTER_LAST_RETRY) {
         (SubscriptionStatus::Active | SubscriptionStatus::PastDue, SubscriptionStatus::Canceled)
@@ -247,7 +331,7 @@ pub(crate) fn follow_failure(at: &mut Moment<'_>, invoice: &InvoiceId, for_good:
     }
 }
 
-fn set_status(at: &mut Moment<'_>, id: &SubscriptionId, status: SubscriptionStatus) {
+pub(crate) fn set_status(at: &mut Moment<'_>, id: &SubscriptionId, status: SubscriptionStatus) {
     let object = Object::Subscription(id.clone());
     let before = at.picture(&object);
     at.world.subscriptions[id].status = status;

@@ -9,27 +9,44 @@ pub(crate) mod webhook_endpoints;
 pub(crate) mod prices;
 pub(crate) mod products;
 
+pub(crate) mod coupons;
+pub(crate) mod promotion_codes;
+pub(crate) mod redemption;
+
 pub(crate) mod customers;
 pub(crate) mod payment_methods;
 
 pub(crate) mod checkout;
+mod checkout_discounts;
 mod checkout_lines;
 pub(crate) mod completion;
 
+mod changes;
+mod item_changes;
 pub(crate) mod lifecycle;
+mod pending_updates;
+pub(crate) mod subscription_creation;
+pub(crate) mod subscription_items;
+pub(crate) mod subscription_updates;
 pub(crate) mod subscriptions;
 
+mod billing;
+mod discounting;
+mod discounts;
 pub(crate) mod invoices;
+pub(crate) mod preview;
 pub(crate) mod invoicing;
 pub(crate) mod payments;
+mod pending;
 
 pub(crate) mod due;
 pub(crate) mod events;
 
-/// What quantities cost, when periods end, how lists are cut, how a line is worded.
+/// What quantities and shares of periods cost, when periods end, how lists are cut, how a line is worded.
 mod calendar;
 mod listing;
 mod pricing;
+mod proration;
 mod wording;
 
 use jiff::Timestamp;

@@ -2,6 +2,9 @@
 //!
 //! Words only; the amounts come from [`super::pricing`].
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::state::{Currency, Interval, Price, PriceAmounts, Recurrence, TiersMode};
 
 /// Currencies that Stripe counts without decimals.
@@ -34,6 +37,19 @@ pub(crate) fn line(product: &str, price: &Price, quantity: Option<u64>) -> Strin
             format!("{quantity} × {product} (tiered{cadence})")
         }
     }
+}
+
+/// `3 × Phone number`, or `Phone number` when there is one.
+pub(crate) fn counted(product: &str, quantity: Option<u64>) -> String {
+    match quantity {
+        None | Some(1) => product.to_owned(),
+        Some(several) => format!("{several} × {product}"),
+    }
+}
+
+/// `02 Dec 2026`, in UTC.
+pub(crate) fn date(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%d %b %Y").to_string()
 }
 
 /// `month`, `3 months`.

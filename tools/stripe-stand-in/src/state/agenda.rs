@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::id::{CheckoutSessionId, InvoiceId, PaymentIntentId, SubscriptionId};
+use crate::id::{
+    CheckoutSessionId, CouponId, DiscountId, InvoiceId, PaymentIntentId, PromotionCodeId, SubscriptionId,
+};
 
 /// Something to look at when its time has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,16 @@ pub(crate) enum Due {
     Finalization(InvoiceId),
     /// Another try to collect an open invoice.
     PaymentRetry(InvoiceId),
+    /// A subscription whose first invoice nobody paid.
+    FirstPayment(SubscriptionId),
+    /// A change whose invoice was not paid in time.
+    PendingUpdateExpiry(SubscriptionId),
+    /// A coupon that can no longer be redeemed.
+    CouponExpiry(CouponId),
+    /// A promotion code that can no longer be redeemed.
+    PromotionCodeExpiry(PromotionCodeId),
+    /// The last month of a repeating discount.
+    DiscountEnd(DiscountId),
 }
 
 /// Entries in the order of time; at one instant, in the order in which they were made.

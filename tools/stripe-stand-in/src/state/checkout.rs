@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::table::row;
-use super::{Currency, Metadata};
+use super::{Currency, Grant, Metadata};
 use crate::id::{
     CheckoutSessionId, CustomerId, InvoiceId, PaymentIntentId, PriceId, SessionItemId, SubscriptionId,
 };
@@ -33,7 +33,8 @@ pub(crate) struct CheckoutSession {
     pub(crate) subscription_description: Option<String>,
     pub(crate) items: Vec<SessionItem>,
     pub(crate) currency: Currency,
-    pub(crate) amount_total: i64,
+    /// What takes effect when it is completed.
+    pub(crate) discounts: Vec<Grant>,
     pub(crate) allow_promotion_codes: Option<bool>,
     pub(crate) payment_method_types: Vec<String>,
     pub(crate) locale: Option<String>,
@@ -45,6 +46,21 @@ pub(crate) struct CheckoutSession {
 
 row!(CheckoutSession, CheckoutSessionId, "checkout.session");
 
+impl CheckoutSession {
+    pub(crate) fn subtotal(&self) -> i64 {
+        self.items.iter().map(|item| item.amount).sum()
+    }
+
+    pub(crate) fn amount_discount(&self) -> i64 {
+        self.items.iter().map(|item| item.amount_discount).sum()
+    }
+
+    /// What the customer is asked to pay now.
+    pub(crate) fn amount_total(&self) -> i64 {
+        self.subtotal() - self.amount_discount()
+    }
+}
+
 /// One line of a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SessionItem {
@@ -52,7 +68,9 @@ pub(crate) struct SessionItem {
     pub(crate) price: PriceId,
     /// None for a metered price.
     pub(crate) quantity: Option<u64>,
+    /// Before discounts.
     pub(crate) amount: i64,
+    pub(crate) amount_discount: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,13 +1,13 @@
-//! Invoices, their lines and the payments made on them.
+//! Invoices, their lines, what waits for the next one, and the payments made on them.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::table::row;
-use super::{Currency, Metadata, UnitAmount};
+use super::{CollectionMethod, Currency, Metadata, UnitAmount};
 use crate::id::{
-    CustomerId, InvoiceId, InvoiceLineId, InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId,
-    ProductId, SubscriptionId, SubscriptionItemId,
+    CustomerId, DiscountId, InvoiceId, InvoiceItemId, InvoiceLineId, InvoicePaymentId, PaymentIntentId,
+    PaymentMethodId, PriceId, ProductId, SubscriptionId, SubscriptionItemId,
 };
 
 /// A bill.
@@ -22,6 +22,12 @@ pub(crate) struct Invoice {
     pub(crate) subscription: Option<SubscriptionId>,
     pub(crate) currency: Currency,
     pub(crate) lines: Vec<InvoiceLine>,
+    /// The discounts that were looked at for it; what each took off is told by the lines.
+    pub(crate) discounts: Vec<DiscountId>,
+    /// The customer's balance that goes into it: credit is negative. Settled when the invoice is finalised.
+    pub(crate) starting_balance: i64,
+    pub(crate) collection_method: CollectionMethod,
+    pub(crate) due_date: Option<Timestamp>,
     pub(crate) amount_paid: i64,
     pub(crate) attempt_count: u32,
     pub(crate) attempted: bool,
@@ -43,14 +49,24 @@ pub(crate) struct Invoice {
 row!(Invoice, InvoiceId, "invoice");
 
 impl Invoice {
-    /// The sum of the lines; no discounts and taxes as yet.
+    /// The sum of the lines before the discounts that are told apart from them.
+    pub(crate) fn subtotal(&self) -> i64 {
+        self.lines.iter().map(|row| row.line.amount).sum()
+    }
+
+    /// The sum of the lines after discounts; no taxes as yet. Negative when credits outweigh charges.
     pub(crate) fn total(&self) -> i64 {
-        self.lines.iter().map(|line| line.amount).sum()
+        self.lines.iter().map(|row| row.line.net()).sum()
     }
 
     /// What was asked of the customer: never less than nothing.
     pub(crate) fn amount_due(&self) -> i64 {
-        self.total().max(0)
+        (self.total() + self.starting_balance).max(0)
+    }
+
+    /// The customer's balance after it: what the invoice owes the customer, or nothing.
+    pub(crate) fn ending_balance(&self) -> i64 {
+        (self.total() + self.starting_balance).min(0)
     }
 
     pub(crate) fn amount_remaining(&self) -> i64 {
@@ -58,23 +74,74 @@ impl Invoice {
     }
 }
 
-/// One line of a bill.
+/// A line of an invoice.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct InvoiceLine {
     pub(crate) id: InvoiceLineId,
-    pub(crate) amount: i64,
+    pub(crate) line: Line,
+}
+
+/// What a line says, be it on an invoice, in a draft, or waiting for the next invoice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Line {
     pub(crate) description: String,
-    pub(crate) price: PriceId,
-    pub(crate) product: ProductId,
+    /// None for a one-off amount.
+    pub(crate) price: Option<PriceId>,
+    pub(crate) product: Option<ProductId>,
     /// None when the price is tiered.
     pub(crate) unit_amount: Option<UnitAmount>,
     pub(crate) quantity: Option<u64>,
     pub(crate) subscription_item: Option<SubscriptionItemId>,
+    /// The invoice item it was before it got onto an invoice.
+    pub(crate) invoice_item: Option<InvoiceItemId>,
     pub(crate) period_start: Timestamp,
     pub(crate) period_end: Timestamp,
+    /// A share of a period, credited or charged.
     pub(crate) proration: bool,
+    /// Whether a discount may be told apart on it.
+    pub(crate) discountable: bool,
+    /// At list price, before any discount.
+    pub(crate) list_amount: i64,
+    /// What the line says: the list amount, less the discount that a proration includes.
+    pub(crate) amount: i64,
+    /// What discounts take off `amount`, each told apart.
+    pub(crate) discounts: Vec<DiscountAmount>,
+    /// What a whole period costs at list price, for a line that pays a subscription item's time. None for credits.
+    pub(crate) full: Option<i64>,
+    /// The line whose time a credit gives back.
+    pub(crate) credits: Option<(InvoiceId, InvoiceLineId)>,
     pub(crate) metadata: Metadata,
 }
+
+impl Line {
+    /// What the line adds to the total.
+    pub(crate) fn net(&self) -> i64 {
+        let off: i64 = self.discounts.iter().map(|discount| discount.amount).sum();
+        self.amount - off
+    }
+}
+
+/// How much a discount takes off a line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DiscountAmount {
+    pub(crate) discount: DiscountId,
+    pub(crate) amount: i64,
+}
+
+/// A line that waits for the customer's next invoice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct InvoiceItem {
+    pub(crate) id: InvoiceItemId,
+    pub(crate) date: Timestamp,
+    pub(crate) customer: CustomerId,
+    pub(crate) subscription: Option<SubscriptionId>,
+    pub(crate) currency: Currency,
+    pub(crate) line: Line,
+    /// Set when an invoice took it up.
+    pub(crate) invoice: Option<InvoiceId>,
+}
+
+row!(InvoiceItem, InvoiceItemId, "invoiceitem");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum InvoiceStatus {
@@ -100,6 +167,8 @@ impl InvoiceStatus {
 pub(crate) enum BillingReason {
     SubscriptionCreate,
     SubscriptionCycle,
+    SubscriptionUpdate,
+    Manual,
 }
 
 /// The link between an invoice and the intent that pays it.

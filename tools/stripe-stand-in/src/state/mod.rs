@@ -8,6 +8,7 @@ mod catalog;
 mod checkout;
 mod customer;
 mod delivery;
+mod discount;
 mod event;
 mod invoice;
 mod money;
@@ -29,16 +30,23 @@ pub(crate) use catalog::{
 pub(crate) use checkout::{CheckoutSession, PaymentStatus, SessionItem, SessionStatus, UiMode};
 pub(crate) use customer::{Address, Customer};
 pub(crate) use delivery::{Attempt, Deliveries, Delivery};
+pub(crate) use discount::{
+    Coupon, CouponDuration, CouponTerms, Discount, Grant, Off, Percent, PromotionCode,
+};
 pub(crate) use event::{Event, WebhookEndpoint};
 pub(crate) use invoice::{
-    BillingReason, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus, InvoiceStatus,
+    BillingReason, DiscountAmount, Invoice, InvoiceItem, InvoiceLine, InvoicePayment, InvoicePaymentStatus,
+    InvoiceStatus, Line,
 };
 pub(crate) use money::{Currency, UnitAmount};
 pub(crate) use payment::{
     Charge, ChargeStatus, Decline, MethodKind, Payer, PaymentIntent, PaymentIntentStatus, PaymentMethod,
 };
 pub(crate) use reply::{Reply, ReplyState};
-pub(crate) use subscription::{CancellationReason, Subscription, SubscriptionItem, SubscriptionStatus};
+pub(crate) use subscription::{
+    CancellationReason, Charged, CollectionMethod, PendingUpdate, Subscription, SubscriptionItem,
+    SubscriptionStatus, Terms,
+};
 pub(crate) use table::{Row, Table};
 
 use crate::faults::Faults;
@@ -130,9 +138,13 @@ pub(crate) struct World {
     pub(crate) products: Table<Product>,
     pub(crate) prices: Table<Price>,
     pub(crate) payment_methods: Table<PaymentMethod>,
+    pub(crate) coupons: Table<Coupon>,
+    pub(crate) promotion_codes: Table<PromotionCode>,
+    pub(crate) discounts: Table<Discount>,
     pub(crate) sessions: Table<CheckoutSession>,
     pub(crate) subscriptions: Table<Subscription>,
     pub(crate) invoices: Table<Invoice>,
+    pub(crate) invoice_items: Table<InvoiceItem>,
     pub(crate) invoice_payments: Table<InvoicePayment>,
     pub(crate) payment_intents: Table<PaymentIntent>,
     pub(crate) charges: Table<Charge>,
@@ -153,6 +165,17 @@ impl World {
         self.endpoint_ids = IdSource::new(&format!("{PLATFORM} endpoints {salt}"));
     }
 
+    /// A copy to try things out in, without what has been told and answered: that would be most of it.
+    pub(crate) fn copy_without_history(&mut self) -> Self {
+        let (events, replies) = (
+            std::mem::take(&mut self.events),
+            std::mem::take(&mut self.replies),
+        );
+        let copy = self.clone();
+        (self.events, self.replies) = (events, replies);
+        copy
+    }
+
     fn new(account: &str) -> Self {
         Self {
             account: None,
@@ -164,9 +187,13 @@ impl World {
             products: Table::default(),
             prices: Table::default(),
             payment_methods: Table::default(),
+            coupons: Table::default(),
+            promotion_codes: Table::default(),
+            discounts: Table::default(),
             sessions: Table::default(),
             subscriptions: Table::default(),
             invoices: Table::default(),
+            invoice_items: Table::default(),
             invoice_payments: Table::default(),
             payment_intents: Table::default(),
             charges: Table::default(),

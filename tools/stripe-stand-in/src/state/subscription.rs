@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::table::row;
 use super::{Currency, Metadata};
-use crate::id::{CustomerId, InvoiceId, PaymentMethodId, PriceId, SubscriptionId, SubscriptionItemId};
+use crate::id::{
+    CustomerId, DiscountId, InvoiceId, InvoiceItemId, InvoiceLineId, PaymentMethodId, PriceId,
+    SubscriptionId, SubscriptionItemId,
+};
 
 /// A customer's standing order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,6 +22,14 @@ pub(crate) struct Subscription {
     pub(crate) customer: CustomerId,
     pub(crate) currency: Currency,
     pub(crate) items: Vec<SubscriptionItem>,
+    pub(crate) discounts: Vec<DiscountId>,
+    pub(crate) collection_method: CollectionMethod,
+    /// For invoices that are sent.
+    pub(crate) days_until_due: Option<u32>,
+    pub(crate) trial_start: Option<Timestamp>,
+    pub(crate) trial_end: Option<Timestamp>,
+    /// A change that waits for its invoice to be paid.
+    pub(crate) pending_update: Option<PendingUpdate>,
     pub(crate) default_payment_method: Option<PaymentMethodId>,
     pub(crate) latest_invoice: Option<InvoiceId>,
     pub(crate) cancel_at: Option<Timestamp>,
@@ -35,6 +46,30 @@ pub(crate) struct Subscription {
 row!(Subscription, SubscriptionId, "subscription");
 
 impl Subscription {
+    /// What it is for, apart from how it is paid and when it ends.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            items: self.items.clone(),
+            billing_cycle_anchor: self.billing_cycle_anchor,
+            trial_start: self.trial_start,
+            trial_end: self.trial_end,
+            discounts: self.discounts.clone(),
+        }
+    }
+
+    /// The same subscription on other terms. An end at the period's end moves with the period.
+    pub(crate) fn on_terms(mut self, terms: Terms) -> Self {
+        self.items = terms.items;
+        self.billing_cycle_anchor = terms.billing_cycle_anchor;
+        self.trial_start = terms.trial_start;
+        self.trial_end = terms.trial_end;
+        self.discounts = terms.discounts;
+        if self.cancel_at_period_end {
+            self.cancel_at = self.period_end();
+        }
+        self
+    }
+
     /// When the next period begins: the earliest end among the items.
     pub(crate) fn period_end(&self) -> Option<Timestamp> {
         self.items.iter().map(|item| item.current_period_end).min()
@@ -58,7 +93,63 @@ pub(crate) struct SubscriptionItem {
     pub(crate) quantity: Option<u64>,
     pub(crate) current_period_start: Timestamp,
     pub(crate) current_period_end: Timestamp,
+    /// What its time was last billed at. None in a trial, and for metered prices.
+    pub(crate) charged: Option<Charged>,
     pub(crate) metadata: Metadata,
+}
+
+/// A change that lands when its invoice is paid, and is dropped when it is not in time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PendingUpdate {
+    pub(crate) expires_at: Timestamp,
+    pub(crate) invoice: InvoiceId,
+    /// The lines that were made for it, which are dropped with it.
+    pub(crate) prorations: Vec<InvoiceItemId>,
+    /// The subscription as it would be.
+    pub(crate) terms: Terms,
+    /// What is to be changed besides; None is left as it is.
+    pub(crate) metadata: Option<Metadata>,
+    /// Whether anybody has been told that it waits.
+    pub(crate) announced: bool,
+}
+
+/// What a subscription is for, when and at what price.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    pub(crate) items: Vec<SubscriptionItem>,
+    pub(crate) billing_cycle_anchor: Timestamp,
+    pub(crate) trial_start: Option<Timestamp>,
+    pub(crate) trial_end: Option<Timestamp>,
+    pub(crate) discounts: Vec<DiscountId>,
+}
+
+/// How invoices are paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum CollectionMethod {
+    ChargeAutomatically,
+    /// The customer is sent the invoice and pays by its page.
+    SendInvoice,
+}
+
+impl CollectionMethod {
+    pub(crate) const WORDS: [(&'static str, Self); 2] = [
+        ("charge_automatically", Self::ChargeAutomatically),
+        ("send_invoice", Self::SendInvoice),
+    ];
+}
+
+/// What was billed for the time of an item from `from` to the end of its period: the most that can be credited for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Charged {
+    /// What a whole period costs at list price.
+    pub(crate) full: i64,
+    /// What `from` to the end cost at list price.
+    pub(crate) list_amount: i64,
+    /// The same after discounts.
+    pub(crate) net: i64,
+    pub(crate) from: Timestamp,
+    /// Where it is billed. None while it waits for the next invoice.
+    pub(crate) line: Option<(InvoiceId, InvoiceLineId)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -215,7 +215,12 @@ async fn what_is_not_done_yet_is_refused_by_name() {
     let (_, subscription) = shop.subscriber().await;
     let path = format!("/v1/subscriptions/{subscription}");
     let error = shop
-        .refused(400, "POST", &path, json!({ "proration_behavior": "none" }))
+        .refused(
+            400,
+            "POST",
+            &path,
+            json!({ "pause_collection": { "behavior": "void" } }),
+        )
         .await;
-    assert_eq!(error["param"], "proration_behavior");
+    assert_eq!(error["param"], "pause_collection");
 }

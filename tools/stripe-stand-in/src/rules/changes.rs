@@ -1,0 +1,237 @@
+//! Changes of a subscription: what a request wants changed, and what comes of it.
+//!
+//! # How it works
+//! [`Wish::read`] reads the parameters that updates and previews share. [`plan`] works out the subscription's new terms and the
+//! lines that the change costs, and writes nothing. A change of the billing interval, a trial that is ended or an anchor that
+//! is set to now begin a new period at once and are billed at once; any other change costs shares of the period it is in.
+
+use jiff::Timestamp;
+
+use super::{Moment, billing, calendar, item_changes, lifecycle, redemption};
+use crate::params::Params;
+use crate::refusal::Refusal;
+use crate::state::{Line, Subscription, SubscriptionStatus, Terms};
+use item_changes::ItemChange;
+
+/// Whether the lines of a period that a change begins are themselves told as prorations, which a promotion code then does not
+/// touch. Unconfirmed: Stripe's text speaks of a charge for the new price, and of prorations for shares only.
+const NEW_PERIOD_IS_PRORATION: bool = false;
+
+/// Where a period begins that a change of the interval begins. Unconfirmed: Stripe's text says that the billing date is reset
+/// and does not say to which of the two when they differ.
+const NEW_PERIOD_STARTS_AT: NewPeriodStart = NewPeriodStart::Call;
+
+#[derive(Clone, Copy)]
+#[expect(dead_code, reason = "one of the two is chosen above")]
+enum NewPeriodStart {
+    Call,
+    ProrationDate,
+}
+
+/// What becomes of the lines that a change costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProrationBehavior {
+    /// They wait for the next invoice.
+    CreateProrations,
+    /// They are billed at once.
+    AlwaysInvoice,
+    /// There are none.
+    Nothing,
+}
+
+impl ProrationBehavior {
+    pub(crate) const WORDS: [(&'static str, Self); 3] = [
+        ("always_invoice", Self::AlwaysInvoice),
+        ("create_prorations", Self::CreateProrations),
+        ("none", Self::Nothing),
+    ];
+}
+
+/// What a request wants changed in the terms of a subscription.
+pub(crate) struct Wish {
+    pub(crate) items: Vec<ItemChange>,
+    pub(crate) proration_behavior: ProrationBehavior,
+    pub(crate) proration_date: Option<Timestamp>,
+    pub(crate) anchor_now: bool,
+    pub(crate) trial_end: Option<TrialEnd>,
+    /// None leaves those that there are.
+    pub(crate) discounts: Option<Vec<redemption::Asked>>,
+}
+
+/// When a trial ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrialEnd {
+    Now,
+    At(Timestamp),
+}
+
+impl Wish {
+    /// Reads all but the discounts, which a preview has elsewhere.
+    pub(crate) fn read(params: &Params<'_>) -> Result<Self, Refusal> {
+        let wish = Self {
+            items: item_changes::read(params)?,
+            proration_behavior: params
+                .choice("proration_behavior", &ProrationBehavior::WORDS)?
+                .unwrap_or(ProrationBehavior::CreateProrations),
+            proration_date: params.timestamp("proration_date")?,
+            anchor_now: params
+                .choice("billing_cycle_anchor", &[("now", true), ("unchanged", false)])?
+                .unwrap_or(false),
+            trial_end: match params.text("trial_end")?.as_deref() {
+                Some("now") => Some(TrialEnd::Now),
+                _ => params.timestamp("trial_end")?.map(TrialEnd::At),
+            },
+            discounts: None,
+        };
+        if wish.anchor_now && wish.proration_date.is_some() {
+            let message = "You cannot specify `proration_date` when `billing_cycle_anchor` is `now`.";
+            return Err(Refusal::invalid(&params.name_of("proration_date"), message));
+        }
+        Ok(wish)
+    }
+
+    /// The end of the trial that a new subscription is to have.
+    pub(crate) fn trial_end_at(&self) -> Option<Timestamp> {
+        match self.trial_end {
+            Some(TrialEnd::At(end)) => Some(end),
+            Some(TrialEnd::Now) | None => None,
+        }
+    }
+
+    /// Nothing is to be changed.
+    pub(crate) fn none() -> Self {
+        Self {
+            items: Vec::new(),
+            proration_behavior: ProrationBehavior::CreateProrations,
+            proration_date: None,
+            anchor_now: false,
+            trial_end: None,
+            discounts: None,
+        }
+    }
+}
+
+/// What comes of a change.
+pub(crate) struct Plan {
+    pub(crate) after: Subscription,
+    /// Shares of the period that is under way: credits, then charges.
+    pub(crate) prorations: Vec<Line>,
+    /// The whole of a new period. Empty when none begins.
+    pub(crate) new_period: Vec<Line>,
+    /// Whether there is an invoice at once.
+    pub(crate) bills_now: bool,
+}
+
+/// Works out what a change makes of a subscription. `before` may differ from what is stored in members that are not terms.
+pub(crate) fn plan(at: &mut Moment<'_>, before: &Subscription, wish: &Wish) -> Result<Plan, Refusal> {
+    check_proration_date(before, wish)?;
+    let from = wish.proration_date.unwrap_or(at.now);
+    let mut after = before.clone();
+    after.items = item_changes::apply(at, before, &wish.items)?;
+    if let Some(asked) = &wish.discounts {
+        after.discounts = redemption::for_subscription(at, asked, &after)?;
+    }
+    let in_trial = before.status == SubscriptionStatus::Trialing;
+    if let Some(TrialEnd::At(end)) = wish.trial_end {
+        return Ok(plan_trial(at, before, after, wish, end));
+    }
+    let ends_trial = in_trial && wish.trial_end == Some(TrialEnd::Now);
+    let begins_period = wish.anchor_now
+        || ends_trial
+        || lifecycle::cycle(at.world, before) != lifecycle::cycle(at.world, &after);
+    let credits = wish.proration_behavior != ProrationBehavior::Nothing;
+    if !begins_period {
+        let prorations = if credits && !in_trial {
+            billing::change_lines(at.world, before, &after, from)
+        } else {
+            Vec::new()
+        };
+        let bills_now = wish.proration_behavior == ProrationBehavior::AlwaysInvoice && !prorations.is_empty();
+        return Ok(Plan {
+            after,
+            prorations,
+            new_period: Vec::new(),
+            bills_now,
+        });
+    }
+    let start = match NEW_PERIOD_STARTS_AT {
+        NewPeriodStart::Call => at.now,
+        NewPeriodStart::ProrationDate => from,
+    };
+    begin_period(at, &mut after, start);
+    if in_trial {
+        after.status = SubscriptionStatus::Active;
+        after.trial_end = Some(start);
+    }
+    let mut new_period = billing::period_lines(at.world, &after);
+    if NEW_PERIOD_IS_PRORATION {
+        for line in &mut new_period {
+            line.proration = true;
+            line.discountable = false;
+        }
+    }
+    Ok(Plan {
+        prorations: if credits {
+            billing::credits(at.world, before, from)
+        } else {
+            Vec::new()
+        },
+        after,
+        new_period,
+        bills_now: true,
+    })
+}
+
+/// A trial that is begun or moved: what was paid is credited, and nothing is charged until it ends.
+fn plan_trial(
+    at: &Moment<'_>,
+    before: &Subscription,
+    mut after: Subscription,
+    wish: &Wish,
+    end: Timestamp,
+) -> Plan {
+    let from = wish.proration_date.unwrap_or(at.now);
+    lifecycle::put_on_trial(&mut after, at.now, end);
+    let credits = wish.proration_behavior != ProrationBehavior::Nothing;
+    let prorations = if credits {
+        billing::credits(at.world, before, from)
+    } else {
+        Vec::new()
+    };
+    Plan {
+        after,
+        bills_now: wish.proration_behavior == ProrationBehavior::AlwaysInvoice && !prorations.is_empty(),
+        prorations,
+        new_period: Vec::new(),
+    }
+}
+
+fn check_proration_date(subscription: &Subscription, wish: &Wish) -> Result<(), Refusal> {
+    let Some(date) = wish.proration_date else {
+        return Ok(());
+    };
+    let within = subscription
+        .items
+        .iter()
+        .all(|item| item.current_period_start <= date && date <= item.current_period_end);
+    if within {
+        return Ok(());
+    }
+    let message = format!(
+        "Cannot specify proration date outside of current subscription period: {}",
+        date.as_second()
+    );
+    Err(Refusal::invalid("proration_date", message))
+}
+
+/// A new period for all items, from which later ones are counted.
+fn begin_period(at: &Moment<'_>, subscription: &mut Subscription, start: Timestamp) {
+    subscription.billing_cycle_anchor = start;
+    for item in &mut subscription.items {
+        let recurrence = lifecycle::recurrence(&at.world.prices[&item.price]);
+        item.current_period_start = start;
+        item.current_period_end = calendar::next_period_end(start, recurrence, start);
+    }
+    let terms: Terms = subscription.terms();
+    *subscription = subscription.clone().on_terms(terms);
+}

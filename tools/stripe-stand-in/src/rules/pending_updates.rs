@@ -1,0 +1,172 @@
+//! Changes that wait for their invoice to be paid (`payment_behavior=pending_if_incomplete`).
+//!
+//! # How it works
+//! The invoice is made and attempted with the subscription unchanged. Paid, now or later, it lands the new terms; not paid in
+//! time, it is voided and the change dropped. A pending update's invoice says nothing about the subscription's own status.
+//!
+//! # If it fails half-way
+//! What waits is one member of the subscription: it is there with its invoice, or neither is.
+
+use std::cmp;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{Moment, discounts, invoicing, lifecycle};
+use crate::id::{InvoiceId, InvoiceItemId, SubscriptionId};
+use crate::params::Params;
+use crate::refusal::Refusal;
+use crate::render::Object;
+use crate::state::{Due, InvoiceStatus, Metadata, PendingUpdate, SubscriptionStatus, Terms};
+
+/// How long a pending update waits, unless the period ends first.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(23);
+
+/// Whether `discounts` and `metadata` may come with it. Stripe's change log says so since 2026-05-27; an older page of its
+/// reference does not.
+const TAKES_DISCOUNTS_AND_METADATA: bool = true;
+
+/// Refuses what cannot wait.
+pub(crate) fn check_params(params: &Params<'_>) -> Result<(), Refusal> {
+    const ALLOWED: [&str; 10] = [
+        "items",
+        "payment_behavior",
+        "proration_behavior",
+        "proration_date",
+        "billing_cycle_anchor",
+        "trial_end",
+        "trial_from_plan",
+        "add_invoice_items",
+        "off_session",
+        "expand",
+    ];
+    let mut allowed = ALLOWED.to_vec();
+    if TAKES_DISCOUNTS_AND_METADATA {
+        allowed.extend(["discounts", "metadata"]);
+    }
+    match params.besides(&allowed) {
+        None => Ok(()),
+        Some(param) => {
+            let message = format!(
+                "You cannot set `{param}` when `payment_behavior` is `pending_if_incomplete`: it is not supported by \
+                 pending updates."
+            );
+            Err(Refusal::invalid(&param, message))
+        }
+    }
+}
+
+/// Puts a change by until its invoice is paid. Nobody is told yet: it may be paid at once.
+pub(crate) fn put(
+    at: &mut Moment<'_>,
+    id: &SubscriptionId,
+    invoice: &InvoiceId,
+    prorations: Vec<InvoiceItemId>,
+    terms: Terms,
+    metadata: Option<Metadata>,
+) {
+    at.world.invoices[invoice].auto_advance = false;
+    let latest = at.now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
+    let period_end = at.world.subscriptions[id].period_end();
+    at.world.subscriptions[id].pending_update = Some(PendingUpdate {
+        expires_at: period_end.map_or(latest, |end| cmp::min(end, latest)),
+        invoice: invoice.clone(),
+        prorations,
+        terms,
+        metadata,
+        announced: false,
+    });
+}
+
+/// Tells what came of a change: it landed, or it waits.
+pub(crate) fn announce(at: &mut Moment<'_>, id: &SubscriptionId, before: &Value) {
+    if let Some(pending) = &mut at.world.subscriptions[id].pending_update {
+        pending.announced = true;
+        let due = pending.expires_at;
+        at.world.agenda.add(due, Due::PendingUpdateExpiry(id.clone()));
+    }
+    at.emit_updated(
+        "customer.subscription.updated",
+        &Object::Subscription(id.clone()),
+        before,
+    );
+}
+
+/// Lands the change that this invoice pays. False when it pays none.
+pub(crate) fn land(at: &mut Moment<'_>, id: &SubscriptionId, invoice: &InvoiceId) -> bool {
+    let subscription = &at.world.subscriptions[id];
+    let Some(pending) = subscription
+        .pending_update
+        .clone()
+        .filter(|pending| pending.invoice == *invoice)
+    else {
+        return false;
+    };
+    let object = Object::Subscription(id.clone());
+    let before = at.picture(&object);
+    let mut landed = subscription.clone().on_terms(pending.terms);
+    landed.pending_update = None;
+    if let Some(metadata) = pending.metadata {
+        landed.metadata = metadata;
+    }
+    let trial_is_over = landed.trial_end.is_none_or(|end| end <= at.now);
+    if landed.status == SubscriptionStatus::Trialing && trial_is_over {
+        landed.status = SubscriptionStatus::Active;
+    }
+    let discounts = std::mem::replace(&mut at.world.subscriptions[id], landed).discounts;
+    discounts::replaced(at, id, &discounts);
+    lifecycle::remember_charges(at, id, invoice);
+    lifecycle::await_period_end(at, id);
+    if pending.announced {
+        at.emit("customer.subscription.pending_update_applied", &object);
+        at.emit_updated("customer.subscription.updated", &object, &before);
+    }
+    true
+}
+
+/// Whether this invoice pays a change that waits.
+pub(crate) fn is_of(at: &Moment<'_>, id: &SubscriptionId, invoice: &InvoiceId) -> bool {
+    let pending = at.world.subscriptions[id].pending_update.as_ref();
+    pending.is_some_and(|pending| pending.invoice == *invoice)
+}
+
+/// Drops what waits when its time is over.
+pub(crate) fn expire_if_due(at: &mut Moment<'_>, id: &SubscriptionId) {
+    let pending = at.world.subscriptions[id].pending_update.as_ref();
+    if pending.is_some_and(|pending| pending.expires_at <= at.now) {
+        drop_present(at, id);
+    }
+}
+
+/// Drops what waits, if anything does, and voids its invoice.
+pub(crate) fn drop_present(at: &mut Moment<'_>, id: &SubscriptionId) {
+    let Some(invoice) = at.world.subscriptions[id]
+        .pending_update
+        .as_ref()
+        .map(|pending| pending.invoice.clone())
+    else {
+        return;
+    };
+    if at.world.invoices[&invoice].status == InvoiceStatus::Open {
+        invoicing::void_open(at, &invoice);
+    }
+}
+
+/// The invoice of a pending update is void: the change is dropped, and what only waited for that invoice waits for the next.
+pub(crate) fn follow_void(at: &mut Moment<'_>, id: &SubscriptionId, invoice: &InvoiceId) {
+    if !is_of(at, id, invoice) {
+        return;
+    }
+    let object = Object::Subscription(id.clone());
+    let before = at.picture(&object);
+    let Some(pending) = at.world.subscriptions[id].pending_update.take() else {
+        return;
+    };
+    for item in at.world.invoice_items.iter_mut() {
+        if item.invoice.as_ref() == Some(invoice) && !pending.prorations.contains(&item.id) {
+            item.invoice = None;
+        }
+    }
+    at.emit("customer.subscription.pending_update_expired", &object);
+    at.emit_updated("customer.subscription.updated", &object, &before);
+}

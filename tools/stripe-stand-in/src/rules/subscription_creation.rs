@@ -1,0 +1,199 @@
+//! Subscriptions created by call, without a checkout.
+//!
+//! # How it works
+//! The subscription begins as `incomplete` with the draft of its first invoice ([`lifecycle::begin`], which a preview runs as
+//! well); paying that invoice makes it active. Left unpaid for a day it expires.
+//!
+//! # If it fails half-way
+//! Everything is read and checked before anything is written. With `error_if_incomplete` the world is put back as it was.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::changes::{TrialEnd, Wish};
+use super::lifecycle::{self, NewSubscription};
+use super::payments::Outcome;
+use super::redemption::{self, Purchase};
+use super::subscription_updates::{self, PaymentBehavior};
+use super::{Moment, customers, invoices, item_changes, pricing};
+use crate::id::{CustomerId, SubscriptionId};
+use crate::params::Params;
+use crate::refusal::Refusal;
+use crate::render::Object;
+use crate::state::{CancellationReason, CollectionMethod, Due, Metadata, SubscriptionStatus, World};
+
+/// How long the first payment may take.
+const FIRST_PAYMENT_WITHIN: SignedDuration = SignedDuration::from_hours(23);
+
+pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
+    let customer = params.required_text("customer")?;
+    let discounts = redemption::read(params, "discounts")?;
+    let mut wish = Wish {
+        items: item_changes::read(params)?,
+        discounts,
+        ..Wish::none()
+    };
+    wish.trial_end = match (
+        params.text("trial_end")?.as_deref(),
+        params.count("trial_period_days", 1)?,
+    ) {
+        (Some(_), Some(_)) => {
+            let message = "You may only specify one of these parameters: trial_end, trial_period_days.";
+            return Err(Refusal::invalid("trial_period_days", message));
+        }
+        (Some("now"), None) => None,
+        (_, None) => params.timestamp("trial_end")?.map(TrialEnd::At),
+        (None, Some(days)) => Some(TrialEnd::At(after_days(at, days)?)),
+    };
+    let behavior = params
+        .choice("payment_behavior", &PaymentBehavior::WORDS)?
+        .unwrap_or(PaymentBehavior::AllowIncomplete);
+    let method = params.text("default_payment_method")?;
+    let collection_method = params
+        .choice("collection_method", &CollectionMethod::WORDS)?
+        .unwrap_or(CollectionMethod::ChargeAutomatically);
+    let days_until_due = subscription_updates::read_days(params)?;
+    let cancel_at_period_end = params.boolean("cancel_at_period_end")?.unwrap_or(false);
+    let cancel_at = params.timestamp("cancel_at")?;
+    let description = params.text("description")?;
+    let metadata = params.metadata()?;
+    let currency = params.text("currency")?;
+    params.inert(&[
+        "off_session",
+        "payment_settings",
+        "proration_behavior",
+        "trial_settings",
+        "invoice_settings",
+        "billing_mode",
+    ]);
+    params.unsupported(&[
+        "add_invoice_items",
+        "automatic_tax",
+        "backdate_start_date",
+        "billing_cycle_anchor",
+        "billing_cycle_anchor_config",
+        "trial_from_plan",
+    ])?;
+    params.finish()?;
+    if behavior == PaymentBehavior::PendingIfIncomplete {
+        let message = "`payment_behavior` cannot be `pending_if_incomplete` when a subscription is created.";
+        return Err(Refusal::invalid("payment_behavior", message));
+    }
+    let customer = customers::live(at, &customer, "customer")?.id.clone();
+    let method = method
+        .map(|method| customers::own_method(at, &customer, &method, "default_payment_method"))
+        .transpose()?;
+    let saved = (behavior == PaymentBehavior::ErrorIfIncomplete).then(|| at.world.clone());
+    let new = new(at, &customer, &wish)?;
+    if currency.is_some_and(|currency| !currency.eq_ignore_ascii_case(new.currency.as_str())) {
+        let message = "The specified price's currency does not match the subscription's.";
+        return Err(Refusal::invalid("currency", message));
+    }
+    if collection_method == CollectionMethod::SendInvoice && days_until_due.is_none() {
+        let message = "You must provide `days_until_due` when `collection_method` is `send_invoice`.";
+        return Err(Refusal::invalid("days_until_due", message));
+    }
+    let new = NewSubscription {
+        collection_method,
+        days_until_due,
+        default_payment_method: method,
+        description,
+        metadata,
+        ..new
+    };
+    let id = begin(at, new, behavior, saved)?;
+    if cancel_at_period_end || cancel_at.is_some() {
+        let row = &mut at.world.subscriptions[&id];
+        row.cancel_at_period_end = cancel_at_period_end;
+        row.cancel_at = cancel_at.or_else(|| row.period_end());
+        row.canceled_at = Some(at.now);
+        row.cancellation_reason = Some(CancellationReason::Requested);
+        lifecycle::await_period_end(at, &id);
+    }
+    Ok(at.picture(&Object::Subscription(id)))
+}
+
+fn after_days(at: &Moment<'_>, days: u64) -> Result<Timestamp, Refusal> {
+    let refusal = || Refusal::invalid("trial_period_days", "A trial can last 730 days at most.");
+    let days = i64::try_from(days)
+        .ok()
+        .filter(|days| *days <= 730)
+        .ok_or_else(refusal)?;
+    at.now
+        .checked_add(SignedDuration::from_hours(24 * days))
+        .map_err(|_| refusal())
+}
+
+/// What is to be begun, looked up and held to the rules. How it is paid is left at the usual.
+pub(crate) fn new(
+    at: &mut Moment<'_>,
+    customer: &CustomerId,
+    wish: &Wish,
+) -> Result<NewSubscription, Refusal> {
+    let (items, currency) = item_changes::new_items(at, &wish.items)?;
+    let known = at.world.customers[customer].currency.clone();
+    if known.is_some_and(|known| known != currency) {
+        let message = "You cannot combine currencies on a single customer.";
+        return Err(Refusal::invalid("currency", message));
+    }
+    let trial_end = wish.trial_end_at();
+    if trial_end.is_some_and(|end| end <= at.now) {
+        let message = "Invalid timestamp: must be an integer Unix timestamp in the future.";
+        return Err(Refusal::invalid("trial_end", message));
+    }
+    let lines = items.iter().map(|(price, quantity)| {
+        let price = &at.world.prices[price];
+        let amount = quantity.map_or(0, |quantity| pricing::amount(price, quantity));
+        (price.product.clone(), amount)
+    });
+    let purchase = Purchase {
+        customer: Some(customer),
+        currency: &currency,
+        lines: lines.collect(),
+        present: &[],
+    };
+    let grants = redemption::check(at, wish.discounts.as_deref().unwrap_or_default(), &purchase)?;
+    Ok(NewSubscription {
+        customer: customer.clone(),
+        discounts: redemption::make(at, &grants, customer),
+        currency,
+        items,
+        trial_end,
+        collection_method: CollectionMethod::ChargeAutomatically,
+        days_until_due: None,
+        default_payment_method: None,
+        description: None,
+        metadata: Metadata::new(),
+    })
+}
+
+fn begin(
+    at: &mut Moment<'_>,
+    new: NewSubscription,
+    behavior: PaymentBehavior,
+    saved: Option<World>,
+) -> Result<SubscriptionId, Refusal> {
+    let sent = new.collection_method == CollectionMethod::SendInvoice;
+    let (id, invoice) = lifecycle::begin(at, new);
+    // Nothing is asked of a customer who is sent the invoice before the subscription begins.
+    if sent && at.world.subscriptions[&id].status == SubscriptionStatus::Incomplete {
+        at.world.subscriptions[&id].status = SubscriptionStatus::Active;
+    }
+    at.emit("customer.subscription.created", &Object::Subscription(id.clone()));
+    at.emit("invoice.created", &Object::Invoice(invoice.clone()));
+    let outcome = subscription_updates::settle(at, &invoice, behavior);
+    if let (Some(saved), Some(Outcome::Declined(_) | Outcome::RequiresAction)) = (saved, outcome) {
+        let refusal = invoices::refusal(at, &invoice, outcome);
+        let ids = at.world.ids.clone();
+        *at.world = World { ids, ..saved };
+        return refusal.map_or(Ok(id), Err);
+    }
+    if at.world.subscriptions[&id].status == SubscriptionStatus::Incomplete {
+        let due = at
+            .now
+            .saturating_add(FIRST_PAYMENT_WITHIN)
+            .unwrap_or(Timestamp::MAX);
+        at.world.agenda.add(due, Due::FirstPayment(id.clone()));
+    }
+    Ok(id)
+}

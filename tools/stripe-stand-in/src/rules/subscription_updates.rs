@@ -1,0 +1,355 @@
+//! Updates of a subscription: what is asked for, what it costs, and what becomes of it when the payment does not go through.
+//!
+//! # How it works
+//! [`draft`] makes the change and, when it is to be billed at once, the draft of its invoice; nothing is paid yet, and a preview
+//! ends here. [`settle`] finalises that invoice and collects it. Which of the two comes first for the subscription is the
+//! `payment_behavior`'s to say: with `pending_if_incomplete` the new terms wait for the payment ([`super::pending_updates`]).
+//!
+//! # If it fails half-way
+//! All parameters are read and the change is planned before anything is written. `error_if_incomplete` works on the world and
+//! puts it back as it was when the payment fails.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::billing::{self, Draft};
+use super::changes::{self, Plan, Wish};
+use super::payments::Outcome;
+use super::{
+    Moment, customers, discounts, invoices, invoicing, lifecycle, named, pending, pending_updates,
+    redemption, subscriptions,
+};
+use crate::id::{Id, InvoiceId, InvoiceItemId, SubscriptionId};
+use crate::params::{Change, Params};
+use crate::refusal::Refusal;
+use crate::render::Object;
+use crate::state::{
+    BillingReason, CancellationReason, CollectionMethod, Metadata, Subscription, SubscriptionStatus,
+};
+
+/// What happens when the invoice of a change is not paid at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PaymentBehavior {
+    /// The change lands, and the subscription is past due.
+    AllowIncomplete,
+    /// The change lands; the payment is left to the caller to confirm.
+    DefaultIncomplete,
+    /// Nothing happens, and the answer is 402.
+    ErrorIfIncomplete,
+    /// The change waits for the payment.
+    PendingIfIncomplete,
+}
+
+impl PaymentBehavior {
+    pub(crate) const WORDS: [(&'static str, Self); 4] = [
+        ("allow_incomplete", Self::AllowIncomplete),
+        ("default_incomplete", Self::DefaultIncomplete),
+        ("error_if_incomplete", Self::ErrorIfIncomplete),
+        ("pending_if_incomplete", Self::PendingIfIncomplete),
+    ];
+}
+
+/// An update that is read, and held to what can be said without looking.
+pub(crate) struct Update {
+    pub(crate) wish: Wish,
+    pub(crate) payment_behavior: PaymentBehavior,
+    pub(crate) cancel_at_period_end: Option<bool>,
+    pub(crate) cancel_at: Change<Timestamp>,
+    pub(crate) notes: Option<Notes>,
+    pub(crate) description: Change<String>,
+    pub(crate) default_payment_method: Change<String>,
+    pub(crate) collection_method: Option<CollectionMethod>,
+    pub(crate) days_until_due: Option<u32>,
+}
+
+/// What is noted of a subscription, as it is to be.
+pub(crate) struct Notes {
+    metadata: Metadata,
+    cancellation_comment: Option<String>,
+    cancellation_feedback: Option<String>,
+}
+
+impl Update {
+    /// Changes nothing.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            wish: Wish::none(),
+            payment_behavior: PaymentBehavior::AllowIncomplete,
+            notes: None,
+            description: Change::Keep,
+            default_payment_method: Change::Keep,
+            cancel_at_period_end: None,
+            cancel_at: Change::Keep,
+            collection_method: None,
+            days_until_due: None,
+        }
+    }
+
+    fn read(subscription: &Subscription, params: &Params<'_>) -> Result<Self, Refusal> {
+        let mut copy = subscription.clone();
+        params.metadata_into(&mut copy.metadata)?;
+        subscriptions::read_cancellation_details(&mut copy, params)?;
+        let discounts = redemption::read(params, "discounts")?;
+        let update = Self {
+            wish: Wish {
+                discounts,
+                ..Wish::read(params)?
+            },
+            payment_behavior: params
+                .choice("payment_behavior", &PaymentBehavior::WORDS)?
+                .unwrap_or(PaymentBehavior::AllowIncomplete),
+            notes: Some(Notes {
+                metadata: copy.metadata,
+                cancellation_comment: copy.cancellation_comment,
+                cancellation_feedback: copy.cancellation_feedback,
+            }),
+            description: params.change("description")?,
+            default_payment_method: params.change("default_payment_method")?,
+            cancel_at_period_end: params.boolean("cancel_at_period_end")?,
+            cancel_at: params.timestamp_change("cancel_at")?,
+            collection_method: params.choice("collection_method", &CollectionMethod::WORDS)?,
+            days_until_due: read_days(params)?,
+        };
+        params.inert(&[
+            "off_session",
+            "payment_settings",
+            "trial_settings",
+            "invoice_settings",
+        ]);
+        params.unsupported(&[
+            "trial_from_plan",
+            "add_invoice_items",
+            "pause_collection",
+            "automatic_tax",
+        ])?;
+        params.finish()?;
+        update.check(params)?;
+        Ok(update)
+    }
+
+    fn check(&self, params: &Params<'_>) -> Result<(), Refusal> {
+        if self.payment_behavior == PaymentBehavior::PendingIfIncomplete {
+            pending_updates::check_params(params)?;
+        }
+        if self.cancel_at_period_end == Some(true) && matches!(self.cancel_at, Change::Set(_)) {
+            let message = "You may only specify one of these parameters: cancel_at, cancel_at_period_end.";
+            return Err(Refusal::invalid("cancel_at", message));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn read_days(params: &Params<'_>) -> Result<Option<u32>, Refusal> {
+    let days = params.count("days_until_due", 0)?;
+    let too_many = || Refusal::invalid("days_until_due", "Invalid days_until_due");
+    days.map(|days| u32::try_from(days).map_err(|_| too_many()))
+        .transpose()
+}
+
+pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
+    let subscription = named(&at.world.subscriptions, id, "id")?;
+    let id = subscription.id.clone();
+    let update = Update::read(subscription, params)?;
+    run(at, &id, update)?;
+    Ok(at.picture(&Object::Subscription(id)))
+}
+
+/// Makes the change and collects what it costs.
+pub(crate) fn run(at: &mut Moment<'_>, id: &SubscriptionId, update: Update) -> Result<(), Refusal> {
+    let behavior = update.payment_behavior;
+    let saved = (behavior == PaymentBehavior::ErrorIfIncomplete).then(|| at.world.clone());
+    let object = Object::Subscription(id.clone());
+    let before = at.picture(&object);
+    let invoice = draft(at, id, update)?;
+    let waits = at.world.subscriptions[id].pending_update.is_some();
+    if !waits {
+        at.emit_updated("customer.subscription.updated", &object, &before);
+    }
+    let Some(invoice) = invoice else {
+        return Ok(());
+    };
+    let outcome = settle(at, &invoice, behavior);
+    if waits {
+        pending_updates::announce(at, id, &before);
+    }
+    match (saved, outcome) {
+        (Some(saved), Some(Outcome::Declined(_) | Outcome::RequiresAction)) => {
+            let refusal = invoices::refusal(at, &invoice, outcome);
+            let ids = at.world.ids.clone();
+            // Ids are not made twice, not even those of what never was.
+            *at.world = crate::state::World { ids, ..saved };
+            refusal.map_or(Ok(()), Err)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the change and the draft of its invoice, if it is billed at once. This is what a preview shows.
+pub(crate) fn draft(
+    at: &mut Moment<'_>,
+    id: &SubscriptionId,
+    update: Update,
+) -> Result<Option<InvoiceId>, Refusal> {
+    let before = at.world.subscriptions[id].clone();
+    if before.has_ended() {
+        return Err(Refusal::no_such("subscription", id.as_str(), "id"));
+    }
+    let (changed, behavior) = with_members(at, &before, &update)?;
+    let mut plan = changes::plan(at, &changed, &update.wish)?;
+    apply_end(at, &mut plan.after, &update);
+    if plan.bills_now || !plan.prorations.is_empty() {
+        pending_updates::drop_present(at, id);
+    }
+    let waits = behavior == PaymentBehavior::PendingIfIncomplete && plan.bills_now;
+    let terms = plan.after.terms();
+    if !waits {
+        let pending_update = at.world.subscriptions[id].pending_update.clone();
+        at.world.subscriptions[id] = Subscription {
+            pending_update,
+            latest_invoice: at.world.subscriptions[id].latest_invoice.clone(),
+            ..plan.after.clone()
+        };
+        discounts::replaced(at, id, &before.discounts);
+        if (before.period_end(), before.cancel_at) != (plan.after.period_end(), plan.after.cancel_at) {
+            lifecycle::await_period_end(at, id);
+        }
+    }
+    let prorations = put_by(at, &mut plan, !waits);
+    if !plan.bills_now {
+        return Ok(None);
+    }
+    let draft = Draft {
+        period_start: at.now,
+        period_end: at.now,
+        ..Draft::of(&plan.after, BillingReason::SubscriptionUpdate, plan.new_period)
+    };
+    let invoice = invoicing::draft(at, draft);
+    if waits {
+        let metadata = (plan.after.metadata != before.metadata).then_some(plan.after.metadata);
+        pending_updates::put(at, id, &invoice, prorations, terms, metadata);
+    } else {
+        lifecycle::remember_charges(at, id, &invoice);
+    }
+    at.emit("invoice.created", &Object::Invoice(invoice.clone()));
+    Ok(Some(invoice))
+}
+
+/// Puts the shares by for the next invoice, which may be the one that is made at once.
+fn put_by(at: &mut Moment<'_>, plan: &mut Plan, lands: bool) -> Vec<InvoiceItemId> {
+    let mut made = Vec::new();
+    for line in std::mem::take(&mut plan.prorations) {
+        let charged = billing::charged(&line, None).filter(|_| lands);
+        let item = line.subscription_item.clone();
+        let id = pending::put_by(at, &plan.after, line);
+        let items = &mut at.world.subscriptions[&plan.after.id].items;
+        let of_line = items.iter_mut().find(|row| Some(&row.id) == item.as_ref());
+        if let (Some(charged), Some(row)) = (charged, of_line) {
+            row.charged = Some(charged);
+        }
+        at.emit("invoiceitem.created", &Object::InvoiceItem(id.clone()));
+        made.push(id);
+    }
+    made
+}
+
+/// The subscription with the members that cost nothing changed.
+fn with_members(
+    at: &Moment<'_>,
+    before: &Subscription,
+    update: &Update,
+) -> Result<(Subscription, PaymentBehavior), Refusal> {
+    let mut subscription = before.clone();
+    if let Some(notes) = &update.notes {
+        subscription.metadata.clone_from(&notes.metadata);
+        subscription
+            .cancellation_comment
+            .clone_from(&notes.cancellation_comment);
+        subscription
+            .cancellation_feedback
+            .clone_from(&notes.cancellation_feedback);
+    }
+    update.description.clone().apply(&mut subscription.description);
+    match &update.default_payment_method {
+        Change::Keep => {}
+        Change::Clear => subscription.default_payment_method = None,
+        Change::Set(method) => {
+            let method = customers::own_method(at, &before.customer, method, "default_payment_method")?;
+            subscription.default_payment_method = Some(method);
+        }
+    }
+    if let Some(method) = update.collection_method {
+        subscription.collection_method = method;
+    }
+    if update.days_until_due.is_some() {
+        subscription.days_until_due = update.days_until_due;
+    }
+    let sent = subscription.collection_method == CollectionMethod::SendInvoice;
+    if sent && subscription.days_until_due.is_none() {
+        let message = "You must provide `days_until_due` when `collection_method` is `send_invoice`.";
+        return Err(Refusal::invalid("days_until_due", message));
+    }
+    if sent && update.payment_behavior == PaymentBehavior::PendingIfIncomplete {
+        let message =
+            "`payment_behavior` can only be `pending_if_incomplete` when invoices are charged automatically.";
+        return Err(Refusal::invalid("payment_behavior", message));
+    }
+    Ok((subscription, update.payment_behavior))
+}
+
+/// Schedules the end, or takes it back.
+fn apply_end(at: &Moment<'_>, subscription: &mut Subscription, update: &Update) {
+    match update.cancel_at_period_end {
+        Some(true) if !subscription.cancel_at_period_end => {
+            subscription.cancel_at_period_end = true;
+            schedule_end(at, subscription, subscription.period_end());
+        }
+        Some(false) => {
+            subscription.cancel_at_period_end = false;
+            schedule_end(at, subscription, None);
+        }
+        _ => {}
+    }
+    match update.cancel_at {
+        Change::Keep => {}
+        Change::Clear => {
+            subscription.cancel_at_period_end = false;
+            schedule_end(at, subscription, None);
+        }
+        Change::Set(end) => {
+            subscription.cancel_at_period_end = subscription.period_end() == Some(end);
+            schedule_end(at, subscription, Some(end));
+        }
+    }
+}
+
+fn schedule_end(at: &Moment<'_>, subscription: &mut Subscription, end: Option<Timestamp>) {
+    subscription.cancel_at = end;
+    subscription.canceled_at = end.map(|_| at.now);
+    subscription.cancellation_reason = end.map(|_| CancellationReason::Requested);
+}
+
+/// Finalises an invoice and collects it as the behaviour says. None when it is left to others to pay it.
+pub(crate) fn settle(at: &mut Moment<'_>, id: &InvoiceId, behavior: PaymentBehavior) -> Option<Outcome> {
+    invoicing::finalize(at, id);
+    let invoice = &at.world.invoices[id];
+    let free = invoice.amount_due() == 0;
+    match (invoice.collection_method, behavior) {
+        (CollectionMethod::SendInvoice, _) if !free => None,
+        (_, PaymentBehavior::DefaultIncomplete) if !free => {
+            leave_open(at, id);
+            None
+        }
+        _ => Some(invoicing::collect(at, id)),
+    }
+}
+
+/// The payment is the caller's to confirm: the subscription waits for it.
+fn leave_open(at: &mut Moment<'_>, id: &InvoiceId) {
+    at.world.invoices[id].auto_advance = false;
+    at.world.invoices[id].next_payment_attempt = None;
+    if let Some(subscription) = at.world.invoices[id].subscription.clone()
+        && at.world.subscriptions[&subscription].status == SubscriptionStatus::Active
+    {
+        lifecycle::set_status(at, &subscription, SubscriptionStatus::PastDue);
+    }
+}

@@ -21,6 +21,7 @@ use crate::access::Owner;
 use crate::id::{AccountId, InvoiceId, ItemId, PriceId, PromotionCodeId, SubscriptionId};
 use crate::period::Period;
 use crate::plan::Interval;
+use crate::promotion::Word;
 use crate::quote::Charge;
 use crate::subscription::{Standing, Status};
 
@@ -32,12 +33,25 @@ pub const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(60);
 pub struct Wish {
     /// The interval to move to.
     pub interval: Interval,
-    /// The Stripe price of that interval.
-    pub price: PriceId,
-    /// The promotion code that goes with it, found at Stripe.
-    pub promotion_code: Option<PromotionCodeId>,
+    /// The promotion code that goes with it.
+    pub code: Option<Word>,
     /// The instant that time is credited and charged from; the moment of the change by default.
     pub proration_date: Option<Timestamp>,
+}
+
+/// What a change is planned on.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The number that it gets.
+    pub number: u64,
+    /// The subscription, as Stripe has it.
+    pub standing: &'a Standing,
+    /// Its one item.
+    pub item: &'a ItemId,
+    /// The price of the interval to move to.
+    pub price: &'a PriceId,
+    /// What the code means, found at Stripe.
+    pub promotion_code: Option<PromotionCodeId>,
 }
 
 /// A change that was, or is about to be, asked of Stripe: everything that its request says, so that it can be repeated.
@@ -57,6 +71,10 @@ pub struct Change {
     pub price: PriceId,
     /// Units, as many as before.
     pub quantity: u64,
+    /// The word of the promotion code that was wished for. The change itself may use the code up, so that a wish is recognised by
+    /// its word and not by what the word means later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Word>,
     /// The code that replaces the subscription's discounts; without one they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion_code: Option<PromotionCodeId>,
@@ -192,6 +210,15 @@ pub fn check_date(at: Timestamp, period: Period, now: Timestamp) -> Result<(), B
     }
 }
 
+/// The instant that a preview credits and charges from: now, to the second, within the current period. Clocks differ, so that a
+/// period may seem not to have begun, or to be over.
+#[must_use]
+pub fn preview_date(period: Period, now: Timestamp) -> Timestamp {
+    let last = Timestamp::from_second(period.end.as_second().saturating_sub(1)).unwrap_or(period.start);
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    now.min(last).max(period.start)
+}
+
 /// What to do about a wish, given what is written down and what Stripe has just said.
 pub fn next(
     known: Option<&Change>,
@@ -235,7 +262,11 @@ pub fn next(
 #[must_use]
 pub fn fate(change: &Change, standing: &Standing, now: Timestamp) -> Fate {
     let subscription = &standing.subscription;
-    if subscription.id != change.subscription || !subscription.is_live() {
+    // What another subscription of the account's does says nothing about it.
+    if subscription.id != change.subscription {
+        return Fate::Open;
+    }
+    if !subscription.is_live() {
         return Fate::Over;
     }
     if change.took_effect(standing) {
@@ -256,23 +287,24 @@ pub fn fate(change: &Change, standing: &Standing, now: Timestamp) -> Fate {
 impl Change {
     /// The change that a wish comes to, as the subscription stands. Only the owner can ask for one.
     #[must_use]
-    pub fn plan(
-        owner: &Owner,
-        number: u64,
-        wish: &Wish,
-        item: &ItemId,
-        standing: &Standing,
-        now: Timestamp,
-    ) -> Self {
+    pub fn plan(owner: &Owner, wish: &Wish, facts: Facts<'_>, now: Timestamp) -> Self {
+        let Facts {
+            number,
+            standing,
+            item,
+            price,
+            promotion_code,
+        } = facts;
         Self {
             account: owner.account().clone(),
             number,
             subscription: standing.subscription.id.clone(),
             item: item.clone(),
             interval: wish.interval,
-            price: wish.price.clone(),
+            price: price.clone(),
             quantity: standing.subscription.quantity,
-            promotion_code: wish.promotion_code.clone(),
+            code: wish.code.clone(),
+            promotion_code,
             proration_date: wish.proration_date,
             clears_cancellation: standing.subscription.cancel_at_period_end,
             quoted: None,
@@ -295,15 +327,25 @@ impl Change {
         asked(self) == asked(other)
     }
 
+    /// Whether the invoice of a change is not what was quoted. It is only asked of a subscription that was read after Stripe took
+    /// the change, while its latest invoice is the change's.
+    #[must_use]
+    pub fn differs_from_quote(&self, standing: &Standing) -> bool {
+        let billed = standing.latest_invoice.as_ref().map(|invoice| invoice.charge);
+        let taken = standing.pending || self.took_effect(standing);
+        taken && self.quoted.is_some() && self.quoted != billed
+    }
+
     /// Whether this change is what was wished for. A wish without a proration date is content with any.
     fn answers(&self, wish: &Wish) -> bool {
         self.interval == wish.interval
-            && self.promotion_code == wish.promotion_code
+            && self.code == wish.code
             && (wish.proration_date.is_none() || wish.proration_date == self.proration_date)
     }
 
     /// Whether the subscription is as the change wants it. Stripe applies a change when its invoice is paid, not before.
-    fn took_effect(&self, standing: &Standing) -> bool {
+    #[must_use]
+    pub fn took_effect(&self, standing: &Standing) -> bool {
         !standing.pending && standing.subscription.price == self.price
     }
 

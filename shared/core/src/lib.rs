@@ -29,6 +29,8 @@ pub mod checkout;
 pub mod landing;
 /// A change of a subscription's interval.
 pub mod change;
+/// Ending a subscription with its period.
+pub mod ending;
 /// Previewed amounts, and holding a change to them.
 pub mod quote;
 /// Promotion codes, and whether one applies.

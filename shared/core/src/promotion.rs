@@ -6,6 +6,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{CustomerId, ProductId, PromotionCodeId};
 use crate::money::{Currency, Money};
@@ -14,8 +15,15 @@ use crate::money::{Currency, Money};
 const MAX_LENGTH: usize = 500;
 
 /// A code as a customer writes it. Case does not matter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Word(String);
+
+impl PartialEq for Word {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
 
 /// A text that can be no code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use billing_core::coverage::Entry;
 use billing_core::Timestamp;
-use billing_core::id::{AccountId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId, PromotionCodeId};
+use billing_core::coverage::Entry;
+use billing_core::id::{
+    AccountId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId, PromotionCodeId,
+};
 use billing_core::quote::Asked;
 
 /// The partition key's attribute.
@@ -119,7 +121,9 @@ pub(crate) fn quotes(account: &AccountId, proration_date: Timestamp) -> String {
 /// `QUOTE#<account>#<proration date>/QUOTE#<price>#<quantity or ->#<promotion code or ->`: asking the same again at the same
 /// instant is the same quote.
 pub(crate) fn quote(account: &AccountId, proration_date: Timestamp, asked: &Asked) -> Key {
-    let quantity = asked.quantity.map_or_else(|| "-".to_owned(), |quantity| quantity.to_string());
+    let quantity = asked
+        .quantity
+        .map_or_else(|| "-".to_owned(), |quantity| quantity.to_string());
     let code = asked.promotion_code.as_ref().map_or("-", PromotionCodeId::as_str);
     Key::new(
         quotes(account, proration_date),

@@ -12,10 +12,11 @@ use crate::id::Id;
 use crate::refusal::Refusal;
 use crate::render;
 use crate::rules::completion::{self, Completion, Later, Payment};
+use crate::rules::invoice_page::{self, InvoiceAct};
 use crate::rules::webhook_endpoints::{self, NewEndpoint};
-use crate::rules::{Moment, checkout, invoicing, payment_methods};
+use crate::rules::{Moment, checkout, payment_methods, refunds};
 use crate::stand_in::{DeliveryOutcome, RequestRecord, StandIn, StandInError};
-use crate::state::{Attempt, InvoiceStatus, Metadata, Payer, ReplyState, State, World};
+use crate::state::{Attempt, Metadata, ReplyState, State, World};
 
 impl From<Refusal> for StandInError {
     fn from(refusal: Refusal) -> Self {
@@ -86,25 +87,38 @@ impl StandIn {
     /// # Errors
     /// When there is no such invoice, or it is not open.
     pub async fn pay_invoice(&self, id: &str) -> Result<Value, StandInError> {
-        self.in_world_of(id, |at| {
-            let invoice = at.world.invoices.find(id).ok_or_else(|| nothing("invoice", id))?;
-            let (id, status, customer) = (invoice.id.clone(), invoice.status, invoice.customer.clone());
-            match status {
-                InvoiceStatus::Open => {}
-                InvoiceStatus::Draft => invoicing::finalize(at, &id),
-                _ => {
-                    return Err(StandInError(format!(
-                        "the invoice {id} is neither a draft nor open"
-                    )));
-                }
-            }
-            let card = payment_methods::attachable(at, "pm_card_visa", "payment_method")?;
-            let card = payment_methods::attach_to(at, card, &customer);
-            invoicing::collect_with(at, &id, Some(&card), Some(Payer::Pays));
-            Ok(())
-        })?;
+        self.act_on_invoice(id, &InvoiceAct::default()).await
+    }
+
+    /// Pays (or fails to pay) an open invoice on its page. Answers the invoice.
+    ///
+    /// # Errors
+    /// When there is no such invoice or payment method, or the invoice is not open.
+    pub async fn act_on_invoice(&self, id: &str, act: &InvoiceAct) -> Result<Value, StandInError> {
+        self.in_world_of(id, |at| Ok(invoice_page::act(at, id, act)?))?;
         self.settle().await;
         self.object(id).ok_or_else(|| nothing("invoice", id))
+    }
+
+    /// A cardholder disputes a charge. Answers the dispute.
+    ///
+    /// # Errors
+    /// When there is no such charge, or it is disputed already.
+    pub async fn dispute_charge(&self, charge: &str, reason: &str) -> Result<Value, StandInError> {
+        let id = self.in_world_of(charge, |at| Ok(refunds::dispute(at, charge, reason)?))?;
+        self.settle().await;
+        self.object(id.as_str())
+            .ok_or_else(|| nothing("dispute", id.as_str()))
+    }
+
+    /// The bank decides on a dispute. Answers it.
+    ///
+    /// # Errors
+    /// When there is no such dispute.
+    pub async fn close_dispute(&self, dispute: &str, won: bool) -> Result<Value, StandInError> {
+        self.in_world_of(dispute, |at| Ok(refunds::close_dispute(at, dispute, won)?))?;
+        self.settle().await;
+        self.object(dispute).ok_or_else(|| nothing("dispute", dispute))
     }
 
     /// Gives a customer another card, for invoices to come: one of Stripe's test payment methods, such as

@@ -67,6 +67,11 @@ ids! {
     /// Made ones have no prefix; most are chosen by whoever makes the coupon.
     CouponId("", 8);
     PromotionCodeId("promo_", 24);
+    MeterId("mtr_test_", 24);
+    RefundId("re_", 24);
+    CreditNoteId("cn_", 24);
+    CreditNoteLineId("cnli_", 24);
+    DisputeId("du_", 24);
     EventId("evt_", 24);
     WebhookEndpointId("we_", 24);
 }

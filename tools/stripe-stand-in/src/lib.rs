@@ -41,6 +41,7 @@ pub mod conformance;
 pub use clock::Clock;
 pub use faults::{Fault, FaultKind};
 pub use rules::completion::{Completion, Later, Payment};
+pub use rules::invoice_page::InvoiceAct;
 pub use seed::{Seed, SeedError, SeedStep};
 pub use stand_in::{Config, DeliveryOutcome, RequestRecord, StandIn, StandInError};
 

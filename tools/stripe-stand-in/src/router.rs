@@ -5,9 +5,9 @@ use serde_json::Value;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
-    Moment, accounts, checkout, coupons, customers, events, invoices, payment_methods, payments, preview,
-    prices, products, promotion_codes, subscription_creation, subscription_items, subscription_updates,
-    subscriptions, webhook_endpoints,
+    Moment, accounts, checkout, coupons, credit_notes, customers, events, invoice_items, invoices, meters,
+    payment_methods, payments, preview, prices, products, promotion_codes, refunds, subscription_creation,
+    subscription_items, subscription_updates, subscriptions, webhook_endpoints,
 };
 
 /// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
@@ -44,6 +44,11 @@ pub(crate) fn dispatch(
         ("GET", ["promotion_codes", id]) => promotion_codes::get(at, id, params),
         ("POST", ["promotion_codes", id]) => promotion_codes::update(at, id, params),
 
+        ("POST", ["billing", "meters"]) => meters::create(at, params),
+        ("GET", ["billing", "meters"]) => meters::list(at, params),
+        ("GET", ["billing", "meters", id]) => meters::get(at, id, params),
+        ("POST", ["billing", "meter_events"]) => meters::record(at, params),
+
         ("GET", ["payment_methods"]) => payment_methods::list(at, params),
         ("GET", ["payment_methods", id]) => payment_methods::get(at, id, params),
         ("POST", ["payment_methods", id, "attach"]) => payment_methods::attach(at, id, params),
@@ -75,6 +80,16 @@ pub(crate) fn dispatch(
         ("POST", ["invoices", id, "void"]) => invoices::void(at, id, params),
         ("GET", ["invoice_payments"]) => invoices::list_payments(at, params),
 
+        ("POST", ["invoiceitems"]) => invoice_items::create(at, params),
+        ("GET", ["invoiceitems"]) => invoice_items::list(at, params),
+        ("GET", ["invoiceitems", id]) => invoice_items::get(at, id, params),
+        ("POST", ["credit_notes"]) => credit_notes::create(at, params),
+        ("GET", ["credit_notes"]) => credit_notes::list(at, params),
+        ("GET", ["credit_notes", id]) => credit_notes::get(at, id, params),
+
+        ("POST", ["refunds"]) => refunds::create(at, params),
+        ("GET", ["refunds"]) => refunds::list(at, params),
+        ("GET", ["disputes", id]) => refunds::get_dispute(at, id, params),
         ("GET", ["payment_intents", id]) => payments::get_intent(at, id, params),
         ("GET", ["charges", id]) => payments::get_charge(at, id, params),
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::api::Call;
 use crate::faults::Fault;
 use crate::rules::completion::{Completion, Later};
+use crate::rules::invoice_page::InvoiceAct;
 use crate::server::Told;
 use crate::stand_in::{StandIn, StandInError};
 
@@ -53,7 +54,18 @@ async fn act(stand_in: &StandIn, call: &Call, route: &[&str]) -> Outcome {
             stand_in.set_card(id, &body.payment_method).map_err(refused)?;
             Ok(json!({ "customer": id, "paymentMethod": body.payment_method }))
         }
-        ("POST", ["invoices", id, "pay"]) => bounded(stand_in.pay_invoice(id)).await,
+        ("POST", ["invoices", id, "pay"]) => {
+            let act: InvoiceAct = read(call)?;
+            bounded(stand_in.act_on_invoice(id, &act)).await
+        }
+        ("POST", ["charges", id, "dispute"]) => {
+            let body: DisputeBody = read(call)?;
+            bounded(stand_in.dispute_charge(id, &body.reason)).await
+        }
+        ("POST", ["disputes", id, "close"]) => {
+            let body: CloseBody = read(call)?;
+            bounded(stand_in.close_dispute(id, body.won)).await
+        }
         ("POST", ["faults"]) => {
             check_fault(call)?;
             let fault: Fault = read(call)?;
@@ -110,6 +122,26 @@ struct SettleBody {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct CardBody {
     payment_method: String,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DisputeBody {
+    reason: String,
+}
+
+impl Default for DisputeBody {
+    fn default() -> Self {
+        Self {
+            reason: "fraudulent".to_owned(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CloseBody {
+    won: bool,
 }
 
 #[derive(Deserialize)]

@@ -28,7 +28,7 @@ pub(crate) fn invoice_item(item: &InvoiceItem) -> Value {
         "period": { "end": seconds(line.period_end), "start": seconds(line.period_start) },
         "pricing": pricing(line),
         "proration": line.proration,
-        "proration_details": line.proration.then(|| json!({ "discount_amounts": [] })),
+        "proration_details": { "discount_amounts": [] },
         "quantity": line.quantity.unwrap_or(1),
         "quantity_decimal": line.quantity.unwrap_or(1).to_string(),
         "tax_rates": [],

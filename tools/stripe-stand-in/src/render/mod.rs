@@ -12,7 +12,9 @@ mod event;
 mod expand;
 mod invoice;
 mod invoice_item;
+mod meter;
 mod payment;
+mod refund;
 mod subscription;
 
 use jiff::Timestamp;
@@ -27,12 +29,15 @@ pub(crate) use event::{event, webhook_endpoint};
 pub(crate) use expand::expand;
 pub(crate) use invoice::{invoice, invoice_lines, invoice_payment};
 pub(crate) use invoice_item::invoice_item;
+pub(crate) use meter::{meter, meter_event};
 pub(crate) use payment::{charge, payment_intent, payment_method};
+pub(crate) use refund::{credit_note, dispute, refund};
 pub(crate) use subscription::{subscription, subscription_item, subscription_items};
 
 use crate::id::{
-    ChargeId, CheckoutSessionId, CouponId, CustomerId, DiscountId, Id, InvoiceId, InvoiceItemId,
-    InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId, SubscriptionId,
+    ChargeId, CheckoutSessionId, CouponId, CreditNoteId, CustomerId, DiscountId, DisputeId, Id, InvoiceId,
+    InvoiceItemId, InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId,
+    RefundId, SubscriptionId,
 };
 use crate::state::World;
 
@@ -56,6 +61,9 @@ pub(crate) enum Object {
     Coupon(CouponId),
     PromotionCode(PromotionCodeId),
     Discount(DiscountId),
+    Refund(RefundId),
+    CreditNote(CreditNoteId),
+    Dispute(DisputeId),
 }
 
 /// An object of this world as Stripe answers it.
@@ -71,6 +79,9 @@ pub(crate) fn object(world: &World, object: &Object) -> Value {
         Object::InvoiceItem(id) => invoice_item(&world.invoice_items[id]),
         Object::InvoicePayment(id) => invoice_payment(&world.invoice_payments[id]),
         Object::PaymentIntent(id) => payment_intent(world, &world.payment_intents[id]),
+        Object::Refund(id) => refund(&world.refunds[id]),
+        Object::CreditNote(id) => credit_note(world, &world.credit_notes[id]),
+        Object::Dispute(id) => dispute(world, &world.disputes[id]),
         Object::Charge(id) => charge(world, &world.charges[id]),
         Object::Coupon(id) => coupon(&world.coupons[id]),
         Object::PromotionCode(id) => promotion_code(world, &world.promotion_codes[id]),
@@ -93,6 +104,9 @@ pub(crate) fn by_id(world: &World, id: &str) -> Option<Value> {
                 .find(id)
                 .map(|row| payment_intent(world, row))
         })
+        .or_else(|| world.refunds.find(id).map(refund))
+        .or_else(|| world.credit_notes.find(id).map(|row| credit_note(world, row)))
+        .or_else(|| world.disputes.find(id).map(|row| dispute(world, row)))
         .or_else(|| world.charges.find(id).map(|row| charge(world, row)))
         .or_else(|| world.coupons.find(id).map(coupon))
         .or_else(|| {

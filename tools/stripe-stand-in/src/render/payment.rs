@@ -182,7 +182,7 @@ pub(crate) fn charge(world: &World, charge: &Charge) -> Value {
         "currency": charge.currency.as_str(),
         "customer": maybe_id(charge.customer.as_ref()),
         "description": charge.description,
-        "disputed": false,
+        "disputed": world.disputes.iter().any(|dispute| dispute.charge == charge.id),
         "failure_balance_transaction": null,
         "failure_code": charge.decline.map(Decline::code),
         "failure_message": charge.decline.map(Decline::message),

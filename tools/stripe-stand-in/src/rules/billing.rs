@@ -9,7 +9,7 @@
 
 use jiff::Timestamp;
 
-use super::{discounts, pricing, proration, wording};
+use super::{discounts, meters, pricing, proration, wording};
 use crate::id::{CustomerId, DiscountId, InvoiceId, InvoiceLineId, SubscriptionId};
 use crate::state::{
     BillingReason, Charged, Currency, InvoiceStatus, Line, Price, PriceAmounts, Subscription,
@@ -47,16 +47,54 @@ impl Draft {
     }
 }
 
-/// The items' current periods, each charged whole and in advance.
-pub(crate) fn period_lines(world: &World, subscription: &Subscription) -> Vec<Line> {
+/// The items' current periods, each charged whole and in advance; what is metered is charged for the period that is over.
+pub(crate) fn period_lines(
+    world: &World,
+    subscription: &Subscription,
+    over: (Timestamp, Timestamp),
+) -> Vec<Line> {
     subscription
         .items
         .iter()
-        .map(|item| period_line(world, subscription, item))
+        .map(|item| match item.quantity {
+            Some(_) => period_line(world, subscription, item),
+            None => usage_line(world, subscription, item, over),
+        })
         .collect()
 }
 
-pub(crate) fn period_line(world: &World, subscription: &Subscription, item: &SubscriptionItem) -> Line {
+/// What was used of the metered items from one instant to another. Nothing used, no line.
+pub(crate) fn usage_lines(
+    world: &World,
+    subscription: &Subscription,
+    over: (Timestamp, Timestamp),
+) -> Vec<Line> {
+    let metered = subscription.items.iter().filter(|item| item.quantity.is_none());
+    metered
+        .map(|item| usage_line(world, subscription, item, over))
+        .filter(|line| line.quantity != Some(0))
+        .collect()
+}
+
+fn usage_line(
+    world: &World,
+    subscription: &Subscription,
+    item: &SubscriptionItem,
+    over: (Timestamp, Timestamp),
+) -> Line {
+    let price = &world.prices[&item.price];
+    let quantity = meters::used(world, price, &subscription.customer, over);
+    Line {
+        description: wording::line(&world.products[&price.product].name, price, Some(quantity)),
+        quantity: Some(quantity),
+        discountable: true,
+        period_start: over.0,
+        period_end: over.1,
+        ..blank(subscription, item, price, pricing::amount(price, quantity))
+    }
+}
+
+fn period_line(world: &World, subscription: &Subscription, item: &SubscriptionItem) -> Line {
     let price = &world.prices[&item.price];
     let product = &world.products[&price.product].name;
     if subscription.status == SubscriptionStatus::Trialing {
@@ -90,7 +128,10 @@ pub(crate) fn change_lines(
     let old = before.items.iter().filter(|item| !unchanged(item, &after.items));
     let new = after.items.iter().filter(|item| !unchanged(item, &before.items));
     old.filter_map(|item| credit(world, before, item, from))
-        .chain(new.map(|item| remaining(world, after, item, from)))
+        .chain(
+            new.filter(|item| item.quantity.is_some())
+                .map(|item| remaining(world, after, item, from)),
+        )
         .collect()
 }
 

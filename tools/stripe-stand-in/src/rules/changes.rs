@@ -163,7 +163,11 @@ pub(crate) fn plan(at: &mut Moment<'_>, before: &Subscription, wish: &Wish) -> R
         after.status = SubscriptionStatus::Active;
         after.trial_end = Some(start);
     }
-    let mut new_period = billing::period_lines(at.world, &after);
+    let over = before
+        .items
+        .first()
+        .map_or(start, |item| item.current_period_start);
+    let mut new_period = billing::period_lines(at.world, &after, (over, start));
     if NEW_PERIOD_IS_PRORATION {
         for line in &mut new_period {
             line.proration = true;

@@ -52,6 +52,8 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
         discounts: new.discounts,
         collection_method: terms.0,
         due_date: terms.1,
+        credited_before_payment: 0,
+        credited_after_payment: 0,
         starting_balance: at.world.customers[&new.customer].balance,
         amount_paid: 0,
         attempt_count: 0,
@@ -147,7 +149,7 @@ fn settle_balance(at: &mut Moment<'_>, id: &InvoiceId, customer: &CustomerId) {
     set_balance(at, customer, ending);
 }
 
-fn set_balance(at: &mut Moment<'_>, customer: &CustomerId, balance: i64) {
+pub(crate) fn set_balance(at: &mut Moment<'_>, customer: &CustomerId, balance: i64) {
     let object = Object::Customer(customer.clone());
     let before = at.picture(&object);
     at.world.customers[customer].balance = balance;
@@ -265,6 +267,33 @@ pub(crate) fn mark_paid(at: &mut Moment<'_>, id: &InvoiceId) {
         at.emit("invoice_payment.paid", &Object::InvoicePayment(payment));
     }
     lifecycle::follow_payment(at, id);
+}
+
+/// A credit note took something off an open invoice, or gave something back of a paid one.
+pub(crate) fn follow_credit_note(
+    at: &mut Moment<'_>,
+    id: &InvoiceId,
+    before_payment: i64,
+    after_payment: i64,
+) {
+    let object = Object::Invoice(id.clone());
+    let before = at.picture(&object);
+    let invoice = &mut at.world.invoices[id];
+    invoice.credited_before_payment += before_payment;
+    invoice.credited_after_payment += after_payment;
+    let due = invoice.amount_due();
+    let settled = invoice.status == InvoiceStatus::Open && invoice.amount_remaining() == 0;
+    if let Some(intent) = invoice.payment_intent.clone().filter(|_| before_payment > 0) {
+        if settled {
+            payments::cancel(at, &intent);
+        } else {
+            at.world.payment_intents[&intent].amount = due;
+        }
+    }
+    at.emit_updated("invoice.updated", &object, &before);
+    if settled {
+        mark_paid(at, id);
+    }
 }
 
 /// The invoice stays open; the next attempt, if there is one, goes into the agenda.

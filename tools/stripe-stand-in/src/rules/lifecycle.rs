@@ -143,7 +143,7 @@ fn draft(
     (period_start, period_end): (Timestamp, Timestamp),
 ) -> InvoiceId {
     let subscription = at.world.subscriptions[id].clone();
-    let lines = billing::period_lines(at.world, &subscription);
+    let lines = billing::period_lines(at.world, &subscription, (period_start, period_end));
     let draft = Draft {
         period_start,
         period_end,
@@ -181,7 +181,7 @@ pub(crate) fn period_ended(at: &mut Moment<'_>, id: &SubscriptionId) {
         _ => return,
     }
     if subscription.cancel_at.is_some_and(|end| end <= at.now) {
-        return end(at, id, CancellationReason::Requested);
+        return end_at_last(at, id);
     }
     let object = Object::Subscription(id.clone());
     let before = at.picture(&object);
@@ -195,6 +195,22 @@ pub(crate) fn period_ended(at: &mut Moment<'_>, id: &SubscriptionId) {
     await_period_end(at, id);
     at.emit("invoice.created", &Object::Invoice(invoice));
     at.emit_updated("customer.subscription.updated", &object, &before);
+}
+
+/// The scheduled end: what was used until now is still billed.
+fn end_at_last(at: &mut Moment<'_>, id: &SubscriptionId) {
+    let subscription = at.world.subscriptions[id].clone();
+    let start = subscription.items.first().map(|item| item.current_period_start);
+    let used = billing::usage_lines(at.world, &subscription, (start.unwrap_or(at.now), at.now));
+    end(at, id, CancellationReason::Requested);
+    if used.is_empty() {
+        return;
+    }
+    for line in used {
+        let item = pending::put_by(at, &subscription, line);
+        at.emit("invoiceitem.created", &Object::InvoiceItem(item));
+    }
+    bill_rest(at, id);
 }
 
 /// Moves the items whose period is over into their next one; answers the period that is over.

@@ -6,6 +6,7 @@
 pub(crate) mod accounts;
 pub(crate) mod webhook_endpoints;
 
+pub(crate) mod meters;
 pub(crate) mod prices;
 pub(crate) mod products;
 
@@ -32,12 +33,16 @@ pub(crate) mod subscriptions;
 
 mod billing;
 mod discounting;
+pub(crate) mod credit_notes;
 mod discounts;
+pub(crate) mod invoice_items;
+pub(crate) mod invoice_page;
 pub(crate) mod invoices;
 pub(crate) mod preview;
 pub(crate) mod invoicing;
 pub(crate) mod payments;
 mod pending;
+pub(crate) mod refunds;
 
 pub(crate) mod due;
 pub(crate) mod events;

@@ -93,6 +93,15 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         let message = "You must provide `days_until_due` when `collection_method` is `send_invoice`.";
         return Err(Refusal::invalid("days_until_due", message));
     }
+    let has_method = method.is_some() || at.world.customers[&customer].default_payment_method.is_some();
+    let pays_now = collection_method == CollectionMethod::ChargeAutomatically
+        && behavior != PaymentBehavior::DefaultIncomplete
+        && new.trial_end.is_none();
+    if pays_now && !has_method && costs_something(at, &new) {
+        let message = "This customer has no attached payment source or default payment method. Please consider adding a \
+                       default payment method.";
+        return Err(Refusal::state_code("resource_missing", message));
+    }
     let new = NewSubscription {
         collection_method,
         days_until_due,
@@ -111,6 +120,12 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         lifecycle::await_period_end(at, &id);
     }
     Ok(at.picture(&Object::Subscription(id)))
+}
+
+fn costs_something(at: &Moment<'_>, new: &NewSubscription) -> bool {
+    new.items.iter().any(|(price, quantity)| {
+        quantity.is_some_and(|quantity| pricing::amount(&at.world.prices[price], quantity) > 0)
+    })
 }
 
 fn after_days(at: &Moment<'_>, days: u64) -> Result<Timestamp, Refusal> {

@@ -26,6 +26,9 @@ pub(crate) struct Invoice {
     pub(crate) discounts: Vec<DiscountId>,
     /// The customer's balance that goes into it: credit is negative. Settled when the invoice is finalised.
     pub(crate) starting_balance: i64,
+    /// What credit notes took off before it was paid, and gave back afterwards.
+    pub(crate) credited_before_payment: i64,
+    pub(crate) credited_after_payment: i64,
     pub(crate) collection_method: CollectionMethod,
     pub(crate) due_date: Option<Timestamp>,
     pub(crate) amount_paid: i64,
@@ -61,7 +64,7 @@ impl Invoice {
 
     /// What was asked of the customer: never less than nothing.
     pub(crate) fn amount_due(&self) -> i64 {
-        (self.total() + self.starting_balance).max(0)
+        (self.total() + self.starting_balance).max(0) - self.credited_before_payment
     }
 
     /// The customer's balance after it: what the invoice owes the customer, or nothing.

@@ -11,8 +11,10 @@ mod delivery;
 mod discount;
 mod event;
 mod invoice;
+mod meter;
 mod money;
 mod payment;
+mod refund;
 mod reply;
 mod subscription;
 mod table;
@@ -38,10 +40,12 @@ pub(crate) use invoice::{
     BillingReason, DiscountAmount, Invoice, InvoiceItem, InvoiceLine, InvoicePayment, InvoicePaymentStatus,
     InvoiceStatus, Line,
 };
+pub(crate) use meter::{Aggregation, Meter, MeterEvent};
 pub(crate) use money::{Currency, UnitAmount};
 pub(crate) use payment::{
     Charge, ChargeStatus, Decline, MethodKind, Payer, PaymentIntent, PaymentIntentStatus, PaymentMethod,
 };
+pub(crate) use refund::{CreditNote, CreditNoteLine, Dispute, DisputeStatus, Refund};
 pub(crate) use reply::{Reply, ReplyState};
 pub(crate) use subscription::{
     CancellationReason, Charged, CollectionMethod, PendingUpdate, Subscription, SubscriptionItem,
@@ -148,6 +152,11 @@ pub(crate) struct World {
     pub(crate) invoice_payments: Table<InvoicePayment>,
     pub(crate) payment_intents: Table<PaymentIntent>,
     pub(crate) charges: Table<Charge>,
+    pub(crate) refunds: Table<Refund>,
+    pub(crate) meters: Table<Meter>,
+    pub(crate) meter_events: Vec<MeterEvent>,
+    pub(crate) credit_notes: Table<CreditNote>,
+    pub(crate) disputes: Table<Dispute>,
     pub(crate) events: Table<Event>,
     pub(crate) webhook_endpoints: Table<WebhookEndpoint>,
     /// What falls due, and when.
@@ -197,6 +206,11 @@ impl World {
             invoice_payments: Table::default(),
             payment_intents: Table::default(),
             charges: Table::default(),
+            refunds: Table::default(),
+            meters: Table::default(),
+            meter_events: Vec::new(),
+            credit_notes: Table::default(),
+            disputes: Table::default(),
             events: Table::default(),
             webhook_endpoints: Table::default(),
             agenda: Agenda::default(),

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{Shop, day, id};
+use super::harness::{Shop, at, day, id};
+use crate::Payment;
 
 /// Amounts and texts of an invoice's lines, in order.
 fn lines(invoice: &Value) -> Vec<(i64, &str)> {
@@ -22,6 +23,50 @@ impl Shop {
     pub(super) async fn item(&self, subscription: &str) -> String {
         let subscription = self.get(&format!("/v1/subscriptions/{subscription}")).await;
         id(&subscription["items"]["data"][0])
+    }
+
+    /// A shop in November, which has 30 days, with a subscription to three numbers at 10.00; ten days later.
+    pub(super) async fn ten_days_later() -> (Self, String, String) {
+        let shop = Self::open_at("2026-11-01T00:00:00Z").await;
+        let (customer, subscription) = shop.subscriber().await;
+        shop.advance("2026-11-11T00:00:00Z").await;
+        (shop, customer, subscription)
+    }
+
+    /// Somebody who pays for `quantity` of a price.
+    pub(super) async fn subscribed_to(&self, price: &str, quantity: u64) -> (String, String) {
+        let customer = self.customer().await;
+        let session = self.session(&customer, price, quantity).await;
+        let paid = self
+            .stripe
+            .pay_session(&id(&session), Payment::Succeed)
+            .await
+            .unwrap();
+        (customer, paid["subscription"].as_str().unwrap().to_owned())
+    }
+
+    /// Changes the one item, with these parameters besides.
+    pub(super) async fn change(&self, subscription: &str, item: Value, more: Value) -> Value {
+        let params = self.change_params(subscription, item, more).await;
+        self.post(&format!("/v1/subscriptions/{subscription}"), params)
+            .await
+    }
+
+    pub(super) async fn change_params(&self, subscription: &str, mut item: Value, mut more: Value) -> Value {
+        item["id"] = json!(self.item(subscription).await);
+        more["items"] = json!([item]);
+        more
+    }
+
+    /// What the same change would be billed.
+    pub(super) async fn preview(&self, subscription: &str, item: Value, more: Value) -> Value {
+        let details = self.change_params(subscription, item, more).await;
+        let params = json!({ "subscription": subscription, "subscription_details": details });
+        self.post("/v1/invoices/create_preview", params).await
+    }
+
+    pub(super) async fn balance(&self, customer: &str) -> Value {
+        self.get(&format!("/v1/customers/{customer}")).await["balance"].clone()
     }
 
     /// The subscription's latest invoice.
@@ -101,4 +146,446 @@ async fn a_month_turned_into_a_year_credits_the_rest_and_begins_anew() {
         2,
         "the month's end is nothing any more"
     );
+}
+
+fn amounts(invoice: &Value) -> Vec<i64> {
+    lines(invoice).into_iter().map(|(amount, _)| amount).collect()
+}
+
+fn at_once() -> Value {
+    json!({ "proration_behavior": "always_invoice" })
+}
+
+/// Two thirds of the month are left. 30.00 × 2/3 = 20.00 back; 50.00 × 2/3 = 33.333… charged as 33.33.
+#[tokio::test]
+async fn more_of_the_same_credits_the_old_whole_and_charges_the_new_whole() {
+    let (shop, _, subscription) = Shop::ten_days_later().await;
+    let preview = shop
+        .preview(&subscription, json!({ "quantity": 5 }), at_once())
+        .await;
+    shop.change(&subscription, json!({ "quantity": 5 }), at_once())
+        .await;
+    let invoice = shop.latest(&subscription).await;
+    let expected = [
+        (-2000, "Unused time on 3 × Number after 11 Nov 2026"),
+        (3333, "Remaining time on 5 × Number after 11 Nov 2026"),
+    ];
+    assert_eq!(lines(&invoice), expected);
+    assert_eq!(lines(&preview), expected);
+    assert_eq!(invoice["amount_paid"], 1333);
+    assert_eq!(
+        invoice["lines"]["data"][1]["period"],
+        json!({ "start": day("2026-11-11"), "end": day("2026-12-01") })
+    );
+}
+
+/// 30.00 × 2/3 back, 10.00 × 2/3 = 6.666… charged as 6.66: 13.34 in credit. December costs 10.00, all of it paid by the credit.
+#[tokio::test]
+async fn less_of_the_same_leaves_a_credit_that_pays_the_next_invoice() {
+    let (shop, customer, subscription) = Shop::ten_days_later().await;
+    shop.change(&subscription, json!({ "quantity": 1 }), at_once())
+        .await;
+    let invoice = shop.latest(&subscription).await;
+    assert_eq!(amounts(&invoice), [-2000, 666]);
+    let of = |invoice: &Value, members: [&str; 5]| members.map(|member| invoice[member].clone());
+    let members = [
+        "status",
+        "total",
+        "amount_due",
+        "starting_balance",
+        "ending_balance",
+    ];
+    assert_eq!(
+        of(&invoice, members),
+        [json!("paid"), json!(-1334), json!(0), json!(0), json!(-1334)]
+    );
+    assert_eq!(shop.balance(&customer).await, -1334);
+    shop.advance("2026-12-01T01:00:00Z").await;
+    let renewal = shop.latest(&subscription).await;
+    assert_eq!(
+        of(&renewal, members),
+        [json!("paid"), json!(1000), json!(0), json!(-1334), json!(-334)]
+    );
+    assert_eq!(shop.balance(&customer).await, -334);
+}
+
+/// 50.00 for December and, before it, what changed in November: −20.00 + 33.33.
+#[tokio::test]
+async fn prorations_that_are_not_billed_at_once_wait_for_the_renewal() {
+    let (shop, customer, subscription) = Shop::ten_days_later().await;
+    let preview = shop
+        .preview(&subscription, json!({ "quantity": 5 }), json!({}))
+        .await;
+    let changing = shop
+        .events_of(async {
+            shop.change(&subscription, json!({ "quantity": 5 }), json!({}))
+                .await;
+        })
+        .await;
+    assert_eq!(
+        changing,
+        [
+            "invoiceitem.created",
+            "invoiceitem.created",
+            "customer.subscription.updated"
+        ]
+    );
+    assert_eq!(
+        shop.stripe.invoices_of(&customer).len(),
+        1,
+        "nothing is billed yet"
+    );
+    let next = shop
+        .post(
+            "/v1/invoices/create_preview",
+            json!({ "subscription": subscription }),
+        )
+        .await;
+    shop.advance("2026-12-01T01:00:00Z").await;
+    let renewal = shop.latest(&subscription).await;
+    assert_eq!(amounts(&renewal), [-2000, 3333, 5000]);
+    assert_eq!(lines(&preview), lines(&renewal));
+    assert_eq!(lines(&next), lines(&renewal));
+    assert_eq!(renewal["billing_reason"], "subscription_cycle");
+    shop.advance("2027-01-01T01:00:00Z").await;
+    assert_eq!(
+        amounts(&shop.latest(&subscription).await),
+        [5000],
+        "they are billed once"
+    );
+}
+
+/// After 20 days a third is left: of what five cost, 50.00 × 1/3 = 16.666… is credited as 16.67; two cost 6.66.
+#[tokio::test]
+async fn a_second_change_credits_what_the_first_one_charged() {
+    let (shop, _, subscription) = Shop::ten_days_later().await;
+    shop.change(&subscription, json!({ "quantity": 5 }), at_once())
+        .await;
+    let first = shop.latest(&subscription).await;
+    shop.advance("2026-11-21T00:00:00Z").await;
+    shop.change(&subscription, json!({ "quantity": 2 }), at_once())
+        .await;
+    let second = shop.latest(&subscription).await;
+    assert_eq!(amounts(&second), [-1667, 666]);
+    let credited = &second["lines"]["data"][0]["parent"]["subscription_item_details"]["proration_details"];
+    assert_eq!(
+        credited["credited_items"],
+        json!({ "invoice": first["id"], "invoice_line_items": [first["lines"]["data"][1]["id"]] })
+    );
+}
+
+/// −20.00 + 33.33 and, at the same second, −33.33 + 20.00. The second credit is not 33.34, although 33.333… rounds to that: no
+/// more than 33.33 was ever billed for that time.
+#[tokio::test]
+async fn a_change_and_its_undo_come_to_nothing() {
+    let (shop, _, subscription) = Shop::ten_days_later().await;
+    shop.change(&subscription, json!({ "quantity": 5 }), at_once())
+        .await;
+    assert_eq!(amounts(&shop.latest(&subscription).await), [-2000, 3333]);
+    shop.change(&subscription, json!({ "quantity": 3 }), at_once())
+        .await;
+    assert_eq!(amounts(&shop.latest(&subscription).await), [-3333, 2000]);
+}
+
+/// 5 at half a month: −2.5 is −3; 9 at half a month: 4.5 is 4. 10.00 at two thirds: −666.67 is −667.
+#[tokio::test]
+async fn each_line_is_rounded_down_on_its_own() {
+    for (old, new, date, expected) in [
+        (5, 9, "2026-11-16T00:00:00Z", [-3, 4]),
+        (1000, 500, "2026-11-11T00:00:00Z", [-667, 333]),
+        (7, 7_000_001, "2026-11-30T23:59:59Z", [-1, 2]),
+    ] {
+        let shop = Shop::open_at("2026-11-01T00:00:00Z").await;
+        let (old, new) = (
+            id(&shop.price(old, "month").await),
+            id(&shop.price(new, "month").await),
+        );
+        let (_, subscription) = shop.subscribed_to(&old, 1).await;
+        shop.advance(date).await;
+        shop.change(&subscription, json!({ "price": new }), at_once())
+            .await;
+        let invoice = shop.latest(&subscription).await;
+        assert_eq!(amounts(&invoice), expected);
+        assert_eq!(invoice["total"], expected.iter().sum::<i64>());
+    }
+}
+
+/// 2027 has 365 days, of which 73 are a fifth: four fifths of 288.00 are 230.40. The first month costs 30.00, so 200.40 are
+/// left; the second leaves 170.40.
+#[tokio::test]
+async fn a_year_turned_into_a_month_leaves_a_credit_above_the_charge() {
+    let shop = Shop::open_at("2027-01-01T00:00:00Z").await;
+    let (customer, subscription) = shop.subscribed_to(&shop.annual.clone(), 3).await;
+    shop.advance("2027-03-15T00:00:00Z").await;
+    let monthly = shop.monthly.clone();
+    shop.change(&subscription, json!({ "price": monthly }), at_once())
+        .await;
+    let invoice = shop.latest(&subscription).await;
+    assert_eq!(amounts(&invoice), [-23_040, 3000]);
+    assert_eq!(
+        (&invoice["amount_due"], &invoice["status"]),
+        (&json!(0), &json!("paid"))
+    );
+    assert_eq!(shop.balance(&customer).await, -20_040);
+    shop.advance("2027-04-15T01:00:00Z").await;
+    assert_eq!(shop.balance(&customer).await, -17_040);
+}
+
+/// Two thirds of ¥500 are ¥333.33…: −334 back, and of ¥1000 ¥666 charged. Two thirds of 1.000 KWD are −0.667, of 2.500 KWD 1.666.
+#[tokio::test]
+async fn currencies_with_no_and_with_three_decimals_are_rounded_in_their_own_unit() {
+    for (currency, old, new, expected) in [("jpy", 500, 1000, [-334, 666]), ("kwd", 1000, 2500, [-667, 1666])]
+    {
+        let shop = Shop::open_at("2026-11-01T00:00:00Z").await;
+        let price = |amount: i64| {
+            let params = json!({
+                "product": shop.product,
+                "currency": currency,
+                "unit_amount": amount,
+                "recurring": { "interval": "month" },
+            });
+            let shop = &shop;
+            async move { id(&shop.post("/v1/prices", params).await) }
+        };
+        let (old, new) = (price(old).await, price(new).await);
+        let (_, subscription) = shop.subscribed_to(&old, 1).await;
+        shop.advance("2026-11-11T00:00:00Z").await;
+        shop.change(&subscription, json!({ "price": new }), at_once())
+            .await;
+        let invoice = shop.latest(&subscription).await;
+        assert_eq!(
+            (amounts(&invoice), &invoice["currency"]),
+            (expected.to_vec(), &json!(currency))
+        );
+    }
+}
+
+/// From 31 January 2028 to 29 February are 29 days, of which 14 are left on the 15th: 29.00 × 14/29 = 14.00.
+/// From 29 February to 31 March are 31 days; on the 10th 21 are left: 31.00 × 21/31 = 21.00.
+#[tokio::test]
+async fn a_subscription_of_the_thirty_first_is_prorated_in_a_leap_years_february() {
+    let shop = Shop::open_at("2028-01-31T00:00:00Z").await;
+    let price = id(&shop.price(100, "month").await);
+    let (_, subscription) = shop.subscribed_to(&price, 29).await;
+    shop.advance("2028-02-15T00:00:00Z").await;
+    shop.change(&subscription, json!({ "quantity": 31 }), at_once())
+        .await;
+    // 31.00 × 14/29 = 14.965…
+    assert_eq!(amounts(&shop.latest(&subscription).await), [-1400, 1496]);
+    shop.advance("2028-03-10T00:00:00Z").await;
+    shop.change(&subscription, json!({ "quantity": 0 }), at_once())
+        .await;
+    assert_eq!(amounts(&shop.latest(&subscription).await), [-2100, 0]);
+    let period = &shop.get(&format!("/v1/subscriptions/{subscription}")).await["items"]["data"][0];
+    assert_eq!(period["current_period_end"], day("2028-03-31"));
+}
+
+/// With `none` nothing is credited for the change from three to five; the month turned into a year then credits two thirds of
+/// the 30.00 that were paid, not of the 50.00 that five would have cost.
+#[tokio::test]
+async fn no_more_is_credited_than_was_paid() {
+    let (shop, customer, subscription) = Shop::ten_days_later().await;
+    shop.change(
+        &subscription,
+        json!({ "quantity": 5 }),
+        json!({ "proration_behavior": "none" }),
+    )
+    .await;
+    assert_eq!(shop.stripe.invoices_of(&customer).len(), 1);
+    let annual = shop.annual.clone();
+    shop.change(&subscription, json!({ "price": annual }), at_once())
+        .await;
+    assert_eq!(amounts(&shop.latest(&subscription).await), [-2000, 48_000]);
+}
+
+/// As it was after 10 of 30 days, although 15 have passed: −20.00 + 33.33.
+#[tokio::test]
+async fn a_proration_date_holds_the_clock_for_the_quote() {
+    let (shop, _, subscription) = Shop::ten_days_later().await;
+    shop.advance("2026-11-16T00:00:00Z").await;
+    let dated = json!({ "proration_behavior": "always_invoice", "proration_date": day("2026-11-11") });
+    let preview = shop
+        .preview(&subscription, json!({ "quantity": 5 }), dated.clone())
+        .await;
+    shop.change(&subscription, json!({ "quantity": 5 }), dated).await;
+    let invoice = shop.latest(&subscription).await;
+    assert_eq!(amounts(&invoice), [-2000, 3333]);
+    assert_eq!(lines(&preview), lines(&invoice));
+}
+
+#[tokio::test]
+async fn a_proration_date_must_lie_in_the_period_and_agree_with_the_anchor() {
+    let (shop, _, subscription) = Shop::ten_days_later().await;
+    let path = format!("/v1/subscriptions/{subscription}");
+    for (more, says) in [
+        (
+            json!({ "proration_date": day("2026-10-31") }),
+            "outside of current subscription period",
+        ),
+        (
+            json!({ "proration_date": day("2026-12-02") }),
+            "outside of current subscription period",
+        ),
+        (
+            json!({ "proration_date": day("2026-11-05"), "billing_cycle_anchor": "now" }),
+            "`billing_cycle_anchor` is `now`",
+        ),
+    ] {
+        let params = shop
+            .change_params(&subscription, json!({ "quantity": 5 }), more)
+            .await;
+        let error = shop.refused(400, "POST", &path, params.clone()).await;
+        assert_eq!(error["param"], "proration_date");
+        assert!(error["message"].as_str().unwrap().contains(says), "{error}");
+        let preview = json!({ "subscription": subscription, "subscription_details": params });
+        shop.refused(400, "POST", "/v1/invoices/create_preview", preview)
+            .await;
+    }
+}
+
+/// Two thirds of 30.00 back, and a whole month from now.
+#[tokio::test]
+async fn an_anchor_of_now_begins_a_new_period() {
+    let (shop, _, subscription) = Shop::ten_days_later().await;
+    let path = format!("/v1/subscriptions/{subscription}");
+    let reset = shop.post(&path, json!({ "billing_cycle_anchor": "now" })).await;
+    assert_eq!(reset["items"]["data"][0]["current_period_end"], day("2026-12-11"));
+    assert_eq!(amounts(&shop.latest(&subscription).await), [-2000, 3000]);
+}
+
+#[tokio::test]
+async fn items_are_added_and_taken_away() {
+    let (shop, _, subscription) = Shop::ten_days_later().await;
+    let other = id(&shop.price(600, "month").await);
+    // 6.00 × 2 × 2/3 = 8.00.
+    let params = json!({ "subscription": subscription, "price": other, "quantity": 2, "proration_behavior": "always_invoice" });
+    let added = shop.post("/v1/subscription_items", params).await;
+    assert_eq!(amounts(&shop.latest(&subscription).await), [800]);
+    let path = format!("/v1/subscription_items/{}", id(&added));
+    assert_eq!(shop.get(&path).await["quantity"], 2);
+    // −8.00 + 6.00 × 2/3 = −8.00 + 4.00.
+    shop.post(
+        &path,
+        json!({ "quantity": 1, "proration_behavior": "always_invoice" }),
+    )
+    .await;
+    assert_eq!(amounts(&shop.latest(&subscription).await), [-800, 400]);
+    let gone = shop
+        .call("DELETE", &path, json!({ "proration_behavior": "always_invoice" }))
+        .await;
+    assert_eq!(gone.body["deleted"], true);
+    assert_eq!(amounts(&shop.latest(&subscription).await), [-400]);
+    let items = &shop.get(&format!("/v1/subscriptions/{subscription}")).await["items"]["data"];
+    assert_eq!(items.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn items_that_do_not_go_together_are_refused() {
+    let (shop, _, subscription) = Shop::ten_days_later().await;
+    let path = format!("/v1/subscriptions/{subscription}");
+    for (items, says) in [
+        (json!([{ "price": shop.annual }]), "interval fields must match"),
+        (json!([{ "price": shop.monthly }]), "same plan"),
+        (
+            json!([{ "id": shop.item(&subscription).await, "deleted": true }]),
+            "at least one active plan",
+        ),
+        (
+            json!([{ "id": "si_unknown", "quantity": 1 }]),
+            "No such subscription item",
+        ),
+        (json!([{ "price": "price_unknown" }]), "No such price"),
+    ] {
+        let error = shop.refused(400, "POST", &path, json!({ "items": items })).await;
+        assert!(error["message"].as_str().unwrap().contains(says), "{error}");
+    }
+}
+
+/// −20.00 of the month's 30.00, which the customer keeps as a credit.
+#[tokio::test]
+async fn a_cancellation_can_credit_the_rest_and_bill_it() {
+    let (shop, customer, subscription) = Shop::ten_days_later().await;
+    let path = format!("/v1/subscriptions/{subscription}");
+    let preview = shop
+        .post(
+            "/v1/invoices/create_preview",
+            json!({ "subscription": subscription, "subscription_details": { "cancel_now": true } }),
+        )
+        .await;
+    let answer = shop
+        .call("DELETE", &path, json!({ "prorate": true, "invoice_now": true }))
+        .await;
+    assert_eq!(answer.body["status"], "canceled");
+    let invoice = shop.latest(&subscription).await;
+    assert_eq!(
+        lines(&invoice),
+        [(-2000, "Unused time on 3 × Number after 11 Nov 2026")]
+    );
+    assert_eq!(lines(&preview), lines(&invoice));
+    assert_eq!(shop.balance(&customer).await, -2000);
+}
+
+#[tokio::test]
+async fn an_end_at_an_instant_comes_then_and_can_be_unset() {
+    let (shop, _, subscription) = Shop::ten_days_later().await;
+    let path = format!("/v1/subscriptions/{subscription}");
+    let ends = shop.post(&path, json!({ "cancel_at": day("2026-11-20") })).await;
+    assert_eq!(
+        (&ends["cancel_at"], &ends["cancel_at_period_end"]),
+        (&json!(day("2026-11-20")), &json!(false))
+    );
+    let unset = shop.post(&path, json!({ "cancel_at": "" })).await;
+    assert_eq!(
+        (&unset["cancel_at"], &unset["canceled_at"]),
+        (&Value::Null, &Value::Null)
+    );
+    shop.post(&path, json!({ "cancel_at": day("2026-11-21") })).await;
+    shop.advance("2026-11-20T23:59:59Z").await;
+    assert_eq!(shop.get(&path).await["status"], "active");
+    shop.advance("2026-11-21T00:00:00Z").await;
+    let ended = shop.get(&path).await;
+    assert_eq!(
+        (&ended["status"], &ended["ended_at"]),
+        (&json!("canceled"), &json!(at("2026-11-21T00:00:00Z").as_second()))
+    );
+}
+
+#[tokio::test]
+async fn a_preview_of_what_will_not_come_is_refused() {
+    let (shop, _, subscription) = Shop::ten_days_later().await;
+    shop.post(
+        &format!("/v1/subscriptions/{subscription}"),
+        json!({ "cancel_at_period_end": true }),
+    )
+    .await;
+    let error = shop
+        .refused(
+            404,
+            "POST",
+            "/v1/invoices/create_preview",
+            json!({ "subscription": subscription }),
+        )
+        .await;
+    assert_eq!(error["code"], "invoice_upcoming_none");
+    shop.refused(400, "POST", "/v1/invoices/create_preview", json!({}))
+        .await;
+}
+
+#[tokio::test]
+async fn a_preview_of_a_subscription_to_come_is_its_first_invoice() {
+    let shop = Shop::open().await;
+    let customer = shop.customer().await;
+    let items = json!([{ "price": shop.annual, "quantity": 2 }]);
+    let preview = shop
+        .post(
+            "/v1/invoices/create_preview",
+            json!({ "customer": customer, "subscription_details": { "items": items } }),
+        )
+        .await;
+    assert_eq!(
+        (amounts(&preview), &preview["billing_reason"]),
+        (vec![19_200], &json!("subscription_create"))
+    );
+    assert!(id(&preview).starts_with("upcoming_in_"), "{}", preview["id"]);
+    assert!(shop.stripe.subscriptions_of(&customer).is_empty());
 }

@@ -1,0 +1,67 @@
+//! What a person does on an invoice's page: pays, is declined, authenticates a payment that waits for it, or fails to.
+
+use serde::{Deserialize, Serialize};
+
+use super::completion::Payment;
+use super::{Moment, invoicing, named, payment_methods};
+use crate::id::{InvoiceId, PaymentMethodId};
+use crate::refusal::Refusal;
+use crate::state::{Decline, InvoiceStatus, Payer, PaymentIntentStatus};
+
+/// A person's act on the page of an invoice.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct InvoiceAct {
+    /// How the payment ends.
+    pub payment: Payment,
+    /// One of Stripe's test payment methods. Left out, it is the one that waits to be authenticated, or else `pm_card_visa`.
+    pub payment_method: Option<String>,
+}
+
+/// Acts on an invoice. The outcome is in the invoice afterwards, not in the answer.
+pub(crate) fn act(at: &mut Moment<'_>, id: &str, act: &InvoiceAct) -> Result<(), Refusal> {
+    let invoice = named(&at.world.invoices, id, "invoice")?;
+    let (id, status) = (invoice.id.clone(), invoice.status);
+    match status {
+        InvoiceStatus::Draft | InvoiceStatus::Open => {}
+        InvoiceStatus::Paid | InvoiceStatus::Void | InvoiceStatus::Uncollectible => {
+            return Err(Refusal::state(format!(
+                "The invoice {id} is neither a draft nor open."
+            )));
+        }
+    }
+    let method = method(at, &id, act)?;
+    if status == InvoiceStatus::Draft {
+        invoicing::finalize(at, &id);
+    }
+    let payer = match act.payment {
+        Payment::Succeed | Payment::Delayed => Payer::Pays,
+        Payment::Decline => Payer::Declines(Decline::Generic),
+        Payment::RequiresAction => Payer::RequiresAction,
+    };
+    invoicing::collect_with(at, &id, Some(&method), Some(payer));
+    Ok(())
+}
+
+fn method(at: &mut Moment<'_>, id: &InvoiceId, act: &InvoiceAct) -> Result<PaymentMethodId, Refusal> {
+    let invoice = &at.world.invoices[id];
+    let customer = invoice.customer.clone();
+    let waiting = invoice
+        .payment_intent
+        .as_ref()
+        .map(|intent| &at.world.payment_intents[intent])
+        .filter(|intent| intent.status == PaymentIntentStatus::RequiresAction)
+        .and_then(|intent| intent.payment_method.clone());
+    match (&act.payment_method, waiting) {
+        (None, Some(waiting)) => Ok(waiting),
+        (token, _) => {
+            let usual = match act.payment {
+                Payment::Delayed => "pm_usBankAccount",
+                Payment::Succeed | Payment::Decline | Payment::RequiresAction => "pm_card_visa",
+            };
+            let token = token.as_deref().unwrap_or(usual);
+            let card = payment_methods::attachable(at, token, "paymentMethod")?;
+            Ok(payment_methods::attach_to(at, card, &customer))
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Refunds, and disputes, which take a charge back without being asked.
+//!
+//! A refund is made at once and never fails. What it means for an invoice is for whoever hears of it: Stripe, too, leaves the
+//! invoice `paid`.
+
+use serde_json::Value;
+
+use super::listing::{self, Paging, Range};
+use super::{Moment, named, referred};
+use crate::id::{ChargeId, DisputeId, RefundId};
+use crate::params::Params;
+use crate::refusal::Refusal;
+use crate::render::{self, Object};
+use crate::state::{ChargeStatus, Dispute, DisputeStatus, Metadata, Refund};
+
+const REASONS: [(&str, &str); 3] = [
+    ("duplicate", "duplicate"),
+    ("fraudulent", "fraudulent"),
+    ("requested_by_customer", "requested_by_customer"),
+];
+
+pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
+    let charge = params.text("charge")?;
+    let intent = params.text("payment_intent")?;
+    let amount = params.count("amount", 1)?;
+    let reason = params.choice("reason", &REASONS)?;
+    let metadata = params.metadata()?;
+    params.inert(&["instructions_email"]);
+    params.unsupported(&[
+        "currency",
+        "customer",
+        "origin",
+        "refund_application_fee",
+        "reverse_transfer",
+    ])?;
+    params.finish()?;
+    let charge = match (charge, intent) {
+        (Some(charge), None) => referred(&at.world.charges, &charge, "charge")?.id.clone(),
+        (None, Some(intent)) => {
+            let intent = referred(&at.world.payment_intents, &intent, "payment_intent")?;
+            intent.latest_charge.clone().ok_or_else(|| {
+                Refusal::state("This PaymentIntent does not have a successful charge to refund.")
+            })?
+        }
+        (None, None) => {
+            let message =
+                "One of the following params should be provided for this request: payment_intent or charge.";
+            return Err(Refusal::invalid("charge", message));
+        }
+        (Some(_), Some(_)) => {
+            let message = "You may only specify one of these parameters: charge, payment_intent.";
+            return Err(Refusal::invalid("payment_intent", message));
+        }
+    };
+    let amount = amount
+        .map(|amount| i64::try_from(amount).map_err(|_| Refusal::invalid("amount", "Invalid integer")))
+        .transpose()?;
+    let amount = check(at, &charge, amount)?;
+    let id = refund(at, &charge, amount, reason, metadata);
+    Ok(at.picture(&Object::Refund(id)))
+}
+
+/// How much is refunded: all that is left, if nothing is said.
+pub(crate) fn check(at: &Moment<'_>, charge: &ChargeId, amount: Option<i64>) -> Result<i64, Refusal> {
+    let row = &at.world.charges[charge];
+    if row.status != ChargeStatus::Succeeded {
+        return Err(Refusal::state(format!(
+            "Charge {charge} has not succeeded and cannot be refunded."
+        )));
+    }
+    let left = row.amount - row.amount_refunded;
+    if left == 0 {
+        return Err(Refusal::state_code(
+            "charge_already_refunded",
+            format!("Charge {charge} has already been refunded."),
+        ));
+    }
+    match amount {
+        Some(amount) if amount > left => {
+            let message =
+                format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({left}).");
+            Err(Refusal::invalid("amount", message))
+        }
+        amount => Ok(amount.unwrap_or(left)),
+    }
+}
+
+pub(crate) fn refund(
+    at: &mut Moment<'_>,
+    charge: &ChargeId,
+    amount: i64,
+    reason: Option<&str>,
+    metadata: Metadata,
+) -> RefundId {
+    let row = &mut at.world.charges[charge];
+    row.amount_refunded += amount;
+    let refund = Refund {
+        id: at.world.ids.make(),
+        created: at.now,
+        amount,
+        currency: row.currency.clone(),
+        charge: charge.clone(),
+        payment_intent: row.payment_intent.clone(),
+        reason: reason.map(str::to_owned),
+        metadata,
+    };
+    let id = at.world.refunds.insert(refund);
+    at.emit("refund.created", &Object::Refund(id.clone()));
+    at.emit("charge.refunded", &Object::Charge(charge.clone()));
+    id
+}
+
+pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
+    let charge = params.text("charge")?;
+    let intent = params.text("payment_intent")?;
+    let created = Range::read(params, "created")?;
+    let paging = Paging::read(params)?;
+    params.finish()?;
+    let is = |own: &str, wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| wanted == own);
+    listing::page(&at.world.refunds, &paging, "/v1/refunds", render::refund, |row| {
+        is(&row.charge.to_string(), &charge)
+            && is(&row.payment_intent.to_string(), &intent)
+            && created.contains(row.created)
+    })
+}
+
+pub(crate) fn get_dispute(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
+    params.finish()?;
+    Ok(render::dispute(
+        at.world,
+        named(&at.world.disputes, id, "dispute")?,
+    ))
+}
+
+/// A cardholder disputes a charge.
+pub(crate) fn dispute(at: &mut Moment<'_>, charge: &str, reason: &str) -> Result<DisputeId, Refusal> {
+    let charge = named(&at.world.charges, charge, "charge")?.id.clone();
+    if at.world.disputes.iter().any(|row| row.charge == charge) {
+        return Err(Refusal::state(format!(
+            "The charge {charge} is disputed already."
+        )));
+    }
+    let dispute = Dispute {
+        id: at.world.ids.make(),
+        created: at.now,
+        charge,
+        reason: reason.to_owned(),
+        status: DisputeStatus::NeedsResponse,
+    };
+    let id = at.world.disputes.insert(dispute);
+    at.emit("charge.dispute.created", &Object::Dispute(id.clone()));
+    Ok(id)
+}
+
+/// The bank has decided.
+pub(crate) fn close_dispute(at: &mut Moment<'_>, id: &str, won: bool) -> Result<DisputeId, Refusal> {
+    let id = named(&at.world.disputes, id, "dispute")?.id.clone();
+    at.world.disputes[&id].status = if won {
+        DisputeStatus::Won
+    } else {
+        DisputeStatus::Lost
+    };
+    at.emit("charge.dispute.closed", &Object::Dispute(id.clone()));
+    Ok(id)
+}

@@ -1,0 +1,155 @@
+//! Every kind of price, from the first invoice over a change to the renewal; each sum worked out by hand.
+
+use serde_json::{Value, json};
+
+use super::harness::{Shop, day, id};
+
+impl Shop {
+    async fn price_of(&self, more: Value) -> String {
+        let mut params = json!({
+            "product": self.product,
+            "currency": "usd",
+            "recurring": { "interval": "month" },
+        });
+        params
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        id(&self.post("/v1/prices", params).await)
+    }
+
+    /// The amounts of the first invoice, of a change after two thirds of the month are left, and of the renewal.
+    async fn amounts_over(price: Value, quantities: [u64; 2]) -> [Vec<i64>; 3] {
+        let shop = Self::open_at("2026-11-01T00:00:00Z").await;
+        let price = shop.price_of(price).await;
+        let (_, subscription) = shop.subscribed_to(&price, quantities[0]).await;
+        let first = amounts(&shop.latest(&subscription).await);
+        shop.advance("2026-11-11T00:00:00Z").await;
+        let more = json!({ "proration_behavior": "always_invoice" });
+        shop.change(&subscription, json!({ "quantity": quantities[1] }), more)
+            .await;
+        let change = amounts(&shop.latest(&subscription).await);
+        shop.advance("2026-12-01T01:00:00Z").await;
+        [first, change, amounts(&shop.latest(&subscription).await)]
+    }
+}
+
+fn amounts(invoice: &Value) -> Vec<i64> {
+    let lines = invoice["lines"]["data"].as_array().unwrap();
+    lines
+        .iter()
+        .map(|line| line["amount"].as_i64().unwrap())
+        .collect()
+}
+
+fn tiers() -> Value {
+    json!([
+        { "up_to": 5, "unit_amount": 700 },
+        { "up_to": 10, "unit_amount": 600, "flat_amount": 300 },
+        { "up_to": "inf", "unit_amount": 500 },
+    ])
+}
+
+/// 4 × 7.00 = 28.00. 12 are 5 × 7.00 + 5 × 6.00 + 3.00 + 2 × 5.00 = 78.00, two thirds of which are 52.00; two thirds of 28.00
+/// are 18.666…, credited as 18.67.
+#[tokio::test]
+async fn graduated_tiers_are_prorated_as_a_whole() {
+    let price = json!({ "billing_scheme": "tiered", "tiers_mode": "graduated", "tiers": tiers() });
+    let expected = [vec![2800], vec![-1867, 5200], vec![7800]];
+    assert_eq!(Shop::amounts_over(price, [4, 12]).await, expected);
+}
+
+/// 4 × 7.00 = 28.00. 6 are all in the second tier: 6 × 6.00 + 3.00 = 39.00, of which two thirds are 26.00.
+#[tokio::test]
+async fn volume_tiers_are_prorated_as_a_whole() {
+    let price = json!({ "billing_scheme": "tiered", "tiers_mode": "volume", "tiers": tiers() });
+    let expected = [vec![2800], vec![-1867, 2600], vec![3900]];
+    assert_eq!(Shop::amounts_over(price, [4, 6]).await, expected);
+}
+
+/// By the dozen: 13 are two dozens rounded up, 24.00, and one rounded down; 36 are three, 36.00.
+#[tokio::test]
+async fn transformed_quantities_are_prorated_as_a_whole() {
+    for (round, expected) in [
+        ("up", [vec![2400], vec![-1600, 2400], vec![3600]]),
+        ("down", [vec![1200], vec![-800, 2400], vec![3600]]),
+    ] {
+        let price = json!({ "unit_amount": 1200, "transform_quantity": { "divide_by": 12, "round": round } });
+        assert_eq!(Shop::amounts_over(price, [13, 36]).await, expected, "{round}");
+    }
+}
+
+/// 0.5 cents: 3 are 1.5, rounded to 2; 9 are 4.5, rounded to 5. Two thirds: −1.33 is −2, 3.33 is 3.
+#[tokio::test]
+async fn fractions_of_a_cent_are_rounded_before_they_are_prorated() {
+    let price = json!({ "unit_amount_decimal": "0.5" });
+    assert_eq!(
+        Shop::amounts_over(price, [3, 9]).await,
+        [vec![2], vec![-2, 3], vec![5]]
+    );
+}
+
+/// 0.10 apiece: 30 + 12 used in November, 7 in December until the end on the 10th.
+#[tokio::test]
+async fn what_is_metered_is_billed_when_it_has_been_used() {
+    let shop = Shop::open_at("2026-11-01T00:00:00Z").await;
+    let meter = json!({
+        "display_name": "Minutes",
+        "event_name": "minutes",
+        "default_aggregation": { "formula": "sum" },
+    });
+    let meter = id(&shop.post("/v1/billing/meters", meter).await);
+    let recurring = json!({ "interval": "month", "usage_type": "metered", "meter": meter });
+    let price = shop
+        .price_of(json!({ "unit_amount": 10, "recurring": recurring }))
+        .await;
+    let customer = shop.customer().await;
+    shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
+    let items = json!([{ "price": price }, { "price": shop.monthly, "quantity": 1 }]);
+    let begun = shop
+        .post(
+            "/v1/subscriptions",
+            json!({ "customer": customer, "items": items }),
+        )
+        .await;
+    let subscription = id(&begun);
+    assert_eq!(amounts(&shop.latest(&subscription).await), [0, 1000]);
+    let uses = |value: &str, identifier: &str| {
+        json!({
+            "event_name": "minutes",
+            "identifier": identifier,
+            "payload": { "stripe_customer_id": customer, "value": value },
+        })
+    };
+    shop.post("/v1/billing/meter_events", uses("30", "a")).await;
+    shop.refused(400, "POST", "/v1/billing/meter_events", uses("30", "a"))
+        .await;
+    shop.refused(400, "POST", "/v1/billing/meter_events", uses("many", "b"))
+        .await;
+    shop.advance("2026-11-30T23:59:59Z").await;
+    shop.post("/v1/billing/meter_events", uses("12", "c")).await;
+    let preview = shop
+        .post(
+            "/v1/invoices/create_preview",
+            json!({ "subscription": subscription }),
+        )
+        .await;
+    shop.advance("2026-12-01T01:00:00Z").await;
+    let renewal = shop.latest(&subscription).await;
+    assert_eq!(amounts(&renewal), [420, 1000]);
+    assert_eq!(amounts(&preview), amounts(&renewal));
+    let line = &renewal["lines"]["data"][0];
+    assert_eq!(
+        (&line["quantity"], &line["period"]),
+        (
+            &json!(42),
+            &json!({ "start": day("2026-11-01"), "end": day("2026-12-01") })
+        )
+    );
+    shop.post("/v1/billing/meter_events", uses("7", "d")).await;
+    let path = format!("/v1/subscriptions/{subscription}");
+    shop.post(&path, json!({ "cancel_at": day("2026-12-10") })).await;
+    shop.advance("2026-12-10T00:00:00Z").await;
+    assert_eq!(shop.get(&path).await["status"], "canceled");
+    assert_eq!(amounts(&shop.latest(&subscription).await), [70]);
+}

@@ -1,0 +1,212 @@
+//! Money that goes back: refunds, credit notes, disputes, voided invoices, the customer's balance.
+
+use serde_json::{Value, json};
+
+use super::harness::{Shop, id};
+
+/// The charge that paid the subscription's latest invoice, 30.00.
+async fn charge(shop: &Shop, subscription: &str) -> String {
+    let invoice = id(&shop.latest(subscription).await);
+    let payments = shop
+        .list(
+            "/v1/invoice_payments",
+            json!({ "invoice": invoice, "expand": ["data.payment.payment_intent"] }),
+        )
+        .await;
+    let intent = &payments["data"][0]["payment"]["payment_intent"];
+    intent["latest_charge"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_charge_is_refunded_in_parts_until_nothing_is_left() {
+    let shop = Shop::open().await;
+    let (_, subscription) = shop.subscriber().await;
+    let charge = charge(&shop, &subscription).await;
+    let refunding = shop
+        .events_of(async {
+            shop.post("/v1/refunds", json!({ "charge": charge, "amount": 1000 }))
+                .await;
+        })
+        .await;
+    assert_eq!(refunding, ["refund.created", "charge.refunded"]);
+    let path = format!("/v1/charges/{charge}");
+    let partly = shop.get(&path).await;
+    assert_eq!(
+        (&partly["amount_refunded"], &partly["refunded"]),
+        (&json!(1000), &json!(false))
+    );
+    let error = shop
+        .refused(
+            400,
+            "POST",
+            "/v1/refunds",
+            json!({ "charge": charge, "amount": 2001 }),
+        )
+        .await;
+    assert_eq!(error["param"], "amount");
+    let intent = partly["payment_intent"].clone();
+    let rest = shop
+        .post(
+            "/v1/refunds",
+            json!({ "payment_intent": intent, "reason": "duplicate" }),
+        )
+        .await;
+    assert_eq!(
+        (&rest["amount"], &rest["status"]),
+        (&json!(2000), &json!("succeeded"))
+    );
+    assert_eq!(shop.get(&path).await["refunded"], true);
+    let error = shop
+        .refused(400, "POST", "/v1/refunds", json!({ "charge": charge }))
+        .await;
+    assert_eq!(error["code"], "charge_already_refunded");
+    let list = shop.list("/v1/refunds", json!({ "charge": charge })).await;
+    assert_eq!(list["data"].as_array().unwrap().len(), 2);
+    assert_eq!(shop.latest(&subscription).await["status"], "paid", "as at Stripe");
+}
+
+#[tokio::test]
+async fn a_credit_note_gives_back_as_it_is_told() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    let invoice = shop.latest(&subscription).await;
+    let params = |more: Value| {
+        let mut params = json!({ "invoice": invoice["id"], "amount": 1500 });
+        params
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        params
+    };
+    shop.refused(400, "POST", "/v1/credit_notes", params(json!({})))
+        .await;
+    shop.refused(
+        400,
+        "POST",
+        "/v1/credit_notes",
+        params(json!({ "refund_amount": 1000 })),
+    )
+    .await;
+    let note = shop
+        .post(
+            "/v1/credit_notes",
+            params(json!({ "refund_amount": 1000, "credit_amount": 500 })),
+        )
+        .await;
+    assert_eq!(
+        (&note["post_payment_amount"], &note["type"]),
+        (&json!(1500), &json!("post_payment"))
+    );
+    assert_eq!(note["refunds"][0]["amount_refunded"], 1000);
+    assert_eq!(shop.balance(&customer).await, -500);
+    assert_eq!(
+        shop.latest(&subscription).await["post_payment_credit_notes_amount"],
+        1500
+    );
+    let path = format!("/v1/charges/{}", charge(&shop, &subscription).await);
+    assert_eq!(shop.get(&path).await["amount_refunded"], 1000);
+    let too_much = json!({ "invoice": invoice["id"], "amount": 1501, "out_of_band_amount": 1501 });
+    shop.refused(400, "POST", "/v1/credit_notes", too_much).await;
+    assert!(shop.event_types().contains(&"credit_note.created".to_owned()));
+    // 30.00 − 5.00 of the balance.
+    shop.advance("2027-01-01T01:00:00Z").await;
+    assert_eq!(shop.latest(&subscription).await["amount_paid"], 2500);
+}
+
+#[tokio::test]
+async fn a_credit_note_on_an_open_invoice_takes_off_what_is_to_be_paid() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    shop.stripe
+        .set_card(&customer, "pm_card_chargeCustomerFail")
+        .unwrap();
+    shop.advance("2027-01-01T01:00:00Z").await;
+    let invoice = shop.latest(&subscription).await;
+    let line = invoice["lines"]["data"][0]["id"].clone();
+    let note = json!({
+        "invoice": invoice["id"],
+        "lines": [{ "type": "invoice_line_item", "invoice_line_item": line, "amount": 1000 }],
+    });
+    let note = shop.post("/v1/credit_notes", note).await;
+    assert_eq!(
+        (&note["pre_payment_amount"], &note["type"]),
+        (&json!(1000), &json!("pre_payment"))
+    );
+    let less = shop.latest(&subscription).await;
+    assert_eq!(
+        (&less["amount_due"], &less["amount_remaining"]),
+        (&json!(2000), &json!(2000))
+    );
+    shop.post(
+        "/v1/credit_notes",
+        json!({ "invoice": invoice["id"], "amount": 2000 }),
+    )
+    .await;
+    assert_eq!(shop.latest(&subscription).await["status"], "paid");
+    assert_eq!(
+        shop.get(&format!("/v1/subscriptions/{subscription}")).await["status"],
+        "active"
+    );
+}
+
+#[tokio::test]
+async fn a_dispute_is_told_and_decided() {
+    let shop = Shop::open().await;
+    let (_, subscription) = shop.subscriber().await;
+    let charge = charge(&shop, &subscription).await;
+    let dispute = shop.stripe.dispute_charge(&charge, "fraudulent").await.unwrap();
+    assert_eq!(shop.event_types().last().unwrap(), "charge.dispute.created");
+    assert_eq!(shop.get(&format!("/v1/charges/{charge}")).await["disputed"], true);
+    assert!(
+        shop.stripe.dispute_charge(&charge, "fraudulent").await.is_err(),
+        "once is enough"
+    );
+    shop.stripe.close_dispute(&id(&dispute), false).await.unwrap();
+    assert_eq!(
+        shop.get(&format!("/v1/disputes/{}", id(&dispute))).await["status"],
+        "lost"
+    );
+}
+
+/// A balance of −5.00 is taken by the renewal, and comes back when that is voided.
+#[tokio::test]
+async fn a_voided_invoice_gives_the_balance_back() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    shop.post(&format!("/v1/customers/{customer}"), json!({ "balance": -500 }))
+        .await;
+    shop.stripe
+        .set_card(&customer, "pm_card_chargeCustomerFail")
+        .unwrap();
+    shop.advance("2027-01-01T01:00:00Z").await;
+    let invoice = shop.latest(&subscription).await;
+    assert_eq!(
+        (&invoice["amount_due"], shop.balance(&customer).await),
+        (&json!(2500), json!(0))
+    );
+    shop.post(&format!("/v1/invoices/{}/void", id(&invoice)), json!({}))
+        .await;
+    assert_eq!(shop.balance(&customer).await, -500);
+}
+
+/// 30.00 + 5.00 − 2.00; the next invoice is 30.00 again.
+#[tokio::test]
+async fn amounts_put_by_come_with_the_next_invoice_once() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    for (amount, says) in [(500, "Setting up"), (-200, "Sorry")] {
+        let item = json!({ "customer": customer, "amount": amount, "currency": "usd", "description": says });
+        shop.post("/v1/invoiceitems", item).await;
+    }
+    let waiting = shop
+        .list(
+            "/v1/invoiceitems",
+            json!({ "customer": customer, "pending": true }),
+        )
+        .await;
+    assert_eq!(waiting["data"].as_array().unwrap().len(), 2);
+    shop.advance("2027-01-01T01:00:00Z").await;
+    assert_eq!(shop.latest(&subscription).await["amount_paid"], 3300);
+    shop.advance("2027-02-01T01:00:00Z").await;
+    assert_eq!(shop.latest(&subscription).await["amount_paid"], 3000);
+}

@@ -40,7 +40,12 @@ impl Refusal {
     /// 2026-05-27, and as refused elsewhere.
     #[must_use]
     pub fn is_about_waiting(&self) -> bool {
-        self.param.as_deref() == Some("payment_behavior")
+        match self.param.as_deref() {
+            Some("payment_behavior") => true,
+            // There is no code for it: the parameter as a whole is refused, and the words name what it does not go with.
+            Some("discounts") => self.message.contains("pending"),
+            _ => false,
+        }
     }
 }
 

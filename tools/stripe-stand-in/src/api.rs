@@ -14,7 +14,7 @@ use crate::params::{Params, Reading};
 use crate::refusal::Refusal;
 use crate::render;
 use crate::router;
-use crate::rules::{Cause, Moment};
+use crate::rules::{Cause, Moment, test_clocks};
 use crate::state::{Reply, ReplyState, State, World};
 
 /// How long Stripe keeps the answer for an idempotency key.
@@ -189,12 +189,14 @@ fn operate(world: &mut World, ticket: &Ticket, now: Timestamp) -> Result<Value, 
         request_id: ticket.request_id.clone(),
         idempotency_key: ticket.key.clone(),
     };
+    let segments: Vec<&str> = ticket.path.trim_matches('/').split('/').collect();
+    let time = test_clocks::time_of_request(world, &segments, &ticket.tree).unwrap_or(now);
     let mut at = Moment {
         world,
-        now,
+        now: time,
+        told_at: now,
         cause: Some(&cause),
     };
-    let segments: Vec<&str> = ticket.path.trim_matches('/').split('/').collect();
     let operation = match segments.split_first() {
         Some((&"v1", rest)) => router::dispatch(&mut at, &ticket.method, rest, &params),
         _ => None,

@@ -156,9 +156,11 @@ impl StandIn {
                 .worlds_mut()
                 .find(|world| render::by_id(world, id).is_some());
             let world = world.ok_or_else(|| nothing("object", id))?;
+            let time = world.time_of(id).unwrap_or(now);
             work(&mut Moment {
                 world,
-                now,
+                now: time,
+                told_at: now,
                 cause: None,
             })
         })
@@ -278,6 +280,7 @@ impl StandIn {
             let mut at = Moment {
                 world: &mut state.platform,
                 now,
+                told_at: now,
                 cause: None,
             };
             let id = webhook_endpoints::open(&mut at, new);

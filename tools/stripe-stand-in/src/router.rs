@@ -6,8 +6,9 @@ use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
     Moment, accounts, checkout, coupons, credit_notes, customers, events, invoice_items, invoices, meters,
-    payment_methods, payments, preview, prices, products, promotion_codes, refunds, subscription_creation,
-    subscription_items, subscription_updates, subscriptions, webhook_endpoints,
+    payment_methods, payments, preview, prices, products, promotion_codes, refunds, schedules,
+    subscription_creation, subscription_items, subscription_updates, subscriptions, test_clocks,
+    webhook_endpoints,
 };
 
 /// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
@@ -23,6 +24,10 @@ pub(crate) fn dispatch(
         ("GET", ["customers", id]) => customers::get(at, id, params),
         ("POST", ["customers", id]) => customers::update(at, id, params),
         ("DELETE", ["customers", id]) => customers::delete(at, id, params),
+
+        ("POST", ["test_helpers", "test_clocks"]) => test_clocks::create(at, params),
+        ("GET", ["test_helpers", "test_clocks", id]) => test_clocks::get(at, id, params),
+        ("POST", ["test_helpers", "test_clocks", id, "advance"]) => test_clocks::advance(at, id, params),
 
         ("POST", ["products"]) => products::create(at, params),
         ("GET", ["products"]) => products::list(at, params),
@@ -70,6 +75,13 @@ pub(crate) fn dispatch(
         ("GET", ["subscription_items", id]) => subscription_items::get(at, id, params),
         ("POST", ["subscription_items", id]) => subscription_items::update(at, id, params),
         ("DELETE", ["subscription_items", id]) => subscription_items::delete(at, id, params),
+
+        ("POST", ["subscription_schedules"]) => schedules::create(at, params),
+        ("GET", ["subscription_schedules"]) => schedules::list(at, params),
+        ("GET", ["subscription_schedules", id]) => schedules::get(at, id, params),
+        ("POST", ["subscription_schedules", id]) => schedules::update(at, id, params),
+        ("POST", ["subscription_schedules", id, "release"]) => schedules::release(at, id, params),
+        ("POST", ["subscription_schedules", id, "cancel"]) => schedules::cancel(at, id, params),
 
         ("GET", ["invoices"]) => invoices::list(at, params),
         ("POST", ["invoices", "create_preview"]) => preview::create(at, params),

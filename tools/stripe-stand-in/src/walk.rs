@@ -22,6 +22,7 @@ pub(crate) fn happen_until(state: &mut State, until: Timestamp) {
                     &mut Moment {
                         world,
                         now: at,
+                        told_at: at,
                         cause: None,
                     },
                     due,

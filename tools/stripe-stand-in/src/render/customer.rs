@@ -38,7 +38,7 @@ pub(crate) fn customer(customer: &Customer) -> Value {
         "preferred_locales": [],
         "shipping": null,
         "tax_exempt": "none",
-        "test_clock": null,
+        "test_clock": maybe_id(customer.test_clock.as_ref()),
     })
 }
 

@@ -30,7 +30,7 @@ const EXPANDABLE: [(&str, &[&str]); 11] = [
 ];
 
 /// More of them, for objects that have many.
-const EXPANDABLE_TOO: [(&str, &[&str]); 11] = [
+const EXPANDABLE_TOO: [(&str, &[&str]); 14] = [
     (
         "subscription",
         &[
@@ -43,6 +43,9 @@ const EXPANDABLE_TOO: [(&str, &[&str]); 11] = [
     ),
     ("discount", &["customer", "promotion_code"]),
     ("promotion_code", &["customer"]),
+    ("subscription_schedule", &["customer", "subscription"]),
+    ("phases", &["default_payment_method"]),
+    ("items", &["price", "plan"]),
     // Members of objects that have no kind of their own.
     ("source", &["coupon"]),
     ("promotion", &["coupon"]),

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::invoice::pricing;
 use super::{maybe_id, seconds};
 use crate::id::Id;
-use crate::state::{InvoiceItem, Line};
+use crate::state::{InvoiceItem, Line, World};
 
-pub(crate) fn invoice_item(item: &InvoiceItem) -> Value {
+pub(crate) fn invoice_item(world: &World, item: &InvoiceItem) -> Value {
     let line = &item.line;
     json!({
         "id": item.id.as_str(),
@@ -32,7 +32,7 @@ pub(crate) fn invoice_item(item: &InvoiceItem) -> Value {
         "quantity": line.quantity.unwrap_or(1),
         "quantity_decimal": line.quantity.unwrap_or(1).to_string(),
         "tax_rates": [],
-        "test_clock": null,
+        "test_clock": maybe_id(world.customers[&item.customer].test_clock.as_ref()),
     })
 }
 

@@ -14,8 +14,10 @@ mod invoice;
 mod invoice_item;
 mod meter;
 mod payment;
+mod schedule;
 mod refund;
 mod subscription;
+mod test_clock;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -32,12 +34,15 @@ pub(crate) use invoice_item::invoice_item;
 pub(crate) use meter::{meter, meter_event};
 pub(crate) use payment::{charge, payment_intent, payment_method};
 pub(crate) use refund::{credit_note, dispute, refund};
+pub(crate) use schedule::{schedule, schedule_status};
 pub(crate) use subscription::{subscription, subscription_item, subscription_items};
+
+pub(crate) use test_clock::test_clock;
 
 use crate::id::{
     ChargeId, CheckoutSessionId, CouponId, CreditNoteId, CustomerId, DiscountId, DisputeId, Id, InvoiceId,
     InvoiceItemId, InvoicePaymentId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, PromotionCodeId,
-    RefundId, SubscriptionId,
+    RefundId, ScheduleId, SubscriptionId, TestClockId,
 };
 use crate::state::World;
 
@@ -61,6 +66,8 @@ pub(crate) enum Object {
     Coupon(CouponId),
     PromotionCode(PromotionCodeId),
     Discount(DiscountId),
+    Schedule(ScheduleId),
+    TestClock(TestClockId),
     Refund(RefundId),
     CreditNote(CreditNoteId),
     Dispute(DisputeId),
@@ -76,7 +83,7 @@ pub(crate) fn object(world: &World, object: &Object) -> Value {
         Object::CheckoutSession(id) => checkout_session(world, &world.sessions[id]),
         Object::Subscription(id) => subscription(world, &world.subscriptions[id]),
         Object::Invoice(id) => invoice(world, &world.invoices[id]),
-        Object::InvoiceItem(id) => invoice_item(&world.invoice_items[id]),
+        Object::InvoiceItem(id) => invoice_item(world, &world.invoice_items[id]),
         Object::InvoicePayment(id) => invoice_payment(&world.invoice_payments[id]),
         Object::PaymentIntent(id) => payment_intent(world, &world.payment_intents[id]),
         Object::Refund(id) => refund(&world.refunds[id]),
@@ -85,6 +92,8 @@ pub(crate) fn object(world: &World, object: &Object) -> Value {
         Object::Charge(id) => charge(world, &world.charges[id]),
         Object::Coupon(id) => coupon(&world.coupons[id]),
         Object::PromotionCode(id) => promotion_code(world, &world.promotion_codes[id]),
+        Object::TestClock(id) => test_clock(&world.test_clocks[id]),
+        Object::Schedule(id) => schedule(world, &world.schedules[id]),
         Object::Discount(id) => discount(&world.discounts[id]),
     }
 }
@@ -116,6 +125,8 @@ pub(crate) fn by_id(world: &World, id: &str) -> Option<Value> {
                 .map(|row| promotion_code(world, row))
         })
         .or_else(|| world.discounts.find(id).map(discount))
+        .or_else(|| world.test_clocks.find(id).map(test_clock))
+        .or_else(|| world.schedules.find(id).map(|row| schedule(world, row)))
 }
 
 /// Unix seconds, as everywhere in Stripe's JSON.

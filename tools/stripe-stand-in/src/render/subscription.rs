@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{catalog, inner_list, maybe_id, maybe_seconds, price, seconds, word};
 use crate::id::{CustomerId, Id};
 use crate::state::{
-    CancellationReason, CollectionMethod, PendingUpdate, Subscription, SubscriptionItem, SubscriptionStatus,
-    World,
+    AutomaticTax, CancellationReason, CollectionMethod, PendingUpdate, Subscription, SubscriptionItem,
+    SubscriptionStatus, World,
 };
 
 pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value {
@@ -15,7 +15,7 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
         "object": "subscription",
         "application": null,
         "application_fee_percent": null,
-        "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null },
+        "automatic_tax": automatic_tax(subscription.automatic_tax),
         "billing_cycle_anchor": seconds(subscription.billing_cycle_anchor),
         "billing_cycle_anchor_config": null,
         "billing_mode": { "flexible": null, "type": "classic" },
@@ -64,14 +64,23 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
         "pending_invoice_item_interval": null,
         "pending_setup_intent": null,
         "pending_update": subscription.pending_update.as_ref().map(|pending| pending_update(world, subscription, pending)),
-        "schedule": null,
+        "schedule": maybe_id(subscription.schedule.as_ref()),
         "start_date": seconds(subscription.start_date),
         "status": word(&SubscriptionStatus::WORDS, subscription.status),
-        "test_clock": null,
+        "test_clock": maybe_id(world.customers[&subscription.customer].test_clock.as_ref()),
         "transfer_data": null,
         "trial_end": maybe_seconds(subscription.trial_end),
         "trial_settings": { "end_behavior": { "missing_payment_method": "create_invoice" } },
         "trial_start": maybe_seconds(subscription.trial_start),
+    })
+}
+
+fn automatic_tax(tax: AutomaticTax) -> Value {
+    let enabled = tax == AutomaticTax::On;
+    json!({
+        "disabled_reason": (tax == AutomaticTax::LacksLocation).then_some("requires_location_inputs"),
+        "enabled": enabled,
+        "liability": enabled.then(|| json!({ "type": "self" })),
     })
 }
 

@@ -121,8 +121,8 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         attempt: None,
         id: id.clone(),
     };
-    at.world.agenda.add(expires_at, Due::SessionExpiry(id.clone()));
     at.world.sessions.insert(session);
+    at.world.remind(expires_at, Due::SessionExpiry(id.clone()));
     Ok(at.picture(&Object::CheckoutSession(id)))
 }
 

@@ -18,7 +18,7 @@ use super::{Moment, checkout_discounts, customers, named, payment_methods, redem
 use crate::id::{CheckoutSessionId, CustomerId, PaymentIntentId, PaymentMethodId};
 use crate::refusal::Refusal;
 use crate::render::Object;
-use crate::state::{CollectionMethod, Decline, Payer, PaymentStatus, SessionStatus};
+use crate::state::{AutomaticTax, CollectionMethod, Decline, Payer, PaymentStatus, SessionStatus};
 
 /// How a payment ends that a test (or a person on the checkout page) makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +142,7 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
         days_until_due: None,
         trial_end: None,
         discounts,
+        automatic_tax: AutomaticTax::Off,
         default_payment_method: Some(method.clone()),
         description: session.subscription_description.clone(),
         metadata: session.subscription_metadata.clone(),

@@ -68,7 +68,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         metadata,
     });
     if let Some(end) = redeem_by {
-        at.world.agenda.add(end, Due::CouponExpiry(id.clone()));
+        at.world.remind(end, Due::CouponExpiry(id.clone()));
     }
     let object = Object::Coupon(id);
     at.emit("coupon.created", &object);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::listing::{self, Paging, Range};
-use super::{Moment, lifecycle, named, payment_methods, referred};
+use super::{Moment, lifecycle, named, payment_methods, referred, scheduling};
 use crate::id::{CustomerId, Id, PaymentMethodId, SubscriptionId};
 use crate::params::{Change, Params};
 use crate::refusal::Refusal;
@@ -27,8 +27,12 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     read_common(&mut customer, params)?;
     let method = params.text("payment_method")?;
     let default = read_default_method(params)?;
-    params.unsupported(&["source", "test_clock", "tax_id_data", "cash_balance"])?;
+    let test_clock = params.text("test_clock")?;
+    params.unsupported(&["source", "tax_id_data", "cash_balance"])?;
     params.finish()?;
+    customer.test_clock = test_clock
+        .map(|id| referred(&at.world.test_clocks, &id, "test_clock").map(|clock| clock.id.clone()))
+        .transpose()?;
     let attachable = method
         .map(|method| payment_methods::attachable(at, &method, "payment_method"))
         .transpose()?;
@@ -65,6 +69,7 @@ fn blank(at: &mut Moment<'_>, email: Option<String>) -> Customer {
         id: at.world.ids.make(),
         created: at.now,
         deleted: false,
+        test_clock: None,
         email,
         name: None,
         phone: None,
@@ -159,6 +164,7 @@ pub(crate) fn live<'a>(at: &'a Moment<'_>, id: &str, param: &str) -> Result<&'a 
 
 pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
     let email = params.text("email")?;
+    let test_clock = params.text("test_clock")?;
     let created = Range::read(params, "created")?;
     let paging = Paging::read(params)?;
     params.finish()?;
@@ -169,6 +175,8 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
         render::customer,
         |customer| {
             !customer.deleted
+                // Without a clock, those of no clock.
+                && test_clock.as_deref() == customer.test_clock.as_ref().map(Id::as_str)
                 && created.contains(customer.created)
                 && email
                     .as_ref()
@@ -221,6 +229,7 @@ pub(crate) fn delete(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
     for subscription in running {
         lifecycle::end(at, &subscription, CancellationReason::Requested);
     }
+    scheduling::follow_deletion(at, &id);
     at.emit("customer.deleted", &Object::Customer(id.clone()));
     at.world.customers[&id].deleted = true;
     Ok(json!({ "id": id.as_str(), "object": "customer", "deleted": true }))

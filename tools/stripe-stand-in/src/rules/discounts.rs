@@ -15,7 +15,7 @@ use super::discounting::{self, Base};
 use super::{Moment, pricing};
 use crate::id::{DiscountId, InvoiceId, SubscriptionId};
 use crate::render::Object;
-use crate::state::{CouponDuration, DiscountAmount, Line, Subscription, World};
+use crate::state::{CouponDuration, Discount, DiscountAmount, Line, Subscription, World};
 
 /// Asked once for every invoice, when its lines are complete and before it is written: fills `line.discounts` of the lines
 /// that are `discountable`, and leaves out of `draft.discounts` what has ended.
@@ -41,7 +41,8 @@ pub(crate) fn apply(world: &World, draft: &mut Draft, now: Timestamp) {
 }
 
 /// Asked for every charge that pays a share of a period. Stripe does not tell a discount apart on such a line but includes it
-/// in `line.amount`; `line.list_amount` stays. A credit needs no asking: it gives back a share of what was billed.
+/// in `line.amount`; `line.list_amount` stays. What is good for one invoice waits for one on which it can be told apart. A credit
+/// needs no asking: it gives back a share of what was billed.
 pub(crate) fn include(world: &World, subscription: &Subscription, line: &mut Line) {
     let items = &subscription.items;
     let of_line = |item: &&crate::state::SubscriptionItem| line.subscription_item.as_ref() == Some(&item.id);
@@ -61,8 +62,11 @@ pub(crate) fn include(world: &World, subscription: &Subscription, line: &mut Lin
         })
         .collect();
     let full = i128::from(bases[position].left);
-    let running = subscription.discounts.iter().map(|id| &world.discounts[id]);
-    for discount in running.filter(|discount| discount.is_running(line.period_start)) {
+    let lasting = |discount: &&Discount| {
+        discount.is_running(line.period_start) && discount.terms.duration != CouponDuration::Once
+    };
+    let own = subscription.discounts.iter().map(|id| &world.discounts[id]);
+    for discount in own.filter(lasting) {
         discounting::take_off(&mut bases, &discount.terms, &subscription.currency);
     }
     if full > 0 {
@@ -75,10 +79,9 @@ pub(crate) fn include(world: &World, subscription: &Subscription, line: &mut Lin
 /// The invoice is made: a discount that is good for one invoice, and took something off this one, leaves its subscription.
 pub(crate) fn spend(at: &mut Moment<'_>, invoice: &InvoiceId) {
     let row = &at.world.invoices[invoice];
-    let includes = row.lines.iter().any(|row| row.line.amount < row.line.list_amount);
     let took_off = |id: &DiscountId| {
         let mut all = row.lines.iter().flat_map(|row| &row.line.discounts);
-        includes || all.any(|off| off.discount == *id)
+        all.any(|off| off.discount == *id)
     };
     let is_once = |id: &&DiscountId| at.world.discounts[*id].terms.duration == CouponDuration::Once;
     let spent: Vec<DiscountId> = row
@@ -91,6 +94,23 @@ pub(crate) fn spend(at: &mut Moment<'_>, invoice: &InvoiceId) {
     for id in spent {
         at.world.discounts[&id].used_on = Some(invoice.clone());
         take_away(at, &id);
+    }
+}
+
+/// The invoice of a change that was dropped has used up nothing.
+pub(crate) fn give_back(at: &mut Moment<'_>, invoice: &InvoiceId) {
+    let mut taken: Vec<(DiscountId, Option<SubscriptionId>)> = Vec::new();
+    for discount in at.world.discounts.iter_mut() {
+        if discount.used_on.as_ref() == Some(invoice) {
+            discount.used_on = None;
+            taken.push((discount.id.clone(), discount.subscription.clone()));
+        }
+    }
+    for (id, subscription) in taken {
+        // One that was to come with the change was never on the subscription.
+        if let Some(subscription) = subscription {
+            at.world.subscriptions[&subscription].discounts.push(id);
+        }
     }
 }
 

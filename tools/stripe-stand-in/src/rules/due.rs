@@ -4,6 +4,7 @@
 
 use super::{
     Moment, checkout, completion, coupons, discounts, invoicing, lifecycle, pending_updates, promotion_codes,
+    scheduling,
 };
 use crate::state::{Due, InvoiceStatus};
 
@@ -30,5 +31,6 @@ pub(crate) fn happen(at: &mut Moment<'_>, due: Due) {
         Due::CouponExpiry(id) => coupons::expire(at, &id),
         Due::PromotionCodeExpiry(id) => promotion_codes::expire(at, &id),
         Due::DiscountEnd(id) => discounts::end(at, &id),
+        Due::ScheduleStep(id) => scheduling::catch_up(at, &id),
     }
 }

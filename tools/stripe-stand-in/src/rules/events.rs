@@ -32,7 +32,7 @@ impl Moment<'_> {
         let id: EventId = self.world.ids.make();
         self.world.events.insert(Event {
             id: id.clone(),
-            created: self.now,
+            created: self.told_at,
             kind: kind.to_owned(),
             object,
             previous_attributes,

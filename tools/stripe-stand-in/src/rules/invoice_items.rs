@@ -100,11 +100,10 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
 
 pub(crate) fn get(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
     params.finish()?;
-    Ok(render::invoice_item(named(
-        &at.world.invoice_items,
-        id,
-        "invoiceitem",
-    )?))
+    Ok(render::invoice_item(
+        at.world,
+        named(&at.world.invoice_items, id, "invoiceitem")?,
+    ))
 }
 
 pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
@@ -118,7 +117,7 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
         &at.world.invoice_items,
         &paging,
         "/v1/invoiceitems",
-        render::invoice_item,
+        |row| render::invoice_item(at.world, row),
         |item| {
             customer.as_ref().is_none_or(|id| item.customer.as_str() == id)
                 && invoice

@@ -188,7 +188,7 @@ pub(crate) fn finalize_now(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -
     }
     if at.world.invoices[&id].auto_advance {
         // Collected with the next step of the clock, as Stripe does some time after the call.
-        at.world.agenda.add(
+        at.world.remind(
             at.now.saturating_add(DRAFT_LIFETIME).unwrap_or(Timestamp::MAX),
             Due::PaymentRetry(id.clone()),
         );

@@ -13,7 +13,7 @@ use super::{Moment, discounts, lifecycle, pending, pending_updates};
 use crate::id::{CustomerId, InvoiceId, PaymentMethodId};
 use crate::render::Object;
 use crate::state::{
-    BillingReason, CollectionMethod, Decline, Due, Invoice, InvoiceLine, InvoicePayment,
+    AutomaticTax, BillingReason, CollectionMethod, Decline, Due, Invoice, InvoiceLine, InvoicePayment,
     InvoicePaymentStatus, InvoiceStatus, Metadata, Payer,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -52,6 +52,10 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
         discounts: new.discounts,
         collection_method: terms.0,
         due_date: terms.1,
+        automatic_tax: new
+            .subscription
+            .as_ref()
+            .is_some_and(|id| at.world.subscriptions[id].automatic_tax == AutomaticTax::On),
         credited_before_payment: 0,
         credited_after_payment: 0,
         starting_balance: at.world.customers[&new.customer].balance,
@@ -101,7 +105,7 @@ pub(crate) fn finalize_later(at: &mut Moment<'_>, id: &InvoiceId) {
     let invoice = &mut at.world.invoices[id];
     invoice.automatically_finalizes_at = Some(due);
     invoice.next_payment_attempt = Some(due);
-    at.world.agenda.add(due, Due::Finalization(id.clone()));
+    at.world.remind(due, Due::Finalization(id.clone()));
 }
 
 /// Draft → open, with a number, and an intent if there is anything to pay.
@@ -309,7 +313,7 @@ pub(crate) fn mark_failed(at: &mut Moment<'_>, id: &InvoiceId) {
         .and_then(|days| now.saturating_add(SignedDuration::from_hours(24 * days)).ok());
     invoice.next_payment_attempt = next;
     if let Some(next) = next {
-        at.world.agenda.add(next, Due::PaymentRetry(id.clone()));
+        at.world.remind(next, Due::PaymentRetry(id.clone()));
     }
     at.emit("invoice.payment_failed", &Object::Invoice(id.clone()));
     lifecycle::follow_failure(at, id, next.is_none());

@@ -10,12 +10,12 @@
 use jiff::Timestamp;
 
 use super::billing::{self, Draft};
-use super::{Moment, calendar, invoicing, pending, pending_updates, redemption};
+use super::{Moment, calendar, invoicing, pending, pending_updates, redemption, scheduling};
 use crate::id::{CustomerId, DiscountId, InvoiceId, PaymentMethodId, PriceId, SubscriptionId};
 use crate::render::Object;
 use crate::state::{
-    BillingReason, CancellationReason, CollectionMethod, Currency, Due, Interval, InvoiceStatus, Metadata,
-    Price, Recurrence, Subscription, SubscriptionItem, SubscriptionStatus, World,
+    AutomaticTax, BillingReason, CancellationReason, CollectionMethod, Currency, Due, Interval,
+    InvoiceStatus, Metadata, Price, Recurrence, Subscription, SubscriptionItem, SubscriptionStatus, World,
 };
 
 /// What happens to a subscription whose invoice could not be collected in all tries. Stripe lets the account choose between
@@ -30,6 +30,7 @@ pub(crate) struct NewSubscription {
     pub(crate) collection_method: CollectionMethod,
     pub(crate) days_until_due: Option<u32>,
     pub(crate) trial_end: Option<Timestamp>,
+    pub(crate) automatic_tax: AutomaticTax,
     /// They take effect with the subscription.
     pub(crate) discounts: Vec<DiscountId>,
     pub(crate) default_payment_method: Option<PaymentMethodId>,
@@ -59,6 +60,8 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         trial_end: None,
         pending_update: None,
         discounts: new.discounts,
+        automatic_tax: new.automatic_tax,
+        schedule: None,
         default_payment_method: new.default_payment_method,
         latest_invoice: None,
         cancel_at: None,
@@ -123,7 +126,7 @@ pub(crate) fn recurrence(price: &Price) -> &Recurrence {
 /// Puts the next end into the agenda: of the period, or of the subscription within it.
 pub(crate) fn await_period_end(at: &mut Moment<'_>, id: &SubscriptionId) {
     if let Some(end) = next_end(&at.world.subscriptions[id]) {
-        at.world.agenda.add(end, Due::PeriodEnd(id.clone()));
+        at.world.remind(end, Due::PeriodEnd(id.clone()));
     }
 }
 
@@ -174,6 +177,7 @@ pub(crate) fn period_ended(at: &mut Moment<'_>, id: &SubscriptionId) {
     if !is_due {
         return;
     }
+    scheduling::before_renewal(at, id);
     pending_updates::expire_if_due(at, id);
     let subscription = &at.world.subscriptions[id];
     match subscription.status {
@@ -247,6 +251,7 @@ pub(crate) fn end(at: &mut Moment<'_>, id: &SubscriptionId, reason: Cancellation
         }
     }
     at.emit("customer.subscription.deleted", &Object::Subscription(id.clone()));
+    scheduling::follow_end(at, id, reason);
 }
 
 /// Puts the credit for the time that an ended subscription did not use by for the customer's next invoice.

@@ -13,6 +13,9 @@ pub(crate) mod products;
 pub(crate) mod coupons;
 pub(crate) mod promotion_codes;
 pub(crate) mod redemption;
+mod taxes;
+
+pub(crate) mod test_clocks;
 
 pub(crate) mod customers;
 pub(crate) mod payment_methods;
@@ -30,6 +33,10 @@ pub(crate) mod subscription_creation;
 pub(crate) mod subscription_items;
 pub(crate) mod subscription_updates;
 pub(crate) mod subscriptions;
+
+mod phases;
+pub(crate) mod schedules;
+pub(crate) mod scheduling;
 
 mod billing;
 mod discounting;
@@ -64,7 +71,10 @@ use crate::state::{Row, Table, World};
 /// A world at an instant, and the request that is being worked on in it.
 pub(crate) struct Moment<'a> {
     pub(crate) world: &'a mut World,
+    /// By the test clock of the customer whom it is about, or else by the stack's clock.
     pub(crate) now: Timestamp,
+    /// What the stack's clock shows: events are told of by it.
+    pub(crate) told_at: Timestamp,
     /// None when it is the clock that makes something happen.
     pub(crate) cause: Option<&'a Cause>,
 }

@@ -85,7 +85,7 @@ pub(crate) fn attempt(
             charge(at, intent, method, ChargeStatus::Pending, None);
             at.world.payment_intents[intent].status = PaymentIntentStatus::Processing;
             let known_at = at.now.saturating_add(BANK_DEBIT_TAKES).unwrap_or(Timestamp::MAX);
-            at.world.agenda.add(known_at, Due::BankDebit(intent.clone()));
+            at.world.remind(known_at, Due::BankDebit(intent.clone()));
             at.emit("payment_intent.processing", &object);
             Outcome::Processing
         }

@@ -83,7 +83,7 @@ pub(crate) fn announce(at: &mut Moment<'_>, id: &SubscriptionId, before: &Value)
     if let Some(pending) = &mut at.world.subscriptions[id].pending_update {
         pending.announced = true;
         let due = pending.expires_at;
-        at.world.agenda.add(due, Due::PendingUpdateExpiry(id.clone()));
+        at.world.remind(due, Due::PendingUpdateExpiry(id.clone()));
     }
     at.emit_updated(
         "customer.subscription.updated",
@@ -167,6 +167,7 @@ pub(crate) fn follow_void(at: &mut Moment<'_>, id: &SubscriptionId, invoice: &In
             item.invoice = None;
         }
     }
+    discounts::give_back(at, invoice);
     at.emit("customer.subscription.pending_update_expired", &object);
     at.emit_updated("customer.subscription.updated", &object, &before);
 }

@@ -31,6 +31,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let mut there = Moment {
         world: &mut copy,
         now: at.now,
+        told_at: at.told_at,
         cause: None,
     };
     let invoice = run(&mut there, asked)?;

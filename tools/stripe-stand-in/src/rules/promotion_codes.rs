@@ -67,7 +67,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     };
     let id = at.world.promotion_codes.insert(promotion_code);
     if let Some(end) = expires_at {
-        at.world.agenda.add(end, Due::PromotionCodeExpiry(id.clone()));
+        at.world.remind(end, Due::PromotionCodeExpiry(id.clone()));
     }
     let object = Object::PromotionCode(id);
     at.emit("promotion_code.created", &object);

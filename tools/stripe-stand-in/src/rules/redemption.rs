@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use super::{Moment, pricing, referred};
-use crate::id::{CouponId, CustomerId, DiscountId, ProductId, PromotionCodeId, SubscriptionId};
+use crate::id::{CouponId, CustomerId, DiscountId, PriceId, ProductId, PromotionCodeId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::Object;
@@ -83,21 +83,46 @@ pub(crate) fn for_subscription(
     asked: &[Asked],
     subscription: &Subscription,
 ) -> Result<Vec<DiscountId>, Refusal> {
-    let lines = subscription.items.iter().map(|item| {
-        let price = &at.world.prices[&item.price];
-        let amount = item
-            .quantity
-            .map_or(0, |quantity| pricing::amount(price, quantity));
-        (price.product.clone(), amount)
-    });
+    let items = subscription.items.iter().map(|item| (&item.price, item.quantity));
     let purchase = Purchase {
         customer: Some(&subscription.customer),
         currency: &subscription.currency,
-        lines: lines.collect(),
+        lines: charges(at, items),
         present: &subscription.discounts,
     };
     let grants = check(at, asked, &purchase)?;
     Ok(make(at, &grants, &subscription.customer))
+}
+
+/// The same for a subscription that is to be begun.
+pub(crate) fn for_new(
+    at: &mut Moment<'_>,
+    asked: &[Asked],
+    customer: &CustomerId,
+    (items, currency): (&[(PriceId, Option<u64>)], &Currency),
+) -> Result<Vec<DiscountId>, Refusal> {
+    let purchase = Purchase {
+        customer: Some(customer),
+        currency,
+        lines: charges(at, items.iter().map(|(price, quantity)| (price, *quantity))),
+        present: &[],
+    };
+    let grants = check(at, asked, &purchase)?;
+    Ok(make(at, &grants, customer))
+}
+
+/// What prices in these quantities come to, by product.
+pub(crate) fn charges<'a>(
+    at: &Moment<'_>,
+    items: impl Iterator<Item = (&'a PriceId, Option<u64>)>,
+) -> Vec<(ProductId, i64)> {
+    items
+        .map(|(price, quantity)| {
+            let price = &at.world.prices[price];
+            let amount = quantity.map_or(0, |quantity| pricing::amount(price, quantity));
+            (price.product.clone(), amount)
+        })
+        .collect()
 }
 
 /// Holds what is asked for to the purchase.
@@ -278,6 +303,28 @@ fn present(at: &Moment<'_>, id: &str, param: &str, purchase: &Purchase<'_>) -> R
     }
 }
 
+/// Whether a grant of earlier can still be redeemed, or is a discount that still runs.
+pub(crate) fn is_redeemable(at: &Moment<'_>, grant: &Grant) -> bool {
+    match grant {
+        Grant::Coupon(id) => at.world.coupons.get(id).is_some_and(Coupon::is_valid),
+        Grant::PromotionCode(id) => {
+            let row = &at.world.promotion_codes[id];
+            row.is_active(&at.world.coupons[&row.coupon])
+        }
+        Grant::Kept(id) => at.world.discounts[id].is_running(at.now),
+    }
+}
+
+/// Whether a discount is what became of a grant.
+pub(crate) fn came_of(at: &Moment<'_>, id: &DiscountId, grant: &Grant) -> bool {
+    let discount = &at.world.discounts[id];
+    match grant {
+        Grant::Coupon(coupon) => discount.promotion_code.is_none() && discount.coupon == *coupon,
+        Grant::PromotionCode(code) => discount.promotion_code.as_ref() == Some(code),
+        Grant::Kept(kept) => kept == id,
+    }
+}
+
 /// Makes discounts of grants. They are not redeemed until they take effect.
 pub(crate) fn make(at: &mut Moment<'_>, grants: &[Grant], customer: &CustomerId) -> Vec<DiscountId> {
     grants
@@ -343,7 +390,7 @@ pub(crate) fn take_effect(at: &mut Moment<'_>, subscription: &SubscriptionId) {
             at.world.promotion_codes[&code].times_redeemed += 1;
         }
         if let Some(end) = end {
-            at.world.agenda.add(end, Due::DiscountEnd(id.clone()));
+            at.world.remind(end, Due::DiscountEnd(id.clone()));
         }
         at.emit("customer.discount.created", &Object::Discount(id));
     }

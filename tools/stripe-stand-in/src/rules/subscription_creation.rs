@@ -13,14 +13,15 @@ use serde_json::Value;
 use super::changes::{TrialEnd, Wish};
 use super::lifecycle::{self, NewSubscription};
 use super::payments::Outcome;
-use super::redemption::{self, Purchase};
 use super::subscription_updates::{self, PaymentBehavior};
-use super::{Moment, customers, invoices, item_changes, pricing};
+use super::{Moment, customers, invoices, item_changes, pricing, redemption, taxes};
 use crate::id::{CustomerId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::Object;
-use crate::state::{CancellationReason, CollectionMethod, Due, Metadata, SubscriptionStatus, World};
+use crate::state::{
+    AutomaticTax, CancellationReason, CollectionMethod, Due, Metadata, SubscriptionStatus, World,
+};
 
 /// How long the first payment may take.
 const FIRST_PAYMENT_WITHIN: SignedDuration = SignedDuration::from_hours(23);
@@ -57,6 +58,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let cancel_at = params.timestamp("cancel_at")?;
     let description = params.text("description")?;
     let metadata = params.metadata()?;
+    let automatic_tax = taxes::read(params)?.unwrap_or(false);
     let currency = params.text("currency")?;
     params.inert(&[
         "off_session",
@@ -68,7 +70,6 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     ]);
     params.unsupported(&[
         "add_invoice_items",
-        "automatic_tax",
         "backdate_start_date",
         "billing_cycle_anchor",
         "billing_cycle_anchor_config",
@@ -83,6 +84,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let method = method
         .map(|method| customers::own_method(at, &customer, &method, "default_payment_method"))
         .transpose()?;
+    let automatic_tax = taxes::switch(at, &customer, automatic_tax)?;
     let saved = (behavior == PaymentBehavior::ErrorIfIncomplete).then(|| at.world.clone());
     let new = new(at, &customer, &wish)?;
     if currency.is_some_and(|currency| !currency.eq_ignore_ascii_case(new.currency.as_str())) {
@@ -106,6 +108,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         collection_method,
         days_until_due,
         default_payment_method: method,
+        automatic_tax,
         description,
         metadata,
         ..new
@@ -156,24 +159,14 @@ pub(crate) fn new(
         let message = "Invalid timestamp: must be an integer Unix timestamp in the future.";
         return Err(Refusal::invalid("trial_end", message));
     }
-    let lines = items.iter().map(|(price, quantity)| {
-        let price = &at.world.prices[price];
-        let amount = quantity.map_or(0, |quantity| pricing::amount(price, quantity));
-        (price.product.clone(), amount)
-    });
-    let purchase = Purchase {
-        customer: Some(customer),
-        currency: &currency,
-        lines: lines.collect(),
-        present: &[],
-    };
-    let grants = redemption::check(at, wish.discounts.as_deref().unwrap_or_default(), &purchase)?;
+    let asked = wish.discounts.as_deref().unwrap_or_default();
     Ok(NewSubscription {
         customer: customer.clone(),
-        discounts: redemption::make(at, &grants, customer),
+        discounts: redemption::for_new(at, asked, customer, (&items, &currency))?,
         currency,
         items,
         trial_end,
+        automatic_tax: AutomaticTax::Off,
         collection_method: CollectionMethod::ChargeAutomatically,
         days_until_due: None,
         default_payment_method: None,
@@ -208,7 +201,7 @@ fn begin(
             .now
             .saturating_add(FIRST_PAYMENT_WITHIN)
             .unwrap_or(Timestamp::MAX);
-        at.world.agenda.add(due, Due::FirstPayment(id.clone()));
+        at.world.remind(due, Due::FirstPayment(id.clone()));
     }
     Ok(id)
 }

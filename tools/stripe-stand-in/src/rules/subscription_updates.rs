@@ -17,7 +17,7 @@ use super::changes::{self, Plan, Wish};
 use super::payments::Outcome;
 use super::{
     Moment, customers, discounts, invoices, invoicing, lifecycle, named, pending, pending_updates,
-    redemption, subscriptions,
+    redemption, subscriptions, taxes,
 };
 use crate::id::{Id, InvoiceId, InvoiceItemId, SubscriptionId};
 use crate::params::{Change, Params};
@@ -55,6 +55,7 @@ pub(crate) struct Update {
     pub(crate) payment_behavior: PaymentBehavior,
     pub(crate) cancel_at_period_end: Option<bool>,
     pub(crate) cancel_at: Change<Timestamp>,
+    pub(crate) automatic_tax: Option<bool>,
     pub(crate) notes: Option<Notes>,
     pub(crate) description: Change<String>,
     pub(crate) default_payment_method: Change<String>,
@@ -75,6 +76,7 @@ impl Update {
         Self {
             wish: Wish::none(),
             payment_behavior: PaymentBehavior::AllowIncomplete,
+            automatic_tax: None,
             notes: None,
             description: Change::Keep,
             default_payment_method: Change::Keep,
@@ -98,6 +100,7 @@ impl Update {
             payment_behavior: params
                 .choice("payment_behavior", &PaymentBehavior::WORDS)?
                 .unwrap_or(PaymentBehavior::AllowIncomplete),
+            automatic_tax: taxes::read(params)?,
             notes: Some(Notes {
                 metadata: copy.metadata,
                 cancellation_comment: copy.cancellation_comment,
@@ -116,12 +119,7 @@ impl Update {
             "trial_settings",
             "invoice_settings",
         ]);
-        params.unsupported(&[
-            "trial_from_plan",
-            "add_invoice_items",
-            "pause_collection",
-            "automatic_tax",
-        ])?;
+        params.unsupported(&["trial_from_plan", "add_invoice_items", "pause_collection"])?;
         params.finish()?;
         update.check(params)?;
         Ok(update)
@@ -194,6 +192,7 @@ pub(crate) fn draft(
     if before.has_ended() {
         return Err(Refusal::no_such("subscription", id.as_str(), "id"));
     }
+    check_schedule(&before, &update)?;
     let (changed, behavior) = with_members(at, &before, &update)?;
     let mut plan = changes::plan(at, &changed, &update.wish)?;
     apply_end(at, &mut plan.after, &update);
@@ -252,6 +251,19 @@ fn put_by(at: &mut Moment<'_>, plan: &mut Plan, lands: bool) -> Vec<InvoiceItemI
     made
 }
 
+/// When a subscription ends is its schedule's to say, if it has one.
+fn check_schedule(subscription: &Subscription, update: &Update) -> Result<(), Refusal> {
+    match &subscription.schedule {
+        Some(schedule) if update.cancel_at_period_end.is_some() || update.cancel_at != Change::Keep => {
+            Err(Refusal::state(format!(
+                "The subscription is managed by the subscription schedule `{schedule}`, and updating any cancelation \
+                 behavior directly is not allowed. Please update the schedule instead."
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The subscription with the members that cost nothing changed.
 fn with_members(
     at: &Moment<'_>,
@@ -267,6 +279,9 @@ fn with_members(
         subscription
             .cancellation_feedback
             .clone_from(&notes.cancellation_feedback);
+    }
+    if let Some(on) = update.automatic_tax {
+        subscription.automatic_tax = taxes::switch(at, &before.customer, on)?;
     }
     update.description.clone().apply(&mut subscription.description);
     match &update.default_payment_method {

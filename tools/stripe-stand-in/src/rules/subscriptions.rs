@@ -33,7 +33,8 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
     let period_start = Range::read(params, "current_period_start")?;
     let period_end = Range::read(params, "current_period_end")?;
     params.inert(&["collection_method"]);
-    params.unsupported(&["test_clock", "automatic_tax"])?;
+    let test_clock = params.text("test_clock")?;
+    params.unsupported(&["automatic_tax"])?;
     let paging = Paging::read(params)?;
     params.finish()?;
     let world = &at.world;
@@ -50,7 +51,14 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
                 (Some(_), None) => true,
                 (None, None) => subscription.status != SubscriptionStatus::Canceled,
             };
+            let own_clock = world.customers[&subscription.customer].test_clock.as_ref();
+            // Without a clock and a customer, those of no clock.
+            let by_clock = match &test_clock {
+                Some(id) => own_clock.is_some_and(|own| own.as_str() == id),
+                None => customer.is_some() || own_clock.is_none(),
+            };
             in_status
+                && by_clock
                 && customer
                     .as_ref()
                     .is_none_or(|id| subscription.customer.as_str() == id)

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::{
-    CheckoutSessionId, CouponId, DiscountId, InvoiceId, PaymentIntentId, PromotionCodeId, SubscriptionId,
+    CheckoutSessionId, CouponId, DiscountId, InvoiceId, PaymentIntentId, PromotionCodeId, ScheduleId,
+    SubscriptionId,
 };
 
 /// Something to look at when its time has come.
@@ -35,6 +36,8 @@ pub(crate) enum Due {
     PromotionCodeExpiry(PromotionCodeId),
     /// The last month of a repeating discount.
     DiscountEnd(DiscountId),
+    /// The start of a schedule, or the end of one of its phases.
+    ScheduleStep(ScheduleId),
 }
 
 /// Entries in the order of time; at one instant, in the order in which they were made.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::row;
 use super::{Currency, Metadata};
-use crate::id::{CustomerId, PaymentMethodId};
+use crate::id::{CustomerId, PaymentMethodId, TestClockId};
 
 /// A customer. Deleted ones stay as a mark, as they do at Stripe.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub(crate) struct Customer {
     pub(crate) id: CustomerId,
     pub(crate) created: Timestamp,
     pub(crate) deleted: bool,
+    /// The clock that the customer lives by, if it is not the stack's.
+    pub(crate) test_clock: Option<TestClockId>,
     pub(crate) email: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) phone: Option<String>,

@@ -25,6 +25,8 @@ pub(crate) struct Invoice {
     /// The discounts that were looked at for it; what each took off is told by the lines.
     pub(crate) discounts: Vec<DiscountId>,
     /// The customer's balance that goes into it: credit is negative. Settled when the invoice is finalised.
+    /// Whether tax was worked out. It comes to nothing.
+    pub(crate) automatic_tax: bool,
     pub(crate) starting_balance: i64,
     /// What credit notes took off before it was paid, and gave back afterwards.
     pub(crate) credited_before_payment: i64,

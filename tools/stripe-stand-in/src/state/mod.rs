@@ -16,8 +16,10 @@ mod money;
 mod payment;
 mod refund;
 mod reply;
+mod schedule;
 mod subscription;
 mod table;
+mod test_clock;
 
 use std::collections::BTreeMap;
 
@@ -47,11 +49,15 @@ pub(crate) use payment::{
 };
 pub(crate) use refund::{CreditNote, CreditNoteLine, Dispute, DisputeStatus, Refund};
 pub(crate) use reply::{Reply, ReplyState};
+pub(crate) use schedule::{
+    EndBehavior, Phase, PhaseAnchor, PhaseItem, PhaseProrations, PhaseSettings, Schedule, ScheduleStatus,
+};
 pub(crate) use subscription::{
-    CancellationReason, Charged, CollectionMethod, PendingUpdate, Subscription, SubscriptionItem,
-    SubscriptionStatus, Terms,
+    AutomaticTax, CancellationReason, Charged, CollectionMethod, PendingUpdate, Subscription,
+    SubscriptionItem, SubscriptionStatus, Terms,
 };
 pub(crate) use table::{Row, Table};
+pub(crate) use test_clock::TestClock;
 
 use crate::faults::Faults;
 use crate::id::{AccountId, EventId, IdSource};
@@ -138,6 +144,7 @@ pub(crate) struct World {
     /// Kept over a reset, as the endpoints are: an id must not be made twice.
     pub(crate) endpoint_ids: IdSource,
     pub(crate) accounts: Table<Account>,
+    pub(crate) test_clocks: Table<TestClock>,
     pub(crate) customers: Table<Customer>,
     pub(crate) products: Table<Product>,
     pub(crate) prices: Table<Price>,
@@ -147,6 +154,7 @@ pub(crate) struct World {
     pub(crate) discounts: Table<Discount>,
     pub(crate) sessions: Table<CheckoutSession>,
     pub(crate) subscriptions: Table<Subscription>,
+    pub(crate) schedules: Table<Schedule>,
     pub(crate) invoices: Table<Invoice>,
     pub(crate) invoice_items: Table<InvoiceItem>,
     pub(crate) invoice_payments: Table<InvoicePayment>,
@@ -192,6 +200,7 @@ impl World {
             ids: IdSource::new(account),
             endpoint_ids: IdSource::new(&format!("{account} endpoints")),
             accounts: Table::default(),
+            test_clocks: Table::default(),
             customers: Table::default(),
             products: Table::default(),
             prices: Table::default(),
@@ -201,6 +210,7 @@ impl World {
             discounts: Table::default(),
             sessions: Table::default(),
             subscriptions: Table::default(),
+            schedules: Table::default(),
             invoices: Table::default(),
             invoice_items: Table::default(),
             invoice_payments: Table::default(),

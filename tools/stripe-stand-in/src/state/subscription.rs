@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::table::row;
 use super::{Currency, Metadata};
 use crate::id::{
-    CustomerId, DiscountId, InvoiceId, InvoiceItemId, InvoiceLineId, PaymentMethodId, PriceId,
+    CustomerId, DiscountId, InvoiceId, InvoiceItemId, InvoiceLineId, PaymentMethodId, PriceId, ScheduleId,
     SubscriptionId, SubscriptionItemId,
 };
 
@@ -30,6 +30,9 @@ pub(crate) struct Subscription {
     pub(crate) trial_end: Option<Timestamp>,
     /// A change that waits for its invoice to be paid.
     pub(crate) pending_update: Option<PendingUpdate>,
+    pub(crate) automatic_tax: AutomaticTax,
+    /// The schedule that drives it.
+    pub(crate) schedule: Option<ScheduleId>,
     pub(crate) default_payment_method: Option<PaymentMethodId>,
     pub(crate) latest_invoice: Option<InvoiceId>,
     pub(crate) cancel_at: Option<Timestamp>,
@@ -175,6 +178,16 @@ impl SubscriptionStatus {
         ("trialing", Self::Trialing),
         ("unpaid", Self::Unpaid),
     ];
+}
+
+/// Whether tax is worked out. There are no registrations, so it always comes to nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum AutomaticTax {
+    #[default]
+    Off,
+    On,
+    /// It was to be, and nobody knows where the customer is.
+    LacksLocation,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

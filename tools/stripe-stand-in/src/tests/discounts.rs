@@ -532,3 +532,17 @@ async fn a_customer_types_a_code_where_the_page_takes_one() {
     );
     assert_eq!(totals(&shop.stripe.invoices_of(&customer)[0]), [3000, 1500, 1500]);
 }
+
+/// A month from 1 December is over on 1 January, when the renewal is due as well: 30.00, whichever was put into the agenda first.
+#[tokio::test]
+async fn a_month_that_ends_with_the_period_does_not_reach_the_renewal() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    let params = json!({ "percent_off": 50, "duration": "repeating", "duration_in_months": 1 });
+    let half = coupon(&shop, params).await;
+    let path = format!("/v1/subscriptions/{subscription}");
+    shop.post(&path, json!({ "discounts": [{ "coupon": half }] }))
+        .await;
+    shop.advance("2027-01-02T00:00:00Z").await;
+    assert_eq!(totals(&shop.stripe.invoices_of(&customer)[1]), [3000, 3000, 3000]);
+}

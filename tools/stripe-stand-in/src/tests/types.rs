@@ -39,6 +39,8 @@ fn parses(kind: &str, text: &str) -> bool {
         "payment_method" => json::from_str::<stripe::PaymentMethod>(text).is_ok(),
         "price" => json::from_str::<stripe::Price>(text).is_ok(),
         "product" => json::from_str::<stripe::Product>(text).is_ok(),
+        "test_helpers.test_clock" => json::from_str::<stripe::TestHelpersTestClock>(text).is_ok(),
+        "subscription_schedule" => json::from_str::<stripe::SubscriptionSchedule>(text).is_ok(),
         "subscription" => json::from_str::<stripe::Subscription>(text).is_ok(),
         "subscription_item" => json::from_str::<stripe::SubscriptionItem>(text).is_ok(),
         // Its type is in a crate of async-stripe that the project does not use.

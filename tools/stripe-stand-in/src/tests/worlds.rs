@@ -150,3 +150,201 @@ async fn an_account_can_be_looked_at_from_both_sides() {
     shop.refused(403, "GET", "/v1/accounts/acct_none", json!({}))
         .await;
 }
+
+impl Shop {
+    async fn post_as(&self, account: &str, path: &str, params: Value) -> Value {
+        let answer = self.send(of(account, "POST", path, &params)).await;
+        assert_eq!(answer.status, 200, "{path}: {:#}", answer.body);
+        answer.body
+    }
+
+    /// A price of 5.00 a month and a customer with a card, in the world of an account.
+    async fn furnish(&self, account: &str) -> (String, String) {
+        let params = json!({
+            "currency": "usd",
+            "unit_amount": 500,
+            "recurring": { "interval": "month" },
+            "product_data": { "name": "Agent" },
+        });
+        let price = self.post_as(account, "/v1/prices", params).await;
+        let params = json!({
+            "payment_method": "pm_card_visa",
+            "invoice_settings": { "default_payment_method": "pm_card_visa" },
+        });
+        let customer = self.post_as(account, "/v1/customers", params).await;
+        (id(&price), id(&customer))
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_one_world_can_be_had_from_another() {
+    let shop = Shop::open().await;
+    let (one, other) = (account(&shop).await, account(&shop).await);
+    let (price, customer) = shop.furnish(&one).await;
+    let coupon = shop
+        .post_as(&one, "/v1/coupons", json!({ "id": "HALF", "percent_off": 50 }))
+        .await;
+    let params = json!({ "promotion": { "type": "coupon", "coupon": "HALF" }, "code": "LAUNCH" });
+    let code = shop.post_as(&one, "/v1/promotion_codes", params.clone()).await;
+    let phases = json!([{ "items": [{ "price": price }] }]);
+    let schedule = json!({ "customer": customer, "start_date": "now", "phases": phases });
+    let schedule = shop.post_as(&one, "/v1/subscription_schedules", schedule).await;
+    let subscription = schedule["subscription"].as_str().unwrap().to_owned();
+    let invoice = id(&shop.stripe.invoices_of(&customer)[0]);
+    let clock = shop
+        .post_as(
+            &one,
+            "/v1/test_helpers/test_clocks",
+            json!({ "frozen_time": 1_900_000_000 }),
+        )
+        .await;
+    let paths = [
+        format!("/v1/coupons/{}", id(&coupon)),
+        format!("/v1/promotion_codes/{}", id(&code)),
+        format!("/v1/subscription_schedules/{}", id(&schedule)),
+        format!("/v1/subscriptions/{subscription}"),
+        format!("/v1/invoices/{invoice}"),
+        format!("/v1/prices/{price}"),
+        format!("/v1/customers/{customer}"),
+        format!("/v1/test_helpers/test_clocks/{}", id(&clock)),
+    ];
+    for path in &paths {
+        assert_eq!(shop.send(of(&one, "GET", path, &json!({}))).await.status, 200);
+        for elsewhere in [call("GET", path, &json!({})), of(&other, "GET", path, &json!({}))] {
+            let answer = shop.send(elsewhere).await;
+            assert_eq!(
+                (answer.status, &answer.body["error"]["code"]),
+                (404, &json!("resource_missing")),
+                "{path}"
+            );
+        }
+    }
+    let (own_price, own_customer) = shop.furnish(&other).await;
+    let (fitting, code) = (json!([{ "items": [{ "price": own_price }] }]), id(&code));
+    for (path, params) in [
+        (
+            "/v1/subscription_schedules",
+            json!({ "customer": customer, "phases": fitting }),
+        ),
+        (
+            "/v1/subscription_schedules",
+            json!({ "customer": own_customer, "phases": phases }),
+        ),
+        (
+            "/v1/subscription_schedules",
+            json!({ "from_subscription": subscription }),
+        ),
+        ("/v1/promotion_codes", params),
+        (
+            "/v1/subscriptions",
+            json!({
+                "customer": own_customer,
+                "items": [{ "price": own_price }],
+                "discounts": [{ "promotion_code": code }],
+            }),
+        ),
+        ("/v1/customers", json!({ "test_clock": id(&clock) })),
+    ] {
+        let answer = shop.send(of(&other, "POST", path, &params)).await;
+        assert_eq!(
+            (answer.status, &answer.body["error"]["code"]),
+            (400, &json!("resource_missing")),
+            "{path} {params}"
+        );
+    }
+    // The same id and the same code are free in another world.
+    shop.post_as(&other, "/v1/coupons", json!({ "id": "HALF", "percent_off": 10 }))
+        .await;
+    let params = json!({ "promotion": { "type": "coupon", "coupon": "HALF" }, "code": "launch" });
+    shop.post_as(&other, "/v1/promotion_codes", params).await;
+    for list in [
+        "/v1/coupons",
+        "/v1/promotion_codes",
+        "/v1/subscription_schedules",
+        "/v1/subscriptions",
+        "/v1/invoices",
+    ] {
+        assert_eq!(shop.list(list, json!({})).await["data"], json!([]), "{list}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_connected_is_refused_whatever_is_asked() {
+    let shop = Shop::open().await;
+    for (method, path) in [
+        ("POST", "/v1/customers"),
+        ("GET", "/v1/subscription_schedules/sub_sched_1"),
+        ("POST", "/v1/subscription_schedules"),
+        ("GET", "/v1/coupons"),
+        ("DELETE", "/v1/subscriptions/sub_1"),
+        ("GET", "/v1/account"),
+    ] {
+        let answer = shop.send(of("acct_none", method, path, &json!({}))).await;
+        let error = &answer.body["error"];
+        assert_eq!(
+            (answer.status, &error["code"]),
+            (403, &json!("account_invalid")),
+            "{method} {path}"
+        );
+        assert!(
+            error["message"].as_str().unwrap().contains("'acct_none'"),
+            "{error}"
+        );
+    }
+}
+
+/// Two agencies, each with a schedule that starts an hour after the other's: each event names its own account, and the objects in
+/// it are that account's.
+#[tokio::test]
+async fn events_of_two_accounts_are_interleaved_and_each_names_its_own() {
+    let shop = Shop::open().await;
+    let connect = Listener::start().await;
+    shop.stripe.add_webhook(
+        &connect.url,
+        &[
+            "customer.subscription.created",
+            "invoice.paid",
+            "subscription_schedule.updated",
+        ],
+        true,
+    );
+    let mut customers = Vec::new();
+    for hour in [1, 2] {
+        let agency = account(&shop).await;
+        let (price, customer) = shop.furnish(&agency).await;
+        let start = super::harness::day("2026-12-10") + hour * 3600;
+        let phases = json!([{ "items": [{ "price": price, "quantity": 2 }] }]);
+        let params = json!({ "customer": customer, "start_date": start, "phases": phases });
+        shop.post_as(&agency, "/v1/subscription_schedules", params).await;
+        customers.push((agency, customer));
+    }
+    shop.advance("2026-12-11T00:00:00Z").await;
+    let heard: Vec<(String, Value, Value)> = connect
+        .heard()
+        .iter()
+        .map(super::harness::Heard::event)
+        .map(|event| {
+            (
+                event["type"].as_str().unwrap().to_owned(),
+                event["account"].clone(),
+                event["data"]["object"]["customer"].clone(),
+            )
+        })
+        .collect();
+    let of =
+        |kind: &str, (agency, customer): &(String, String)| (kind.to_owned(), json!(agency), json!(customer));
+    let [first, second] = &customers[..] else {
+        panic!("two of them");
+    };
+    assert_eq!(
+        heard,
+        [
+            of("customer.subscription.created", first),
+            of("subscription_schedule.updated", first),
+            of("invoice.paid", first),
+            of("customer.subscription.created", second),
+            of("subscription_schedule.updated", second),
+            of("invoice.paid", second),
+        ]
+    );
+}

@@ -353,3 +353,6 @@ impl Change {
         self.invoice.is_none() && now.duration_since(self.asked_at) < IN_FLIGHT
     }
 }
+
+#[cfg(test)]
+mod tests;

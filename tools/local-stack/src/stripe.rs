@@ -95,10 +95,13 @@ impl Stripe {
                 catalog.move_endpoint(&endpoint, &webhook).await?;
                 (prices, endpoint)
             }
-            None => (
-                catalog.create_prices().await?,
-                catalog.create_endpoint(&webhook).await?,
-            ),
+            None => {
+                catalog.create_promotion_code().await?;
+                (
+                    catalog.create_prices().await?,
+                    catalog.create_endpoint(&webhook).await?,
+                )
+            }
         };
         Ok(Self {
             address,

@@ -20,6 +20,7 @@ use local_stack::template::Template;
 use serde_json::Value;
 use sha2::Sha256;
 use stripe_stand_in::StandIn;
+use stripe_stand_in::conformance::{Judge, Requests};
 use tokio::net::TcpListener;
 
 use crate::process::{Environment, Process};
@@ -41,13 +42,16 @@ pub(crate) struct World {
     stripe_url: String,
     prices: Prices,
     secrets: String,
+    /// Holds everything between the functions and Stripe to Stripe's description, and fails the test when the world is dropped.
+    _judge: Judge,
 }
 
 impl World {
     /// Starts them all; they end with the runtime of the test.
     pub(crate) async fn start() -> Self {
         let clock = Clock::system();
-        let (stripe, stripe_url) = stripe().await;
+        let judge = Judge::new(Requests::All);
+        let (stripe, stripe_url) = stripe(&judge).await;
         let catalog = Catalog {
             url: &stripe_url,
             key: STRIPE_KEY,
@@ -66,6 +70,7 @@ impl World {
             stripe,
             stripe_url,
             clock,
+            _judge: judge,
         };
         world.seed().await;
         world
@@ -208,9 +213,10 @@ pub(crate) fn wrong(variable: &str) -> &'static str {
 }
 
 /// A stand-in and its address.
-async fn stripe() -> (StandIn, String) {
+async fn stripe(judge: &Judge) -> (StandIn, String) {
     let stand_in = StandIn::new(stripe_stand_in::Config {
         clock: stripe_stand_in::Clock::system(),
+        witness: Some(judge.witness()),
     });
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

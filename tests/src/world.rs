@@ -8,6 +8,7 @@ use local_stack::time::Move;
 use local_stack::world::Accounts;
 use local_stack::{Settings, Stack};
 use stripe_stand_in::Clock;
+use stripe_stand_in::conformance::{Judge, Requests};
 
 use crate::account::Account;
 use crate::answer::Answer;
@@ -20,6 +21,8 @@ pub struct World {
     stack: Stack,
     /// Stripe's side of it.
     pub stripe: Stripe,
+    /// Holds everything between the product and Stripe to Stripe's description, and fails the test when the world is dropped.
+    _judge: Judge,
 }
 
 impl World {
@@ -31,14 +34,20 @@ impl World {
             reason = "which DynamoDB judges the tests is for the one who runs them to say"
         )]
         let dynamodb_url = std::env::var("DYNAMODB_URL").ok();
+        let judge = Judge::new(Requests::All);
         let settings = Settings {
             clock,
+            witness: Some(judge.witness()),
             dynamodb_url,
             ..Settings::free_ports()
         };
         let stack = Stack::start(settings).await.unwrap();
         let stripe = Stripe::of(&stack);
-        Self { stack, stripe }
+        Self {
+            stack,
+            stripe,
+            _judge: judge,
+        }
     }
 
     /// A new account with that many phone numbers.

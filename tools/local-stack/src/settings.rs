@@ -1,8 +1,9 @@
 //! How a stack is to be started: ports, addresses, clock.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use stripe_stand_in::Clock;
+use stripe_stand_in::{Clock, Witness};
 
 use crate::catalog::Prices;
 use crate::options::Options;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub stripe: Option<OutsideStripe>,
     /// The clock of everything.
     pub clock: Clock,
+    /// Somebody who looks on at the stand-in.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 /// A Stripe that is not ours, in test mode.
@@ -62,6 +65,7 @@ impl Settings {
             dynamodb_url: None,
             stripe: None,
             clock: Clock::system(),
+            witness: None,
         }
     }
 
@@ -90,6 +94,7 @@ impl Settings {
             dynamodb_url,
             stripe,
             clock: Clock::system(),
+            witness: None,
         })
     }
 }

@@ -111,6 +111,7 @@ impl Stack {
         tables::create_missing(&dynamodb, &template.tables).await?;
         let surroundings = Surroundings {
             clock: &clock,
+            witness: settings.witness,
             api: &api,
             kept: kept.as_ref().and_then(|kept| kept.stand_in.clone()),
             outlived: database.is_none(),

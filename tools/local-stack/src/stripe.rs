@@ -1,7 +1,9 @@
 //! The Stripe of a stack: the stand-in, set up to be used, or an outside one that is taken as it is.
 
+use std::sync::Arc;
+
 use billing_edge::key::random;
-use stripe_stand_in::{Clock, StandIn};
+use stripe_stand_in::{Clock, StandIn, Witness};
 use tokio::net::TcpListener;
 
 use crate::background::Background;
@@ -34,6 +36,7 @@ pub(crate) struct EquippedStandIn {
 /// What a stand-in is made to fit into.
 pub(crate) struct Surroundings<'a> {
     pub(crate) clock: &'a Clock,
+    pub(crate) witness: Option<Arc<dyn Witness>>,
     /// Where its events go.
     pub(crate) api: &'a str,
     /// As it was left.
@@ -73,12 +76,16 @@ impl Stripe {
     ) -> Result<Self, StackError> {
         let Surroundings {
             clock,
+            witness,
             api,
             kept,
             outlived,
         } = surroundings;
         let address = address(&port)?;
-        let server = StandIn::new(stripe_stand_in::Config { clock: clock.clone() });
+        let server = StandIn::new(stripe_stand_in::Config {
+            clock: clock.clone(),
+            witness,
+        });
         match &kept {
             Some(kept) => server.restore(kept.snapshot.clone())?,
             None if outlived => server.salt_ids(&hex::encode(random::<8>()?)),
@@ -97,10 +104,13 @@ impl Stripe {
             }
             None => {
                 catalog.create_promotion_code().await?;
-                (
+                let made = (
                     catalog.create_prices().await?,
                     catalog.create_endpoint(&webhook).await?,
-                )
+                );
+                // Without these the stack would be of no use after a reset.
+                server.set_baseline();
+                made
             }
         };
         Ok(Self {

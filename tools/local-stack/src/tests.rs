@@ -1,25 +1,37 @@
 //! The whole stack, as a script or a person meets it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
+use stripe_stand_in::Payment;
+use stripe_stand_in::conformance::{Judge, Requests};
 
 use crate::dynamodb::Embedded;
 use crate::http_client::HttpClient;
 use crate::{Settings, Stack, story};
 
-/// Asks a running stack.
+/// A stack with everything on free ports.
+fn judged(judge: &Judge) -> Settings {
+    Settings {
+        witness: Some(judge.witness()),
+        ..Settings::free_ports()
+    }
+}
+
+/// Asks a running stack, as the demo account.
 async fn ask(stack: &Stack, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    ask_as(stack, &stack.directory.demo.account.key, method, path, body).await
+}
+
+async fn ask_as(stack: &Stack, key: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let request = Request::builder()
         .method(method)
         .uri(format!("{}{path}", stack.directory.api))
         .header("content-type", "application/json")
-        .header(
-            "authorization",
-            format!("Bearer {}", stack.directory.demo.account.key),
-        )
+        .header("authorization", format!("Bearer {key}"))
         .body(Bytes::from(body.to_string()))
         .unwrap();
     let answer = HttpClient::default().send(request).await.unwrap();
@@ -31,7 +43,8 @@ async fn ask(stack: &Stack, method: &str, path: &str, body: &Value) -> (u16, Val
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_story_is_as_it_is_told() {
-    let stack = Stack::start(Settings::free_ports()).await.unwrap();
+    let judge = Judge::new(Requests::All);
+    let stack = Stack::start(judged(&judge)).await.unwrap();
     let mut told = Vec::new();
     story::tell(&stack.directory, &mut told).await.unwrap();
     assert!(
@@ -44,6 +57,7 @@ async fn the_story_is_as_it_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_outside_serves_one_stack_after_another() {
+    let judge = Judge::new(Requests::All);
     let now = || "2026-04-01T00:00:00Z".parse().unwrap();
     let outside = Embedded::empty(Arc::new(now)).unwrap();
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -52,7 +66,7 @@ async fn a_database_outside_serves_one_stack_after_another() {
     for _ in 0..2 {
         let settings = Settings {
             dynamodb_url: Some(url.clone()),
-            ..Settings::free_ports()
+            ..judged(&judge)
         };
         let stack = Stack::start(settings).await.unwrap();
         // Nothing that the first stack left behind stands in the second one's way.
@@ -63,10 +77,11 @@ async fn a_database_outside_serves_one_stack_after_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_keeps_the_accounts_stripe_and_the_clock() {
+    let judge = Judge::new(Requests::All);
     let dir = std::env::temp_dir().join(format!("local-stack-{}", std::process::id()));
     let settings = || Settings {
         data: Some(dir.clone()),
-        ..Settings::free_ports()
+        ..judged(&judge)
     };
     let billing = async |stack: &Stack| ask(stack, "GET", "/api/v1/billing", &Value::Null).await.1;
     let clock = async |stack: &Stack| ask(stack, "GET", "/_local/clock", &Value::Null).await.1;
@@ -97,11 +112,12 @@ async fn a_directory_keeps_the_accounts_stripe_and_the_clock() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_named() {
+    let judge = Judge::new(Requests::All);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let told = match Stack::start(Settings {
         stripe_port: port,
-        ..Settings::free_ports()
+        ..judged(&judge)
     })
     .await
     {
@@ -117,7 +133,8 @@ async fn a_taken_port_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_are_told_where_everything_is_and_may_make_accounts_and_move_the_clock() {
-    let stack = Stack::start(Settings::free_ports()).await.unwrap();
+    let judge = Judge::new(Requests::All);
+    let stack = Stack::start(judged(&judge)).await.unwrap();
     let (status, whole) = ask(&stack, "GET", "/_local", &Value::Null).await;
     assert_eq!(status, 200);
     let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -171,7 +188,8 @@ async fn scripts_are_told_where_everything_is_and_may_make_accounts_and_move_the
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_route_is_not_found_in_api_gateways_words() {
-    let stack = Stack::start(Settings::free_ports()).await.unwrap();
+    let judge = Judge::new(Requests::All);
+    let stack = Stack::start(judged(&judge)).await.unwrap();
     let not_found = (404, json!({ "message": "Not Found" }));
     assert_eq!(
         ask(&stack, "GET", "/api/v1/unknown", &Value::Null).await,
@@ -182,5 +200,67 @@ async fn what_is_no_route_is_not_found_in_api_gateways_words() {
         not_found
     );
     assert_eq!(ask(&stack, "GET", "/_localhost", &Value::Null).await, not_found);
+    stack.stop().await.unwrap();
+}
+
+/// Stripe goes back to the catalog; the database remembers. Nothing that it remembers may stand in the way of what comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_whose_stripe_was_reset_goes_on() {
+    let judge = Judge::new(Requests::All);
+    let stack = Stack::start(judged(&judge)).await.unwrap();
+    let stand_in = stack.stand_in.clone().unwrap();
+    let subscribe = async || {
+        let account = ask(&stack, "POST", "/_local/accounts", &json!({ "phoneNumbers": 1 }))
+            .await
+            .1;
+        let key = account["key"].as_str().unwrap();
+        let wanted = json!({ "interval": "monthly" });
+        let checkout = ask_as(
+            &stack,
+            key,
+            "POST",
+            "/api/v1/billing/checkout/subscription",
+            &wanted,
+        )
+        .await
+        .1;
+        let session = checkout["clientSecret"]
+            .as_str()
+            .unwrap()
+            .split("_secret_")
+            .next()
+            .unwrap();
+        stand_in.pay_session(session, Payment::Succeed).await.unwrap();
+        let events: BTreeSet<String> = stand_in
+            .events()
+            .iter()
+            .map(|event| event["id"].to_string())
+            .collect();
+        let billing = ask_as(&stack, key, "GET", "/api/v1/billing", &Value::Null)
+            .await
+            .1;
+        assert!(billing["coveredUntil"].is_string(), "{billing}");
+        events
+    };
+    let catalog: BTreeSet<String> = stand_in
+        .events()
+        .iter()
+        .map(|event| event["id"].to_string())
+        .collect();
+    let before = &subscribe().await - &catalog;
+    let reset = Request::post(format!("{}/_test/reset", stack.directory.stripe)).body(Bytes::new());
+    assert_eq!(
+        HttpClient::default().send(reset.unwrap()).await.unwrap().status(),
+        200
+    );
+    assert_eq!(
+        stand_in.call("GET", "/v1/subscriptions", &json!({}), None).1["data"],
+        json!([])
+    );
+    let after = &subscribe().await - &catalog;
+    assert!(
+        after.is_disjoint(&before),
+        "an event under an old id would be taken for one that has landed"
+    );
     stack.stop().await.unwrap();
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::form::{self, Node};
 use crate::id::{AccountId, Id};
+use crate::newer_shape::NewerShape;
 use crate::params::{Params, Reading};
 use crate::refusal::Refusal;
 use crate::render;
@@ -41,6 +42,19 @@ pub(crate) struct ApiAnswer {
     pub(crate) body: Value,
     pub(crate) request_id: String,
     pub(crate) replayed: bool,
+}
+
+impl ApiAnswer {
+    /// As a later API version would tell it. Errors have kept their shape over all versions.
+    pub(crate) fn in_shape(mut self, shape: &NewerShape) -> Self {
+        if self.status != 200 {
+            return self;
+        }
+        match shape.give_to(&mut self.body) {
+            Ok(()) => self,
+            Err(problem) => answer_refusal(&Refusal::misused_fault(&problem), &self.request_id),
+        }
+    }
 }
 
 /// A request that may be executed.
@@ -185,6 +199,9 @@ fn operate(world: &mut World, ticket: &Ticket, now: Timestamp) -> Result<Value, 
     let reading = Reading::default();
     let params = Params::new(&ticket.tree, &reading);
     let expand = params.texts("expand")?;
+    let is_read = ticket.method == "GET";
+    // Whether something can be expanded is only known of the answer. A refusal must not leave an effect behind.
+    let before = (!expand.is_empty() && !is_read).then(|| world.clone());
     let cause = Cause {
         request_id: ticket.request_id.clone(),
         idempotency_key: ticket.key.clone(),
@@ -202,8 +219,15 @@ fn operate(world: &mut World, ticket: &Ticket, now: Timestamp) -> Result<Value, 
         _ => None,
     };
     let mut answer = operation.unwrap_or_else(|| Err(Refusal::unrecognised(&ticket.method, &ticket.path)))?;
-    render::expand(at.world, &mut answer, &expand)?;
-    Ok(answer)
+    match (render::expand(at.world, &mut answer, &expand), before) {
+        (Ok(()), _) => Ok(answer),
+        (Err(refusal), before) => {
+            if let Some(before) = before {
+                *at.world = before;
+            }
+            Err(refusal)
+        }
+    }
 }
 
 fn keep_answer(state: &mut State, ticket: &Ticket, answer: &ApiAnswer) {

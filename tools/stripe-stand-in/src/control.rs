@@ -1,4 +1,4 @@
-//! What a test asks of the stand-in directly, without HTTP: pay, decline, look, deliver, snapshot.
+//! What a test asks of the stand-in directly, without HTTP: pay, decline, look, deliver.
 //!
 //! Most of it is also a test route; what Stripe itself offers is in the API ([`StandIn::call`]) and not here.
 
@@ -16,7 +16,7 @@ use crate::rules::invoice_page::{self, InvoiceAct};
 use crate::rules::webhook_endpoints::{self, NewEndpoint};
 use crate::rules::{Moment, checkout, payment_methods, refunds};
 use crate::stand_in::{DeliveryOutcome, RequestRecord, StandIn, StandInError};
-use crate::state::{Attempt, Metadata, ReplyState, State, World};
+use crate::state::{Attempt, Metadata, State, World};
 
 impl From<Refusal> for StandInError {
     fn from(refusal: Refusal) -> Self {
@@ -96,6 +96,16 @@ impl StandIn {
     /// When there is no such invoice or payment method, or the invoice is not open.
     pub async fn act_on_invoice(&self, id: &str, act: &InvoiceAct) -> Result<Value, StandInError> {
         self.in_world_of(id, |at| Ok(invoice_page::act(at, id, act)?))?;
+        self.settle().await;
+        self.object(id).ok_or_else(|| nothing("invoice", id))
+    }
+
+    /// Gives an open invoice up as uncollectible, as the account's owner may. Answers the invoice.
+    ///
+    /// # Errors
+    /// When there is no such invoice, or it is not open.
+    pub async fn write_off_invoice(&self, id: &str) -> Result<Value, StandInError> {
+        self.in_world_of(id, |at| Ok(invoice_page::write_off(at, id)?))?;
         self.settle().await;
         self.object(id).ok_or_else(|| nothing("invoice", id))
     }
@@ -198,6 +208,14 @@ impl StandIn {
             lines
                 .and_then(|list| list["data"].as_array().cloned())
                 .unwrap_or_default()
+        })
+    }
+
+    /// The invoice that a payment intent pays.
+    pub(crate) fn invoice_of_intent(&self, id: &str) -> Option<String> {
+        self.look(|state| {
+            let intent = state.worlds().find_map(|world| world.payment_intents.find(id))?;
+            intent.invoice.as_ref().map(|invoice| invoice.as_str().to_owned())
         })
     }
 
@@ -364,51 +382,8 @@ impl StandIn {
             Begun::Answered(answer) => answer,
             Begun::Go(ticket) => api::execute(state, &ticket, now),
         });
+        self.show(&call, Some(&answer));
         (answer.status, answer.body)
-    }
-
-    /// The whole state as JSON, for [`Self::restore`]. The log of requests is not part of it.
-    ///
-    /// # Errors
-    /// When the state cannot be written as JSON, which would be a defect.
-    pub fn snapshot(&self) -> Result<Value, StandInError> {
-        self.look(|state| serde_json::to_value(state))
-            .map_err(|error| StandInError(error.to_string()))
-    }
-
-    /// Puts a snapshot in place of the state. The address at which the stand-in is reached stays.
-    ///
-    /// # Errors
-    /// When it is not a snapshot of this version.
-    pub fn restore(&self, snapshot: Value) -> Result<(), StandInError> {
-        let mut restored: State = serde_json::from_value(snapshot)
-            .map_err(|error| StandInError(format!("not a snapshot: {error}")))?;
-        restored.deliveries.resume();
-        // Nobody is working on anything after a restart.
-        restored.worlds_mut().for_each(|world| {
-            world
-                .replies
-                .retain(|_, reply| matches!(reply.state, ReplyState::Answered { .. }))
-        });
-        let base_url = self.core().state.platform.base_url.clone();
-        restored
-            .worlds_mut()
-            .for_each(|world| world.base_url.clone_from(&base_url));
-        self.core().state = restored;
-        Ok(())
-    }
-
-    /// Forgets everything but the platform's webhook endpoints.
-    pub fn reset(&self) {
-        let mut core = self.core();
-        core.state.reset();
-        core.requests.clear();
-    }
-
-    /// Makes other ids from here on than a stand-in without this salt. For whoever keeps its ids longer than it lives: a
-    /// database outside would otherwise take the events of the next one for those that it has handled.
-    pub fn salt_ids(&self, salt: &str) {
-        self.core().state.platform.salt_ids(salt);
     }
 
     /// Says where the stand-in is reached, for the addresses of its pages. [`Self::serve`] does it by itself.

@@ -4,6 +4,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::faults::FaultKind;
@@ -43,6 +44,7 @@ fn dispatch_one(state: &mut State, account: Option<&AccountId>, event: &EventId)
             due: created,
             postponed: false,
             missigned: false,
+            shape: None,
             event: event.clone(),
             account: account.cloned(),
             endpoint,
@@ -56,6 +58,7 @@ fn dispatch_one(state: &mut State, account: Option<&AccountId>, event: &EventId)
                 FaultKind::DeliverLate { seconds } => delivery.due = later(created, seconds),
                 FaultKind::DeliverLast => delivery.postponed = true,
                 FaultKind::DeliverMissigned => delivery.missigned = true,
+                FaultKind::NewerShape(shape) => delivery.shape = Some(shape),
                 _ => {}
             }
         }
@@ -100,28 +103,38 @@ fn count_pending(state: &mut State, account: Option<&AccountId>, event: &EventId
 /// A request to be posted.
 pub(crate) struct Letter {
     pub(crate) url: String,
+    /// What the body says, in the stand-in's own version.
+    pub(crate) event: Value,
     pub(crate) body: Vec<u8>,
     pub(crate) signature: String,
 }
 
-/// Writes and signs what is posted. None when the endpoint or the event is no longer there.
-pub(crate) fn letter(state: &State, delivery: &Delivery, now: Timestamp) -> Option<Letter> {
-    let endpoint = state
-        .world(delivery.endpoint_account.as_ref())?
-        .webhook_endpoints
-        .get(&delivery.endpoint)?;
-    let world = state.world(delivery.account.as_ref())?;
-    let event = render::event(world, world.events.get(&delivery.event)?);
+/// Writes and signs what is posted; or says why it cannot be.
+pub(crate) fn letter(state: &State, delivery: &Delivery, now: Timestamp) -> Result<Letter, String> {
+    let there = || {
+        let endpoint = state
+            .world(delivery.endpoint_account.as_ref())?
+            .webhook_endpoints
+            .get(&delivery.endpoint)?;
+        let world = state.world(delivery.account.as_ref())?;
+        Some((endpoint, render::event(world, world.events.get(&delivery.event)?)))
+    };
+    let (endpoint, event) = there().ok_or("the endpoint or the event is no longer there")?;
+    let mut told = event.clone();
+    if let Some(shape) = &delivery.shape {
+        shape.give_to_event(&mut told)?;
+    }
     // Stripe sends indented JSON: whoever verifies a re-serialised body finds out here.
-    let body = serde_json::to_vec_pretty(&event).ok()?;
+    let body = serde_json::to_vec_pretty(&told).map_err(|error| error.to_string())?;
     let secret = if delivery.missigned {
         "whsec_of_somebody_else"
     } else {
         endpoint.secret.as_str()
     };
-    Some(Letter {
+    Ok(Letter {
         url: endpoint.url.clone(),
         signature: sign(secret, now, &body),
+        event,
         body,
     })
 }
@@ -150,6 +163,30 @@ impl Posted {
 
 /// Records a try; one that failed goes back to wait, unless it was the last.
 pub(crate) fn record(state: &mut State, mut delivery: Delivery, posted: &Posted, now: Timestamp) {
+    note(state, &delivery, posted, now);
+    if posted.is_success() {
+        count_pending(state, delivery.account.as_ref(), &delivery.event, -1);
+        return;
+    }
+    let failed = usize::try_from(delivery.failures).unwrap_or(usize::MAX);
+    if let Some(pause) = RETRY_AFTER_SECS.get(failed) {
+        delivery.failures += 1;
+        delivery.due = later(now, *pause);
+        delivery.postponed = false;
+        state.deliveries.put_back(delivery);
+    }
+}
+
+/// Records what could not even be tried, and never will be.
+pub(crate) fn give_up(state: &mut State, delivery: &Delivery, problem: &str, now: Timestamp) {
+    let posted = Posted {
+        status: None,
+        error: Some(problem.to_owned()),
+    };
+    note(state, delivery, &posted, now);
+}
+
+fn note(state: &mut State, delivery: &Delivery, posted: &Posted, now: Timestamp) {
     state.deliveries.ended(delivery.number);
     let world = state.world(delivery.account.as_ref());
     let kind = world
@@ -163,17 +200,6 @@ pub(crate) fn record(state: &mut State, mut delivery: Delivery, posted: &Posted,
         status: posted.status,
         error: posted.error.clone(),
     });
-    if posted.is_success() {
-        count_pending(state, delivery.account.as_ref(), &delivery.event, -1);
-        return;
-    }
-    let failed = usize::try_from(delivery.failures).unwrap_or(usize::MAX);
-    if let Some(pause) = RETRY_AFTER_SECS.get(failed) {
-        delivery.failures += 1;
-        delivery.due = later(now, *pause);
-        delivery.postponed = false;
-        state.deliveries.put_back(delivery);
-    }
 }
 
 /// Deliveries of one event by hand: those that wait, or else one more to each endpoint that wants it.
@@ -197,6 +223,7 @@ pub(crate) fn by_hand(state: &mut State, event: &str, now: Timestamp) -> Vec<Del
             due: now,
             postponed: false,
             missigned: false,
+            shape: None,
             event: event.clone(),
             account: account.clone(),
             endpoint,

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::newer_shape::NewerShape;
+
 /// A fault and what it waits for. As JSON it is one flat object:
 /// `{"fault": "status", "status": 503, "method": "POST", "path": "/v1/customers", "nth": 2, "times": 1}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,7 +21,7 @@ pub struct Fault {
     /// The path of the calls it matches. `*` stands for one segment, `**` at the end for the rest; any, when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// The type of the events it matches, for faults of deliveries; any, when left out.
+    /// The type of the events it matches, for faults of deliveries: `invoice.paid`, `invoice.*`, `*`; any, when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
     /// The first match that is affected, from 1.
@@ -64,6 +66,8 @@ pub enum FaultKind {
         /// Real milliseconds.
         millis: u64,
     },
+    /// The answer has the shape of a later API version; with [`Fault::event`], the event has it when it is delivered.
+    NewerShape(NewerShape),
     /// The event is delivered twice.
     DeliverTwice,
     /// The event is delivered so much later.
@@ -134,7 +138,7 @@ impl Fault {
                 | FaultKind::DeliverLate { .. }
                 | FaultKind::DeliverLast
                 | FaultKind::DeliverMissigned
-        )
+        ) || (matches!(self.kind, FaultKind::NewerShape(_)) && self.event.is_some())
     }
 
     /// Counts a match; true when it is one of those affected.
@@ -181,7 +185,11 @@ impl Faults {
     /// The faults that strike the delivery of an event of this type.
     pub(crate) fn of_event(&mut self, kind: &str) -> Vec<FaultKind> {
         self.strike(|fault| {
-            fault.is_of_deliveries() && fault.event.as_deref().is_none_or(|wanted| wanted == kind)
+            fault.is_of_deliveries()
+                && fault
+                    .event
+                    .as_deref()
+                    .is_none_or(|pattern| event_matches(pattern, kind))
         })
     }
 
@@ -191,6 +199,14 @@ impl Faults {
             .filter(|fault| matches(fault))
             .filter_map(|fault| fault.strikes().then(|| fault.kind.clone()))
             .collect()
+    }
+}
+
+/// `invoice.*` means every event whose type starts with `invoice.`.
+pub(crate) fn event_matches(pattern: &str, kind: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => kind.starts_with(start),
+        None => pattern == kind,
     }
 }
 

@@ -22,6 +22,7 @@ mod deliveries;
 mod faults;
 mod form;
 mod id;
+mod newer_shape;
 mod page;
 mod params;
 mod refusal;
@@ -30,20 +31,24 @@ mod router;
 mod rules;
 mod seed;
 mod server;
+mod snapshot;
 mod stand_in;
 mod state;
 mod test_routes;
 mod walk;
+mod witness;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
 pub use clock::Clock;
 pub use faults::{Fault, FaultKind};
+pub use newer_shape::NewerShape;
 pub use rules::completion::{Completion, Later, Payment};
 pub use rules::invoice_page::InvoiceAct;
 pub use seed::{Seed, SeedError, SeedStep};
 pub use stand_in::{Config, DeliveryOutcome, RequestRecord, StandIn, StandInError};
+pub use witness::{Exchange, Witness};
 
 #[cfg(test)]
 mod tests;

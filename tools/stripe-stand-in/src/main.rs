@@ -28,6 +28,10 @@ struct Arguments {
     /// Deliver the connected accounts' events to the same address, with a secret of their own
     #[arg(long, requires = "webhook")]
     connect: bool,
+    /// Hold requests and answers to Stripe's published description; `GET /_test/violations` tells what was found
+    #[cfg(feature = "conformance")]
+    #[arg(long)]
+    judge: bool,
 }
 
 fn main() -> ExitCode {
@@ -56,9 +60,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let stand_in = StandIn::new(Config {
-        clock: Clock::system(),
-    });
+    let stand_in = StandIn::new(config(&arguments));
     stand_in.set_base_url(&format!("http://{address}"));
     if let Some(file) = &arguments.seed {
         seed(&stand_in, file)?;
@@ -75,6 +77,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             ));
         }
     }
+    stand_in.set_baseline();
     // In this order, so that whoever reads `ready` may interrupt at once.
     tokio::select! {
         biased;
@@ -84,6 +87,21 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             stand_in.serve(listener).await
         } => served.map_err(|error| error.to_string()),
     }
+}
+
+#[cfg(feature = "conformance")]
+fn config(arguments: &Arguments) -> Config {
+    use stripe_stand_in::conformance::{Judge, Requests};
+    // The judge goes, as a program has no test to fail; its witness stays and speaks when it is asked.
+    Config {
+        witness: arguments.judge.then(|| Judge::new(Requests::Done).witness()),
+        ..Config::new(Clock::system())
+    }
+}
+
+#[cfg(not(feature = "conformance"))]
+fn config(_: &Arguments) -> Config {
+    Config::new(Clock::system())
 }
 
 fn seed(stand_in: &StandIn, file: &PathBuf) -> Result<(), String> {

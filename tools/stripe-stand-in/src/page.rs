@@ -1,4 +1,5 @@
-//! The page on which a person pays or declines, at `/checkout/{id}`. Self-contained; it uses the test routes.
+//! The pages on which a person pays or declines: a session's at `/checkout/{id}`, an invoice's at `/invoice/{id}`, and at
+//! `/authenticate/{id}` that of the invoice whose payment waits for it. Self-contained; they use the test routes.
 //!
 //! Embedded sessions have no address of their own at Stripe; here they are reached by their id like the others.
 
@@ -10,29 +11,71 @@ use crate::stand_in::StandIn;
 
 const HTML: &str = include_str!("checkout.html");
 
-/// Answers the page; None when the path is not its.
+/// Answers a page; None when the path is not one's.
 pub(crate) fn answer(stand_in: &StandIn, call: &Call) -> Option<Told> {
-    let id = call.path.strip_prefix("/checkout/")?;
-    if call.method != "GET" {
+    let mut segments = call.path.strip_prefix('/')?.split('/');
+    let (page, id) = (segments.next()?, segments.next()?);
+    if call.method != "GET" || segments.next().is_some() {
         return None;
     }
+    let data = match page {
+        "checkout" => session(stand_in, id),
+        "invoice" => invoice(stand_in, id),
+        "authenticate" => stand_in
+            .invoice_of_intent(id)
+            .and_then(|invoice| self::invoice(stand_in, &invoice)),
+        _ => return None,
+    };
+    Some(match data {
+        Some(data) => html(200, HTML.replace("{{DATA}}", &script_safe(&data))),
+        None => html(
+            404,
+            "<!doctype html><title>Not found</title><p>There is nothing to pay here.\n".to_owned(),
+        ),
+    })
+}
+
+fn session(stand_in: &StandIn, id: &str) -> Option<Value> {
     let session = stand_in
         .object(id)
-        .filter(|object| object["object"] == "checkout.session");
-    let Some(session) = session else {
-        let body = "<!doctype html><title>Checkout</title><p>There is no such checkout session.\n".to_owned();
-        return Some(html(404, body));
-    };
+        .filter(|object| object["object"] == "checkout.session")?;
     let lines = stand_in.session_lines(id);
-    let data = json!({
-        "id": id,
+    let lines = lines.iter().map(|line| {
+        let quantity = line["quantity"].as_u64().map(|quantity| format!("{quantity} × "));
+        let description = line["description"].as_str().unwrap_or_default();
+        let text = format!("{}{description}", quantity.unwrap_or_default());
+        json!({ "text": text, "amount": line["amount_total"] })
+    });
+    Some(json!({
+        "title": "Subscribe",
+        "what": "checkout session",
+        "act": format!("/_test/checkout/sessions/{id}/complete"),
         "status": session["status"],
         "amount": session["amount_total"],
         "currency": session["currency"],
-        "lines": lines,
+        "lines": lines.collect::<Vec<_>>(),
         "back": back(&session, id),
-    });
-    Some(html(200, HTML.replace("{{DATA}}", &script_safe(&data))))
+    }))
+}
+
+fn invoice(stand_in: &StandIn, id: &str) -> Option<Value> {
+    let invoice = stand_in
+        .object(id)
+        .filter(|object| object["object"] == "invoice")?;
+    let lines = invoice["lines"]["data"].as_array()?;
+    let lines = lines
+        .iter()
+        .map(|line| json!({ "text": line["description"], "amount": line["amount"] }));
+    Some(json!({
+        "title": "Invoice",
+        "what": "invoice",
+        "act": format!("/_test/invoices/{id}/pay"),
+        "status": invoice["status"],
+        "amount": invoice["amount_remaining"],
+        "currency": invoice["currency"],
+        "lines": lines.collect::<Vec<_>>(),
+        "back": null,
+    }))
 }
 
 /// Where the customer is sent afterwards, with Stripe's placeholder filled in.

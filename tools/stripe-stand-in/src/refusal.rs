@@ -219,6 +219,11 @@ impl Refusal {
         }
     }
 
+    /// A fault that cannot take effect: told loudly, as the test that asked for it would otherwise test nothing.
+    pub(crate) fn misused_fault(problem: &str) -> Self {
+        Self::new(500, "api_error", problem.to_owned())
+    }
+
     /// The answer's body.
     pub(crate) fn body(&self, request_id: &str) -> Value {
         let mut error = json!({

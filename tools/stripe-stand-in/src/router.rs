@@ -11,14 +11,40 @@ use crate::rules::{
     webhook_endpoints,
 };
 
-/// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
-pub(crate) fn dispatch(
-    at: &mut Moment<'_>,
-    method: &str,
-    segments: &[&str],
-    params: &Params<'_>,
-) -> Option<Result<Value, Refusal>> {
-    Some(match (method, segments) {
+/// Makes of one table what runs an operation and what tells which there are.
+macro_rules! operations {
+    (|$at:ident, $params:ident| { $(($method:literal, [$($segment:tt),*]) => $operation:expr,)* }) => {
+        /// Runs the operation that a request names; `segments` is the path after `/v1/`. None when there is no such operation.
+        pub(crate) fn dispatch(
+            $at: &mut Moment<'_>,
+            method: &str,
+            segments: &[&str],
+            $params: &Params<'_>,
+        ) -> Option<Result<Value, Refusal>> {
+            Some(match (method, segments) {
+                $(($method, [$($segment),*]) => $operation,)*
+                _ => return None,
+            })
+        }
+
+        const OPERATIONS: &[(&str, &[&str])] = &[$(($method, &[$(stringify!($segment)),*])),*];
+    };
+}
+
+/// What operations there are: `GET /v1/customers/{id}`.
+pub(crate) fn operations() -> Vec<String> {
+    let segment = |text: &&str| match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+        Some(fixed) => format!("/{fixed}"),
+        None => format!("/{{{text}}}"),
+    };
+    OPERATIONS
+        .iter()
+        .map(|(method, segments)| format!("{method} /v1{}", segments.iter().map(segment).collect::<String>()))
+        .collect()
+}
+
+operations! {
+    |at, params| {
         ("POST", ["customers"]) => customers::create(at, params),
         ("GET", ["customers"]) => customers::list(at, params),
         ("GET", ["customers", id]) => customers::get(at, id, params),
@@ -118,7 +144,5 @@ pub(crate) fn dispatch(
         ("POST", ["accounts"]) => accounts::create(at, params),
         ("GET", ["accounts", id]) => accounts::get(at, id, params),
         ("POST", ["accounts", id]) => accounts::update(at, id, params),
-
-        _ => return None,
-    })
+    }
 }

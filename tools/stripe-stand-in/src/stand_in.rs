@@ -19,12 +19,23 @@ use crate::faults::FaultKind;
 use crate::form::{self, Node};
 use crate::state::{Delivery, State};
 use crate::walk;
+use crate::witness::{Exchange, Witness};
 
 /// What a stand-in is made of.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The clock by which everything falls due.
     pub clock: Clock,
+    /// Somebody who looks on.
+    pub witness: Option<Arc<dyn Witness>>,
+}
+
+impl Config {
+    /// By this clock, and nobody looks on.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, witness: None }
+    }
 }
 
 /// A Stripe of one's own. Cloning it gives another handle of the same one.
@@ -38,6 +49,7 @@ pub struct StandIn {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) clock: Clock,
+    pub(crate) witness: Option<Arc<dyn Witness>>,
     core: Mutex<Core>,
     courier: Courier,
     /// Told whenever a delivery has ended.
@@ -47,6 +59,8 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) state: State,
+    /// What a reset goes back to.
+    pub(crate) baseline: State,
     pub(crate) requests: Vec<RequestRecord>,
     /// One courier task at a time, so that events arrive in their order.
     courier_is_out: bool,
@@ -101,12 +115,14 @@ impl StandIn {
     pub fn new(config: Config) -> Self {
         let core = Core {
             state: State::new(),
+            baseline: State::new(),
             requests: Vec::new(),
             courier_is_out: false,
         };
         Self {
             inner: Arc::new(Inner {
                 clock: config.clock,
+                witness: config.witness,
                 core: Mutex::new(core),
                 courier: Courier::new(),
                 delivered: Notify::new(),
@@ -182,19 +198,35 @@ impl StandIn {
                 tokio::time::sleep(Duration::from_millis(millis)).await;
                 None
             }
+            Some(FaultKind::NewerShape(shape)) => answer.clone().map(|answer| answer.in_shape(&shape)),
             _ => answer.clone(),
         };
-        self.log(&call, answer.as_ref(), told.is_some());
+        let params = self.show(&call, answer.as_ref());
+        self.log(&call, params, answer.as_ref(), told.is_some());
         told
     }
 
-    fn log(&self, call: &Call, answer: Option<&ApiAnswer>, told: bool) {
+    /// Shows a request and its answer to the witness; answers the request's parameters.
+    pub(crate) fn show(&self, call: &Call, answer: Option<&ApiAnswer>) -> Value {
         let tree = form::decode(&[call.query.as_bytes(), &call.body]).unwrap_or_else(|_| Node::empty());
+        let params = tree.to_json();
+        if let Some(witness) = &self.inner.witness {
+            witness.exchange(&Exchange {
+                method: &call.method,
+                path: &call.path,
+                params: &params,
+                answer: answer.map(|answer| (answer.status, &answer.body)),
+            });
+        }
+        params
+    }
+
+    fn log(&self, call: &Call, params: Value, answer: Option<&ApiAnswer>, told: bool) {
         let record = RequestRecord {
             at: self.now(),
             method: call.method.clone(),
             path: call.path.clone(),
-            params: tree.to_json(),
+            params,
             idempotency_key: call.idempotency_key.clone(),
             account: call.account.clone(),
             status: answer.filter(|_| told).map(|answer| answer.status),
@@ -223,7 +255,7 @@ impl StandIn {
     }
 
     /// The next delivery that is due. The courier is back when there is none: both under one lock, so that none is missed.
-    fn take_delivery(&self) -> Option<(Delivery, Option<Letter>)> {
+    fn take_delivery(&self) -> Option<(Delivery, Result<Letter, String>)> {
         let now = self.now();
         let mut core = self.core();
         let Some(delivery) = core.state.deliveries.take_due(now) else {
@@ -234,16 +266,23 @@ impl StandIn {
         Some((delivery, letter))
     }
 
-    pub(crate) async fn post(&self, delivery: Delivery, letter: Option<Letter>) -> DeliveryOutcome {
+    pub(crate) async fn post(&self, delivery: Delivery, letter: Result<Letter, String>) -> DeliveryOutcome {
         let mut outcome = DeliveryOutcome {
             event: delivery.event.to_string(),
             endpoint: delivery.endpoint.to_string(),
             status: None,
-            error: Some("the endpoint is no longer there".to_owned()),
+            error: None,
         };
         match letter {
-            None => self.core().state.deliveries.ended(delivery.number),
-            Some(letter) => {
+            Err(problem) => {
+                let now = self.now();
+                deliveries::give_up(&mut self.core().state, &delivery, &problem, now);
+                outcome.error = Some(problem);
+            }
+            Ok(letter) => {
+                if let Some(witness) = &self.inner.witness {
+                    witness.event(&letter.event);
+                }
                 let posted = self.inner.courier.post(letter).await;
                 let now = self.now();
                 deliveries::record(&mut self.core().state, delivery, &posted, now);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::api::Call;
 use crate::faults::Fault;
+use crate::router;
 use crate::rules::completion::{Completion, Later};
 use crate::rules::invoice_page::InvoiceAct;
 use crate::server::Told;
@@ -58,6 +59,7 @@ async fn act(stand_in: &StandIn, call: &Call, route: &[&str]) -> Outcome {
             let act: InvoiceAct = read(call)?;
             bounded(stand_in.act_on_invoice(id, &act)).await
         }
+        ("POST", ["invoices", id, "write_off"]) => bounded(stand_in.write_off_invoice(id)).await,
         ("POST", ["charges", id, "dispute"]) => {
             let body: DisputeBody = read(call)?;
             bounded(stand_in.dispute_charge(id, &body.reason)).await
@@ -103,11 +105,27 @@ async fn act(stand_in: &StandIn, call: &Call, route: &[&str]) -> Outcome {
             stand_in.advance_to(body.set).await;
             Ok(json!({ "now": stand_in.now(), "nextDue": stand_in.next_due() }))
         }
+        ("GET", ["operations"]) => Ok(json!({ "operations": router::operations() })),
+        ("GET", ["violations"]) => Ok(json!({ "violations": findings(stand_in)? })),
+        ("DELETE", ["violations"]) => {
+            if let Some(witness) = &stand_in.inner.witness {
+                witness.forget();
+            }
+            Ok(json!({ "violations": [] }))
+        }
         ("POST", ["reset"]) => {
             stand_in.reset();
             Ok(json!({ "reset": true }))
         }
         _ => Err((404, format!("no such test route: {} {}", call.method, call.path))),
+    }
+}
+
+/// An empty list from nobody would be taken for a clean record.
+fn findings(stand_in: &StandIn) -> Result<Vec<String>, (u16, String)> {
+    match &stand_in.inner.witness {
+        Some(witness) => Ok(witness.findings()),
+        None => Err((404, "nobody judges: start with --judge".to_owned())),
     }
 }
 
@@ -164,8 +182,9 @@ fn read<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, (u16, String)> {
 
 /// A misspelt knob would be a test that tests nothing, and a flattened struct cannot refuse it.
 fn check_fault(call: &Call) -> Result<(), (u16, String)> {
-    const KNOWN: [&str; 11] = [
+    const KNOWN: [&str; 14] = [
         "fault", "status", "code", "millis", "seconds", "method", "path", "event", "nth", "times", "seen",
+        "version", "set", "remove",
     ];
     let body: serde_json::Map<String, Value> = read(call)?;
     match body.keys().find(|name| !KNOWN.contains(&name.as_str())) {

@@ -148,6 +148,13 @@ async fn a_person_subscribes_on_the_page() {
     assert_eq!(declined.json()["status"], "open");
     let paid = program.send("POST", &complete, "", &[]).await.unwrap();
     assert_eq!(paid.json()["payment_status"], "paid");
+    let invoice = format!("/invoice/{}", paid.json()["invoice"].as_str().unwrap());
+    let page = program.send("GET", &invoice, "", &[]).await.unwrap();
+    assert!(page.body.contains(r#""status":"paid""#), "{}", page.body);
+    for nothing in ["/invoice/in_none", "/authenticate/pi_none"] {
+        let page = program.send("GET", nothing, "", &[]).await.unwrap();
+        assert_eq!(page.status, 404);
+    }
     assert_eq!(
         program.send("POST", &complete, "", &[]).await.unwrap().status,
         400

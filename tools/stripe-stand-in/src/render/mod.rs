@@ -14,8 +14,8 @@ mod invoice;
 mod invoice_item;
 mod meter;
 mod payment;
-mod schedule;
 mod refund;
+mod schedule;
 mod subscription;
 mod test_clock;
 

@@ -90,6 +90,11 @@ impl Wish {
         Ok(wish)
     }
 
+    /// Whether it changes what is billed.
+    pub(crate) fn is_of_terms(&self) -> bool {
+        !self.items.is_empty() || self.anchor_now || self.trial_end.is_some()
+    }
+
     /// The end of the trial that a new subscription is to have.
     pub(crate) fn trial_end_at(&self) -> Option<Timestamp> {
         match self.trial_end {

@@ -17,7 +17,7 @@ pub(crate) fn happen(at: &mut Moment<'_>, due: Due) {
             let invoice = &at.world.invoices[&id];
             if invoice.status == InvoiceStatus::Draft && invoice.auto_advance {
                 invoicing::finalize(at, &id);
-                invoicing::collect(at, &id);
+                invoicing::collect_or_send(at, &id);
             }
         }
         Due::FirstPayment(id) => lifecycle::expire_unpaid(at, &id),

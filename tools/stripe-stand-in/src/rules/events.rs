@@ -2,15 +2,27 @@
 //!
 //! Who is told of them is decided by [`crate::deliveries`], after the operation is done.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::listing::{self, Paging, Range};
 use super::{Moment, named};
+use crate::faults::event_matches;
 use crate::id::EventId;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::Event;
+use crate::state::{Event, Row};
+
+/// How long Stripe answers for an event. The stand-in itself forgets none: its test routes show them all.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Stripe's limit on `types`.
+const MOST_TYPES: usize = 20;
+
+fn is_kept(event: &Event, now: Timestamp) -> bool {
+    now.duration_since(event.created) <= LIFETIME
+}
 
 impl Moment<'_> {
     /// Something happened to an object: the event keeps it as it is now.
@@ -66,31 +78,36 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
     let created = Range::read(params, "created")?;
     let paging = Paging::read(params)?;
     params.finish()?;
+    if kind.is_some() && !kinds.is_empty() {
+        let message = "You may only specify one of these parameters: type, types.";
+        return Err(Refusal::invalid("types", message));
+    }
+    if kinds.len() > MOST_TYPES {
+        let message = format!("You can filter by up to {MOST_TYPES} types.");
+        return Err(Refusal::invalid("types", message));
+    }
     listing::page(
         &at.world.events,
         &paging,
         "/v1/events",
         |event| render::event(at.world, event),
         |event| {
-            created.contains(event.created)
+            is_kept(event, at.now)
+                && created.contains(event.created)
                 && kind
                     .as_deref()
-                    .is_none_or(|pattern| matches_kind(pattern, &event.kind))
-                && (kinds.is_empty() || kinds.iter().any(|pattern| matches_kind(pattern, &event.kind)))
+                    .is_none_or(|pattern| event_matches(pattern, &event.kind))
+                && (kinds.is_empty() || kinds.iter().any(|pattern| event_matches(pattern, &event.kind)))
                 && delivered.is_none_or(|delivered| delivered == (event.pending_webhooks == 0))
         },
     )
 }
 
-/// `invoice.*` means every event whose type starts with `invoice.`.
-fn matches_kind(pattern: &str, kind: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => kind.starts_with(start),
-        None => pattern == kind,
-    }
-}
-
 pub(crate) fn get(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
     params.finish()?;
-    Ok(render::event(at.world, named(&at.world.events, id, "id")?))
+    let event = named(&at.world.events, id, "id")?;
+    if !is_kept(event, at.now) {
+        return Err(Refusal::not_found(Event::OBJECT, id, "id"));
+    }
+    Ok(render::event(at.world, event))
 }

@@ -1,4 +1,5 @@
-//! What a person does on an invoice's page: pays, is declined, authenticates a payment that waits for it, or fails to.
+//! What a person does with an invoice by hand: pays on its page, is declined, authenticates a payment that waits for it; or, as
+//! the account's owner, writes it off.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,17 @@ pub(crate) fn act(at: &mut Moment<'_>, id: &str, act: &InvoiceAct) -> Result<(),
         Payment::RequiresAction => Payer::RequiresAction,
     };
     invoicing::collect_with(at, &id, Some(&method), Some(payer));
+    Ok(())
+}
+
+/// The account's owner gives an open invoice up.
+pub(crate) fn write_off(at: &mut Moment<'_>, id: &str) -> Result<(), Refusal> {
+    let invoice = named(&at.world.invoices, id, "invoice")?;
+    let (id, status) = (invoice.id.clone(), invoice.status);
+    if status != InvoiceStatus::Open {
+        return Err(Refusal::state(format!("The invoice {id} is not open.")));
+    }
+    invoicing::mark_uncollectible(at, &id);
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::id::{Id, InvoiceId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{Due, InvoicePaymentStatus, InvoiceStatus};
+use crate::state::{CollectionMethod, Due, InvoicePaymentStatus, InvoiceStatus};
 
 pub(crate) fn get(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
     params.finish()?;
@@ -27,12 +27,7 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
     let customer = params.text("customer")?;
     let subscription = params.text("subscription")?;
     let status = params.choice("status", &InvoiceStatus::WORDS)?;
-    let automatic = params
-        .choice(
-            "collection_method",
-            &[("charge_automatically", true), ("send_invoice", false)],
-        )?
-        .unwrap_or(true);
+    let collection = params.choice("collection_method", &CollectionMethod::WORDS)?;
     let created = Range::read(params, "created")?;
     let paging = Paging::read(params)?;
     params.finish()?;
@@ -43,7 +38,7 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
         "/v1/invoices",
         |invoice| render::invoice(world, invoice),
         |invoice| {
-            automatic
+            collection.is_none_or(|method| invoice.collection_method == method)
                 && customer.as_ref().is_none_or(|id| invoice.customer.as_str() == id)
                 && subscription.as_ref().is_none_or(|id| {
                     invoice

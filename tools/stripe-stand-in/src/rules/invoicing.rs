@@ -52,12 +52,12 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
         discounts: new.discounts,
         collection_method: terms.0,
         due_date: terms.1,
+        credited_before_payment: 0,
+        credited_after_payment: 0,
         automatic_tax: new
             .subscription
             .as_ref()
             .is_some_and(|id| at.world.subscriptions[id].automatic_tax == AutomaticTax::On),
-        credited_before_payment: 0,
-        credited_after_payment: 0,
         starting_balance: at.world.customers[&new.customer].balance,
         amount_paid: 0,
         attempt_count: 0,
@@ -154,6 +154,9 @@ fn settle_balance(at: &mut Moment<'_>, id: &InvoiceId, customer: &CustomerId) {
 }
 
 pub(crate) fn set_balance(at: &mut Moment<'_>, customer: &CustomerId, balance: i64) {
+    if at.world.customers[customer].balance == balance {
+        return;
+    }
     let object = Object::Customer(customer.clone());
     let before = at.picture(&object);
     at.world.customers[customer].balance = balance;
@@ -188,6 +191,17 @@ pub(crate) fn collect(at: &mut Moment<'_>, id: &InvoiceId) -> Outcome {
         .as_ref()
         .map(|method| at.world.payment_methods[method].payer);
     collect_with(at, id, method.as_ref(), payer)
+}
+
+/// Collects an invoice that is charged automatically; one that is sent waits for the customer to pay by its page.
+pub(crate) fn collect_or_send(at: &mut Moment<'_>, id: &InvoiceId) -> Option<Outcome> {
+    let invoice = &mut at.world.invoices[id];
+    if invoice.collection_method == CollectionMethod::ChargeAutomatically || invoice.amount_due() == 0 {
+        return Some(collect(at, id));
+    }
+    invoice.next_payment_attempt = None;
+    at.emit("invoice.sent", &Object::Invoice(id.clone()));
+    None
 }
 
 /// The subscription's payment method, or else the customer's.
@@ -271,6 +285,16 @@ pub(crate) fn mark_paid(at: &mut Moment<'_>, id: &InvoiceId) {
         at.emit("invoice_payment.paid", &Object::InvoicePayment(payment));
     }
     lifecycle::follow_payment(at, id);
+}
+
+/// Open → uncollectible: it is no longer pursued, and can still be paid or voided.
+pub(crate) fn mark_uncollectible(at: &mut Moment<'_>, id: &InvoiceId) {
+    let now = at.now;
+    let invoice = &mut at.world.invoices[id];
+    invoice.status = InvoiceStatus::Uncollectible;
+    invoice.marked_uncollectible_at = Some(now);
+    invoice.next_payment_attempt = None;
+    at.emit("invoice.marked_uncollectible", &Object::Invoice(id.clone()));
 }
 
 /// A credit note took something off an open invoice, or gave something back of a paid one.

@@ -65,12 +65,15 @@ pub(crate) fn apply(
     Ok(items)
 }
 
+/// A price, and how many of it; a metered one has no quantity.
+pub(crate) type Ordered = (PriceId, Option<u64>);
+
 /// The prices and quantities of a subscription that is to be begun, and their currency.
 pub(crate) fn new_items(
     at: &Moment<'_>,
     changes: &[ItemChange],
-) -> Result<(Vec<(PriceId, Option<u64>)>, Currency), Refusal> {
-    let mut items: Vec<(PriceId, Option<u64>)> = Vec::new();
+) -> Result<(Vec<Ordered>, Currency), Refusal> {
+    let mut items: Vec<Ordered> = Vec::new();
     for change in changes {
         let id = change
             .price

@@ -99,11 +99,11 @@ pub(crate) fn record(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         let message = format!("No active meter found for event name {event_name}.");
         Refusal::invalid_code("no_meter", "event_name", message)
     })?;
-    for key in [&meter.customer_key, &meter.value_key] {
-        if !values.contains_key(key) && !(key == &meter.value_key && meter.aggregation == Aggregation::Count)
-        {
-            return Err(Refusal::missing(&format!("payload[{key}]")));
-        }
+    // Counting needs no value.
+    let value_key = Some(&meter.value_key).filter(|_| meter.aggregation != Aggregation::Count);
+    let mut needed = value_key.into_iter().chain([&meter.customer_key]);
+    if let Some(key) = needed.find(|key| !values.contains_key(*key)) {
+        return Err(Refusal::missing(&format!("payload[{key}]")));
     }
     if let Some(value) = values
         .get(&meter.value_key)

@@ -34,6 +34,7 @@ pub(crate) mod subscription_items;
 pub(crate) mod subscription_updates;
 pub(crate) mod subscriptions;
 
+mod phase_terms;
 mod phases;
 pub(crate) mod schedules;
 pub(crate) mod scheduling;

@@ -48,7 +48,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     };
     let behavior = params
         .choice("payment_behavior", &PaymentBehavior::WORDS)?
-        .unwrap_or(PaymentBehavior::AllowIncomplete);
+        .unwrap_or(PaymentBehavior::LandAnyway);
     let method = params.text("default_payment_method")?;
     let collection_method = params
         .choice("collection_method", &CollectionMethod::WORDS)?
@@ -76,7 +76,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         "trial_from_plan",
     ])?;
     params.finish()?;
-    if behavior == PaymentBehavior::PendingIfIncomplete {
+    if behavior == PaymentBehavior::Wait {
         let message = "`payment_behavior` cannot be `pending_if_incomplete` when a subscription is created.";
         return Err(Refusal::invalid("payment_behavior", message));
     }
@@ -85,7 +85,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         .map(|method| customers::own_method(at, &customer, &method, "default_payment_method"))
         .transpose()?;
     let automatic_tax = taxes::switch(at, &customer, automatic_tax)?;
-    let saved = (behavior == PaymentBehavior::ErrorIfIncomplete).then(|| at.world.clone());
+    let saved = (behavior == PaymentBehavior::Refuse).then(|| at.world.clone());
     let new = new(at, &customer, &wish)?;
     if currency.is_some_and(|currency| !currency.eq_ignore_ascii_case(new.currency.as_str())) {
         let message = "The specified price's currency does not match the subscription's.";
@@ -97,7 +97,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     }
     let has_method = method.is_some() || at.world.customers[&customer].default_payment_method.is_some();
     let pays_now = collection_method == CollectionMethod::ChargeAutomatically
-        && behavior != PaymentBehavior::DefaultIncomplete
+        && behavior != PaymentBehavior::LeaveOpen
         && new.trial_end.is_none();
     if pays_now && !has_method && costs_something(at, &new) {
         let message = "This customer has no attached payment source or default payment method. Please consider adding a \

@@ -91,7 +91,7 @@ fn read(params: &Params<'_>, id: Option<&str>) -> Result<Update, Refusal> {
         wish,
         payment_behavior: params
             .choice("payment_behavior", &PaymentBehavior::WORDS)?
-            .unwrap_or(PaymentBehavior::AllowIncomplete),
+            .unwrap_or(PaymentBehavior::LandAnyway),
         ..Update::nothing()
     })
 }

@@ -31,21 +31,21 @@ use crate::state::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PaymentBehavior {
     /// The change lands, and the subscription is past due.
-    AllowIncomplete,
+    LandAnyway,
     /// The change lands; the payment is left to the caller to confirm.
-    DefaultIncomplete,
+    LeaveOpen,
     /// Nothing happens, and the answer is 402.
-    ErrorIfIncomplete,
+    Refuse,
     /// The change waits for the payment.
-    PendingIfIncomplete,
+    Wait,
 }
 
 impl PaymentBehavior {
     pub(crate) const WORDS: [(&'static str, Self); 4] = [
-        ("allow_incomplete", Self::AllowIncomplete),
-        ("default_incomplete", Self::DefaultIncomplete),
-        ("error_if_incomplete", Self::ErrorIfIncomplete),
-        ("pending_if_incomplete", Self::PendingIfIncomplete),
+        ("allow_incomplete", Self::LandAnyway),
+        ("default_incomplete", Self::LeaveOpen),
+        ("error_if_incomplete", Self::Refuse),
+        ("pending_if_incomplete", Self::Wait),
     ];
 }
 
@@ -75,7 +75,7 @@ impl Update {
     pub(crate) fn nothing() -> Self {
         Self {
             wish: Wish::none(),
-            payment_behavior: PaymentBehavior::AllowIncomplete,
+            payment_behavior: PaymentBehavior::LandAnyway,
             automatic_tax: None,
             notes: None,
             description: Change::Keep,
@@ -99,7 +99,7 @@ impl Update {
             },
             payment_behavior: params
                 .choice("payment_behavior", &PaymentBehavior::WORDS)?
-                .unwrap_or(PaymentBehavior::AllowIncomplete),
+                .unwrap_or(PaymentBehavior::LandAnyway),
             automatic_tax: taxes::read(params)?,
             notes: Some(Notes {
                 metadata: copy.metadata,
@@ -126,7 +126,7 @@ impl Update {
     }
 
     fn check(&self, params: &Params<'_>) -> Result<(), Refusal> {
-        if self.payment_behavior == PaymentBehavior::PendingIfIncomplete {
+        if self.payment_behavior == PaymentBehavior::Wait {
             pending_updates::check_params(params)?;
         }
         if self.cancel_at_period_end == Some(true) && matches!(self.cancel_at, Change::Set(_)) {
@@ -155,7 +155,7 @@ pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
 /// Makes the change and collects what it costs.
 pub(crate) fn run(at: &mut Moment<'_>, id: &SubscriptionId, update: Update) -> Result<(), Refusal> {
     let behavior = update.payment_behavior;
-    let saved = (behavior == PaymentBehavior::ErrorIfIncomplete).then(|| at.world.clone());
+    let saved = (behavior == PaymentBehavior::Refuse).then(|| at.world.clone());
     let object = Object::Subscription(id.clone());
     let before = at.picture(&object);
     let invoice = draft(at, id, update)?;
@@ -193,13 +193,14 @@ pub(crate) fn draft(
         return Err(Refusal::no_such("subscription", id.as_str(), "id"));
     }
     check_schedule(&before, &update)?;
+    check_state(at, &before, &update)?;
     let (changed, behavior) = with_members(at, &before, &update)?;
     let mut plan = changes::plan(at, &changed, &update.wish)?;
     apply_end(at, &mut plan.after, &update);
     if plan.bills_now || !plan.prorations.is_empty() {
         pending_updates::drop_present(at, id);
     }
-    let waits = behavior == PaymentBehavior::PendingIfIncomplete && plan.bills_now;
+    let waits = behavior == PaymentBehavior::Wait && plan.bills_now;
     let terms = plan.after.terms();
     if !waits {
         let pending_update = at.world.subscriptions[id].pending_update.clone();
@@ -231,6 +232,22 @@ pub(crate) fn draft(
     }
     at.emit("invoice.created", &Object::Invoice(invoice.clone()));
     Ok(Some(invoice))
+}
+
+/// What cannot be done to a subscription as it is now.
+fn check_state(at: &Moment<'_>, subscription: &Subscription, update: &Update) -> Result<(), Refusal> {
+    if subscription.status == SubscriptionStatus::Incomplete && update.wish.is_of_terms() {
+        let message =
+            "The items of an incomplete subscription cannot be updated before its first invoice is paid.";
+        return Err(Refusal::state(message));
+    }
+    match update.cancel_at {
+        Change::Set(end) if end <= at.now => {
+            let message = "Invalid timestamp: `cancel_at` must be in the future.";
+            Err(Refusal::invalid("cancel_at", message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Puts the shares by for the next invoice, which may be the one that is made at once.
@@ -303,7 +320,7 @@ fn with_members(
         let message = "You must provide `days_until_due` when `collection_method` is `send_invoice`.";
         return Err(Refusal::invalid("days_until_due", message));
     }
-    if sent && update.payment_behavior == PaymentBehavior::PendingIfIncomplete {
+    if sent && update.payment_behavior == PaymentBehavior::Wait {
         let message =
             "`payment_behavior` can only be `pending_if_incomplete` when invoices are charged automatically.";
         return Err(Refusal::invalid("payment_behavior", message));
@@ -348,14 +365,12 @@ pub(crate) fn settle(at: &mut Moment<'_>, id: &InvoiceId, behavior: PaymentBehav
     invoicing::finalize(at, id);
     let invoice = &at.world.invoices[id];
     let free = invoice.amount_due() == 0;
-    match (invoice.collection_method, behavior) {
-        (CollectionMethod::SendInvoice, _) if !free => None,
-        (_, PaymentBehavior::DefaultIncomplete) if !free => {
-            leave_open(at, id);
-            None
-        }
-        _ => Some(invoicing::collect(at, id)),
+    let charged = invoice.collection_method == CollectionMethod::ChargeAutomatically;
+    if charged && behavior == PaymentBehavior::LeaveOpen && !free {
+        leave_open(at, id);
+        return None;
     }
+    invoicing::collect_or_send(at, id)
 }
 
 /// The payment is the caller's to confirm: the subscription waits for it.

@@ -10,7 +10,7 @@ use crate::id::Id;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{CancellationReason, Subscription, SubscriptionStatus};
+use crate::state::{CancellationReason, CollectionMethod, Subscription, SubscriptionStatus};
 
 pub(crate) fn get(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
     params.finish()?;
@@ -32,7 +32,7 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
     let created = Range::read(params, "created")?;
     let period_start = Range::read(params, "current_period_start")?;
     let period_end = Range::read(params, "current_period_end")?;
-    params.inert(&["collection_method"]);
+    let collection = params.choice("collection_method", &CollectionMethod::WORDS)?;
     let test_clock = params.text("test_clock")?;
     params.unsupported(&["automatic_tax"])?;
     let paging = Paging::read(params)?;
@@ -59,6 +59,7 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
             };
             in_status
                 && by_clock
+                && collection.is_none_or(|method| subscription.collection_method == method)
                 && customer
                     .as_ref()
                     .is_none_or(|id| subscription.customer.as_str() == id)

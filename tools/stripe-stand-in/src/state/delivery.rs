@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, EventId, WebhookEndpointId};
+use crate::newer_shape::NewerShape;
 
 /// All deliveries.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub(crate) struct Delivery {
     /// Delivered after the others that are due at the same instant.
     pub(crate) postponed: bool,
     pub(crate) missigned: bool,
+    /// Another shape than that of the stand-in's version.
+    pub(crate) shape: Option<NewerShape>,
     pub(crate) event: EventId,
     /// The world the event happened in.
     pub(crate) account: Option<AccountId>,
@@ -109,6 +112,14 @@ impl Deliveries {
 
     pub(crate) fn any_under_way(&self) -> bool {
         !self.under_way.is_empty()
+    }
+
+    /// Without all that there was; numbers go on, so that a delivery that ends late is not taken for a new one.
+    pub(crate) fn forgotten(self) -> Self {
+        Self {
+            made: self.made,
+            ..Self::default()
+        }
     }
 
     /// After a restart nobody is under way: what was, waits again.

@@ -91,13 +91,19 @@ impl State {
         }
     }
 
-    /// Forgets everything but where the stand-in listens and whom the platform tells of events.
-    pub(crate) fn reset(&mut self) {
-        let fresh = Self::new();
-        let known = std::mem::replace(self, fresh);
-        self.platform.base_url = known.platform.base_url;
-        self.platform.endpoint_ids = known.platform.endpoint_ids;
-        self.platform.webhook_endpoints = known.platform.webhook_endpoints;
+    /// Goes back to how everything was, but makes no id twice: whoever is outside may remember those that are gone.
+    pub(crate) fn go_back_to(&mut self, baseline: &Self) {
+        let gone = std::mem::replace(self, baseline.clone());
+        self.request_ids = gone.request_ids;
+        self.deliveries = gone.deliveries.forgotten();
+        self.faults.clear();
+        self.platform.carry_on_from(gone.platform);
+        for (account, world) in gone.connected {
+            // An account that is gone takes its id with it: nobody makes that one again either.
+            if let Some(own) = self.world_mut(Some(&account)) {
+                own.carry_on_from(world);
+            }
+        }
     }
 
     /// The world of a connected account, or of the platform; `None` for an account that was never created.
@@ -176,6 +182,19 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Takes over what must not go back when everything else does. An endpoint that there was stays as it is now: its address
+    /// may have changed.
+    fn carry_on_from(&mut self, gone: Self) {
+        self.ids = gone.ids;
+        self.endpoint_ids = gone.endpoint_ids;
+        self.base_url = gone.base_url;
+        for endpoint in self.webhook_endpoints.iter_mut() {
+            if let Some(present) = gone.webhook_endpoints.get(&endpoint.id) {
+                *endpoint = present.clone();
+            }
+        }
+    }
+
     /// The worlds of connected accounts follow: what sets their ids apart is their own id, which is made here.
     pub(crate) fn salt_ids(&mut self, salt: &str) {
         self.ids = IdSource::new(&format!("{PLATFORM} {salt}"));

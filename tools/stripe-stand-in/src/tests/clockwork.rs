@@ -266,9 +266,7 @@ async fn a_snapshot_is_the_whole_of_it() {
     let shop = Shop::open().await;
     let (customer, _) = shop.subscriber().await;
     let snapshot = shop.stripe.snapshot().unwrap();
-    let other = StandIn::new(Config {
-        clock: Clock::frozen(at(super::harness::START)),
-    });
+    let other = StandIn::new(Config::new(Clock::frozen(at(super::harness::START))));
     other.restore(snapshot.clone()).unwrap();
     assert_eq!(other.snapshot().unwrap(), snapshot);
     other.advance_to(at("2027-01-01T01:00:00Z")).await;
@@ -351,10 +349,52 @@ async fn a_delivery_under_way_in_a_snapshot_is_made_again() {
     shop.stripe.settle().await;
     assert_eq!(shop.stripe.next_due(), None);
 
-    let restarted = StandIn::new(Config {
-        clock: Clock::frozen(at(super::harness::START)),
-    });
+    let restarted = StandIn::new(Config::new(Clock::frozen(at(super::harness::START))));
     restarted.restore(taken.lock().unwrap().clone()).unwrap();
     restarted.settle().await;
     assert_eq!(listener.types(), ["customer.created", "customer.created"]);
+}
+
+#[tokio::test]
+async fn a_reset_goes_back_to_the_baseline_and_makes_no_id_twice() {
+    let shop = Shop::open().await;
+    let listener = Listener::start().await;
+    let moved = Listener::start().await;
+    let params = json!({ "url": listener.url, "enabled_events": ["customer.created"] });
+    let endpoint = id(&shop.post("/v1/webhook_endpoints", params).await);
+    let account = id(&shop.post("/v1/accounts", json!({ "type": "standard" })).await);
+    shop.stripe.set_baseline();
+    let theirs = || {
+        shop.stripe
+            .call("POST", "/v1/customers", &json!({}), Some(&account))
+            .1
+    };
+    let (customer, their_customer) = (shop.customer().await, id(&theirs()));
+    shop.subscriber().await;
+    let path = format!("/v1/webhook_endpoints/{endpoint}");
+    shop.post(&path, json!({ "url": moved.url })).await;
+    shop.advance("2026-12-24T00:00:00Z").await;
+
+    let snapshot = shop.stripe.snapshot().unwrap();
+    shop.stripe.restore(snapshot).unwrap();
+    shop.stripe.reset();
+    assert_eq!(shop.get("/v1/customers").await["data"], json!([]));
+    assert_eq!(
+        shop.get(&format!("/v1/prices/{}", shop.monthly)).await["active"],
+        json!(true)
+    );
+    shop.advance("2027-02-01T00:00:00Z").await;
+    assert_eq!(
+        shop.get("/v1/invoices").await["data"],
+        json!([]),
+        "nothing is left to renew"
+    );
+    assert_ne!(shop.customer().await, customer);
+    assert_ne!(
+        id(&theirs()),
+        their_customer,
+        "nor in a world that came to be after the baseline"
+    );
+    shop.stripe.settle().await;
+    assert_eq!(moved.types().len(), 1, "an endpoint stays where it was moved to");
 }

@@ -141,17 +141,8 @@ async fn a_refused_request_changes_nothing() {
     .await;
     let mut after = shop.stripe.snapshot().unwrap();
     // Only the counters that ids are made of have moved on.
-    for counter in ["request_ids", "platform"] {
-        let target = if counter == "platform" {
-            &mut after["platform"]["ids"]
-        } else {
-            &mut after[counter]
-        };
-        *target = if counter == "platform" {
-            before["platform"]["ids"].clone()
-        } else {
-            before[counter].clone()
-        };
+    for counter in ["/state/request_ids", "/state/platform/ids"] {
+        *after.pointer_mut(counter).unwrap() = before.pointer(counter).unwrap().clone();
     }
     assert_eq!(after, before);
 }
@@ -168,6 +159,17 @@ async fn an_unknown_path_is_told_in_stripes_words() {
     );
     shop.refused(404, "PATCH", "/v1/customers", json!({})).await;
     shop.refused(404, "GET", "/v2/customers", json!({})).await;
+}
+
+#[tokio::test]
+async fn a_request_whose_expansion_is_refused_has_no_effect() {
+    let shop = Shop::open().await;
+    let events = shop.event_types();
+    let params = json!({ "email": "ada@example.com", "expand": ["nothing"] });
+    shop.refused(400, "POST", "/v1/customers", params).await;
+    let customers = shop.get("/v1/customers").await;
+    assert_eq!(customers["data"], json!([]));
+    assert_eq!(shop.event_types(), events);
 }
 
 #[tokio::test]

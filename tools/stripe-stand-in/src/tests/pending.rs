@@ -345,6 +345,9 @@ async fn a_first_payment_is_refused_or_late_or_never_made() {
 
     let params = json!({ "customer": customer, "items": items });
     let late = shop.post("/v1/subscriptions", params.clone()).await;
+    let item = json!({ "id": late["items"]["data"][0]["id"], "quantity": 2 });
+    let path = format!("/v1/subscriptions/{}", id(&late));
+    shop.refused(400, "POST", &path, json!({ "items": [item] })).await;
     shop.stripe
         .pay_invoice(late["latest_invoice"].as_str().unwrap())
         .await

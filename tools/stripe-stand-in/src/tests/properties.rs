@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::conformance::{Judge, Requests};
 use crate::{Clock, Config, StandIn};
 
 /// 1 November 2026, midnight, and the length of that month.
@@ -14,14 +15,21 @@ const MONTH: i64 = 30 * 86_400;
 struct World {
     stripe: StandIn,
     customer: String,
+    /// Kept to the end, when it speaks.
+    _judge: Judge,
 }
 
 impl World {
     fn new() -> Self {
         let clock = Clock::frozen(instant(START));
-        let stripe = StandIn::new(Config { clock });
+        let judge = Judge::new(Requests::All);
+        let stripe = StandIn::new(Config {
+            witness: Some(judge.witness()),
+            ..Config::new(clock)
+        });
         let mut world = Self {
             stripe,
+            _judge: judge,
             customer: String::new(),
         };
         world.customer = world.made("/v1/customers", json!({ "email": "ada@example.com" }));

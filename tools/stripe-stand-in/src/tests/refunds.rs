@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{Shop, id};
+use super::harness::{Shop, day, id};
 
 /// The charge that paid the subscription's latest invoice, 30.00.
 async fn charge(shop: &Shop, subscription: &str) -> String {
@@ -209,4 +209,62 @@ async fn amounts_put_by_come_with_the_next_invoice_once() {
     assert_eq!(shop.latest(&subscription).await["amount_paid"], 3300);
     shop.advance("2027-02-01T01:00:00Z").await;
     assert_eq!(shop.latest(&subscription).await["amount_paid"], 3000);
+}
+
+/// Nothing is credited for time whose invoice was given up.
+#[tokio::test]
+async fn an_invoice_that_is_written_off_paid_for_nothing() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    shop.stripe
+        .set_card(&customer, "pm_card_chargeCustomerFail")
+        .unwrap();
+    shop.advance("2027-01-01T01:00:00Z").await;
+    let invoice = id(&shop.latest(&subscription).await);
+    let written_off = shop.stripe.write_off_invoice(&invoice).await.unwrap();
+    assert_eq!(written_off["status"], "uncollectible");
+    assert!(shop.stripe.write_off_invoice(&invoice).await.is_err());
+    let preview = shop.preview(
+        &subscription,
+        json!({ "quantity": 1 }),
+        json!({ "proration_behavior": "always_invoice" }),
+    );
+    let lines = preview.await["lines"]["data"].clone();
+    assert_eq!(lines.as_array().unwrap().len(), 1);
+    assert!(
+        lines[0]["amount"].as_i64().unwrap() > 0,
+        "a charge, and no credit"
+    );
+    shop.advance("2027-01-20T00:00:00Z").await;
+    assert_eq!(
+        shop.latest(&subscription).await["attempt_count"],
+        1,
+        "it is not pursued"
+    );
+}
+
+/// Sent on the first day, due in ten; the renewal is sent as well and charges no card.
+#[tokio::test]
+async fn an_invoice_that_is_sent_waits_for_its_payer() {
+    let shop = Shop::open().await;
+    let customer = shop.customer().await;
+    shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
+    let params = json!({
+        "customer": customer,
+        "items": [{ "price": shop.monthly, "quantity": 3 }],
+        "collection_method": "send_invoice",
+        "days_until_due": 10,
+    });
+    let begun = shop.post("/v1/subscriptions", params).await;
+    assert_eq!(begun["status"], "active");
+    let sent = shop.latest(&id(&begun)).await;
+    assert_eq!(
+        (&sent["status"], &sent["due_date"], &sent["attempted"]),
+        (&json!("open"), &json!(day("2026-12-11")), &json!(false))
+    );
+    shop.stripe.pay_invoice(&id(&sent)).await.unwrap();
+    assert_eq!(shop.latest(&id(&begun)).await["status"], "paid");
+    let renewing = shop.events_of(shop.advance("2027-01-01T01:00:00Z")).await;
+    assert_eq!(renewing.last().unwrap(), "invoice.sent");
+    assert_eq!(shop.latest(&id(&begun)).await["status"], "open");
 }

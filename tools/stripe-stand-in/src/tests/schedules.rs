@@ -1,18 +1,18 @@
-//! Subscription schedules: begun by the clock, led through phases, rewritten, let go and cancelled.
+//! Subscription schedules by the clock: begun, led through phases, and over. What calls do to them is in `schedule_calls`.
 
 use serde_json::{Value, json};
 
 use super::harness::{Shop, at, day, id};
 
-const SCHEDULES: &str = "/v1/subscription_schedules";
+pub(super) const SCHEDULES: &str = "/v1/subscription_schedules";
 
-fn path(schedule: &Value) -> String {
+pub(super) fn path(schedule: &Value) -> String {
     format!("{SCHEDULES}/{}", id(schedule))
 }
 
 impl Shop {
     /// A customer with a card, so that invoices are paid by themselves.
-    async fn payer(&self) -> String {
+    pub(super) async fn payer(&self) -> String {
         let params = json!({
             "email": "ada@example.com",
             "payment_method": "pm_card_visa",
@@ -21,19 +21,19 @@ impl Shop {
         id(&self.post("/v1/customers", params).await)
     }
 
-    fn phase(&self, quantity: u64, months: u64) -> Value {
+    pub(super) fn phase(&self, quantity: u64, months: u64) -> Value {
         json!({
             "items": [{ "price": self.monthly, "quantity": quantity }],
             "duration": { "interval": "month", "interval_count": months },
         })
     }
 
-    async fn schedule(&self, customer: &str, start: Value, phases: Value) -> Value {
+    pub(super) async fn schedule(&self, customer: &str, start: Value, phases: Value) -> Value {
         let params = json!({ "customer": customer, "start_date": start, "phases": phases });
         self.post(SCHEDULES, params).await
     }
 
-    async fn subscription_of(&self, schedule: &Value) -> Value {
+    pub(super) async fn subscription_of(&self, schedule: &Value) -> Value {
         let schedule = self.get(&path(schedule)).await;
         let id = schedule["subscription"]
             .as_str()
@@ -43,7 +43,7 @@ impl Shop {
     }
 }
 
-fn totals(invoices: &[Value]) -> Vec<i64> {
+pub(super) fn totals(invoices: &[Value]) -> Vec<i64> {
     invoices
         .iter()
         .map(|invoice| invoice["total"].as_i64().unwrap())
@@ -253,228 +253,6 @@ async fn after_the_last_phase_a_subscription_may_end() {
     );
 }
 
-#[tokio::test]
-async fn what_has_not_begun_is_rewritten() {
-    let shop = Shop::open().await;
-    let customer = shop.payer().await;
-    let made = shop
-        .schedule(&customer, json!(day("2026-12-10")), json!([shop.phase(3, 1)]))
-        .await;
-    let mut phase = shop.phase(7, 1);
-    let error = shop
-        .refused(400, "POST", &path(&made), json!({ "phases": [phase] }))
-        .await;
-    assert_eq!(error["param"], "phases[0][start_date]");
-    phase["start_date"] = json!(day("2026-12-20"));
-    let telling = shop
-        .events_of(async {
-            let rewritten = shop.post(&path(&made), json!({ "phases": [phase] })).await;
-            assert_eq!(rewritten["phases"][0]["start_date"], day("2026-12-20"));
-        })
-        .await;
-    assert_eq!(telling, ["subscription_schedule.updated"]);
-    let early = shop.events_of(shop.advance("2026-12-19T00:00:00Z")).await;
-    assert_eq!(early, Vec::<String>::new(), "the old start is forgotten");
-    shop.advance("2026-12-20T01:00:00Z").await;
-    assert_eq!(totals(&shop.stripe.invoices_of(&customer)), [7000]);
-}
-
-/// Five numbers instead of three from two thirds of December left: −20.00 + 33.33 at once.
-#[tokio::test]
-async fn the_current_phase_is_rewritten_at_once() {
-    let shop = Shop::open().await;
-    let customer = shop.payer().await;
-    let made = shop
-        .schedule(&customer, json!("now"), json!([shop.phase(3, 2)]))
-        .await;
-    shop.advance("2026-12-11T08:00:00Z").await;
-    let mut phase = shop.phase(5, 2);
-    phase["start_date"] = json!(day("2026-12-02"));
-    let error = shop
-        .refused(400, "POST", &path(&made), json!({ "phases": [phase] }))
-        .await;
-    assert_eq!(
-        error["message"],
-        "You can not modify the start date of the current phase."
-    );
-    phase["start_date"] = json!(day("2026-12-01"));
-    let params = json!({ "phases": [phase], "proration_behavior": "always_invoice" });
-    let telling = shop
-        .events_of(async {
-            shop.post(&path(&made), params).await;
-        })
-        .await;
-    assert!(
-        telling.contains(&"customer.subscription.updated".to_owned())
-            && telling.last().unwrap() == "subscription_schedule.updated",
-        "{telling:?}"
-    );
-    assert_eq!(totals(&shop.stripe.invoices_of(&customer)), [3000, 1333]);
-    assert_eq!(
-        shop.subscription_of(&made).await["items"]["data"][0]["quantity"],
-        5
-    );
-    let again = json!({ "phases": [phase], "metadata": { "note": "the same" } });
-    shop.post(&path(&made), again).await;
-    assert_eq!(
-        shop.stripe.invoices_of(&customer).len(),
-        2,
-        "what is the same costs nothing"
-    );
-}
-
-#[tokio::test]
-async fn one_is_let_go_or_cancelled_only_while_it_lives() {
-    let shop = Shop::open().await;
-    let customer = shop.payer().await;
-    let waiting = shop
-        .schedule(&customer, json!(day("2026-12-10")), json!([shop.phase(3, 1)]))
-        .await;
-    let canceled = shop.post(&format!("{}/cancel", path(&waiting)), json!({})).await;
-    assert_eq!(
-        (&canceled["status"], &canceled["canceled_at"]),
-        (&json!("canceled"), &json!(day("2026-12-01")))
-    );
-    for act in ["cancel", "release"] {
-        let error = shop
-            .refused(400, "POST", &format!("{}/{act}", path(&waiting)), json!({}))
-            .await;
-        assert!(
-            error["message"].as_str().unwrap().contains("`canceled` status"),
-            "{error}"
-        );
-    }
-    shop.refused(400, "POST", &path(&waiting), json!({ "metadata": { "a": "b" } }))
-        .await;
-    shop.advance("2026-12-11T00:00:00Z").await;
-    assert_eq!(shop.stripe.invoices_of(&customer), Vec::<Value>::new());
-
-    let running = shop
-        .schedule(&customer, json!("now"), json!([shop.phase(3, 1)]))
-        .await;
-    let released = shop.post(&format!("{}/release", path(&running)), json!({})).await;
-    assert_eq!(
-        (&released["status"], &released["released_subscription"]),
-        (&json!("released"), &running["subscription"])
-    );
-    let listed = shop
-        .list(
-            SCHEDULES,
-            json!({ "customer": customer, "released_at": { "gte": 1 } }),
-        )
-        .await;
-    assert_eq!(listed["data"].as_array().unwrap().len(), 1);
-    assert_eq!(listed["data"][0]["id"], running["id"]);
-    shop.refused(404, "GET", "/v1/subscription_schedules/sub_sched_none", json!({}))
-        .await;
-}
-
-/// Cancelled with two thirds of December left: 20.00 come back, invoiced at once into the customer's balance.
-#[tokio::test]
-async fn cancelling_one_that_runs_ends_its_subscription_and_settles_up() {
-    let shop = Shop::open().await;
-    let customer = shop.payer().await;
-    let made = shop
-        .schedule(&customer, json!("now"), json!([shop.phase(3, 1)]))
-        .await;
-    shop.advance("2026-12-11T08:00:00Z").await;
-    let subscription = shop.subscription_of(&made).await;
-    let canceled = shop.post(&format!("{}/cancel", path(&made)), json!({})).await;
-    assert_eq!(canceled["status"], "canceled");
-    let ended = shop
-        .get(&format!("/v1/subscriptions/{}", id(&subscription)))
-        .await;
-    assert_eq!(ended["status"], "canceled");
-    assert_eq!(totals(&shop.stripe.invoices_of(&customer)), [3000, -2000]);
-    assert_eq!(
-        shop.get(&format!("/v1/customers/{customer}")).await["balance"],
-        -2000
-    );
-
-    let other = shop
-        .schedule(&customer, json!("now"), json!([shop.phase(1, 1)]))
-        .await;
-    let plainly = json!({ "prorate": false, "invoice_now": false });
-    shop.post(&format!("{}/cancel", path(&other)), plainly).await;
-    assert_eq!(
-        shop.stripe.invoices_of(&customer).len(),
-        3,
-        "the first invoice alone"
-    );
-}
-
-#[tokio::test]
-async fn when_a_subscription_ends_is_its_schedules_to_say() {
-    let shop = Shop::open().await;
-    let customer = shop.payer().await;
-    let made = shop
-        .schedule(&customer, json!("now"), json!([shop.phase(3, 6)]))
-        .await;
-    let own = format!("/v1/subscriptions/{}", made["subscription"].as_str().unwrap());
-    let schedule = id(&made);
-    for params in [
-        json!({ "cancel_at_period_end": true }),
-        json!({ "cancel_at": day("2027-01-15") }),
-    ] {
-        let error = shop.refused(400, "POST", &own, params).await;
-        assert_eq!(
-            error["message"],
-            format!(
-                "The subscription is managed by the subscription schedule `{schedule}`, and updating any cancelation \
-                 behavior directly is not allowed. Please update the schedule instead."
-            )
-        );
-    }
-    shop.post(&own, json!({ "metadata": { "a": "b" } })).await;
-    let ending = shop
-        .events_of(async {
-            shop.call("DELETE", &own, json!({})).await;
-        })
-        .await;
-    assert_eq!(
-        ending,
-        ["customer.subscription.deleted", "subscription_schedule.canceled"]
-    );
-}
-
-#[tokio::test]
-async fn a_running_subscription_can_be_given_a_schedule() {
-    let shop = Shop::open().await;
-    let (customer, subscription) = shop.subscriber().await;
-    shop.advance("2026-12-05T00:00:00Z").await;
-    let made = shop
-        .post(SCHEDULES, json!({ "from_subscription": subscription }))
-        .await;
-    assert_eq!(
-        (&made["status"], &made["subscription"]),
-        (&json!("active"), &json!(subscription))
-    );
-    assert_eq!(
-        made["current_phase"],
-        json!({ "start_date": day("2026-12-01"), "end_date": day("2027-01-01") })
-    );
-    for (params, param) in [
-        (json!({ "from_subscription": subscription }), "from_subscription"),
-        (
-            json!({ "from_subscription": subscription, "end_behavior": "cancel" }),
-            "end_behavior",
-        ),
-        (json!({ "from_subscription": "sub_none" }), "from_subscription"),
-    ] {
-        let error = shop.refused(400, "POST", SCHEDULES, params).await;
-        assert_eq!(error["param"], param, "{error}");
-    }
-    // A downgrade at the period's end, the most common use of all: 30.00, then 10.00.
-    let mut first = shop.phase(3, 1);
-    first.as_object_mut().unwrap().remove("duration");
-    first["start_date"] = json!(day("2026-12-01"));
-    first["end_date"] = json!(day("2027-01-01"));
-    let params = json!({ "phases": [first, shop.phase(1, 1)] });
-    shop.post(&path(&made), params).await;
-    shop.advance("2027-01-01T02:00:00Z").await;
-    assert_eq!(totals(&shop.stripe.invoices_of(&customer)), [3000, 1000]);
-}
-
 /// 30.00 less 20 % in the first phase's month; 30.00 after it.
 #[tokio::test]
 async fn a_phase_has_its_own_discounts() {
@@ -553,47 +331,6 @@ async fn automatic_tax_needs_to_know_where_the_customer_is() {
     assert_eq!(error["code"], "customer_tax_location_invalid");
 }
 
-#[tokio::test]
-async fn what_makes_no_sense_is_refused_by_its_name() {
-    let shop = Shop::open().await;
-    let customer = shop.payer().await;
-    let with = |member: &str, value: Value| {
-        let mut phase = shop.phase(3, 1);
-        phase[member] = value;
-        json!({ "customer": customer, "start_date": "now", "phases": [phase] })
-    };
-    for (params, param) in [
-        (
-            json!({ "start_date": "now", "phases": [shop.phase(1, 1)] }),
-            "customer",
-        ),
-        (json!({ "customer": customer, "start_date": "now" }), "phases"),
-        (with("iterations", json!(3)), "phases[0][iterations]"),
-        (with("coupon", json!("HALF")), "phases[0][coupon]"),
-        (with("end_date", json!(day("2027-01-01"))), "phases[0][duration]"),
-        (with("trial", json!(true)), "phases[0][trial]"),
-        (
-            with("items", json!([{ "price": "price_none" }])),
-            "phases[0][items][0][price]",
-        ),
-        (
-            with("discounts", json!([{ "coupon": "NONE" }])),
-            "phases[0][discounts][0][coupon]",
-        ),
-        (
-            json!({ "customer": customer, "start_date": day("2026-11-01"), "phases": [shop.phase(1, 1)] }),
-            "start_date",
-        ),
-        (
-            json!({ "customer": "cus_none", "start_date": "now", "phases": [shop.phase(1, 1)] }),
-            "customer",
-        ),
-    ] {
-        let error = shop.refused(400, "POST", SCHEDULES, params.clone()).await;
-        assert_eq!(error["param"], param, "{params}: {error}");
-    }
-}
-
 /// Three schedules on one day, made in another order, begun in the order of their time.
 #[tokio::test]
 async fn one_long_step_begins_them_in_the_order_of_their_time() {
@@ -622,4 +359,25 @@ async fn one_long_step_begins_them_in_the_order_of_their_time() {
         })
         .collect();
     assert_eq!(begun, expected);
+}
+
+/// As above, with the price archived before the second phase begins: what stays goes on. −20.00 + 33.33.
+#[tokio::test]
+async fn an_archived_price_goes_on_in_the_next_phase() {
+    let shop = Shop::open().await;
+    let customer = shop.payer().await;
+    let mut first = shop.phase(3, 1);
+    first.as_object_mut().unwrap().remove("duration");
+    first["end_date"] = json!(at("2026-12-11T08:00:00Z").as_second());
+    let mut second = shop.phase(5, 1);
+    second["proration_behavior"] = json!("always_invoice");
+    shop.schedule(&customer, json!("now"), json!([first, second]))
+        .await;
+    shop.post(
+        &format!("/v1/prices/{}", shop.monthly),
+        json!({ "active": false }),
+    )
+    .await;
+    shop.advance("2026-12-12T00:00:00Z").await;
+    assert_eq!(totals(&shop.stripe.invoices_of(&customer)), [3000, 1333]);
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::harness::{Heard, Listener, Shop, at, id};
-use crate::{Fault, FaultKind, Payment};
+use crate::{Fault, FaultKind, NewerShape, Payment};
 
 /// Checks a signature the way Stripe's documentation says, and answers its time.
 fn verified_time(heard: &Heard, secret: &str) -> Option<i64> {
@@ -185,6 +185,69 @@ async fn deliveries_go_wrong_when_asked_to() {
     shop.subscriber().await;
     let missigned = listener.heard().pop().unwrap();
     assert_eq!(verified_time(&missigned, &secret), None);
+}
+
+#[tokio::test]
+async fn an_event_can_have_the_shape_of_a_later_version() {
+    let shop = Shop::open().await;
+    let listener = Listener::start().await;
+    let secret = shop
+        .stripe
+        .add_webhook(&listener.url, &["customer.created"], false);
+    let shape = |pointer: &str| {
+        FaultKind::NewerShape(NewerShape {
+            set: [(pointer.to_owned(), json!("by pigeon"))].into(),
+            ..NewerShape::default()
+        })
+    };
+    shop.stripe
+        .add_fault(Fault::new(shape("/data/object/email")).on_event("customer.*"));
+    let customer = shop.customer().await;
+    shop.stripe.settle().await;
+    let heard = listener.heard().pop().unwrap();
+    let event = heard.event();
+    assert!(
+        verified_time(&heard, &secret).is_some(),
+        "it is signed as it is sent"
+    );
+    assert_eq!(event["data"]["object"]["email"], "by pigeon");
+    assert_eq!(event["data"]["object"]["added_later"]["unheard_of"], true);
+    assert_eq!(event["api_version"], "2027-03-31.later");
+    let path = format!("/v1/customers/{customer}");
+    assert_eq!(
+        shop.get(&path).await["email"],
+        "ada@example.com",
+        "it is the telling that differs"
+    );
+
+    shop.stripe
+        .add_fault(Fault::new(shape("/misspelt")).on_event("*"));
+    shop.customer().await;
+    shop.stripe.settle().await;
+    let attempts = shop.stripe.delivery_attempts();
+    let problem = attempts.last().unwrap().error.as_deref();
+    assert_eq!(problem, Some("newer_shape: there is no /misspelt to change"));
+}
+
+#[tokio::test]
+async fn an_answer_can_have_the_shape_of_a_later_version() {
+    let shop = Shop::open().await;
+    let path = format!("/v1/prices/{}", shop.monthly);
+    let shape = |pointer: &str| {
+        FaultKind::NewerShape(NewerShape {
+            remove: vec![pointer.to_owned()],
+            ..NewerShape::default()
+        })
+    };
+    let get = || shop.stripe.answer(super::harness::call("GET", &path, &json!({})));
+    shop.stripe
+        .add_fault(Fault::new(shape("/recurring")).on("GET", &path));
+    let answer = get().await.unwrap();
+    assert_eq!((answer.body.get("recurring"), answer.status), (None, 200));
+    assert_eq!(get().await.unwrap().body["recurring"]["interval"], "month");
+    shop.stripe
+        .add_fault(Fault::new(shape("/misspelt")).on("GET", &path));
+    assert_eq!(get().await.unwrap().status, 500);
 }
 
 #[tokio::test]

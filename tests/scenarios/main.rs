@@ -1,13 +1,9 @@
 //! What the product promises, told as scenarios. A file per topic, one binary, because each binary costs a link.
 
-<<<<<<< HEAD
 #![expect(
     clippy::unwrap_used,
     reason = "a scenario whose world breaks has failed, and says where"
 )]
-=======
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
->>>>>>> discounts
 
 /// The main job: subscribe, pay, be covered.
 mod main_job;

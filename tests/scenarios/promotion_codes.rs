@@ -37,16 +37,16 @@ async fn a_share_and_an_amount_are_taken_off_as_previewed() {
         let ada = subscribed(&world).await;
         let code = world
             .stripe
-            .makes_code(&format!("{coupon}&duration=once"), "code=LAUNCH20")
+            .makes_code(&format!("{coupon}&duration=once"), "code=SPRING20")
             .await;
-        let preview = ada.previews(&with("launch20")).await;
+        let preview = ada.previews(&with("spring20")).await;
         assert_eq!(
             (&preview.body["discountCents"], &preview.body["amountDueCents"]),
             (&json!(off), &json!(due)),
             "{preview}"
         );
         assert_eq!(redeemed(&world, &code).await, 0);
-        assert_eq!(ada.changes(&with("Launch20")).await.body["changed"], true);
+        assert_eq!(ada.changes(&with("Spring20")).await.body["changed"], true);
         assert_eq!(world.stripe.payments(&ada).await, [3000, due]);
         assert_eq!(redeemed(&world, &code).await, 1);
     }

@@ -173,3 +173,89 @@ async fn concurrent_calls_of_two_intents_leave_one_payable_session() {
     assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(last)));
     assert_eq!(world.stripe.customers(&ada).await.len(), 1);
 }
+
+/// The end of the old customer's session is told while the new customer is being made: the account does not go back to the old
+/// one, and does not end up with a third.
+#[tokio::test]
+async fn a_late_event_of_a_deleted_customer_does_not_bring_it_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.loses_its_customer(&ada).await;
+    world.stripe.holds_events(true).await;
+    let machine = world.machine().await;
+    machine.network.holds("POST /v1/customers");
+    let checkout = ada.starts_checkout_on(&machine, "annual");
+    let event = async {
+        machine.network.reached().await;
+        let expired = world.stripe.events("checkout.session.expired").pop().unwrap();
+        assert_eq!(world.stripe.delivers(&expired).await, 200);
+        machine.network.lets_go();
+    };
+    let (answer, ()) = tokio::join!(checkout, event);
+    let payable = world.stripe.payable_sessions(&ada).await;
+    assert_eq!(
+        (payable.len(), &payable[0]["client_secret"]),
+        (1, &json!(answer.unwrap().client_secret()))
+    );
+    assert_eq!(world.stripe.customers(&ada).await.len(), 1);
+}
+
+/// Stripe failed under the key by which the first session was to be expired, and keeps the failure for a day. The session is
+/// still open, so it is expired under another key.
+#[tokio::test]
+async fn a_session_is_made_unpayable_although_its_key_is_spent() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let monthly = ada.starts_checkout("monthly").await.client_secret();
+    let session = monthly.split_once("_secret_").unwrap().0;
+    world
+        .stripe
+        .spends_idempotency_key(&format!("expire/{session}/1"))
+        .await;
+    let annual = ada.starts_checkout("annual").await.client_secret();
+    let payable = world.stripe.payable_sessions(&ada).await;
+    assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(annual)));
+}
+
+/// Stripe failed while it made the customer, or while it made the session, and keeps the failure under its key for a day. The
+/// caller does not notice: the next key is taken.
+#[tokio::test]
+async fn a_key_that_is_spent_is_passed_over_within_the_call() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for key in ["customer/ACCOUNT/0", "checkout/ACCOUNT/1"] {
+        let ada = world.account(1).await;
+        world
+            .stripe
+            .spends_idempotency_key(&key.replace("ACCOUNT", &ada.id))
+            .await;
+        let secret = ada.starts_checkout("monthly").await.client_secret();
+        let payable = world.stripe.payable_sessions(&ada).await;
+        assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(secret)));
+        assert_eq!(world.stripe.customers(&ada).await.len(), 1);
+    }
+}
+
+/// The end of a paid session is never told, the end of what it became is: there is room for another subscription.
+#[tokio::test]
+async fn a_subscription_that_ended_is_in_nobodys_way_although_its_sessions_end_was_lost() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    world.stripe.holds_events(true).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.checks_out(&secret, "succeed").await;
+    let subscription = world.stripe.subscriptions(&ada).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/v1/subscriptions/{subscription}");
+    world.stripe.operator("DELETE", &path, "").await;
+    let deleted = world
+        .stripe
+        .events("customer.subscription.deleted")
+        .pop()
+        .unwrap();
+    assert_eq!(world.stripe.delivers(&deleted).await, 200);
+    assert_ne!(ada.starts_checkout("monthly").await.client_secret(), secret);
+    assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 1);
+}

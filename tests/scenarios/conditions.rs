@@ -1,4 +1,10 @@
 //! The store's conditions, each against the race that it closes. Run them against Amazon's DynamoDB Local too (`docs/testing.md`).
+//! Here: reserving, recording, landing.
+
+/// Accounts, their customers and their keys.
+mod accounts;
+/// Claims on events and on idempotency keys.
+mod claims;
 
 use billing_core::Timestamp;
 use billing_core::account::{Account as Stored, Profile};
@@ -10,11 +16,12 @@ use billing_core::period::Period;
 use billing_core::plan::Interval;
 use billing_core::return_url::{Policy, ReturnUrl};
 use billing_core::subscription::{Status, Subscription};
-use billing_store::{Claim, EventKey, FoundReply, ReplyClaim, ReplyKey, Store, StoreError};
+use billing_store::{Store, StoreError};
 use billing_tests::{Account, World};
 use futures_util::future::join_all;
 
-const NOW: &str = "2026-04-01T00:00:00Z";
+/// Far ahead: a DynamoDB outside deletes by its own clock what has expired, in the middle of a test if it likes.
+const NOW: &str = "2046-04-01T00:00:00Z";
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -39,7 +46,7 @@ fn reservation(profile: &Profile) -> Reservation {
             return_url: ReturnUrl::parse("https://app.example.com/{CHECKOUT_SESSION_ID}", &policy).unwrap(),
         },
         session: None,
-        expires_at: at("2026-04-02T00:00:00Z"),
+        expires_at: at("2046-04-02T00:00:00Z"),
     }
 }
 
@@ -56,7 +63,7 @@ fn entry(line: &str) -> Entry {
         line: line.parse().unwrap(),
         period: Period {
             start: at(NOW),
-            end: at("2026-05-01T00:00:00Z"),
+            end: at("2046-05-01T00:00:00Z"),
         },
         quantity: 1,
         amount: Money {
@@ -76,7 +83,7 @@ fn subscription(status: Status) -> Subscription {
         quantity: 1,
         period: Period {
             start: at(NOW),
-            end: at("2026-05-01T00:00:00Z"),
+            end: at("2046-05-01T00:00:00Z"),
         },
         cancel_at_period_end: false,
     }
@@ -87,13 +94,19 @@ fn customer(account: &Account<'_>) -> billing_core::id::CustomerId {
     format!("cus_{}", account.id).parse().unwrap()
 }
 
+/// Something that no other test has, also not in a DynamoDB that all of them share.
+fn unique() -> String {
+    let bytes: [u8; 8] = billing_edge::key::random().unwrap();
+    bytes.map(|byte| format!("{byte:02x}")).concat()
+}
+
 /// Reserves on what is stored now.
 async fn reserved(world: &World, account: &Account<'_>) -> Reservation {
-    let profile = account.stored().await.profile;
-    let seen = store(world).reservation(&profile.id).await.unwrap();
-    let reservation = reservation(&profile);
+    let read = account.stored().await;
+    let seen = store(world).reservation(&read.profile.id).await.unwrap();
+    let reservation = reservation(&read.profile);
     store(world)
-        .reserve(&profile, seen.as_ref(), &reservation, at(NOW))
+        .reserve(&read, seen.as_ref(), &reservation, at(NOW))
         .await
         .unwrap();
     reservation
@@ -103,8 +116,8 @@ async fn reserved(world: &World, account: &Account<'_>) -> Reservation {
 async fn of_two_that_decided_on_the_same_facts_one_reserves() {
     let world = World::at(NOW).await;
     let ada = world.account(1).await;
-    let read = ada.stored().await.profile;
-    let reservation = reservation(&read);
+    let read = ada.stored().await;
+    let reservation = reservation(&read.profile);
     let store = store(&world);
     let outcomes = join_all((0..8).map(|_| store.reserve(&read, None, &reservation, at(NOW)))).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
@@ -113,9 +126,15 @@ async fn of_two_that_decided_on_the_same_facts_one_reserves() {
             .into_iter()
             .all(|outcome| matches!(outcome, Ok(()) | Err(StoreError::Conflict)))
     );
-    assert_eq!(store.reservation(&read.id).await.unwrap(), Some(reservation));
+    assert_eq!(
+        store.reservation(&read.profile.id).await.unwrap(),
+        Some(reservation)
+    );
     let profile = ada.stored().await.profile;
-    assert_eq!((profile.checkouts, profile.version), (1, read.version + 1));
+    assert_eq!(
+        (profile.checkouts, profile.version),
+        (1, read.profile.version + 1)
+    );
     assert_eq!(profile.customer_asked_at, Some(at(NOW)));
 }
 
@@ -125,9 +144,9 @@ async fn nobody_reserves_over_a_reservation_that_was_not_seen() {
     let world = World::at(NOW).await;
     let ada = world.account(1).await;
     let unseen = reserved(&world, &ada).await;
-    let read = ada.stored().await.profile;
+    let read = ada.stored().await;
     let outcome = store(&world)
-        .reserve(&read, None, &reservation(&read), at(NOW))
+        .reserve(&read, None, &reservation(&read.profile), at(NOW))
         .await;
     assert_eq!(outcome, Err(StoreError::Conflict));
     let earlier = Reservation {
@@ -135,26 +154,134 @@ async fn nobody_reserves_over_a_reservation_that_was_not_seen() {
         ..unseen.clone()
     };
     let outcome = store(&world)
-        .reserve(&read, Some(&earlier), &reservation(&read), at(NOW))
+        .reserve(&read, Some(&earlier), &reservation(&read.profile), at(NOW))
         .await;
     assert_eq!(outcome, Err(StoreError::Conflict));
-    assert_eq!(store(&world).reservation(&read.id).await.unwrap(), Some(unseen));
+    assert_eq!(
+        store(&world).reservation(&read.profile.id).await.unwrap(),
+        Some(unseen)
+    );
 }
 
 #[tokio::test]
 async fn nobody_reserves_past_a_subscription_that_landed_meanwhile() {
     let world = World::at(NOW).await;
     let ada = world.account(1).await;
-    let read = ada.stored().await.profile;
+    let read = ada.stored().await;
     let landing = Landing {
         subscription: Some(subscription(Status::Active)),
         ..Landing::default()
     };
-    store(&world).land(&read, &landing).await.unwrap();
+    store(&world).land(&read.profile, &landing).await.unwrap();
     let outcome = store(&world)
-        .reserve(&read, None, &reservation(&read), at(NOW))
+        .reserve(&read, None, &reservation(&read.profile), at(NOW))
         .await;
     assert_eq!(outcome, Err(StoreError::Conflict));
+}
+
+/// A query is no transaction: the profile was read after a subscription landed, the subscription before. The version alone would
+/// let this pass.
+#[tokio::test]
+async fn nobody_reserves_past_a_subscription_that_was_not_seen() {
+    let world = World::at(NOW).await;
+    let ada = world.account(1).await;
+    let landing = |subscription| Landing {
+        subscription: Some(subscription),
+        ..Landing::default()
+    };
+    let reserves_on = async |seen: Option<Subscription>| {
+        let read = Stored {
+            subscription: seen,
+            ..ada.stored().await
+        };
+        store(&world)
+            .reserve(&read, None, &reservation(&read.profile), at(NOW))
+            .await
+    };
+    let (first, second) = (
+        subscription(Status::Canceled),
+        Subscription {
+            id: "sub_2".parse().unwrap(),
+            ..subscription(Status::Active)
+        },
+    );
+    let profile = ada.stored().await.profile;
+    store(&world)
+        .land(&profile, &landing(first.clone()))
+        .await
+        .unwrap();
+    assert_eq!(reserves_on(None).await, Err(StoreError::Conflict));
+    let profile = ada.stored().await.profile;
+    store(&world).land(&profile, &landing(second)).await.unwrap();
+    assert_eq!(reserves_on(Some(first.clone())).await, Err(StoreError::Conflict));
+    let profile = ada.stored().await.profile;
+    store(&world)
+        .land(&profile, &landing(first.clone()))
+        .await
+        .unwrap();
+    assert_eq!(reserves_on(Some(first)).await, Ok(()));
+}
+
+/// The session's client secret is about to be handed out when the other call, which saw the reservation without a session, gets to
+/// write: it must look again, and find a session to close.
+#[tokio::test]
+async fn nobody_reserves_past_a_session_that_was_recorded_meanwhile() {
+    let world = World::at(NOW).await;
+    let ada = world.account(1).await;
+    let held = reserved(&world, &ada).await;
+    let read = ada.stored().await;
+    store(&world)
+        .record_session(&held, &customer(&ada), &session("cs_1"), held.expires_at)
+        .await
+        .unwrap();
+    let outcome = store(&world)
+        .reserve(&read, Some(&held), &reservation(&read.profile), at(NOW))
+        .await;
+    assert_eq!(outcome, Err(StoreError::Conflict));
+}
+
+/// DynamoDB deletes what has expired between the read and the write: nobody is in the way then.
+#[tokio::test]
+async fn a_reservation_that_is_gone_since_it_was_seen_is_in_nobodys_way() {
+    let world = World::at(NOW).await;
+    let ada = world.account(1).await;
+    let seen = reserved(&world, &ada).await;
+    let release = Landing {
+        release: Some(seen.number),
+        ..Landing::default()
+    };
+    for _ in 0..2 {
+        let landed = store(&world).land(&ada.stored().await.profile, &release).await;
+        assert_eq!(landed, Ok(()), "what is gone can be released once more");
+    }
+    let read = ada.stored().await;
+    let outcome = store(&world)
+        .reserve(&read, Some(&seen), &reservation(&read.profile), at(NOW))
+        .await;
+    assert_eq!(outcome, Ok(()));
+}
+
+/// The first asking for a customer counts, and the latest session.
+#[tokio::test]
+async fn reserving_again_keeps_when_a_customer_was_first_asked_for() {
+    let world = World::at(NOW).await;
+    let ada = world.account(1).await;
+    let held = reserved(&world, &ada).await;
+    store(&world)
+        .record_session(&held, &customer(&ada), &session("cs_1"), held.expires_at)
+        .await
+        .unwrap();
+    let read = ada.stored().await;
+    let later = at("2046-04-01T12:00:00Z");
+    store(&world)
+        .reserve(&read, Some(&held), &reservation(&read.profile), later)
+        .await
+        .unwrap();
+    let profile = ada.stored().await.profile;
+    assert_eq!(
+        (profile.customer_asked_at, profile.open_session),
+        (Some(at(NOW)), None)
+    );
 }
 
 #[tokio::test]
@@ -163,7 +290,7 @@ async fn a_session_is_recorded_for_the_reservation_that_holds() {
     let ada = world.account(1).await;
     let first = reserved(&world, &ada).await;
     let second = reserved(&world, &ada).await;
-    let (store, customer, expires_at) = (store(&world), customer(&ada), at("2026-04-02T00:00:07Z"));
+    let (store, customer, expires_at) = (store(&world), customer(&ada), at("2046-04-02T00:00:07Z"));
     let late = store
         .record_session(&first, &customer, &session("cs_1"), expires_at)
         .await;
@@ -295,256 +422,4 @@ async fn a_line_is_landed_once_and_with_all_that_belongs_to_it_or_not_at_all() {
     );
     let stored = ada.stored().await;
     assert_eq!((stored.ledger.len(), stored.subscription), (2, None));
-}
-
-#[tokio::test]
-async fn a_deleted_customer_is_forgotten_once() {
-    let world = World::at(NOW).await;
-    let ada = world.account(1).await;
-    let held = reserved(&world, &ada).await;
-    store(&world)
-        .record_session(&held, &customer(&ada), &session("cs_1"), held.expires_at)
-        .await
-        .unwrap();
-    let read = ada.stored().await.profile;
-    store(&world).forget_customer(&read).await.unwrap();
-    assert_eq!(
-        store(&world).forget_customer(&read).await,
-        Err(StoreError::Conflict)
-    );
-    let profile = ada.stored().await.profile;
-    assert_eq!(
-        (profile.customer, profile.lost_customers, profile.open_session),
-        (None, 1, None)
-    );
-}
-
-fn event() -> EventKey {
-    EventKey {
-        connected_account: None,
-        event: format!("evt_{}", unique()).parse().unwrap(),
-    }
-}
-
-/// Something that no other test has, also not in a DynamoDB that all of them share.
-fn unique() -> String {
-    let bytes: [u8; 8] = billing_edge::key::random().unwrap();
-    bytes.map(|byte| format!("{byte:02x}")).concat()
-}
-
-#[tokio::test]
-async fn of_many_that_claim_an_event_one_gets_it() {
-    let world = World::at(NOW).await;
-    let (store, event, lease) = (store(&world), event(), at("2026-04-01T00:00:30Z"));
-    let holders = ["h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8"];
-    let claims = holders.map(|holder| store.claim_event(&event, "invoice.paid", holder, at(NOW), lease));
-    let claims = join_all(claims).await;
-    let mine = claims.iter().filter(|claim| **claim == Ok(Claim::Mine)).count();
-    let busy = claims.iter().filter(|claim| **claim == Ok(Claim::Busy)).count();
-    assert_eq!((mine, busy), (1, 7));
-}
-
-#[tokio::test]
-async fn a_claim_ends_with_its_lease_with_failure_or_with_the_work() {
-    let world = World::at(NOW).await;
-    let (store, event) = (store(&world), event());
-    let claim = async |holder: &str, now: &str, lease: &str| {
-        store
-            .claim_event(&event, "invoice.paid", holder, at(now), at(lease))
-            .await
-            .unwrap()
-    };
-    let (first, second) = ("2026-04-01T00:00:30Z", "2026-04-01T00:01:00Z");
-    assert_eq!(claim("h1", "2026-04-01T00:00:00Z", first).await, Claim::Mine);
-    assert_eq!(
-        claim("h1", "2026-04-01T00:00:01Z", first).await,
-        Claim::Mine,
-        "its answer was lost"
-    );
-    assert_eq!(claim("h2", "2026-04-01T00:00:29Z", second).await, Claim::Busy);
-    assert_eq!(
-        claim("h2", "2026-04-01T00:00:30Z", second).await,
-        Claim::Mine,
-        "its holder died"
-    );
-    let outlived = store.fail_event(&event, "h1", "too late").await;
-    assert_eq!(outlived, Err(StoreError::Conflict), "somebody else is at it");
-    store.fail_event(&event, "h2", "stripe is down").await.unwrap();
-    let receipt = store.receipt(&event).await.unwrap().unwrap();
-    assert_eq!(receipt.last_error.as_deref(), Some("stripe is down"));
-    assert_eq!(
-        claim("h3", "2026-04-01T00:00:31Z", second).await,
-        Claim::Mine,
-        "failed: try again"
-    );
-    store
-        .finish_event(&event, at("2026-04-01T00:00:32Z"))
-        .await
-        .unwrap();
-    assert_eq!(
-        claim("h4", "2026-04-03T00:00:00Z", "2026-04-03T00:01:00Z").await,
-        Claim::Done
-    );
-    let late = store.fail_event(&event, "h3", "too late").await;
-    assert_eq!(late, Err(StoreError::Conflict), "done stays done");
-    assert_eq!(store.receipt(&event).await.unwrap().unwrap().attempts, 3);
-}
-
-#[tokio::test]
-async fn an_event_of_a_connected_account_is_another_event() {
-    let world = World::at(NOW).await;
-    let ours = event();
-    let theirs = EventKey {
-        connected_account: Some("acct_1".parse().unwrap()),
-        ..ours.clone()
-    };
-    for key in [&ours, &theirs] {
-        let claim = store(&world)
-            .claim_event(key, "invoice.paid", "h", at(NOW), at("2026-04-01T00:00:30Z"))
-            .await;
-        assert_eq!(claim, Ok(Claim::Mine));
-    }
-}
-
-#[tokio::test]
-async fn a_reply_is_claimed_when_absent_or_expired_or_past_its_lease() {
-    let world = World::at(NOW).await;
-    let ada = world.account(0).await;
-    let caller = ada.id.parse().unwrap();
-    let key = ReplyKey {
-        caller: &caller,
-        operation: "op",
-        key_hash: "hash",
-    };
-    let claim = |request, token| ReplyClaim {
-        key: key.clone(),
-        request,
-        token,
-    };
-    let store = store(&world);
-    let claims = async |request: &'static str, token: &'static str, now: &str, lease: &str| {
-        store
-            .claim_reply(&claim(request, token), at(now), at(lease))
-            .await
-            .unwrap()
-    };
-    let lease = "2026-04-01T00:00:30Z";
-    for lost in ["2026-04-01T00:00:00Z", "2026-04-01T00:00:01Z"] {
-        assert_eq!(
-            claims("a", "t1", lost, lease).await,
-            FoundReply::Mine,
-            "also when its answer was lost"
-        );
-    }
-    assert_eq!(
-        claims("a", "t2", "2026-04-01T00:00:29Z", lease).await,
-        FoundReply::InProgress
-    );
-    assert_eq!(
-        claims("b", "t2", "2026-04-01T00:00:29Z", lease).await,
-        FoundReply::Mismatch
-    );
-    let lease = "2026-04-01T00:01:00Z";
-    assert_eq!(
-        claims("b", "t2", "2026-04-01T00:00:30Z", lease).await,
-        FoundReply::Mismatch,
-        "also past its lease"
-    );
-    assert_eq!(
-        claims("a", "t2", "2026-04-01T00:00:30Z", lease).await,
-        FoundReply::Mine
-    );
-    let outlived = store.finish_reply(&claim("a", "t1"), 200, "{}").await;
-    assert_eq!(outlived, Err(StoreError::Conflict), "somebody took over");
-    assert_eq!(
-        store.release_reply(&claim("a", "t1")).await,
-        Err(StoreError::Conflict)
-    );
-    store
-        .finish_reply(&claim("a", "t2"), 200, r#"{"x":1}"#)
-        .await
-        .unwrap();
-    let done = FoundReply::Done {
-        status: 200,
-        body: r#"{"x":1}"#.to_owned(),
-    };
-    assert_eq!(
-        claims("a", "t3", "2026-04-01T12:00:00Z", "2026-04-01T12:00:30Z").await,
-        done
-    );
-    let next_day = ("2026-04-02T00:00:30Z", "2026-04-02T00:01:00Z");
-    assert_eq!(
-        claims("b", "t4", next_day.0, next_day.1).await,
-        FoundReply::Mine,
-        "expired, whether deleted or not"
-    );
-    store.release_reply(&claim("b", "t4")).await.unwrap();
-    assert_eq!(
-        claims("c", "t5", next_day.0, next_day.1).await,
-        FoundReply::Mine,
-        "given back"
-    );
-}
-
-#[tokio::test]
-async fn a_key_belongs_to_an_account_that_exists_and_is_made_once() {
-    let world = World::at(NOW).await;
-    let ada = world.account(0).await;
-    let keys = store(&world).api_keys(&ada.id.parse().unwrap()).await.unwrap();
-    let key = keys[0].clone();
-    assert_eq!(
-        store(&world).put_api_key(&unique(), &key).await,
-        Err(StoreError::Conflict),
-        "its id is taken"
-    );
-    let nobody = billing_core::access::Key {
-        id: format!("key_{}", unique()).parse().unwrap(),
-        account: format!("nobody-{}", unique()).parse().unwrap(),
-        ..key
-    };
-    assert_eq!(
-        store(&world).put_api_key(&unique(), &nobody).await,
-        Err(StoreError::Conflict)
-    );
-}
-
-#[tokio::test]
-async fn the_first_revocation_counts() {
-    let world = World::at(NOW).await;
-    let ada = world.account(0).await;
-    let (store, id) = (store(&world), ada.id.parse().unwrap());
-    let key = store.api_keys(&id).await.unwrap().remove(0);
-    for now in ["2026-04-01T00:00:00Z", "2026-04-02T00:00:00Z"] {
-        assert_eq!(store.revoke_api_key(&id, &key.id, at(now)).await, Ok(true));
-    }
-    let revoked = store
-        .api_keys(&id)
-        .await
-        .unwrap()
-        .into_iter()
-        .find(|other| other.id == key.id)
-        .unwrap();
-    assert_eq!(revoked.revoked_at, Some(at(NOW)));
-    assert_eq!(
-        store
-            .revoke_api_key(&id, &"key_nobody".parse().unwrap(), at(NOW))
-            .await,
-        Ok(false)
-    );
-}
-
-#[tokio::test]
-async fn an_account_is_created_once_whatever_its_size() {
-    let world = World::at(NOW).await;
-    let ada = world.account(250).await;
-    let stored = ada.stored().await;
-    assert_eq!(stored.numbers.len(), 250);
-    let again = billing_store::NewAccount {
-        profile: stored.profile,
-        numbers: vec![],
-    };
-    assert_eq!(
-        store(&world).create_account(&again).await,
-        Err(StoreError::Conflict)
-    );
 }

@@ -15,6 +15,15 @@ async fn one_session(world: &World, account: &Account<'_>, secret: &str) {
     assert_eq!(world.stripe.customers(account).await.len(), 1);
 }
 
+/// The next attempt gets a session, and it is the one that was asked for: 1000 a month, 9600 a year.
+async fn converges(world: &World, account: &Account<'_>, interval: &str) {
+    let secret = account.starts_checkout(interval).await.client_secret();
+    one_session(world, account, &secret).await;
+    let cents = if interval == "annual" { 9600 } else { 1000 };
+    let session = world.stripe.payable_sessions(account).await.remove(0);
+    assert_eq!(session["amount_total"], cents);
+}
+
 /// Runs a checkout of a new account on a machine that dies at each of its steps in turn, and hands every wreck to `retry`.
 /// Answers how many steps there are.
 async fn dies_at_every_step(moment: Moment, retry: impl AsyncFn(&World, &Account<'_>)) -> usize {
@@ -42,7 +51,7 @@ const STEPS: usize = 7;
 #[tokio::test]
 async fn the_same_intent_converges_after_a_crash_before_any_step() {
     let steps = dies_at_every_step(Moment::Before, async |world, ada| {
-        one_session(world, ada, &ada.starts_checkout("monthly").await.client_secret()).await;
+        converges(world, ada, "monthly").await;
     });
     assert_eq!(steps.await, STEPS);
 }
@@ -50,7 +59,7 @@ async fn the_same_intent_converges_after_a_crash_before_any_step() {
 #[tokio::test]
 async fn the_same_intent_converges_after_a_crash_after_any_step() {
     let steps = dies_at_every_step(Moment::After, async |world, ada| {
-        one_session(world, ada, &ada.starts_checkout("monthly").await.client_secret()).await;
+        converges(world, ada, "monthly").await;
     });
     assert_eq!(steps.await, STEPS);
 }
@@ -58,7 +67,7 @@ async fn the_same_intent_converges_after_a_crash_after_any_step() {
 #[tokio::test]
 async fn another_intent_converges_after_a_crash_before_any_step() {
     let steps = dies_at_every_step(Moment::Before, async |world, ada| {
-        one_session(world, ada, &ada.starts_checkout("annual").await.client_secret()).await;
+        converges(world, ada, "annual").await;
     });
     assert_eq!(steps.await, STEPS);
 }
@@ -66,7 +75,7 @@ async fn another_intent_converges_after_a_crash_before_any_step() {
 #[tokio::test]
 async fn another_intent_converges_after_a_crash_after_any_step() {
     let steps = dies_at_every_step(Moment::After, async |world, ada| {
-        one_session(world, ada, &ada.starts_checkout("annual").await.client_secret()).await;
+        converges(world, ada, "annual").await;
     });
     assert_eq!(steps.await, STEPS);
 }
@@ -76,7 +85,7 @@ async fn another_intent_converges_after_a_crash_after_any_step() {
 async fn a_wreck_is_cleared_up_long_after_stripe_forgot_its_keys() {
     let steps = dies_at_every_step(Moment::After, async |world, ada| {
         world.advance("48h").await;
-        one_session(world, ada, &ada.starts_checkout("monthly").await.client_secret()).await;
+        converges(world, ada, "monthly").await;
     });
     assert_eq!(steps.await, STEPS);
 }
@@ -100,7 +109,7 @@ async fn replacing_a_session_converges_after_a_crash_at_any_step() {
                 () = machine.network.reached() => {}
             }
             machine.dies();
-            one_session(&world, &ada, &ada.starts_checkout("annual").await.client_secret()).await;
+            converges(&world, &ada, "annual").await;
             if finished {
                 break;
             }
@@ -187,4 +196,28 @@ async fn a_payment_lands_once_when_the_webhook_dies_at_any_step() {
         }
         assert!(finished);
     }
+}
+
+/// An operator deleted the customer at Stripe. The machine that makes another one dies before it knows its id, and nobody tries
+/// again for two days: the one that was made is found.
+#[tokio::test]
+async fn a_customer_that_replaces_a_deleted_one_is_made_once_too() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.loses_its_customer(&ada).await;
+    world.advance("25h").await;
+    let machine = world.machine().await;
+    machine.network.holds("POST /v1/customers");
+    tokio::select! {
+        _ = ada.starts_checkout_on(&machine, "monthly") => panic!("it was to be held"),
+        () = machine.network.reached() => machine.dies(),
+    }
+    world.advance("48h").await;
+    one_session(
+        &world,
+        &ada,
+        &ada.starts_checkout("monthly").await.client_secret(),
+    )
+    .await;
 }

@@ -285,3 +285,62 @@ async fn what_is_not_ours_is_acknowledged_and_left_alone() {
         assert_eq!(answer, r#"200 {"received":true}"#, "{payload}");
     }
 }
+
+/// There and back: a cancellation is scheduled and taken back. The handler of the first event has read it as scheduled when the
+/// second event, which finds nothing to change yet, is done. What the first one has read must not be written after that.
+#[tokio::test]
+async fn an_event_that_finds_nothing_to_change_still_overtakes_older_facts() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let subscription = world.stripe.subscriptions(&ada).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/v1/subscriptions/{subscription}");
+    let cancels = async |word: &str| {
+        let form = format!("cancel_at_period_end={word}");
+        world.stripe.operator("POST", &path, &form).await;
+        world
+            .stripe
+            .events("customer.subscription.updated")
+            .pop()
+            .unwrap()
+    };
+    world.stripe.holds_events(true).await;
+    let scheduled = cancels("true").await;
+    let machine = world.machine().await;
+    machine.network.holds("GET /v1/subscriptions/");
+    let first = machine.call(world.stripe.signed_event(&scheduled));
+    let second = async {
+        machine.network.reached().await;
+        let taken_back = cancels("false").await;
+        assert_eq!(world.stripe.delivers(&taken_back).await, 200);
+        machine.network.lets_go();
+    };
+    let (first, ()) = tokio::join!(first, second);
+    assert_eq!(first.unwrap().status, 200);
+    assert_eq!(
+        ada.billing().await.body["subscription"]["cancelAtPeriodEnd"],
+        false
+    );
+}
+
+/// A bank debit: the session completes at once, the money comes three days later, or does not. Until then nobody is served, and
+/// nobody buys again.
+#[tokio::test]
+async fn a_delayed_payment_covers_when_it_arrives() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for (later, covered_until) in [("succeed", "2026-05-01T00:00:00Z"), ("decline", "")] {
+        let ada = world.account(1).await;
+        let secret = ada.starts_checkout("monthly").await.client_secret();
+        world.stripe.checks_out_by_bank(&secret, later).await;
+        let subscribed = r#"409 {"error":"the account already has a subscription"}"#;
+        assert_eq!(ada.covered_until().await, "", "{later}: not yet");
+        assert_eq!(ada.starts_checkout("monthly").await, subscribed, "{later}");
+        world.advance("3d").await;
+        assert_eq!(ada.covered_until().await, covered_until, "{later}");
+        // Declined, it is past due: Stripe tries again.
+        assert_eq!(ada.starts_checkout("monthly").await, subscribed, "{later}");
+    }
+}

@@ -166,3 +166,36 @@ async fn a_key_is_1_to_255_printable_characters() {
         );
     }
 }
+
+/// The claim's answer is lost and the claim is sent again: it finds itself, not somebody else at work.
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_still_the_claimers() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let machine = world.machine().await;
+    machine.network.loses_answer(2);
+    let answer = machine.call(keyed(&ada, "k1", "monthly")).await.unwrap();
+    answer.client_secret();
+    assert_eq!(machine.network.steps()[1..3], ["DynamoDB UpdateItem"; 2]);
+}
+
+/// Who asks for problem details is told them the second time too.
+#[tokio::test]
+async fn a_refusal_is_told_again_in_the_form_that_is_asked_for() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(0).await;
+    let asked = || {
+        let mut request = keyed(&ada, "k1", "monthly");
+        let wanted = http::HeaderValue::from_static("application/problem+json");
+        request.headers_mut().insert("accept", wanted);
+        request
+    };
+    let (first, again) = (ada.sends(asked()).await, ada.sends(asked()).await);
+    assert!(replayed(&again) && !replayed(&first));
+    assert_eq!(again.header("content-type"), "application/problem+json");
+    assert_eq!(again.to_string(), first.to_string());
+    assert_eq!(
+        ada.sends(keyed(&ada, "k1", "monthly")).await,
+        r#"400 {"error":"the account has no phone numbers to subscribe"}"#
+    );
+}

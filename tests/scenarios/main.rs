@@ -33,3 +33,5 @@ mod change_races;
 mod endings;
 /// The store's conditions, each against the race that it closes.
 mod conditions;
+/// Stripe's answers in shapes that no account of a scenario gets to.
+mod paper;

@@ -20,10 +20,13 @@ mod stripe;
 mod machine;
 /// The network between a machine and the world, which can fail.
 mod network;
+/// A Stripe of paper.
+mod paper_stripe;
 
 pub use account::Account;
 pub use answer::Answer;
 pub use machine::Machine;
 pub use network::{Moment, Network};
+pub use paper_stripe::stripe_of;
 pub use stripe::Stripe;
 pub use world::World;

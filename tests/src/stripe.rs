@@ -162,10 +162,40 @@ impl Stripe {
         .await;
     }
 
+    /// The payer has a bank debit the amount: the session completes, and three days later the payment ends as told (`succeed`,
+    /// `decline`).
+    pub async fn checks_out_by_bank(&self, client_secret: &str, later: &str) {
+        let (session, _) = client_secret.split_once("_secret_").unwrap();
+        let path = format!("/_test/checkout/sessions/{session}/complete");
+        let how = json!({ "payment": "delayed", "later": later });
+        self.send("POST", &path, how.to_string(), "application/json")
+            .await;
+        self.stand_in.settle().await;
+    }
+
     /// An API call of an operator's: `POST path` with a form, or a read.
     pub async fn operator(&self, method: &str, path: &str, form: &str) -> Value {
         self.send(method, path, form.to_owned(), "application/x-www-form-urlencoded")
             .await
+    }
+
+    /// An operator deletes the account's customer in the dashboard.
+    pub async fn loses_its_customer(&self, account: &Account<'_>) {
+        for customer in self.customers(account).await {
+            let path = format!("/v1/customers/{}", customer["id"].as_str().unwrap());
+            self.operator("DELETE", &path, "").await;
+        }
+    }
+
+    /// Stripe keeps something else under this idempotency key, and refuses every other request with it for a day.
+    pub async fn spends_idempotency_key(&self, key: &str) {
+        self.send_with(
+            "POST",
+            "/v1/customers",
+            &[("idempotency-key", key)],
+            String::new(),
+        )
+        .await;
     }
 
     /// From now on events wait until they are delivered one by one, or, with `false`, no longer.
@@ -245,13 +275,19 @@ impl Stripe {
     }
 
     async fn send(&self, method: &str, path: &str, body: String, content_type: &str) -> Value {
-        let request = Request::builder()
+        self.send_with(method, path, &[("content-type", content_type)], body)
+            .await
+    }
+
+    async fn send_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Value {
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.address.trim_end_matches('/')))
-            .header("authorization", format!("Bearer {}", self.key))
-            .header("content-type", content_type)
-            .body(Full::new(Bytes::from(body)))
-            .unwrap();
+            .header("authorization", format!("Bearer {}", self.key));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
         let answer = self.client.request(request).await.unwrap();
         let status = answer.status();
         let body = answer.into_body().collect().await.unwrap().to_bytes();

@@ -132,6 +132,11 @@ async fn attempt(
     match open(call, owner, &profile, &reservation).await? {
         Opened::Session(client_secret) => Ok(Some(client_secret)),
         Opened::Overtaken => Ok(None),
+        // The next number has another key.
+        Opened::Never(StripeError::Spent { .. }) => {
+            *spent = Some(reservation.number);
+            Ok(None)
+        }
         Opened::Never(error) => Err(error.into()),
     }
 }
@@ -154,7 +159,7 @@ async fn reserve(
             .saturating_add(SESSION_LIFETIME)
             .map_err(|error| Problem::internal(error.to_string()))?,
     };
-    let reserved = unless_conflict(call.store.reserve(read, seen, &reservation, call.now).await)?;
+    let reserved = unless_conflict(call.store.reserve(account, seen, &reservation, call.now).await)?;
     let written = Profile {
         version: read.version + 1,
         checkouts: reservation.number,
@@ -217,7 +222,7 @@ async fn open(
 
 /// Forgets a customer that is not there any more; the next attempt makes another.
 async fn forget_customer(call: &Call<'_>, profile: &Profile) -> Result<Opened, Problem> {
-    unless_conflict(call.store.forget_customer(profile).await)?;
+    unless_conflict(call.store.forget_customer(profile, call.now).await)?;
     Ok(Opened::Overtaken)
 }
 

@@ -158,9 +158,7 @@ async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option
         tracing::error!(account = %id, subscription = %second, "a second live subscription: cancel one at Stripe");
         call.count("SecondSubscriptions", 1);
     }
-    if landing.is_empty() {
-        return Ok(Some(()));
-    }
+    // Also when there is nothing to change: whoever read Stripe earlier and writes later has to look again.
     let landed = unless_conflict(call.store.land(&account.profile, &landing).await)?;
     // An invoice of more lines than one transaction takes needs another round.
     Ok(landed.filter(|()| !landing.more))

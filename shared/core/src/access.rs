@@ -1,7 +1,8 @@
 //! Who is calling, and what they may do.
 //!
-//! A key's secret is not here: the edge hashes it, the store finds the [`Key`] by its hash, and [`Key::admit`] turns it into a
-//! [`Caller`]. Code that moves money asks for an [`Owner`], which a support agent acting as the customer cannot become.
+//! A key's secret is not here: the edge hashes it, the store finds the [`Key`](crate::access::Key) by its hash, and `Key::admit`
+//! turns it into a [`Caller`](crate::access::Caller). Code that moves money asks for an [`Owner`](crate::access::Owner), which a
+//! support agent acting as the customer cannot become.
 
 use std::fmt;
 

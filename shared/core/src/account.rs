@@ -29,7 +29,8 @@ pub struct Profile {
     /// The account's one customer at Stripe, once its creation is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<CustomerId>,
-    /// When Stripe was first asked to create that customer: from then on it may exist without our knowing.
+    /// When Stripe was first asked to create that customer, the latest after those that were lost: from then on it may exist
+    /// without our knowing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_asked_at: Option<Timestamp>,
     /// How many customers the account had before and lost, because an operator deleted them at Stripe. It names the next

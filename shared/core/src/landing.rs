@@ -3,7 +3,8 @@
 //! A fact is an object re-read from Stripe after an event named it, never the event's own payload. The decision compares it
 //! with what is stored; the store then writes the difference in one transaction that names the profile version read *before*
 //! Stripe was asked. If anybody wrote in between, everything is read again, Stripe included: so what is written is never older
-//! than what it overwrites, whatever the order of events.
+//! than what it overwrites, whatever the order of events. A fact that changes nothing is written too, as the profile's next
+//! version: what it found may be newer than what somebody else is about to write.
 //!
 //! Coverage is granted here and nowhere else.
 
@@ -70,29 +71,6 @@ pub struct Landing {
     pub second: Option<SubscriptionId>,
 }
 
-impl Landing {
-    /// Whether there is nothing to write.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        let Self {
-            customer,
-            subscription,
-            entries,
-            close_session,
-            release,
-            change,
-            more: _,
-            second: _,
-        } = self;
-        customer.is_none()
-            && subscription.is_none()
-            && entries.is_empty()
-            && !close_session
-            && release.is_none()
-            && change.is_none()
-    }
-}
-
 /// The facts are about a customer that is not this account's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("customer {0} is not the account's")]
@@ -103,7 +81,12 @@ pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) 
     let customer = match &account.profile.customer {
         Some(known) if *known == facts.customer => None,
         Some(_) => return Err(Foreign(facts.customer)),
-        None => Some(facts.customer),
+        // What is over may be the last that is heard of a customer that was deleted at Stripe and forgotten here; whoever has a
+        // live subscription was not.
+        None => {
+            let live = facts.subscription.as_ref().is_some_and(Subscription::is_live);
+            live.then_some(facts.customer)
+        }
     };
     let (subscription, second) = match facts.subscription {
         Some(fetched) => refresh(account.subscription.as_ref(), fetched),
@@ -168,9 +151,11 @@ fn refresh(
 mod tests {
     use super::*;
     use crate::account::Profile;
+    use crate::checkout::{Intent, OpenSession};
     use crate::money::Money;
     use crate::period::Period;
     use crate::plan::Interval;
+    use crate::return_url::{Policy, ReturnUrl};
     use crate::subscription::Status;
     use jiff::Timestamp;
 
@@ -242,6 +227,28 @@ mod tests {
         }
     }
 
+    fn reservation(session: Option<&str>) -> Reservation {
+        let policy = Policy {
+            hosts: vec![],
+            loopback_http: false,
+        };
+        Reservation {
+            account: "ada".parse().unwrap(),
+            number: 2,
+            intent: Intent {
+                interval: Interval::Monthly,
+                price: "price_m".parse().unwrap(),
+                quantity: 3,
+                return_url: ReturnUrl::parse("https://app.example.com/", &policy).unwrap(),
+            },
+            session: session.map(|id| OpenSession {
+                id: id.parse().unwrap(),
+                client_secret: format!("{id}_secret_x"),
+            }),
+            expires_at: at("2026-04-02T00:00:00Z"),
+        }
+    }
+
     #[test]
     fn a_line_lands_once() {
         let mut account = account(None);
@@ -251,6 +258,46 @@ mod tests {
             ..facts(None)
         };
         assert_eq!(land(&account, None, facts).unwrap().entries, vec![entry("il_2")]);
+    }
+
+    /// The key is both: a line of the same id on another invoice is another line.
+    #[test]
+    fn a_line_of_another_invoice_is_another_line() {
+        let mut account = account(None);
+        account.ledger.push(entry("il_1"));
+        let other = Entry {
+            invoice: "in_2".parse().unwrap(),
+            ..entry("il_1")
+        };
+        let facts = Facts {
+            paid: vec![other.clone()],
+            ..facts(None)
+        };
+        assert_eq!(land(&account, None, facts).unwrap().entries, vec![other]);
+    }
+
+    /// The reservation is number 2; its session, once recorded, is `cs_1`, as is the profile's open one.
+    #[test]
+    fn only_the_end_of_its_own_session_releases_a_reservation() {
+        let landed = |recorded: bool, id: &str, number| {
+            let reservation = reservation(recorded.then_some("cs_1"));
+            let id = id.parse().unwrap();
+            let facts = Facts {
+                ended: Some(EndedSession { id, number }),
+                ..facts(None)
+            };
+            let landing = land(&account(None), Some(&reservation), facts).unwrap();
+            (landing.close_session, landing.release)
+        };
+        assert_eq!(landed(true, "cs_1", None), (true, Some(2)));
+        assert_eq!(landed(true, "cs_0", Some(2)), (false, None));
+        assert_eq!(
+            landed(false, "cs_0", Some(2)),
+            (false, Some(2)),
+            "not recorded yet"
+        );
+        assert_eq!(landed(false, "cs_0", Some(1)), (false, None));
+        assert_eq!(landed(false, "cs_0", None), (false, None));
     }
 
     #[test]
@@ -265,14 +312,14 @@ mod tests {
             assert_eq!((landing.entries.len(), landing.more), expected);
             account.ledger.extend(landing.entries);
         }
-        assert!(land(&account, None, facts).unwrap().is_empty());
+        assert_eq!(land(&account, None, facts).unwrap(), Landing::default());
     }
 
     #[test]
-    fn nothing_new_writes_nothing() {
+    fn nothing_new_changes_nothing() {
         let stored = subscription("sub_1", "active");
         let landing = land(&account(Some(stored.clone())), None, facts(Some(stored))).unwrap();
-        assert!(landing.is_empty());
+        assert_eq!(landing, Landing::default());
     }
 
     #[test]
@@ -291,7 +338,25 @@ mod tests {
     fn the_end_of_an_old_subscription_leaves_the_new_one() {
         let stored = account(Some(subscription("sub_2", "active")));
         let landing = land(&stored, None, facts(Some(subscription("sub_1", "canceled")))).unwrap();
-        assert!(landing.is_empty());
+        assert_eq!(landing, Landing::default());
+    }
+
+    /// Its own end is stored; the end of an older one is not, also when nothing is left.
+    #[test]
+    fn the_end_of_a_subscription_is_its_own() {
+        let stored = account(Some(subscription("sub_2", "active")));
+        let ended = subscription("sub_2", "canceled");
+        let landing = land(&stored, None, facts(Some(ended.clone()))).unwrap();
+        assert_eq!(
+            (landing.subscription, landing.second),
+            (Some(ended.clone()), None)
+        );
+        let landing = land(
+            &account(Some(ended)),
+            None,
+            facts(Some(subscription("sub_1", "canceled"))),
+        );
+        assert_eq!(landing, Ok(Landing::default()));
     }
 
     #[test]
@@ -299,6 +364,17 @@ mod tests {
         let stored = account(Some(subscription("sub_1", "canceled")));
         let landing = land(&stored, None, facts(Some(subscription("sub_2", "active")))).unwrap();
         assert_eq!(landing.subscription, Some(subscription("sub_2", "active")));
+    }
+
+    #[test]
+    fn a_customer_is_linked_by_a_live_subscription_only() {
+        let mut account = account(None);
+        account.profile.customer = None;
+        let linked = |subscription| land(&account, None, facts(subscription)).unwrap().customer;
+        let live = Some(subscription("sub_1", "incomplete"));
+        assert_eq!(linked(live), Some("cus_1".parse().unwrap()));
+        assert_eq!(linked(Some(subscription("sub_1", "canceled"))), None);
+        assert_eq!(linked(None), None);
     }
 
     #[test]

@@ -68,3 +68,22 @@ impl Prices {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_year_is_a_year_or_twelve_months() {
+        for (unit, count, interval) in [
+            ("month", 1, Some(Interval::Monthly)),
+            ("year", 1, Some(Interval::Annual)),
+            ("month", 12, Some(Interval::Annual)),
+            ("month", 3, None),
+            ("year", 2, None),
+            ("week", 1, None),
+        ] {
+            assert_eq!(Interval::from_recurring(unit, count), interval, "{count} {unit}");
+        }
+    }
+}

@@ -26,7 +26,7 @@ pub struct ReturnUrl(String);
 /// Why a URL is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Longer than [`MAX_LENGTH`].
+    /// Longer than 2083 characters.
     #[error("must be at most 2083 characters")]
     TooLong,
     /// Not an absolute URL, or with characters that a URL does not have.
@@ -49,8 +49,9 @@ impl ReturnUrl {
         if text.chars().count() > MAX_LENGTH {
             return Err(Refused::TooLong);
         }
-        // The URL standard would silently drop tabs and line breaks and trim blanks; what is judged must be what is sent.
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // The URL standard would silently drop tabs and line breaks, trim blanks, and take a backslash for a slash, where others
+        // read a user name and another host; what is judged must be what is sent.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
             return Err(Refused::NotAUrl);
         }
         let url = Url::parse(text).map_err(|_| Refused::NotAUrl)?;
@@ -116,6 +117,7 @@ mod tests {
             ("app.example.com", Refused::NotAUrl),
             ("https:app.example.com", Refused::NotAUrl),
             ("https:\\\\app.example.com", Refused::NotAUrl),
+            ("https://app.example.com\\@evil.example/", Refused::NotAUrl),
             ("https://", Refused::NotAUrl),
             (" https://app.example.com", Refused::NotAUrl),
             ("https://app.exa\tmple.com", Refused::NotAUrl),
@@ -125,6 +127,7 @@ mod tests {
             ("javascript://example.com/%0aalert(1)", Refused::NotHttps),
             ("https://app.example.com@evil.example", Refused::Credentials),
             ("https://a:b@app.example.com", Refused::Credentials),
+            ("https://:b@app.example.com", Refused::Credentials),
         ] {
             assert_eq!(parse(text), Err(why), "{text}");
         }
@@ -151,10 +154,13 @@ mod tests {
         ] {
             assert!(ReturnUrl::parse(text, &local).is_ok(), "{text}");
         }
-        assert_eq!(
-            ReturnUrl::parse("http://localhost.evil.example", &local),
-            Err(Refused::NotHttps)
-        );
+        for text in [
+            "http://localhost.evil.example",
+            "http://evillocalhost",
+            "http://10.0.0.1",
+        ] {
+            assert_eq!(ReturnUrl::parse(text, &local), Err(Refused::NotHttps), "{text}");
+        }
     }
 
     #[test]

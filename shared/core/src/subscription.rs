@@ -135,3 +135,39 @@ pub struct Standing {
     /// Its latest bill.
     pub latest_invoice: Option<LatestInvoice>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Live bars another; running is shown. Incomplete is live and does not run yet.
+    #[test]
+    fn what_has_not_begun_and_what_is_over_is_not_shown() {
+        let subscription = |word| Subscription {
+            id: "sub_1".parse().unwrap(),
+            status: Status::parse(word),
+            price: "price_m".parse().unwrap(),
+            interval: Some(Interval::Monthly),
+            quantity: 1,
+            period: Period {
+                start: jiff::Timestamp::UNIX_EPOCH,
+                end: jiff::Timestamp::MAX,
+            },
+            cancel_at_period_end: false,
+        };
+        for (word, live, running) in [
+            ("active", true, true),
+            ("past_due", true, true),
+            ("incomplete", true, false),
+            ("incomplete_expired", false, false),
+            ("canceled", false, false),
+        ] {
+            let subscription = subscription(word);
+            assert_eq!(
+                (subscription.is_live(), subscription.is_running()),
+                (live, running),
+                "{word}"
+            );
+        }
+    }
+}

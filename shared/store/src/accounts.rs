@@ -1,6 +1,7 @@
 //! Accounts: created by an administrator, read as one collection.
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use billing_core::Timestamp;
 use billing_core::account::{Account, Number, Profile};
 use billing_core::coverage::Entry;
 use billing_core::id::{AccountId, CustomerId, NumberId};
@@ -129,21 +130,23 @@ impl Store {
             .map_err(|error| StoreError::corrupt(key::pointer(customer).to_string(), error))
     }
 
-    /// Forgets a customer that was deleted at Stripe, so that the next checkout makes another. [`StoreError::Conflict`] when
-    /// the profile has changed since it was read; repeating is then a conflict too.
-    pub async fn forget_customer(&self, read: &Profile) -> Result<(), StoreError> {
+    /// Forgets a customer that was deleted at Stripe, or that cannot be made under its key, so that another is made.
+    /// [`StoreError::Conflict`] when the profile has changed since it was read; repeating is then a conflict too.
+    pub async fn forget_customer(&self, read: &Profile, now: Timestamp) -> Result<(), StoreError> {
         self.call()
             .update_item()
             .table_name(&*self.accounts)
             .set_key(Some(key::profile(&read.id).attributes()))
             .update_expression(
-                "SET version = :next, lost_customers = :lost REMOVE customer, customer_asked_at, open_session",
+                // The next one is about to be asked for: from now on it may exist without being recorded here.
+                "SET version = :next, lost_customers = :lost, customer_asked_at = :now REMOVE customer, open_session",
             )
             // Two requests that both saw the old customer must forget it once, or the second forgets the new one.
             .condition_expression("version = :read")
             .expression_attribute_values(":read", number(read.version))
             .expression_attribute_values(":next", number(read.version + 1))
             .expression_attribute_values(":lost", number(read.lost_customers + 1))
+            .expression_attribute_values(":now", string(now))
             .send()
             .await?;
         Ok(())

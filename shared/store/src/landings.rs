@@ -14,7 +14,7 @@ use crate::item::{incomplete, item, number, put, string};
 use crate::key;
 
 impl Store {
-    /// Writes the difference that was decided on the profile as `read`. [`StoreError::Conflict`] when anything it stood on has
+    /// Writes the difference that was decided on the profile as `read`; the profile's version if there is none. [`StoreError::Conflict`] when anything it stood on has
     /// changed since.
     pub async fn land(&self, read: &Profile, landing: &Landing) -> Result<(), StoreError> {
         let account = &read.id;

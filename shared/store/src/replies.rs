@@ -67,7 +67,7 @@ struct Stored {
 }
 
 impl Store {
-    /// Claims the work of a request until `lease_until`.
+    /// Claims the work of a request until `lease_until`. Repeating it with the same token finds the claim to be one's own.
     pub async fn claim_reply(
         &self,
         claim: &ReplyClaim<'_>,

@@ -4,11 +4,12 @@
 //! Reserving and recording are one transaction each. Whatever dies between them leaves a reservation that the next caller
 //! finishes: the decision is [`billing_core::checkout`]'s.
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem, Update};
 use billing_core::Timestamp;
-use billing_core::account::Profile;
+use billing_core::account::Account;
 use billing_core::checkout::{OpenSession, Reservation};
 use billing_core::id::{AccountId, CustomerId};
+use billing_core::subscription::Subscription;
 
 use crate::client::Store;
 use crate::error::StoreError;
@@ -36,11 +37,16 @@ impl Store {
     /// another checkout was reserved, recorded or released. Repeating it is a conflict, so it is done once.
     pub async fn reserve(
         &self,
-        read: &Profile,
+        read: &Account,
         seen: Option<&Reservation>,
         new: &Reservation,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let Account {
+            profile: read,
+            subscription,
+            ..
+        } = read;
         let profile = Update::builder()
             .table_name(&*self.accounts)
             .set_key(Some(key::profile(&read.id).attributes()))
@@ -76,8 +82,31 @@ impl Store {
             TransactWriteItem::builder()
                 .put(held.build().map_err(incomplete)?)
                 .build(),
+            self.subscription_is(&read.id, subscription.as_ref())?,
         ])
         .await
+    }
+
+    /// A condition inside a transaction: the account has no other subscription than the one that was read.
+    fn subscription_is(
+        &self,
+        account: &AccountId,
+        read: Option<&Subscription>,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut check = ConditionCheck::builder()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::subscription(account).attributes()))
+            // A query is no transaction: it may bring the profile as a landing left it, and the subscription as it was before.
+            // The profile's version is the latest then, and says nothing.
+            .condition_expression("attribute_not_exists(pk)");
+        if let Some(read) = read {
+            check = check
+                // One that was over stays over; another one may be live.
+                .condition_expression("id = :subscription")
+                .expression_attribute_values(":subscription", string(&read.id));
+        }
+        let check = check.build().map_err(incomplete)?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     /// Records Stripe's session of a reservation, and the customer who is to pay it. From here on the session's client secret

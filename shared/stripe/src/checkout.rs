@@ -23,6 +23,9 @@ use crate::wire::{Reference, at, id};
 /// The metadata member by which a session names the reservation that it was made for.
 const CHECKOUT: &str = "checkout";
 
+/// Under how many idempotency keys a session is to be expired before it is left as it is.
+const EXPIRY_KEYS: u32 = 3;
+
 /// A session to be created.
 #[derive(Debug)]
 pub struct NewCheckoutSession<'a> {
@@ -192,13 +195,39 @@ impl Stripe {
 
     /// Makes a session unpayable, and answers what it is afterwards: expired, or complete when the payer was faster.
     pub async fn expire_checkout_session(&self, id: &SessionId) -> Result<CheckoutSession, StripeError> {
-        let request = ExpireCheckoutSession::new(id.as_str()).build();
-        match self.post::<Wire>(request, &format!("expire/{id}")).await {
-            Ok(wire) => wire.try_into(),
-            // Stripe expires open sessions only. What this one is now it tells, whether it was over before or the first of
-            // two attempts did it.
-            Err(StripeError::Refused(_) | StripeError::Spent { .. }) => self.checkout_session(id).await,
-            Err(error) => Err(error),
+        for attempt in 1..=EXPIRY_KEYS {
+            let request = ExpireCheckoutSession::new(id.as_str()).build();
+            match self
+                .post::<Wire>(request, &format!("expire/{id}/{attempt}"))
+                .await
+            {
+                Ok(wire) => return wire.try_into(),
+                // Stripe keeps a failure for a day, and the session may be open all the same: what can be done once only may be
+                // asked for anew.
+                Err(StripeError::Spent { .. }) => {}
+                // Stripe expires open sessions only. What this one is now it tells.
+                Err(StripeError::Refused(_)) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.checkout_session(id).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_an_open_session_is_shown_to_a_payer() {
+        for (status, shown) in [("open", true), ("complete", false), ("expired", false)] {
+            let wire = json!({
+                "id": "cs_1", "status": status, "client_secret": "cs_1_secret_x", "expires_at": 1000, "customer": null,
+                "metadata": null,
+            });
+            let session: CheckoutSession = serde_json::from_value::<Wire>(wire).unwrap().try_into().unwrap();
+            assert_eq!(session.open().is_some(), shown, "{status}");
         }
     }
 }

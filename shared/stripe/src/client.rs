@@ -341,7 +341,8 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8], idempotency_key: Optio
     match (status, told) {
         // Another request with this key is under way, or an object is locked by one: nothing was done for this request.
         (409 | 429, _) => Attempt::Again(StripeError::Unavailable { reason, retry_after }),
-        (400..=499, Some(told)) if told.kind == "idempotency_error" => {
+        // What was refused once is told again for as long as the key is kept, also when it would do by now.
+        (400..=499, Some(told)) if told.kind == "idempotency_error" || replayed => {
             Attempt::Failed(StripeError::Spent { reason })
         }
         (
@@ -405,6 +406,11 @@ mod tests {
         let replayed = [("idempotent-replayed", "true")];
         assert!(matches!(
             judge(500, "{}", &replayed, Some("k")),
+            StripeError::Spent { .. }
+        ));
+        let refused_before = r#"{"error":{"type":"invalid_request_error","code":"resource_missing"}}"#;
+        assert!(matches!(
+            judge(400, refused_before, &replayed, Some("k")),
             StripeError::Spent { .. }
         ));
         let other_body =

@@ -85,3 +85,33 @@ pub enum StripeError {
         reason: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(param: &str, code: Option<&str>, message: &str) -> Refusal {
+        Refusal {
+            status: 400,
+            kind: "invalid_request_error".to_owned(),
+            code: code.map(str::to_owned),
+            param: Some(param.to_owned()),
+            message: message.to_owned(),
+        }
+    }
+
+    /// The words of Stripe's reference for parameters that cannot wait.
+    #[test]
+    fn discounts_that_cannot_wait_are_no_fault_of_the_code() {
+        let cannot_wait = "You cannot set `discounts` when `payment_behavior` is `pending_if_incomplete`";
+        assert!(refused("discounts", None, cannot_wait).is_about_waiting());
+        assert!(!refused("discounts[0][promotion_code]", None, "This code is used up.").is_about_waiting());
+    }
+
+    #[test]
+    fn a_refused_code_is_known_by_its_parameter_or_its_code() {
+        assert!(refused("discounts[0][promotion_code]", None, "").is_about_discounts());
+        assert!(refused("", Some("coupon_expired"), "").is_about_discounts());
+        assert!(!refused("items[0][price]", Some("resource_missing"), "").is_about_discounts());
+    }
+}

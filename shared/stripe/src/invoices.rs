@@ -4,7 +4,7 @@ use billing_core::coverage::{Entry, GivenBack};
 use billing_core::id::{CustomerId, InvoiceId, SubscriptionId};
 use billing_core::money::Money;
 use billing_core::period::Period;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use stripe_billing::invoice::RetrieveInvoice;
 use stripe_billing::invoice_payment::ListInvoicePayment;
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
@@ -251,10 +251,17 @@ impl Stripe {
     }
 
     async fn lines_after(&self, invoice: &InvoiceId, line: &str) -> Result<Page<Line>, StripeError> {
+        #[derive(Serialize)]
+        struct After<'a> {
+            limit: u8,
+            starting_after: &'a str,
+        }
+        let after = After {
+            limit: 100,
+            starting_after: line,
+        };
         let path = format!("/invoices/{invoice}/lines");
-        self.get(
-            RequestBuilder::new(StripeMethod::Get, path).query(&[("limit", "100"), ("starting_after", line)]),
-        )
-        .await
+        self.get(RequestBuilder::new(StripeMethod::Get, path).query(&after))
+            .await
     }
 }

@@ -156,3 +156,38 @@ impl Stripe {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(cancel_at_period_end: bool, cancel_at: Option<i64>) -> FetchedSubscription {
+        let wire = json!({
+            "id": "sub_1", "customer": { "id": "cus_1", "object": "customer" }, "status": "active",
+            "cancel_at_period_end": cancel_at_period_end, "cancel_at": cancel_at,
+            "items": { "data": [{
+                "price": { "id": "price_m", "recurring": { "interval": "month", "interval_count": 1 } },
+                "quantity": 3, "current_period_start": 1000, "current_period_end": 2000,
+            }] },
+        });
+        serde_json::from_value::<Wire>(wire).unwrap().try_into().unwrap()
+    }
+
+    /// By the switch, or, as the dashboard does, by the date of the period's end; another date is another end.
+    #[test]
+    fn an_end_with_the_period_is_told_in_two_ways() {
+        for (switch, date, ends) in [
+            (true, None, true),
+            (false, Some(2000), true),
+            (false, Some(1999), false),
+            (false, None, false),
+        ] {
+            assert_eq!(
+                read(switch, date).subscription.cancel_at_period_end,
+                ends,
+                "{date:?}"
+            );
+        }
+    }
+}

@@ -67,9 +67,9 @@ ids! {
     /// Made ones have no prefix; most are chosen by whoever makes the coupon.
     CouponId("", 8);
     PromotionCodeId("promo_", 24);
+    MeterId("mtr_test_", 24);
     ScheduleId("sub_sched_", 24);
     TestClockId("clock_", 24);
-    MeterId("mtr_test_", 24);
     RefundId("re_", 24);
     CreditNoteId("cn_", 24);
     CreditNoteLineId("cnli_", 24);

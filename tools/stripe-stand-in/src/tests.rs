@@ -14,6 +14,7 @@ mod discounts_over_changes;
 mod errors;
 mod idempotency;
 mod operations;
+mod schedules;
 mod pending;
 mod pricing;
 mod properties;

@@ -1,0 +1,169 @@
+//! Claims on events and on idempotency keys: one holder at a time, and what becomes of a claim whose holder died.
+
+use billing_store::{Claim, EventKey, FoundReply, ReplyClaim, ReplyKey, StoreError};
+use billing_tests::World;
+use futures_util::future::join_all;
+
+use super::{NOW, at, store, unique};
+
+fn event() -> EventKey {
+    EventKey {
+        connected_account: None,
+        event: format!("evt_{}", unique()).parse().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn of_many_that_claim_an_event_one_gets_it() {
+    let world = World::at(NOW).await;
+    let (store, event, lease) = (store(&world), event(), at("2046-04-01T00:00:30Z"));
+    let holders = ["h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8"];
+    let claims = holders.map(|holder| store.claim_event(&event, "invoice.paid", holder, at(NOW), lease));
+    let claims = join_all(claims).await;
+    let mine = claims.iter().filter(|claim| **claim == Ok(Claim::Mine)).count();
+    let busy = claims.iter().filter(|claim| **claim == Ok(Claim::Busy)).count();
+    assert_eq!((mine, busy), (1, 7));
+}
+
+#[tokio::test]
+async fn a_claim_ends_with_its_lease_with_failure_or_with_the_work() {
+    let world = World::at(NOW).await;
+    let (store, event) = (store(&world), event());
+    let claim = async |holder: &str, now: &str, lease: &str| {
+        store
+            .claim_event(&event, "invoice.paid", holder, at(now), at(lease))
+            .await
+            .unwrap()
+    };
+    let (first, second) = ("2046-04-01T00:00:30Z", "2046-04-01T00:01:00Z");
+    assert_eq!(claim("h1", "2046-04-01T00:00:00Z", first).await, Claim::Mine);
+    assert_eq!(
+        claim("h1", "2046-04-01T00:00:01Z", first).await,
+        Claim::Mine,
+        "its answer was lost"
+    );
+    assert_eq!(claim("h2", "2046-04-01T00:00:29Z", second).await, Claim::Busy);
+    assert_eq!(
+        claim("h2", "2046-04-01T00:00:30Z", second).await,
+        Claim::Mine,
+        "its holder died"
+    );
+    let outlived = store.fail_event(&event, "h1", "too late").await;
+    assert_eq!(outlived, Err(StoreError::Conflict), "somebody else is at it");
+    store.fail_event(&event, "h2", "stripe is down").await.unwrap();
+    let receipt = store.receipt(&event).await.unwrap().unwrap();
+    assert_eq!(receipt.last_error.as_deref(), Some("stripe is down"));
+    assert_eq!(
+        claim("h3", "2046-04-01T00:00:31Z", second).await,
+        Claim::Mine,
+        "failed: try again"
+    );
+    store
+        .finish_event(&event, at("2046-04-01T00:00:32Z"))
+        .await
+        .unwrap();
+    assert_eq!(
+        claim("h4", "2046-04-03T00:00:00Z", "2046-04-03T00:01:00Z").await,
+        Claim::Done
+    );
+    let late = store.fail_event(&event, "h3", "too late").await;
+    assert_eq!(late, Err(StoreError::Conflict), "done stays done");
+    let receipt = store.receipt(&event).await.unwrap().unwrap();
+    assert_eq!((receipt.attempts, receipt.last_error), (3, None));
+}
+
+#[tokio::test]
+async fn an_event_of_a_connected_account_is_another_event() {
+    let world = World::at(NOW).await;
+    let ours = event();
+    let theirs = EventKey {
+        connected_account: Some("acct_1".parse().unwrap()),
+        ..ours.clone()
+    };
+    for key in [&ours, &theirs] {
+        let claim = store(&world)
+            .claim_event(key, "invoice.paid", "h", at(NOW), at("2046-04-01T00:00:30Z"))
+            .await;
+        assert_eq!(claim, Ok(Claim::Mine));
+    }
+}
+
+#[tokio::test]
+async fn a_reply_is_claimed_when_absent_or_expired_or_past_its_lease() {
+    let world = World::at(NOW).await;
+    let ada = world.account(0).await;
+    let caller = ada.id.parse().unwrap();
+    let key = ReplyKey {
+        caller: &caller,
+        operation: "op",
+        key_hash: "hash",
+    };
+    let claim = |request, token| ReplyClaim {
+        key: key.clone(),
+        request,
+        token,
+    };
+    let store = store(&world);
+    let claims = async |request: &'static str, token: &'static str, now: &str, lease: &str| {
+        store
+            .claim_reply(&claim(request, token), at(now), at(lease))
+            .await
+            .unwrap()
+    };
+    let lease = "2046-04-01T00:00:30Z";
+    for lost in ["2046-04-01T00:00:00Z", "2046-04-01T00:00:01Z"] {
+        assert_eq!(
+            claims("a", "t1", lost, lease).await,
+            FoundReply::Mine,
+            "also when its answer was lost"
+        );
+    }
+    assert_eq!(
+        claims("a", "t2", "2046-04-01T00:00:29Z", lease).await,
+        FoundReply::InProgress
+    );
+    assert_eq!(
+        claims("b", "t2", "2046-04-01T00:00:29Z", lease).await,
+        FoundReply::Mismatch
+    );
+    let lease = "2046-04-01T00:01:00Z";
+    assert_eq!(
+        claims("b", "t2", "2046-04-01T00:00:30Z", lease).await,
+        FoundReply::Mismatch,
+        "also past its lease"
+    );
+    assert_eq!(
+        claims("a", "t2", "2046-04-01T00:00:30Z", lease).await,
+        FoundReply::Mine
+    );
+    let outlived = store.finish_reply(&claim("a", "t1"), 200, "{}").await;
+    assert_eq!(outlived, Err(StoreError::Conflict), "somebody took over");
+    assert_eq!(
+        store.release_reply(&claim("a", "t1")).await,
+        Err(StoreError::Conflict)
+    );
+    store
+        .finish_reply(&claim("a", "t2"), 200, r#"{"x":1}"#)
+        .await
+        .unwrap();
+    let done = FoundReply::Done {
+        status: 200,
+        body: r#"{"x":1}"#.to_owned(),
+    };
+    assert_eq!(
+        claims("a", "t3", "2046-04-01T12:00:00Z", "2046-04-01T12:00:30Z").await,
+        done
+    );
+    let next_day = ("2046-04-02T00:00:30Z", "2046-04-02T00:01:00Z");
+    assert_eq!(
+        claims("b", "t4", next_day.0, next_day.1).await,
+        FoundReply::Mine,
+        "expired, whether deleted or not"
+    );
+    store.release_reply(&claim("b", "t4")).await.unwrap();
+    assert_eq!(
+        claims("c", "t5", next_day.0, next_day.1).await,
+        FoundReply::Mine,
+        "given back"
+    );
+}

@@ -65,6 +65,7 @@ async fn already_there_is_no_write_not_even_to_a_scheduled_cancellation() {
     let ada = world.account(1).await;
     ada.subscribes("monthly").await;
     assert_eq!(ada.cancels().await.status, 200);
+    world.stripe.stand_in().settle().await;
     let before = ada.stored().await;
     let machine = world.machine().await;
     for body in [

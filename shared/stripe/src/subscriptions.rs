@@ -162,12 +162,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(cancel_at_period_end: bool, cancel_at: Option<i64>) -> FetchedSubscription {
+    fn read(cancel_at_period_end: bool, cancel_at: Option<i64>) -> Standing {
         let wire = json!({
             "id": "sub_1", "customer": { "id": "cus_1", "object": "customer" }, "status": "active",
-            "cancel_at_period_end": cancel_at_period_end, "cancel_at": cancel_at,
+            "currency": "usd", "cancel_at_period_end": cancel_at_period_end, "cancel_at": cancel_at,
             "items": { "data": [{
-                "price": { "id": "price_m", "recurring": { "interval": "month", "interval_count": 1 } },
+                "id": "si_1", "price": { "id": "price_m", "recurring": { "interval": "month", "interval_count": 1 } },
                 "quantity": 3, "current_period_start": 1000, "current_period_end": 2000,
             }] },
         });

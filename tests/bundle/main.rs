@@ -143,9 +143,9 @@ async fn an_event_of_stripe_is_taken_when_its_signature_is_fresh() {
     }
 }
 
-/// From the checkout to coverage through the three binaries, each with the permissions of its own.
+/// From the checkout to coverage, a change and its end, through all binaries, each with the permissions of its own.
 #[tokio::test]
-async fn what_is_deployed_sells_a_subscription() {
+async fn what_is_deployed_sells_and_changes_a_subscription() {
     let world = World::start().await;
     let checkout = world.start_function("create-subscription-checkout").await;
     assert_eq!(
@@ -170,10 +170,13 @@ async fn what_is_deployed_sells_a_subscription() {
         .unwrap();
 
     let webhook = world.start_function("stripe-webhook").await;
-    for event in world.stripe.events() {
-        let answer = webhook.answer(&world.delivery(&event)).await;
-        assert_eq!(answer["statusCode"], 200, "{}", event["type"]);
-    }
+    let deliver_all = async || {
+        for event in world.stripe.events() {
+            let answer = webhook.answer(&world.delivery(&event)).await;
+            assert_eq!(answer["statusCode"], 200, "{}", event["type"]);
+        }
+    };
+    deliver_all().await;
 
     let billing = world.start_function("get-billing").await;
     let answer = billing.answer(&project::event("get-billing.json")).await;
@@ -184,6 +187,26 @@ async fn what_is_deployed_sells_a_subscription() {
     );
     assert_eq!(billing["subscription"]["quantity"], 2, "{billing}");
     assert_eq!(billing["numbers"][1]["mode"], "FIXED", "{billing}");
+
+    let told = async |function: &str| {
+        let process = world.start_function(function).await;
+        let mut event = project::event(&format!("{function}.json"));
+        event["headers"]["idempotency-key"] = json!(function);
+        let answer = process.answer(&event).await;
+        assert_eq!(answer["statusCode"], 200, "{function}: {answer}");
+        assert_eq!(
+            contract::faults(function, &answer),
+            Vec::<String>::new(),
+            "{answer}"
+        );
+        serde_json::from_str::<Value>(answer["body"].as_str().unwrap()).unwrap()
+    };
+    assert_eq!(told("cancel-subscription").await["cancelAtPeriodEnd"], true);
+    assert_eq!(told("resume-subscription").await["cancelAtPeriodEnd"], false);
+    let preview = told("preview-subscription-change").await;
+    assert!(preview["amountDueCents"].as_i64().unwrap() > 0, "{preview}");
+    assert_eq!(told("change-subscription-interval").await["changed"], true);
+    deliver_all().await;
 }
 
 #[tokio::test]

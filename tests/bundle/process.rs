@@ -23,7 +23,15 @@ macro_rules! binaries {
     };
 }
 
-binaries!["create-subscription-checkout", "get-billing", "stripe-webhook"];
+binaries![
+    "cancel-subscription",
+    "change-subscription-interval",
+    "create-subscription-checkout",
+    "get-billing",
+    "preview-subscription-change",
+    "resume-subscription",
+    "stripe-webhook"
+];
 
 /// The variables a process is given, by name.
 pub(crate) type Environment = BTreeMap<String, String>;

@@ -170,6 +170,8 @@ impl World {
                 lost_customers: 0,
                 checkouts: 0,
                 open_session: None,
+                changes: 0,
+                change: None,
             },
             numbers: vec![number("+15550000100"), number("+15550000101")],
         };

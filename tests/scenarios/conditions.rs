@@ -70,6 +70,7 @@ fn entry(line: &str) -> Entry {
             minor: 1000,
             currency: "usd".parse().unwrap(),
         },
+        gives_back: vec![],
     }
 }
 

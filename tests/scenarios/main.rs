@@ -19,6 +19,18 @@ mod crashes;
 mod events;
 /// The same request under the same Idempotency-Key.
 mod idempotency;
+/// Changes of the interval: what they cost, what they cover, what stands in their way.
+mod changes;
+/// A quote is what is charged, or nothing is charged.
+mod quotes;
+/// Promotion codes: taken by preview and change, or by neither.
+mod promotion_codes;
+/// Changes whose payment is not made at once.
+mod open_payments;
+/// Changes on several machines, which die.
+mod change_races;
+/// Ending a subscription, and taking that back.
+mod endings;
 /// The store's conditions, each against the race that it closes.
 mod conditions;
 /// Stripe's answers in shapes that no account of a scenario gets to.

@@ -15,6 +15,14 @@ use crate::world::World;
 
 /// Where a checkout is started.
 const CHECKOUT: &str = "/api/v1/billing/checkout/subscription";
+/// Where a change is previewed.
+const PREVIEW: &str = "/api/v1/billing/subscription/preview";
+/// Where the interval is changed.
+const CHANGE: &str = "/api/v1/billing/subscription/change";
+/// Where the subscription's end is scheduled.
+const CANCEL: &str = "/api/v1/billing/subscription/cancel";
+/// Where that is taken back.
+const RESUME: &str = "/api/v1/billing/subscription/resume";
 /// Where billing is read.
 const BILLING: &str = "/api/v1/billing";
 
@@ -72,6 +80,48 @@ impl<'w> Account<'w> {
     pub async fn subscribes(&self, interval: &str) {
         let secret = self.starts_checkout(interval).await.client_secret();
         self.world.stripe.pays(&secret).await;
+    }
+
+    /// Asks what a change would cost.
+    pub async fn previews(&self, body: &Value) -> Answer {
+        self.posts(PREVIEW, body).await
+    }
+
+    /// The same, on that machine.
+    pub async fn previews_on(&self, machine: &Machine, body: &Value) -> Option<Answer> {
+        machine.call(self.request("POST", PREVIEW, body)).await
+    }
+
+    /// Changes its interval.
+    pub async fn changes(&self, body: &Value) -> Answer {
+        self.posts(CHANGE, body).await
+    }
+
+    /// The same, on that machine; none when it dies over it.
+    pub async fn changes_on(&self, machine: &Machine, body: &Value) -> Option<Answer> {
+        machine.call(self.change_request(body)).await
+    }
+
+    /// The request that changes the interval, to be changed.
+    #[must_use]
+    pub fn change_request(&self, body: &Value) -> Request<Bytes> {
+        self.request("POST", CHANGE, body)
+    }
+
+    /// Has its subscription end with the period.
+    pub async fn cancels(&self) -> Answer {
+        self.posts(CANCEL, &Value::Null).await
+    }
+
+    /// Takes that back.
+    pub async fn resumes(&self) -> Answer {
+        self.posts(RESUME, &Value::Null).await
+    }
+
+    /// The same as one of the two, on that machine; none when it dies over it.
+    pub async fn ends_on(&self, machine: &Machine, path: &str) -> Option<Answer> {
+        let path = format!("/api/v1/billing/subscription/{path}");
+        machine.call(self.request("POST", &path, &Value::Null)).await
     }
 
     /// Its key is revoked, as an administrator does.

@@ -23,8 +23,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub(crate) async fn start(stack: &Stack, network: Network) -> Self {
+    pub(crate) async fn start(stack: &Stack, network: Network, told: &[(&str, &str)]) -> Self {
         let mut variables = stack.variables.clone();
+        variables.extend(
+            told.iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         for name in ["AWS_ENDPOINT_URL_DYNAMODB", "STRIPE_API_BASE"] {
             let way = network.way_to(&variables[name]).await;
             variables.insert(name.to_owned(), way);

@@ -75,6 +75,74 @@ impl Stripe {
             .collect()
     }
 
+    /// The latest subscription of this account.
+    pub async fn subscription(&self, account: &Account<'_>) -> Value {
+        self.subscriptions(account).await.swap_remove(0)
+    }
+
+    /// The invoices of this account, newest first.
+    pub async fn invoices(&self, account: &Account<'_>) -> Vec<Value> {
+        let customer = self.customers(account).await[0]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        self.list(&format!("/v1/invoices?customer={customer}&limit=100"))
+            .await
+    }
+
+    /// What this account has paid so far, invoice by invoice, oldest first.
+    pub async fn payments(&self, account: &Account<'_>) -> Vec<i64> {
+        let invoices = self.invoices(account).await;
+        let paid = invoices
+            .iter()
+            .rev()
+            .filter(|invoice| invoice["status"] == "paid");
+        paid.map(|invoice| invoice["amount_paid"].as_i64().unwrap())
+            .collect()
+    }
+
+    /// From now on this account pays with one of Stripe's test cards (`pm_card_visa`, `pm_card_authenticationRequired`, …).
+    pub async fn gives_card(&self, account: &Account<'_>, card: &str) {
+        let subscription = self.subscription(account).await;
+        let customer = subscription["customer"].as_str().unwrap();
+        let path = format!("/v1/payment_methods/{card}/attach");
+        let method = self
+            .operator("POST", &path, &format!("customer={customer}"))
+            .await;
+        let method = method["id"].as_str().unwrap();
+        let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+        self.operator("POST", &path, &format!("default_payment_method={method}"))
+            .await;
+        self.stand_in.settle().await;
+    }
+
+    /// The payer pays the latest invoice on its page, whatever that takes; its events arrive.
+    pub async fn pays_open_invoice(&self, account: &Account<'_>) {
+        let invoice = self.subscription(account).await["latest_invoice"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        self.send(
+            "POST",
+            &format!("/_test/invoices/{invoice}/pay"),
+            "{}".to_owned(),
+            "application/json",
+        )
+        .await;
+        self.stand_in.settle().await;
+    }
+
+    /// An operator makes a promotion code: the coupon's and the code's own parameters.
+    pub async fn makes_code(&self, coupon: &str, code: &str) -> String {
+        let coupon = self.operator("POST", "/v1/coupons", coupon).await;
+        let form = format!(
+            "promotion[type]=coupon&promotion[coupon]={}&{code}",
+            coupon["id"].as_str().unwrap()
+        );
+        let made = self.operator("POST", "/v1/promotion_codes", &form).await;
+        made["id"].as_str().unwrap().to_owned()
+    }
+
     /// The payer pays the session behind a client secret; its events arrive.
     pub async fn pays(&self, client_secret: &str) {
         self.checks_out(client_secret, "succeed").await;

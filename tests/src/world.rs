@@ -104,6 +104,11 @@ impl World {
 
     /// Another machine with the same functions, on a network that can fail.
     pub async fn machine(&self) -> Machine {
-        Machine::start(&self.stack, Network::new()).await
+        self.machine_told(&[]).await
+    }
+
+    /// Another machine, of a deployment that was told something else.
+    pub async fn machine_told(&self, variables: &[(&str, &str)]) -> Machine {
+        Machine::start(&self.stack, Network::new(), variables).await
     }
 }

@@ -8,7 +8,7 @@ use billing_stripe::webhook::Event;
 pub(crate) enum Errand {
     /// A checkout session that is over, or whose payment is.
     Session(SessionId),
-    /// An invoice that was paid.
+    /// An invoice that was paid, or whose payment failed.
     Invoice(InvoiceId),
     /// A subscription that changed.
     Subscription(SubscriptionId),
@@ -24,7 +24,9 @@ impl Errand {
             | "checkout.session.async_payment_succeeded"
             | "checkout.session.async_payment_failed"
             | "checkout.session.expired" => Some(object.parse().map(Self::Session)),
-            "invoice.paid" => Some(object.parse().map(Self::Invoice)),
+            "invoice.paid" | "invoice.payment_failed" | "invoice.payment_action_required" => {
+                Some(object.parse().map(Self::Invoice))
+            }
             kind if kind.starts_with("customer.subscription.") => {
                 Some(object.parse().map(Self::Subscription))
             }

@@ -2,6 +2,7 @@
 
 use billing_core::id::{AccountId, SubscriptionId};
 use billing_core::landing::{EndedSession, Facts};
+use billing_core::subscription::Standing;
 use billing_edge::{Call, Problem};
 use billing_stripe::{FetchedSubscription, SessionStatus, Stripe, StripeError};
 
@@ -11,10 +12,12 @@ use crate::errand::Errand;
 pub(crate) struct Found {
     pub(crate) facts: Facts,
     pub(crate) account: Option<AccountId>,
+    /// The subscription that was touched, whole.
+    pub(crate) standing: Option<Standing>,
 }
 
 /// Reads the object again; none when it says nothing that would change an account: a session that is still open, an invoice
-/// that is not paid, an object that is not a subscription's or is not there.
+/// of something else, an object that is not a subscription's or is not there.
 pub(crate) async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Found>, Problem> {
     let stripe = call.stripe().await?;
     let found = match errand {
@@ -45,46 +48,51 @@ async fn session(stripe: &Stripe, id: &billing_core::id::SessionId) -> Result<Op
     };
     let facts = Facts {
         customer,
-        subscription: bought.map(|bought| bought.subscription),
+        subscription: bought.as_ref().map(|bought| bought.standing.subscription.clone()),
         paid: Vec::new(),
         ended: Some(EndedSession {
             id: session.id,
             number: session.number,
         }),
+        change: None,
     };
     Ok(Some(Found {
         facts,
         account: session.account,
+        standing: bought.map(|bought| bought.standing),
     }))
 }
 
 async fn invoice(stripe: &Stripe, id: &billing_core::id::InvoiceId) -> Result<Option<Found>, StripeError> {
     let invoice = stripe.invoice(id).await?;
-    let (true, Some(billed)) = (invoice.paid, &invoice.subscription) else {
+    let Some(billed) = &invoice.subscription else {
         return Ok(None);
     };
-    let Found { facts, account } = subscription(stripe, billed).await?;
+    let found = subscription(stripe, billed).await?;
+    // What is not paid grants nothing, and leaves alone what was paid for before.
+    let paid = if invoice.paid { invoice.service } else { Vec::new() };
     Ok(Some(Found {
         facts: Facts {
             customer: invoice.customer,
-            paid: invoice.service,
-            ..facts
+            paid,
+            ..found.facts
         },
-        account,
+        ..found
     }))
 }
 
 async fn subscription(stripe: &Stripe, id: &SubscriptionId) -> Result<Found, StripeError> {
-    let FetchedSubscription {
-        subscription,
-        customer,
-        account,
-    } = stripe.subscription(id).await?;
+    let FetchedSubscription { standing, account } = stripe.subscription(id).await?;
     let facts = Facts {
-        customer,
-        subscription: Some(subscription),
+        customer: standing.customer.clone(),
+        subscription: Some(standing.subscription.clone()),
         paid: Vec::new(),
         ended: None,
+        change: None,
     };
-    Ok(Found { facts, account })
+    Ok(Found {
+        facts,
+        account,
+        standing: Some(standing),
+    })
 }

@@ -3,7 +3,8 @@
 //! # How it works
 //! An event says *that* something happened; *what* is re-read from Stripe. The event is claimed, the account found, and then in
 //! rounds: read the account, read Stripe, decide ([`billing_core::landing`]), write under the version that was read first. A
-//! round that somebody else overtook starts over, so nothing older ever overwrites something newer.
+//! round that somebody else overtook starts over, so nothing older ever overwrites something newer. A change of the interval that
+//! waited for its payment is finished here once it took effect.
 //!
 //! # If it fails half-way
 //! The claim's lease runs out, or is given back with the reason; Stripe delivers again, and the work is done once: the ledger's
@@ -17,8 +18,9 @@ mod facts;
 use std::time::Duration;
 
 use billing_core::access::Mode;
+use billing_core::account::Account;
 use billing_core::id::AccountId;
-use billing_core::landing;
+use billing_core::landing::{self, Facts};
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::{Claim, EventKey, unless_conflict};
 use billing_stripe::webhook::Event;
@@ -121,7 +123,7 @@ async fn find_account(call: &Call<'_>, event: &Event, errand: &Errand) -> Result
     {
         return Ok(Some(account));
     }
-    let Some(Found { facts, account }) = facts::find(call, errand).await? else {
+    let Some(Found { facts, account, .. }) = facts::find(call, errand).await? else {
         return Ok(None);
     };
     let account = call.store.account_of_customer(&facts.customer).await?.or(account);
@@ -140,9 +142,10 @@ async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option
         call.count("UnknownCustomers", 1);
         return Ok(Some(()));
     };
-    let Some(Found { facts, .. }) = facts::find(call, errand).await? else {
+    let Some(found) = facts::find(call, errand).await? else {
         return Ok(Some(()));
     };
+    let facts = with_change(call, &account, found).await?;
     let landing = match landing::land(&account, reservation.as_ref(), facts) {
         Ok(landing) => landing,
         Err(foreign) => {
@@ -159,4 +162,20 @@ async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option
     let landed = unless_conflict(call.store.land(&account.profile, &landing).await)?;
     // An invoice of more lines than one transaction takes needs another round.
     Ok(landed.filter(|()| !landing.more))
+}
+
+/// The facts, with what became of the change that the profile remembers, after what was left of it is done.
+async fn with_change(call: &Call<'_>, account: &Account, found: Found) -> Result<Facts, Problem> {
+    let Found { facts, standing, .. } = found;
+    // Somebody else's customer is for the landing to refuse.
+    let own = account.profile.customer.as_ref() == Some(&facts.customer);
+    let (Some(change), Some(standing), true) = (&account.profile.change, standing, own) else {
+        return Ok(facts);
+    };
+    let (standing, change) = call.finish_change(change, standing).await?;
+    Ok(Facts {
+        subscription: Some(standing.subscription),
+        change,
+        ..facts
+    })
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::change::Change;
 use crate::contact::{Email, Name};
 use crate::coverage::Entry;
 use crate::id::{AccountId, CustomerId, NumberId, SessionId};
@@ -43,6 +44,13 @@ pub struct Profile {
     /// The latest session that could be paid and whose end no event has told yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_session: Option<SessionId>,
+    /// How many changes of the subscription were ever asked of Stripe. The number of the latest names its request
+    /// (idempotency key), so it only ever grows.
+    #[serde(default)]
+    pub changes: u64,
+    /// The latest change, until it took effect or came to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
 }
 
 /// A telephone number in E.164: `+` and 7 to 15 digits.

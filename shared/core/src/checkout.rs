@@ -157,6 +157,8 @@ mod tests {
                 lost_customers: 0,
                 checkouts: 1,
                 open_session: None,
+                changes: 0,
+                change: None,
             },
             subscription: None,
             numbers: (0..numbers)

@@ -92,6 +92,12 @@ ids! {
     SessionId, "a checkout session id (cs_…)", "cs_";
     /// A Stripe subscription, `sub_…`.
     SubscriptionId, "a subscription id (sub_…)", "sub_";
+    /// An item of a Stripe subscription, `si_…`.
+    ItemId, "a subscription item id (si_…)", "si_";
+    /// A Stripe product. Products made by hand have ids of any form.
+    ProductId, "a product id", "";
+    /// A Stripe promotion code's id, `promo_…`; not the word that customers know.
+    PromotionCodeId, "a promotion code id (promo_…)", "promo_";
     /// A Stripe invoice, `in_…`.
     InvoiceId, "an invoice id (in_…)", "in_";
     /// A line of a Stripe invoice (`il_…`; older ones differ).

@@ -11,7 +11,7 @@
 use crate::account::Account;
 use crate::checkout::Reservation;
 use crate::coverage::Entry;
-use crate::id::{CustomerId, SessionId, SubscriptionId};
+use crate::id::{CustomerId, InvoiceId, SessionId, SubscriptionId};
 use crate::subscription::Subscription;
 
 /// How many ledger entries one transaction adds at most: DynamoDB takes 100 items, and the others need room.
@@ -28,6 +28,17 @@ pub struct Facts {
     pub paid: Vec<Entry>,
     /// A checkout session that can no longer be paid.
     pub ended: Option<EndedSession>,
+    /// What became of the change that the profile remembers.
+    pub change: Option<ChangeStep>,
+}
+
+/// What is written down about a change of the interval ([`crate::change`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeStep {
+    /// It waits for the payment of this invoice.
+    Waits(InvoiceId),
+    /// It took effect or came to nothing, and is forgotten.
+    Over,
 }
 
 /// A checkout session that is complete or expired.
@@ -54,6 +65,8 @@ pub struct Landing {
     pub close_session: bool,
     /// The reservation with this number is over.
     pub release: Option<u64>,
+    /// What became of the change that the profile remembers.
+    pub change: Option<ChangeStep>,
     /// A second subscription that can bill beside the stored one: not stored, and somebody must be told.
     pub second: Option<SubscriptionId>,
 }
@@ -103,6 +116,7 @@ pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) 
         more,
         close_session,
         release,
+        change: facts.change.filter(|_| account.profile.change.is_some()),
         second,
     })
 }
@@ -177,6 +191,8 @@ mod tests {
                 lost_customers: 0,
                 checkouts: 1,
                 open_session: Some("cs_1".parse().unwrap()),
+                changes: 0,
+                change: None,
             },
             subscription,
             numbers: vec![],
@@ -190,6 +206,7 @@ mod tests {
             subscription,
             paid: vec![],
             ended: None,
+            change: None,
         }
     }
 
@@ -206,6 +223,7 @@ mod tests {
                 minor: 3000,
                 currency: "usd".parse().unwrap(),
             },
+            gives_back: vec![],
         }
     }
 

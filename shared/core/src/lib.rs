@@ -27,6 +27,14 @@ pub mod return_url;
 pub mod checkout;
 /// What a fact from Stripe changes about an account.
 pub mod landing;
+/// A change of a subscription's interval.
+pub mod change;
+/// Ending a subscription with its period.
+pub mod ending;
+/// Previewed amounts, and holding a change to them.
+pub mod quote;
+/// Promotion codes, and whether one applies.
+pub mod promotion;
 /// Everything that is wrong with an input, at once.
 pub mod invalid;
 

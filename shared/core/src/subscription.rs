@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{PriceId, SubscriptionId};
+use crate::id::{CustomerId, InvoiceId, ItemId, PriceId, SubscriptionId};
+use crate::money::Currency;
 use crate::period::Period;
 use crate::plan::Interval;
 
@@ -92,6 +93,47 @@ impl Subscription {
     pub fn is_running(&self) -> bool {
         self.is_live() && self.status != Status::Incomplete
     }
+}
+
+/// How the end of a subscription was scheduled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScheduledEnd {
+    /// With the current period, whenever that ends.
+    WithPeriod,
+    /// On a date, as Stripe's dashboard does; that of the period's end, or another.
+    OnDate,
+}
+
+/// The latest bill of a subscription, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatestInvoice {
+    /// Stripe's id.
+    pub id: InvoiceId,
+    /// What it comes to.
+    pub charge: crate::quote::Charge,
+    /// Where its customer pays it, once it can be paid.
+    pub page: Option<String>,
+}
+
+/// A subscription as Stripe has it at this moment: what is stored of it, and what a decision about it stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What is stored of it.
+    pub subscription: Subscription,
+    /// Who pays.
+    pub customer: CustomerId,
+    /// What it is billed in.
+    pub currency: Currency,
+    /// Its items; one, unless an operator added some.
+    pub items: Vec<ItemId>,
+    /// Whether a schedule decides what becomes of it.
+    pub scheduled: bool,
+    /// Whether a change waits for its payment.
+    pub pending: bool,
+    /// How its end was scheduled, if it was.
+    pub end: Option<ScheduledEnd>,
+    /// Its latest bill.
+    pub latest_invoice: Option<LatestInvoice>,
 }
 
 #[cfg(test)]

@@ -79,6 +79,20 @@ impl Members {
         }
     }
 
+    /// A whole number that must be good if it is there.
+    pub fn optional_integer<T, E: ToString>(
+        &mut self,
+        name: &str,
+        judge: impl FnOnce(i64) -> Result<T, E>,
+    ) -> Option<T> {
+        let Some(number) = self.members.get(name)?.as_i64() else {
+            self.invalid.field(name, "must be an integer");
+            return None;
+        };
+        let judged = judge(number).map_err(|fault| fault.to_string());
+        self.invalid.take(name, judged)
+    }
+
     /// Everything that was wrong, if anything was.
     pub fn finish(self) -> Result<(), Problem> {
         if self.invalid.is_empty() {

@@ -32,6 +32,10 @@ mod telemetry;
 mod secret;
 /// Prices as they are shown, cached.
 mod prices;
+/// What is left of a change, for the call and for the webhook.
+mod changes;
+/// Promotion codes, for previews and for changes.
+mod promotions;
 /// A function on the Lambda runtime.
 mod boot;
 
@@ -44,5 +48,6 @@ pub use config::{Config, ConfigError};
 pub use function::{Function, Outcome};
 pub use prices::ShownPrices;
 pub use problem::Problem;
+pub use promotions::Redemption;
 pub use reply::Reply;
 pub use secret::Secret;

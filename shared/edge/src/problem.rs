@@ -10,7 +10,8 @@ use billing_store::StoreError;
 use billing_stripe::StripeError;
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 /// What a caller is told when the right key is missing, whatever was wrong with it.
 const UNAUTHORISED: &str = "missing or invalid API key";
@@ -34,6 +35,8 @@ pub struct Problem {
     /// Whether the outcome of something that moves money is unknown.
     pub unknown_outcome: bool,
     retry_after: Option<Duration>,
+    /// Members that stand beside `error`.
+    members: Map<String, Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +53,7 @@ impl Problem {
             logged: logged.into(),
             unknown_outcome: false,
             retry_after: None,
+            members: Map::new(),
         }
     }
 
@@ -75,6 +79,11 @@ impl Problem {
     /// 409.
     pub fn conflict(told: impl Into<String>) -> Self {
         Self::new(409, told, "")
+    }
+
+    /// 402: the payment was refused, in Stripe's words for the payer.
+    pub fn payment_required(told: impl Into<String>) -> Self {
+        Self::new(402, told, "")
     }
 
     /// 409: the same request is under way.
@@ -125,6 +134,14 @@ impl Problem {
         }
     }
 
+    /// The same, with a member beside `error` that helps the caller on.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        let value = serde_json::to_value(value).unwrap_or_default();
+        self.members.insert(name.to_owned(), value);
+        self
+    }
+
     fn error(&self) -> Value {
         match &self.told {
             Told::Text(text) => json!(text),
@@ -134,7 +151,13 @@ impl Problem {
 
     /// The body as the contract has it.
     pub(crate) fn envelope(&self) -> String {
-        json!({ "error": self.error() }).to_string()
+        self.body().to_string()
+    }
+
+    fn body(&self) -> Value {
+        let mut body = self.members.clone();
+        body.insert("error".to_owned(), self.error());
+        Value::Object(body)
     }
 
     /// As the contract has it: `{"error": …}`; as RFC 9457 has it, for those who ask for `application/problem+json`.
@@ -143,7 +166,7 @@ impl Problem {
         let (media_type, body) = if as_problem_json {
             (
                 "application/problem+json",
-                problem_json(status, &self.error()).to_string(),
+                problem_json(status, self.body()).to_string(),
             )
         } else {
             ("application/json", self.envelope())
@@ -162,10 +185,10 @@ impl Problem {
     }
 }
 
-/// The error of a contract's envelope as RFC 9457 has it.
-pub(crate) fn problem_json(status: StatusCode, error: &Value) -> Value {
+/// The body of a contract's error as RFC 9457 has it; what stands beside `error` becomes extension members.
+pub(crate) fn problem_json(status: StatusCode, mut body: Value) -> Value {
     let title = status.canonical_reason().unwrap_or("Error");
-    match error {
+    let mut told = match body["error"].take() {
         Value::String(detail) => {
             json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail })
         }
@@ -173,7 +196,11 @@ pub(crate) fn problem_json(status: StatusCode, error: &Value) -> Value {
             "type": "about:blank", "title": title, "status": status.as_u16(),
             "detail": "the request is not valid", "errors": faults,
         }),
+    };
+    if let (Value::Object(told), Value::Object(beside)) = (&mut told, body) {
+        told.extend(beside.into_iter().filter(|(name, _)| name != "error"));
     }
+    told
 }
 
 impl From<Forbidden> for Problem {

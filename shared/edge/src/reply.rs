@@ -33,12 +33,10 @@ impl Reply {
     /// A refusal that is told again is told in the form that is asked for this time.
     pub(crate) fn into_response(self, as_problem_json: bool) -> Response<Body> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let error = serde_json::from_str::<Value>(&self.body).map(|mut body| body["error"].take());
-        let (media_type, body) = match error {
-            Ok(error) if as_problem_json && self.status >= 400 => (
-                "application/problem+json",
-                problem_json(status, &error).to_string(),
-            ),
+        let (media_type, body) = match serde_json::from_str::<Value>(&self.body) {
+            Ok(body) if as_problem_json && self.status >= 400 => {
+                ("application/problem+json", problem_json(status, body).to_string())
+            }
             _ => ("application/json", self.body),
         };
         let mut response = Response::new(Body::Text(body));

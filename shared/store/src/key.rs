@@ -6,8 +6,12 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use billing_core::Timestamp;
 use billing_core::coverage::Entry;
-use billing_core::id::{AccountId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId};
+use billing_core::id::{
+    AccountId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId, PromotionCodeId,
+};
+use billing_core::quote::Asked;
 
 /// The partition key's attribute.
 pub(crate) const PK: &str = "pk";
@@ -107,4 +111,22 @@ pub(crate) fn receipt(connected_account: Option<&ConnectedAccountId>, event: &Ev
 /// `REPLY#<caller>#<operation>#<hash of the idempotency key>/REPLY`.
 pub(crate) fn reply(caller: &AccountId, operation: &str, key_hash: &str) -> Key {
     Key::new(format!("REPLY#{caller}#{operation}#{key_hash}"), "REPLY")
+}
+
+/// `QUOTE#<account>#<proration date>`: the quotes that an account got at an instant.
+pub(crate) fn quotes(account: &AccountId, proration_date: Timestamp) -> String {
+    format!("QUOTE#{account}#{}", proration_date.as_second())
+}
+
+/// `QUOTE#<account>#<proration date>/QUOTE#<price>#<quantity or ->#<promotion code or ->`: asking the same again at the same
+/// instant is the same quote.
+pub(crate) fn quote(account: &AccountId, proration_date: Timestamp, asked: &Asked) -> Key {
+    let quantity = asked
+        .quantity
+        .map_or_else(|| "-".to_owned(), |quantity| quantity.to_string());
+    let code = asked.promotion_code.as_ref().map_or("-", PromotionCodeId::as_str);
+    Key::new(
+        quotes(account, proration_date),
+        format!("QUOTE#{}#{quantity}#{code}", asked.price),
+    )
 }

@@ -6,7 +6,7 @@
 
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 use billing_core::account::Profile;
-use billing_core::landing::Landing;
+use billing_core::landing::{ChangeStep, Landing};
 
 use crate::client::Store;
 use crate::error::StoreError;
@@ -59,15 +59,27 @@ impl Store {
         } else {
             ""
         };
-        let close = if landing.close_session {
-            " REMOVE open_session"
+        let waits = if matches!(landing.change, Some(ChangeStep::Waits(_))) {
+            ", #change.invoice = :invoice"
         } else {
             ""
+        };
+        let mut over = Vec::new();
+        if landing.close_session {
+            over.push("open_session");
+        }
+        if landing.change == Some(ChangeStep::Over) {
+            over.push("#change");
+        }
+        let remove = if over.is_empty() {
+            String::new()
+        } else {
+            format!(" REMOVE {}", over.join(", "))
         };
         let mut update = Update::builder()
             .table_name(&*self.accounts)
             .set_key(Some(key::profile(&read.id).attributes()))
-            .update_expression(format!("SET version = :next{link}{close}"))
+            .update_expression(format!("SET version = :next{link}{waits}{remove}"))
             // Two handlers that both re-read Stripe: the one with the older facts may write last. The version was read before
             // Stripe was asked, so whoever wrote since then knows something that this one does not.
             .condition_expression("version = :read")
@@ -75,6 +87,13 @@ impl Store {
             .expression_attribute_values(":next", number(read.version + 1));
         if let Some(customer) = &landing.customer {
             update = update.expression_attribute_values(":customer", string(customer));
+        }
+        if let Some(change) = &landing.change {
+            // `version`: the change that is there is the one that was judged.
+            update = update.expression_attribute_names("#change", "change");
+            if let ChangeStep::Waits(invoice) = change {
+                update = update.expression_attribute_values(":invoice", string(invoice));
+            }
         }
         Ok(TransactWriteItem::builder()
             .update(update.build().map_err(incomplete)?)

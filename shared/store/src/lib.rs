@@ -20,6 +20,10 @@ mod accounts;
 mod api_keys;
 /// Reservations: one payable checkout per account.
 mod reservations;
+/// Changes of a subscription, before Stripe is asked.
+mod changes;
+/// Quotes.
+mod quotes;
 /// Landing what Stripe told.
 mod landings;
 /// Which events were handled.

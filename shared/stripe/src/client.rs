@@ -121,7 +121,7 @@ impl Stripe {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// Reads.
+    /// Reads, also by a POST that changes nothing (a preview).
     pub(crate) async fn get<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, StripeError> {
         self.call(request, None).await
     }

@@ -23,6 +23,30 @@ impl Refusal {
     pub fn is_missing(&self, param: &str) -> bool {
         self.code.as_deref() == Some("resource_missing") && self.param.as_deref() == Some(param)
     }
+
+    /// Whether Stripe objects to the discounts of a request: a code that was used up since it was looked up, or that Stripe
+    /// knows more about than it tells.
+    #[must_use]
+    pub fn is_about_discounts(&self) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        let param = self.param.as_deref().unwrap_or_default();
+        param.starts_with("discounts")
+            || param.starts_with("promotion_code")
+            || code.starts_with("promotion_code")
+            || code.starts_with("coupon")
+    }
+
+    /// Whether Stripe objects to having a change with discounts wait for its payment: documented as allowed since
+    /// 2026-05-27, and as refused elsewhere.
+    #[must_use]
+    pub fn is_about_waiting(&self) -> bool {
+        match self.param.as_deref() {
+            Some("payment_behavior") => true,
+            // There is no code for it: the parameter as a whole is refused, and the words name what it does not go with.
+            Some("discounts") => self.message.contains("pending"),
+            _ => false,
+        }
+    }
 }
 
 /// Why a call has no answer to work with.
@@ -60,4 +84,34 @@ pub enum StripeError {
         /// For the log.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(param: &str, code: Option<&str>, message: &str) -> Refusal {
+        Refusal {
+            status: 400,
+            kind: "invalid_request_error".to_owned(),
+            code: code.map(str::to_owned),
+            param: Some(param.to_owned()),
+            message: message.to_owned(),
+        }
+    }
+
+    /// The words of Stripe's reference for parameters that cannot wait.
+    #[test]
+    fn discounts_that_cannot_wait_are_no_fault_of_the_code() {
+        let cannot_wait = "You cannot set `discounts` when `payment_behavior` is `pending_if_incomplete`";
+        assert!(refused("discounts", None, cannot_wait).is_about_waiting());
+        assert!(!refused("discounts[0][promotion_code]", None, "This code is used up.").is_about_waiting());
+    }
+
+    #[test]
+    fn a_refused_code_is_known_by_its_parameter_or_its_code() {
+        assert!(refused("discounts[0][promotion_code]", None, "").is_about_discounts());
+        assert!(refused("", Some("coupon_expired"), "").is_about_discounts());
+        assert!(!refused("items[0][price]", Some("resource_missing"), "").is_about_discounts());
+    }
 }

@@ -1,11 +1,12 @@
-//! Invoices, re-read: whether they are paid, and for which periods of service.
+//! Invoices, re-read: whether they are paid, for which periods of service, and what an open one waits for.
 
-use billing_core::coverage::Entry;
+use billing_core::coverage::{Entry, GivenBack};
 use billing_core::id::{CustomerId, InvoiceId, SubscriptionId};
 use billing_core::money::Money;
 use billing_core::period::Period;
 use serde::{Deserialize, Serialize};
 use stripe_billing::invoice::RetrieveInvoice;
+use stripe_billing::invoice_payment::ListInvoicePayment;
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
 use crate::client::Stripe;
@@ -23,8 +24,17 @@ pub struct Invoice {
     pub customer: CustomerId,
     /// The subscription that it bills; none for an invoice of something else.
     pub subscription: Option<SubscriptionId>,
-    /// The lines that grant service: the subscription's, credits left out.
+    /// The lines that grant service: the subscription's. Its credits are told by the first of them.
     pub service: Vec<Entry>,
+}
+
+/// What the payment of an open invoice waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenPayment {
+    /// The payer has to confirm it (3-D Secure).
+    RequiresAction,
+    /// Another means of payment, or another attempt.
+    RequiresPaymentMethod,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +54,19 @@ struct Parent {
 #[derive(Deserialize)]
 struct SubscriptionDetails {
     subscription: Option<Reference>,
+    proration_details: Option<ProrationDetails>,
+}
+
+/// Which lines a credit gives back.
+#[derive(Deserialize)]
+struct ProrationDetails {
+    credited_items: Option<CreditedItems>,
+}
+
+#[derive(Deserialize)]
+struct CreditedItems {
+    #[serde(default)]
+    invoice_line_items: Vec<Reference>,
 }
 
 #[derive(Deserialize)]
@@ -69,12 +92,59 @@ struct LineParent {
     invoice_item_details: Option<SubscriptionDetails>,
 }
 
+#[derive(Deserialize)]
+struct InvoicePayment {
+    payment: Paying,
+}
+
+#[derive(Deserialize)]
+struct Paying {
+    payment_intent: Option<Intent>,
+}
+
+#[derive(Deserialize)]
+struct Intent {
+    status: String,
+}
+
 impl Line {
-    fn bills(&self, subscription: &SubscriptionId) -> bool {
-        self.parent
-            .iter()
+    fn details(&self) -> impl Iterator<Item = &SubscriptionDetails> {
+        let parents = self.parent.iter();
+        parents
             .flat_map(|parent| [&parent.subscription_item_details, &parent.invoice_item_details])
             .flatten()
+    }
+
+    /// The lines that a credit gives back, as far as Stripe names them.
+    fn credited(&self) -> impl Iterator<Item = &Reference> {
+        self.details()
+            .filter_map(|details| details.proration_details.as_ref()?.credited_items.as_ref())
+            .flat_map(|credited| &credited.invoice_line_items)
+    }
+
+    /// Whether it gives money back. What was free is given back for nothing.
+    fn is_credit(&self) -> bool {
+        self.amount < 0 || self.credited().next().is_some()
+    }
+
+    /// What a credit gives back: a line each, or whatever began before where Stripe names none.
+    fn gives_back(&self) -> Result<Vec<GivenBack>, StripeError> {
+        let from = at(self.period.start, "the start of a credit's period")?;
+        let mut given_back = Vec::new();
+        for line in self.credited() {
+            given_back.push(GivenBack {
+                from,
+                line: Some(id(&line.0, "a credited line")?),
+            });
+        }
+        if given_back.is_empty() {
+            given_back.push(GivenBack { from, line: None });
+        }
+        Ok(given_back)
+    }
+
+    fn bills(&self, subscription: &SubscriptionId) -> bool {
+        self.details()
             .filter_map(|details| details.subscription.as_ref())
             .any(|reference| reference.0 == subscription.as_str())
     }
@@ -95,8 +165,40 @@ impl Line {
                 minor: self.amount,
                 currency,
             },
+            gives_back: Vec::new(),
         })
     }
+}
+
+/// The entries of an invoice's lines, with its credits told by the first. An invoice of nothing but credits has one entry, which
+/// grants nothing.
+fn service(invoice: &InvoiceId, lines: Vec<Line>) -> Result<Vec<Entry>, StripeError> {
+    let (credits, charges): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(Line::is_credit);
+    let mut entries = charges
+        .into_iter()
+        .map(|line| line.entry(invoice))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut gives_back = Vec::new();
+    for credit in &credits {
+        gives_back.extend(credit.gives_back()?);
+    }
+    match (entries.first_mut(), credits.into_iter().next()) {
+        (Some(first), _) => first.gives_back = gives_back,
+        (None, Some(credit)) => {
+            let entry = credit.entry(invoice)?;
+            let period = Period {
+                end: entry.period.start,
+                ..entry.period
+            };
+            entries.push(Entry {
+                period,
+                gives_back,
+                ..entry
+            });
+        }
+        (None, None) => {}
+    }
+    Ok(entries)
 }
 
 impl Stripe {
@@ -109,19 +211,13 @@ impl Stripe {
             .map(|reference| id(&reference.0, "a subscription"))
             .transpose()?;
         let mut lines = wire.lines;
-        let mut service = Vec::new();
+        let mut billed = Vec::new();
         loop {
             let last = lines.data.last().map(|line| line.id.clone());
-            for line in lines.data {
-                // A credit gives money back, not service.
-                if line.amount >= 0
-                    && subscription
-                        .as_ref()
-                        .is_some_and(|subscription| line.bills(subscription))
-                {
-                    service.push(line.entry(invoice)?);
-                }
-            }
+            billed.extend(lines.data.into_iter().filter(|line| {
+                let of = subscription.as_ref();
+                of.is_some_and(|subscription| line.bills(subscription))
+            }));
             match last {
                 Some(last) if lines.has_more => lines = self.lines_after(invoice, &last).await?,
                 _ => break,
@@ -132,7 +228,25 @@ impl Stripe {
             paid: wire.status.as_deref() == Some("paid"),
             customer: id(&wire.customer.0, "a customer")?,
             subscription,
-            service,
+            service: service(invoice, billed)?,
+        })
+    }
+
+    /// What the payment of an open invoice waits for. A payment that is under way, or was never tried, counts as one that needs
+    /// a means of payment: the invoice's page tells the payer the rest.
+    pub async fn open_payment(&self, invoice: &InvoiceId) -> Result<OpenPayment, StripeError> {
+        let request = ListInvoicePayment::new()
+            .invoice(invoice.as_str())
+            .expand(vec!["data.payment.payment_intent".to_owned()]);
+        let payments: Page<InvoicePayment> = self.get(request.build()).await?;
+        let waits_for_payer = |payment: &InvoicePayment| {
+            let intent = payment.payment.payment_intent.as_ref();
+            intent.is_some_and(|intent| intent.status == "requires_action")
+        };
+        Ok(if payments.data.iter().any(waits_for_payer) {
+            OpenPayment::RequiresAction
+        } else {
+            OpenPayment::RequiresPaymentMethod
         })
     }
 

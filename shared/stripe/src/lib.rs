@@ -18,17 +18,26 @@ mod customers;
 mod checkout;
 /// Subscriptions.
 mod subscriptions;
+/// Writes to a subscription that exists.
+mod changes;
 /// Invoices.
 mod invoices;
+/// What a change would be invoiced at.
+mod previews;
+/// Promotion codes.
+mod promotions;
 /// Prices.
 mod prices;
 /// Signed events.
 pub mod webhook;
 
+pub use changes::{EndOfSubscription, Payment};
 pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Connector, Stripe, StripeConfig};
 pub use customers::NewCustomer;
 pub use error::{Refusal, StripeError};
-pub use invoices::Invoice;
+pub use invoices::{Invoice, OpenPayment};
+pub use previews::{Preview, PreviewLine, PreviewedChange};
 pub use prices::Price;
+pub use promotions::Sold;
 pub use subscriptions::FetchedSubscription;

@@ -2,44 +2,52 @@
 
 use std::collections::HashMap;
 
-use billing_core::id::{AccountId, CustomerId, SubscriptionId};
+use billing_core::id::{AccountId, SubscriptionId};
 use billing_core::period::Period;
 use billing_core::plan::Interval;
-use billing_core::subscription::{Status, Subscription};
+use billing_core::quote::Charge;
+use billing_core::subscription::{LatestInvoice, ScheduledEnd, Standing, Status, Subscription};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use stripe_billing::subscription::RetrieveSubscription;
 use stripe_client_core::StripeRequest;
 
 use crate::client::Stripe;
 use crate::customers::ACCOUNT;
 use crate::error::StripeError;
-use crate::wire::{Page, Reference, at, id};
+use crate::wire::{Page, Reference, at, currency, id};
+
+/// What is expanded wherever a subscription is answered.
+pub(crate) const LATEST_INVOICE: &str = "latest_invoice";
 
 /// A subscription with what it takes to find its account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchedSubscription {
-    /// What is stored of it.
-    pub subscription: Subscription,
-    /// Who pays.
-    pub customer: CustomerId,
+    /// As Stripe has it.
+    pub standing: Standing,
     /// The account that it was sold to; none for one that was not made by us.
     pub account: Option<AccountId>,
 }
 
 #[derive(Deserialize)]
-struct Wire {
+pub(crate) struct Wire {
     id: String,
     customer: Reference,
     status: String,
+    currency: String,
     items: Page<Item>,
     cancel_at_period_end: bool,
     cancel_at: Option<i64>,
+    schedule: Option<IgnoredAny>,
+    pending_update: Option<IgnoredAny>,
+    latest_invoice: Option<WireInvoice>,
     #[serde(default)]
     metadata: HashMap<String, String>,
 }
 
 #[derive(Deserialize)]
 struct Item {
+    id: String,
     price: ItemPrice,
     quantity: Option<u64>,
     current_period_start: i64,
@@ -58,7 +66,32 @@ struct Recurring {
     interval_count: u64,
 }
 
-impl TryFrom<Wire> for FetchedSubscription {
+#[derive(Deserialize)]
+struct WireInvoice {
+    id: String,
+    amount_due: i64,
+    total: i64,
+    currency: String,
+    hosted_invoice_url: Option<String>,
+}
+
+impl TryFrom<WireInvoice> for LatestInvoice {
+    type Error = StripeError;
+
+    fn try_from(wire: WireInvoice) -> Result<Self, StripeError> {
+        Ok(Self {
+            id: id(&wire.id, "an invoice")?,
+            charge: Charge {
+                amount_due: wire.amount_due,
+                total: wire.total,
+                currency: currency(&wire.currency, "an invoice")?,
+            },
+            page: wire.hosted_invoice_url,
+        })
+    }
+}
+
+impl TryFrom<Wire> for Standing {
     type Error = StripeError;
 
     fn try_from(wire: Wire) -> Result<Self, StripeError> {
@@ -74,24 +107,36 @@ impl TryFrom<Wire> for FetchedSubscription {
             item.price.recurring.as_ref().and_then(|recurring| {
                 Interval::from_recurring(&recurring.interval, recurring.interval_count)
             });
+        let subscription = Subscription {
+            id: id(&wire.id, "a subscription")?,
+            status: Status::parse(&wire.status),
+            price: id(&item.price.id, "a price")?,
+            interval,
+            // Metered items have no quantity: they are one subscription to whatever is used.
+            quantity: item.quantity.unwrap_or(1),
+            period,
+            // Stripe's dashboard schedules the same end by its date.
+            cancel_at_period_end: wire.cancel_at_period_end
+                || wire.cancel_at == Some(item.current_period_end),
+        };
         Ok(Self {
-            subscription: Subscription {
-                id: id(&wire.id, "a subscription")?,
-                status: Status::parse(&wire.status),
-                price: id(&item.price.id, "a price")?,
-                interval,
-                // Metered items have no quantity: they are one subscription to whatever is used.
-                quantity: item.quantity.unwrap_or(1),
-                period,
-                // Stripe's dashboard schedules the same end by its date.
-                cancel_at_period_end: wire.cancel_at_period_end
-                    || wire.cancel_at == Some(item.current_period_end),
-            },
+            subscription,
             customer: id(&wire.customer.0, "a customer")?,
-            account: wire
-                .metadata
-                .get(ACCOUNT)
-                .and_then(|account| account.parse().ok()),
+            currency: currency(&wire.currency, "a subscription")?,
+            items: wire
+                .items
+                .data
+                .iter()
+                .map(|item| id(&item.id, "a subscription item"))
+                .collect::<Result<_, _>>()?,
+            scheduled: wire.schedule.is_some(),
+            pending: wire.pending_update.is_some(),
+            end: match (wire.cancel_at_period_end, wire.cancel_at) {
+                (true, _) => Some(ScheduledEnd::WithPeriod),
+                (false, Some(_)) => Some(ScheduledEnd::OnDate),
+                (false, None) => None,
+            },
+            latest_invoice: wire.latest_invoice.map(TryInto::try_into).transpose()?,
         })
     }
 }
@@ -99,8 +144,16 @@ impl TryFrom<Wire> for FetchedSubscription {
 impl Stripe {
     /// A subscription as it is now. Stripe keeps those that are over, so it is there as long as its id is right.
     pub async fn subscription(&self, id: &SubscriptionId) -> Result<FetchedSubscription, StripeError> {
-        let wire: Wire = self.get(RetrieveSubscription::new(id.as_str()).build()).await?;
-        wire.try_into()
+        let request = RetrieveSubscription::new(id.as_str()).expand(vec![LATEST_INVOICE.to_owned()]);
+        let wire: Wire = self.get(request.build()).await?;
+        let account = wire
+            .metadata
+            .get(ACCOUNT)
+            .and_then(|account| account.parse().ok());
+        Ok(FetchedSubscription {
+            standing: wire.try_into()?,
+            account,
+        })
     }
 }
 
@@ -109,12 +162,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(cancel_at_period_end: bool, cancel_at: Option<i64>) -> FetchedSubscription {
+    fn read(cancel_at_period_end: bool, cancel_at: Option<i64>) -> Standing {
         let wire = json!({
             "id": "sub_1", "customer": { "id": "cus_1", "object": "customer" }, "status": "active",
-            "cancel_at_period_end": cancel_at_period_end, "cancel_at": cancel_at,
+            "currency": "usd", "cancel_at_period_end": cancel_at_period_end, "cancel_at": cancel_at,
             "items": { "data": [{
-                "price": { "id": "price_m", "recurring": { "interval": "month", "interval_count": 1 } },
+                "id": "si_1", "price": { "id": "price_m", "recurring": { "interval": "month", "interval_count": 1 } },
                 "quantity": 3, "current_period_start": 1000, "current_period_end": 2000,
             }] },
         });

@@ -1,6 +1,7 @@
 //! Members that Stripe spells in more than one way, and the way they become ours.
 
 use billing_core::Timestamp;
+use billing_core::money::Currency;
 use serde::{Deserialize, Deserializer};
 
 use crate::error::StripeError;
@@ -42,5 +43,12 @@ pub(crate) fn id<T: std::str::FromStr>(text: &str, of: &str) -> Result<T, Stripe
 pub(crate) fn at(seconds: i64, of: &str) -> Result<Timestamp, StripeError> {
     Timestamp::from_second(seconds).map_err(|_| StripeError::Unexpected {
         reason: format!("{of} is at {seconds} s"),
+    })
+}
+
+/// A currency code as ours.
+pub(crate) fn currency(code: &str, of: &str) -> Result<Currency, StripeError> {
+    code.parse().map_err(|_| StripeError::Unexpected {
+        reason: format!("{of} is in {code:?}"),
     })
 }

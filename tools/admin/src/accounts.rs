@@ -39,6 +39,8 @@ pub async fn create(store: &Store, wanted: Wanted, now: Timestamp) -> Result<(),
         lost_customers: 0,
         checkouts: 0,
         open_session: None,
+        changes: 0,
+        change: None,
     };
     let id = profile.id.clone();
     let numbers = wanted

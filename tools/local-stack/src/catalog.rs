@@ -14,6 +14,9 @@ const MONTHLY_CENTS: &str = "1000";
 /// Per phone number and year: 96.00 USD, a fifth less than twelve months.
 const ANNUAL_CENTS: &str = "9600";
 
+/// The promotion code of the demo world: a fifth off, for as long as anybody likes.
+pub const PROMOTION_CODE: &str = "LAUNCH20";
+
 /// The API version that the functions are built for, and that their webhook endpoint is registered with.
 const API_VERSION: &str = "2026-09-30.endive";
 
@@ -80,6 +83,18 @@ impl Catalog<'_> {
             monthly: price("month", MONTHLY_CENTS, "phone_number_monthly").await?,
             annual: price("year", ANNUAL_CENTS, "phone_number_annual").await?,
         })
+    }
+
+    /// Makes the promotion code.
+    pub async fn create_promotion_code(&self) -> Result<(), CatalogError> {
+        let coupon = [("percent_off", "20"), ("duration", "once"), ("name", "Launch")];
+        let coupon = self.create("/v1/coupons", &coupon).await?;
+        let form = [
+            ("promotion[type]", "coupon"),
+            ("promotion[coupon]", coupon.as_str()),
+            ("code", PROMOTION_CODE),
+        ];
+        self.create("/v1/promotion_codes", &form).await.map(drop)
     }
 
     /// Makes the endpoint to which every event is delivered.

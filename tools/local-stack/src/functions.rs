@@ -9,8 +9,12 @@ use crate::template::Template;
 
 /// Every function, in alphabetical order.
 pub const ALL: &[&Function] = &[
+    &cancel_subscription::FUNCTION,
+    &change_subscription_interval::FUNCTION,
     &create_subscription_checkout::FUNCTION,
     &get_billing::FUNCTION,
+    &preview_subscription_change::FUNCTION,
+    &resume_subscription::FUNCTION,
     &stripe_webhook::FUNCTION,
 ];
 

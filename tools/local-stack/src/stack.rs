@@ -19,7 +19,7 @@ use http::{Request, Response};
 use stripe_stand_in::{Clock, StandIn, StandInError};
 
 use crate::background::Background;
-use crate::catalog::CatalogError;
+use crate::catalog::{self, CatalogError};
 use crate::control::{Control, Directory};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::dynamodb::{DynamoDbError, Embedded, Now};
@@ -34,7 +34,7 @@ use crate::stripe::{Stripe, Surroundings};
 use crate::tables::{self, TableError};
 use crate::template::{Template, TemplateError};
 use crate::time::Time;
-use crate::world::{Accounts, Names};
+use crate::world::{Accounts, Names, World};
 
 /// How often a clock that runs by itself is followed.
 const TICK: Duration = Duration::from_secs(1);
@@ -139,7 +139,10 @@ impl Stack {
             dynamodb,
             webhook_secret: stripe.webhook_secrets,
             stripe_key: stripe.key,
-            demo: accounts.demo(&names, clock.now()).await?,
+            demo: World {
+                promotion_code: stripe.stand_in.as_ref().map(|_| catalog::PROMOTION_CODE),
+                ..accounts.demo(&names, clock.now()).await?
+            },
         };
 
         let stand_in = stripe.stand_in.as_ref().map(|it| it.server.clone());

@@ -103,6 +103,7 @@ impl Stripe {
                 (prices, endpoint)
             }
             None => {
+                catalog.create_promotion_code().await?;
                 let made = (
                     catalog.create_prices().await?,
                     catalog.create_endpoint(&webhook).await?,

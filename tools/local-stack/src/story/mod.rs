@@ -14,6 +14,8 @@ use crate::http_client::{HttpClient, NoAnswer};
 
 /// An account subscribes, pays, and is covered.
 mod subscribing;
+/// She moves to a year, is quoted, and pays what was quoted.
+mod changing;
 
 /// Why the story was not told to its end.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +51,7 @@ pub async fn tell(directory: &Directory, out: &mut (dyn Write + Send)) -> Result
         out,
     };
     subscribing::tell(&mut narrator).await?;
+    changing::tell(&mut narrator).await?;
     narrator.say("\nEverything is as told.")
 }
 
@@ -106,6 +109,14 @@ impl Narrator<'_> {
         self.ask(request, &body).await
     }
 
+    /// Asks Stripe as its owner does, with a form.
+    async fn stripe_form(&self, path: &str, form: &str) -> Result<Answer, Twist> {
+        let request = Request::post(format!("{}{path}", self.directory.stripe))
+            .header("authorization", format!("Bearer {}", self.directory.stripe_key))
+            .header("content-type", "application/x-www-form-urlencoded");
+        self.send(request.body(Bytes::from(form.to_owned()))?).await
+    }
+
     /// Lets time pass, and with it everything that falls due: with `0s`, the events that are on their way.
     async fn wait(&self, duration: &str) -> Result<Answer, Twist> {
         self.api(
@@ -126,7 +137,10 @@ impl Narrator<'_> {
                 Bytes::from(body.to_string()),
             )
         };
-        let request = request.body(body)?;
+        self.send(request.body(body)?).await
+    }
+
+    async fn send(&self, request: Request<Bytes>) -> Result<Answer, Twist> {
         let asked = format!("{} {}", request.method(), request.uri());
         let answer = self.http.send(request).await?;
         let body = serde_json::from_slice(answer.body())

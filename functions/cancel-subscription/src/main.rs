@@ -1,0 +1,5 @@
+//! The Lambda `cancel-subscription`.
+
+fn main() -> std::process::ExitCode {
+    billing_edge::boot(&cancel_subscription::FUNCTION)
+}

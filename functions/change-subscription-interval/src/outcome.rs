@@ -1,0 +1,136 @@
+//! What becomes of a change at Stripe, what is left to do, and how it is told.
+//!
+//! # If it fails half-way
+//! The record of the change stays in the profile until everything is done; the webhook, or the next call, does the rest.
+
+use billing_core::access::Owner;
+use billing_core::account::Profile;
+use billing_core::change::{Change, Wish};
+use billing_core::landing::{ChangeStep, Landing};
+use billing_core::plan::Interval;
+use billing_core::subscription::Standing;
+use billing_edge::{Call, Problem};
+use billing_store::unless_conflict;
+use billing_stripe::{OpenPayment, Payment, StripeError};
+use serde::Serialize;
+
+/// What the caller is told.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Answer {
+    changed: bool,
+    interval: Interval,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment: Option<AwaitedPayment>,
+}
+
+/// A payment that the change waits for.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AwaitedPayment {
+    status: PaymentStatus,
+    hosted_invoice_url: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum PaymentStatus {
+    RequiresAction,
+    RequiresPaymentMethod,
+}
+
+impl Answer {
+    /// The subscription was there before.
+    pub(crate) fn unchanged(interval: Interval) -> Self {
+        Self {
+            changed: false,
+            interval,
+            payment: None,
+        }
+    }
+
+    /// It is there now.
+    pub(crate) fn changed(interval: Interval) -> Self {
+        Self {
+            changed: true,
+            ..Self::unchanged(interval)
+        }
+    }
+}
+
+/// Asks Stripe for the change. Where Stripe does not let discounts wait for a payment, it is paid at once or not made: a code
+/// must not be used up by a payment that failed.
+pub(crate) async fn ask(call: &Call<'_>, owner: &Owner, change: &Change) -> Result<Standing, StripeError> {
+    let stripe = call.stripe().await.map_err(|problem| StripeError::Unavailable {
+        reason: problem.logged,
+        retry_after: None,
+    })?;
+    match stripe.change_subscription(owner, change, Payment::MayWait).await {
+        Err(StripeError::Refused(refusal))
+            if change.promotion_code.is_some() && refusal.is_about_waiting() =>
+        {
+            stripe.change_subscription(owner, change, Payment::AtOnce).await
+        }
+        answer => answer,
+    }
+}
+
+/// Does what is left of a change by what Stripe says of the subscription, writes that down, and answers the subscription as it is
+/// then. Whoever wrote in between has read Stripe since, and has done the same.
+pub(crate) async fn settle(
+    call: &Call<'_>,
+    profile: &Profile,
+    change: &Change,
+    standing: Standing,
+) -> Result<Standing, Problem> {
+    let (standing, step) = call.finish_change(change, standing).await?;
+    let landing = Landing {
+        subscription: Some(standing.subscription.clone()),
+        change: step,
+        ..Landing::default()
+    };
+    unless_conflict(call.store.land(profile, &landing).await)?;
+    Ok(standing)
+}
+
+/// Forgets a change that Stripe refused: nothing has happened.
+pub(crate) async fn forget(call: &Call<'_>, profile: &Profile) -> Result<(), Problem> {
+    let landing = Landing {
+        change: Some(ChangeStep::Over),
+        ..Landing::default()
+    };
+    unless_conflict(call.store.land(profile, &landing).await)?;
+    Ok(())
+}
+
+/// What is told of a change that Stripe took: that it is made, or which payment it waits for.
+pub(crate) async fn answer(call: &Call<'_>, change: &Change, standing: Standing) -> Result<Answer, Problem> {
+    let answer = Answer::changed(change.interval);
+    if change.took_effect(&standing) {
+        return Ok(answer);
+    }
+    let invoice = standing.latest_invoice.filter(|_| standing.pending);
+    let invoice = invoice
+        .ok_or_else(|| Problem::bad_gateway("a change neither took effect nor waits for a payment"))?;
+    let status = match call.stripe().await?.open_payment(&invoice.id).await? {
+        OpenPayment::RequiresAction => PaymentStatus::RequiresAction,
+        OpenPayment::RequiresPaymentMethod => PaymentStatus::RequiresPaymentMethod,
+    };
+    Ok(Answer {
+        payment: Some(AwaitedPayment {
+            status,
+            hosted_invoice_url: invoice.page,
+        }),
+        ..answer
+    })
+}
+
+/// What a refusal of Stripe's means for the caller. Of its words, those about a card are for the payer.
+pub(crate) fn refused(error: StripeError, wish: &Wish) -> Problem {
+    match error {
+        StripeError::Refused(refusal) if refusal.kind == "card_error" => {
+            Problem::payment_required(refusal.message)
+        }
+        error => Problem::refused_with_code(error, wish.code.as_ref()),
+    }
+}

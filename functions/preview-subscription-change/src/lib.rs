@@ -1,0 +1,181 @@
+//! `POST /api/v1/billing/subscription/preview`: what a change would be invoiced at today.
+//!
+//! The figures are Stripe's, from the engine that bills; nothing is computed here, and an error is never told as nothing due.
+//! Writes nothing at Stripe. Also while impersonating.
+//!
+//! # How it works
+//! The subscription is re-read at Stripe, the promotion code is found, Stripe previews the invoice as of this second, and the
+//! amount is kept as a quote: a change that names the second is held to it.
+//!
+//! # If it fails half-way
+//! Nothing has happened. A quote that could not be kept is not told.
+
+use billing_core::Timestamp;
+use billing_core::access::Scope;
+use billing_core::change::{self, Unchangeable};
+use billing_core::money::Currency;
+use billing_core::plan::Interval;
+use billing_core::promotion::Word;
+use billing_core::quote::{Asked, Charge, Quote};
+use billing_core::subscription::Standing;
+use billing_edge::{Call, Function, Problem, Redemption, Reply};
+use billing_stripe::{Preview, PreviewLine, PreviewedChange};
+use serde::Serialize;
+
+/// This Lambda.
+pub const FUNCTION: Function = Function::new("preview-subscription-change", |call| Box::pin(preview(call)));
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    amount_due_cents: i64,
+    currency: Currency,
+    /// Unix seconds, as a change takes it.
+    proration_date: i64,
+    discount_cents: i64,
+    lines: Vec<ShownLine>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownLine {
+    description: Option<String>,
+    amount_cents: i64,
+    quantity: Option<u64>,
+    proration: bool,
+    period_start: Timestamp,
+    period_end: Timestamp,
+}
+
+/// What the caller asks about; whatever is left out is as it is.
+struct Question {
+    interval: Option<Interval>,
+    quantity: Option<u64>,
+    code: Option<Word>,
+}
+
+async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
+    let caller = call.authenticate().await?.with(Scope::BillingRead)?;
+    let question = read_question(call)?;
+    let account = call.store.account(&caller.account).await?;
+    let account = account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))?;
+    let stored = account.subscription.as_ref().filter(|stored| stored.is_live());
+    let stored = stored.ok_or_else(|| refuse(Unchangeable::NoSubscription))?;
+    let (standing, codes) = call.reread(&stored.id, question.code.as_ref()).await?;
+    let item = change::changeable(&standing).map_err(refuse)?;
+
+    let present = &standing.subscription;
+    let price = match question.interval {
+        Some(interval) if present.interval != Some(interval) => call.app.config.prices.of(interval),
+        _ => &present.price,
+    };
+    let quantity = question.quantity.unwrap_or(present.quantity);
+    let promotion_code = match &question.code {
+        Some(word) => {
+            let redemption = Redemption {
+                account: &account,
+                standing: &standing,
+                price,
+                quantity,
+            };
+            Some(call.promotion_code(word, &codes, &redemption).await?)
+        }
+        None => None,
+    };
+    let proration_date = change::preview_date(present.period, call.now);
+    if *price == present.price && quantity == present.quantity {
+        return Ok(Reply::ok(&answer(nothing_changes(&standing), proration_date)));
+    }
+    let previewed = PreviewedChange {
+        subscription: &present.id,
+        item,
+        price,
+        quantity,
+        promotion_code: promotion_code.as_ref(),
+        proration_date,
+    };
+    let preview = call.stripe().await?.preview_change(&previewed).await;
+    let preview = preview.map_err(|error| Problem::refused_with_code(error, question.code.as_ref()))?;
+    let quote = Quote {
+        account: account.profile.id.clone(),
+        proration_date,
+        asked: Asked {
+            price: price.clone(),
+            // As many as there are is what a change of the interval asks for, whether it was said or not.
+            quantity: Some(quantity).filter(|quantity| *quantity != present.quantity),
+            promotion_code,
+        },
+        charge: preview.charge,
+        quantity,
+        expires_at: present.period.end,
+    };
+    call.store.put_quote(&quote).await?;
+    Ok(Reply::ok(&answer(preview, proration_date)))
+}
+
+fn read_question(call: &Call<'_>) -> Result<Question, Problem> {
+    let mut members = call.members()?;
+    let interval = members.optional("interval", |word| {
+        Interval::parse(word).ok_or("must be \"monthly\" or \"annual\"")
+    });
+    let quantity = members.optional_integer("quantity", |quantity| match u32::try_from(quantity) {
+        Ok(quantity) if quantity >= 1 => Ok(u64::from(quantity)),
+        Ok(_) => Err("must be at least 1"),
+        Err(_) if quantity < 1 => Err("must be at least 1"),
+        Err(_) => Err("must be at most 4294967295"),
+    });
+    let code = members.optional("promotionCode", str::parse::<Word>);
+    members.finish()?;
+    Ok(Question {
+        interval,
+        quantity,
+        code,
+    })
+}
+
+/// What is invoiced today when nothing is to change: nothing. Stripe would preview the next renewal instead.
+fn nothing_changes(standing: &Standing) -> Preview {
+    Preview {
+        charge: Charge {
+            amount_due: 0,
+            total: 0,
+            currency: standing.currency,
+        },
+        discount: 0,
+        lines: Vec::new(),
+    }
+}
+
+fn answer(preview: Preview, proration_date: Timestamp) -> Answer {
+    Answer {
+        amount_due_cents: preview.charge.amount_due,
+        currency: preview.charge.currency,
+        proration_date: proration_date.as_second(),
+        discount_cents: preview.discount,
+        lines: preview.lines.into_iter().map(show).collect(),
+    }
+}
+
+fn show(line: PreviewLine) -> ShownLine {
+    ShownLine {
+        description: line.description,
+        amount_cents: line.amount,
+        quantity: line.quantity,
+        proration: line.proration,
+        period_start: line.period.start,
+        period_end: line.period.end,
+    }
+}
+
+/// A preview needs an active subscription (400); one that is active and that nobody but an operator can change is a conflict.
+fn refuse(unchangeable: Unchangeable) -> Problem {
+    match unchangeable {
+        Unchangeable::NoSubscription
+        | Unchangeable::Incomplete
+        | Unchangeable::PastDue
+        | Unchangeable::Unpaid
+        | Unchangeable::Paused
+        | Unchangeable::Unknown => Problem::bad_request(unchangeable.to_string()),
+        Unchangeable::Scheduled | Unchangeable::Items(_) => Problem::conflict(unchangeable.to_string()),
+    }
+}

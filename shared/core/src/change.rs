@@ -1,0 +1,358 @@
+//! A change of a subscription's interval: what stands in its way, and what becomes of it.
+//!
+//! # How it works
+//! Before Stripe is asked, the change is written into the account's profile, under a number that only grows. Stripe's idempotency
+//! key is made of the account and that number, so two machines that want the same at the same time ask for one change. The
+//! record stays until the change took effect or came to nothing, because it alone remembers what a payment that is still
+//! open has to do later: take back a scheduled cancellation.
+//!
+//! # If it fails half-way
+//! * Written, Stripe not asked: nothing happened. Who asks for the same within [`IN_FLIGHT`] asks Stripe under the same number;
+//!   later a new number is taken.
+//! * Stripe asked, answer lost: Stripe is re-read before anything else, and [`fate`] says what the record means now.
+//! * Took effect, not recorded: the webhook, or the next call, reads it at Stripe and does what is left.
+//!
+//! Not here: amounts, which Stripe computes; asking Stripe; storing anything.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::access::Owner;
+use crate::id::{AccountId, InvoiceId, ItemId, PriceId, PromotionCodeId, SubscriptionId};
+use crate::period::Period;
+use crate::plan::Interval;
+use crate::promotion::Word;
+use crate::quote::Charge;
+use crate::subscription::{Standing, Status};
+
+/// For how long a change that was written down may still be on its way to Stripe: longer than any invocation lasts.
+pub const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(60);
+
+/// What somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The interval to move to.
+    pub interval: Interval,
+    /// The promotion code that goes with it.
+    pub code: Option<Word>,
+    /// The instant that time is credited and charged from; the moment of the change by default.
+    pub proration_date: Option<Timestamp>,
+}
+
+/// What a change is planned on.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The number that it gets.
+    pub number: u64,
+    /// The subscription, as Stripe has it.
+    pub standing: &'a Standing,
+    /// Its one item.
+    pub item: &'a ItemId,
+    /// The price of the interval to move to.
+    pub price: &'a PriceId,
+    /// What the code means, found at Stripe.
+    pub promotion_code: Option<PromotionCodeId>,
+}
+
+/// A change that was, or is about to be, asked of Stripe: everything that its request says, so that it can be repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Counts the account's changes; the latest is the one that holds.
+    pub number: u64,
+    /// The subscription that is changed.
+    pub subscription: SubscriptionId,
+    /// Its one item.
+    pub item: ItemId,
+    /// The interval that it moves to.
+    pub interval: Interval,
+    /// The Stripe price that it moves to.
+    pub price: PriceId,
+    /// Units, as many as before.
+    pub quantity: u64,
+    /// The word of the promotion code that was wished for. The change itself may use the code up, so that a wish is recognised by
+    /// its word and not by what the word means later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Word>,
+    /// The code that replaces the subscription's discounts; without one they stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion_code: Option<PromotionCodeId>,
+    /// The instant that time is credited and charged from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proration_date: Option<Timestamp>,
+    /// Whether a scheduled cancellation is to be taken back once it took effect. A cancellation that is scheduled after the
+    /// change was asked for is not.
+    #[serde(default)]
+    pub clears_cancellation: bool,
+    /// The quote that its invoice is compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoted: Option<Charge>,
+    /// When it was written down.
+    pub asked_at: Timestamp,
+    /// The invoice whose payment it waits for, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice: Option<InvoiceId>,
+}
+
+/// Why a subscription cannot be changed as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unchangeable {
+    /// There is none, or it is over.
+    #[error("the account has no subscription")]
+    NoSubscription,
+    /// Its first invoice is open.
+    #[error("the subscription is incomplete: its first invoice is not paid")]
+    Incomplete,
+    /// An invoice is overdue and being retried.
+    #[error("the subscription is past_due: its latest invoice has to be paid first")]
+    PastDue,
+    /// Overdue, and no longer retried.
+    #[error("the subscription is unpaid: its latest invoice has to be paid first")]
+    Unpaid,
+    /// A trial ended without a payment method.
+    #[error("the subscription is paused")]
+    Paused,
+    /// A state that Stripe has added since.
+    #[error("the subscription is in a state that does not allow changes")]
+    Unknown,
+    /// A schedule decides what becomes of it.
+    #[error("the subscription is owned by a schedule, which alone can change it")]
+    Scheduled,
+    /// None or several.
+    #[error("the subscription has {0} items instead of exactly one recurring item")]
+    Items(usize),
+}
+
+/// Why a change is not made, although the subscription allows one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The subscription does not allow any.
+    #[error(transparent)]
+    Unchangeable(#[from] Unchangeable),
+    /// Another wish was asked for a moment ago, and what becomes of it is not known yet.
+    #[error("another change of the subscription is being made")]
+    Busy,
+    /// Another wish waits for its payment.
+    #[error("an earlier change of the subscription is waiting for its payment")]
+    AwaitingPayment,
+}
+
+/// Why a proration date is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadDate {
+    /// Before or after what is being billed.
+    #[error("must lie in the current period")]
+    OutsidePeriod,
+    /// Later than now.
+    #[error("must not be in the future")]
+    Future,
+}
+
+/// What to do about a wish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: the subscription is billed at that interval.
+    AlreadyThere,
+    /// The change that was wished for took effect; what is left of it is done.
+    Finish(Change),
+    /// Another change took effect, and what is left of it comes first.
+    Settle(Change),
+    /// The change that was wished for waits for its payment.
+    Await(Change),
+    /// It was written down a moment ago: ask Stripe under its number.
+    Join(Change),
+    /// Write it down under the next number, and ask Stripe.
+    Begin,
+}
+
+/// What has become of a change that was written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing to tell yet.
+    Open,
+    /// It waits for the payment of this invoice, which was not known so far.
+    Waits(InvoiceId),
+    /// It took effect, and the cancellation that it was to take back is still scheduled.
+    TookEffect,
+    /// It took effect and nothing is left to do, or it came to nothing.
+    Over,
+}
+
+/// The one item of a subscription that allows changes.
+pub fn changeable(standing: &Standing) -> Result<&ItemId, Unchangeable> {
+    match standing.subscription.status {
+        Status::Active | Status::Trialing => {}
+        Status::Canceled | Status::IncompleteExpired => return Err(Unchangeable::NoSubscription),
+        Status::Incomplete => return Err(Unchangeable::Incomplete),
+        Status::PastDue => return Err(Unchangeable::PastDue),
+        Status::Unpaid => return Err(Unchangeable::Unpaid),
+        Status::Paused => return Err(Unchangeable::Paused),
+        Status::Unknown => return Err(Unchangeable::Unknown),
+    }
+    if standing.scheduled {
+        return Err(Unchangeable::Scheduled);
+    }
+    match standing.items.as_slice() {
+        [item] => Ok(item),
+        items => Err(Unchangeable::Items(items.len())),
+    }
+}
+
+/// Whether time can be credited and charged from that instant on.
+pub fn check_date(at: Timestamp, period: Period, now: Timestamp) -> Result<(), BadDate> {
+    if at < period.start || at >= period.end {
+        Err(BadDate::OutsidePeriod)
+    } else if at > now {
+        Err(BadDate::Future)
+    } else {
+        Ok(())
+    }
+}
+
+/// The instant that a preview credits and charges from: now, to the second, within the current period. Clocks differ, so that a
+/// period may seem not to have begun, or to be over.
+#[must_use]
+pub fn preview_date(period: Period, now: Timestamp) -> Timestamp {
+    let last = Timestamp::from_second(period.end.as_second().saturating_sub(1)).unwrap_or(period.start);
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    now.min(last).max(period.start)
+}
+
+/// What to do about a wish, given what is written down and what Stripe has just said.
+pub fn next(
+    known: Option<&Change>,
+    standing: &Standing,
+    wish: &Wish,
+    now: Timestamp,
+) -> Result<Next, Refusal> {
+    changeable(standing)?;
+    let known = known.filter(|change| change.subscription == standing.subscription.id);
+    let there = standing.subscription.interval == Some(wish.interval);
+    match known {
+        Some(change) if change.took_effect(standing) => {
+            return Ok(match there {
+                true if change.answers(wish) => Next::Finish(change.clone()),
+                true => Next::AlreadyThere,
+                false => Next::Settle(change.clone()),
+            });
+        }
+        _ if there => return Ok(Next::AlreadyThere),
+        Some(change) if standing.pending => {
+            return if change.answers(wish) {
+                Ok(Next::Await(change.clone()))
+            } else {
+                Err(Refusal::AwaitingPayment)
+            };
+        }
+        None if standing.pending => return Err(Refusal::AwaitingPayment),
+        Some(change) if change.is_in_flight(now) => {
+            return if change.answers(wish) {
+                Ok(Next::Join(change.clone()))
+            } else {
+                Err(Refusal::Busy)
+            };
+        }
+        _ => {}
+    }
+    Ok(Next::Begin)
+}
+
+/// What has become of a change, by what Stripe has just said.
+#[must_use]
+pub fn fate(change: &Change, standing: &Standing, now: Timestamp) -> Fate {
+    let subscription = &standing.subscription;
+    // What another subscription of the account's does says nothing about it.
+    if subscription.id != change.subscription {
+        return Fate::Open;
+    }
+    if !subscription.is_live() {
+        return Fate::Over;
+    }
+    if change.took_effect(standing) {
+        return match (change.clears_cancellation, standing.end) {
+            (true, Some(_)) => Fate::TookEffect,
+            _ => Fate::Over,
+        };
+    }
+    match (&change.invoice, &standing.latest_invoice) {
+        (None, Some(invoice)) if standing.pending => Fate::Waits(invoice.id.clone()),
+        _ if standing.pending => Fate::Open,
+        (None, _) if change.is_in_flight(now) => Fate::Open,
+        // Nothing waits and nothing changed: the payment failed for good, or Stripe was never asked.
+        _ => Fate::Over,
+    }
+}
+
+impl Change {
+    /// The change that a wish comes to, as the subscription stands. Only the owner can ask for one.
+    #[must_use]
+    pub fn plan(owner: &Owner, wish: &Wish, facts: Facts<'_>, now: Timestamp) -> Self {
+        let Facts {
+            number,
+            standing,
+            item,
+            price,
+            promotion_code,
+        } = facts;
+        Self {
+            account: owner.account().clone(),
+            number,
+            subscription: standing.subscription.id.clone(),
+            item: item.clone(),
+            interval: wish.interval,
+            price: price.clone(),
+            quantity: standing.subscription.quantity,
+            code: wish.code.clone(),
+            promotion_code,
+            proration_date: wish.proration_date,
+            clears_cancellation: standing.subscription.cancel_at_period_end,
+            quoted: None,
+            asked_at: now,
+            invoice: None,
+        }
+    }
+
+    /// Whether Stripe is asked for the same by both, so that they may share a number.
+    #[must_use]
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let asked = |change: &Self| Self {
+            number: 0,
+            clears_cancellation: false,
+            quoted: None,
+            asked_at: Timestamp::UNIX_EPOCH,
+            invoice: None,
+            ..change.clone()
+        };
+        asked(self) == asked(other)
+    }
+
+    /// Whether the invoice of a change is not what was quoted. It is only asked of a subscription that was read after Stripe took
+    /// the change, while its latest invoice is the change's.
+    #[must_use]
+    pub fn differs_from_quote(&self, standing: &Standing) -> bool {
+        let billed = standing.latest_invoice.as_ref().map(|invoice| invoice.charge);
+        let taken = standing.pending || self.took_effect(standing);
+        taken && self.quoted.is_some() && self.quoted != billed
+    }
+
+    /// Whether this change is what was wished for. A wish without a proration date is content with any.
+    fn answers(&self, wish: &Wish) -> bool {
+        self.interval == wish.interval
+            && self.code == wish.code
+            && (wish.proration_date.is_none() || wish.proration_date == self.proration_date)
+    }
+
+    /// Whether the subscription is as the change wants it. Stripe applies a change when its invoice is paid, not before.
+    #[must_use]
+    pub fn took_effect(&self, standing: &Standing) -> bool {
+        !standing.pending && standing.subscription.price == self.price
+    }
+
+    fn is_in_flight(&self, now: Timestamp) -> bool {
+        self.invoice.is_none() && now.duration_since(self.asked_at) < IN_FLIGHT
+    }
+}
+
+#[cfg(test)]
+mod tests;

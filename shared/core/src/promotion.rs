@@ -1,0 +1,356 @@
+//! Promotion codes: which of Stripe's is meant by a customer's word, and whether it applies.
+//!
+//! One decision for previews and for changes, so that a code is taken by both or by neither. It knows what can be read from the
+//! code itself; what only Stripe knows, Stripe says when it is asked, and is told with [`Why::Refused`].
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{CustomerId, ProductId, PromotionCodeId};
+use crate::money::{Currency, Money};
+
+/// The longest code that Stripe takes.
+const MAX_LENGTH: usize = 500;
+
+/// A code as a customer writes it. Case does not matter.
+#[derive(Debug, Clone, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Word(String);
+
+impl PartialEq for Word {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+/// A text that can be no code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 500 letters, digits, dashes or underscores")]
+pub struct NotAWord;
+
+impl Word {
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Word {
+    type Err = NotAWord;
+    fn from_str(text: &str) -> Result<Self, NotAWord> {
+        let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(letters) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotAWord)
+        }
+    }
+}
+
+/// A promotion code of Stripe's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromotionCode {
+    /// Stripe's id.
+    pub id: PromotionCodeId,
+    /// The customer-facing word.
+    pub word: String,
+    /// Whether it is active. Stripe also turns it off when it is expired or used up.
+    pub active: bool,
+    /// From when on it is worth nothing.
+    pub expires_at: Option<Timestamp>,
+    /// Whether it was redeemed as often as it may be.
+    pub used_up: bool,
+    /// The one customer who may use it.
+    pub customer: Option<CustomerId>,
+    /// Whether it is for those who never paid before.
+    pub first_time: bool,
+    /// What has to be bought at least.
+    pub minimum: Option<Money>,
+    /// Whether the coupon behind it is still worth anything.
+    pub coupon_valid: bool,
+    /// The products that it is for; none for all.
+    pub products: Option<Vec<ProductId>>,
+    /// The currency of the amount that it takes off; none for a share.
+    pub currency: Option<Currency>,
+}
+
+/// Who wants to use a code, and for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purchase {
+    /// Who pays.
+    pub customer: CustomerId,
+    /// Whether that customer has paid before.
+    pub paid_before: bool,
+    /// What is bought.
+    pub product: ProductId,
+    /// The currency that it is sold in.
+    pub currency: Currency,
+    /// What it costs for a period, in minor units; none for a price that is not a plain amount for each unit.
+    pub full_price: Option<i64>,
+}
+
+/// A code that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("promotion code {:?} {why}", .word.as_str())]
+pub struct Inapplicable {
+    /// As it was written.
+    pub word: Word,
+    /// Why not.
+    pub why: Why,
+}
+
+/// Why a code cannot be used. Somebody else's code reads like an unknown one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// There is none, or it is another customer's.
+    Unknown,
+    /// It was turned off.
+    Inactive,
+    /// Its time is over.
+    Expired,
+    /// It was redeemed as often as it may be.
+    UsedUp,
+    /// It is for other products, or takes off an amount in another currency.
+    NotForThis,
+    /// It is for those who never paid before.
+    FirstTimeOnly,
+    /// More has to be bought.
+    BelowMinimum,
+    /// Stripe says no.
+    Refused,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Unknown => "does not exist",
+            Self::Inactive => "is not active",
+            Self::Expired => "has expired",
+            Self::UsedUp => "has been used up",
+            Self::NotForThis | Self::Refused => "is not valid for this subscription",
+            Self::FirstTimeOnly => "is for first-time customers only",
+            Self::BelowMinimum => "needs a higher amount",
+        })
+    }
+}
+
+/// The code that a word means for this purchase, out of all that Stripe has of that word: there may be an old one that is
+/// turned off, and one for each of several customers.
+pub fn choose<'a>(
+    found: &'a [PromotionCode],
+    word: &Word,
+    purchase: &Purchase,
+    now: Timestamp,
+) -> Result<&'a PromotionCode, Inapplicable> {
+    let refuse = |why| Inapplicable {
+        word: word.clone(),
+        why,
+    };
+    let meant = found.iter().filter(|code| {
+        code.word.eq_ignore_ascii_case(word.as_str())
+            && code
+                .customer
+                .as_ref()
+                .is_none_or(|customer| *customer == purchase.customer)
+    });
+    let mut first = None;
+    for code in meant {
+        match judge(code, purchase, now) {
+            None => return Ok(code),
+            // Stripe lists the newest first: its reason is the one that matters.
+            Some(why) => first = first.or(Some(why)),
+        }
+    }
+    Err(refuse(first.unwrap_or(Why::Unknown)))
+}
+
+fn judge(code: &PromotionCode, purchase: &Purchase, now: Timestamp) -> Option<Why> {
+    let below = |minimum: &Money| {
+        minimum.currency != purchase.currency
+            || purchase.full_price.is_some_and(|price| price < minimum.minor)
+    };
+    // Stripe turns a code off when it is over; why is told first.
+    if code.expires_at.is_some_and(|at| at <= now) {
+        Some(Why::Expired)
+    } else if code.used_up {
+        Some(Why::UsedUp)
+    } else if !code.active {
+        Some(Why::Inactive)
+    } else if !code.coupon_valid {
+        Some(Why::Expired)
+    } else if code
+        .products
+        .as_ref()
+        .is_some_and(|products| !products.contains(&purchase.product))
+        || code
+            .currency
+            .is_some_and(|currency| currency != purchase.currency)
+    {
+        Some(Why::NotForThis)
+    } else if code.first_time && purchase.paid_before {
+        Some(Why::FirstTimeOnly)
+    } else if code.minimum.as_ref().is_some_and(below) {
+        Some(Why::BelowMinimum)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-04-11T00:00:00Z";
+
+    fn code() -> PromotionCode {
+        PromotionCode {
+            id: "promo_1".parse().unwrap(),
+            word: "LAUNCH20".into(),
+            active: true,
+            expires_at: None,
+            used_up: false,
+            customer: None,
+            first_time: false,
+            minimum: None,
+            coupon_valid: true,
+            products: None,
+            currency: None,
+        }
+    }
+
+    fn purchase() -> Purchase {
+        Purchase {
+            customer: "cus_1".parse().unwrap(),
+            paid_before: true,
+            product: "prod_1".parse().unwrap(),
+            currency: "usd".parse().unwrap(),
+            full_price: Some(9600),
+        }
+    }
+
+    fn judged(found: &[PromotionCode]) -> Result<&str, String> {
+        let word = "launch20".parse().unwrap();
+        choose(found, &word, &purchase(), NOW.parse().unwrap())
+            .map(|code| code.id.as_str())
+            .map_err(|refused| refused.to_string())
+    }
+
+    #[test]
+    fn case_does_not_matter_and_the_words_of_the_caller_are_told_back() {
+        assert_eq!(judged(&[code()]), Ok("promo_1"));
+        assert_eq!(
+            judged(&[]).unwrap_err(),
+            "promotion code \"launch20\" does not exist"
+        );
+    }
+
+    #[test]
+    fn every_reason_is_told() {
+        let usd = |minor| Money {
+            minor,
+            currency: "usd".parse().unwrap(),
+        };
+        let cases = [
+            (
+                PromotionCode {
+                    active: false,
+                    ..code()
+                },
+                "is not active",
+            ),
+            (
+                PromotionCode {
+                    active: false,
+                    expires_at: Some(NOW.parse().unwrap()),
+                    ..code()
+                },
+                "has expired",
+            ),
+            (
+                PromotionCode {
+                    active: false,
+                    used_up: true,
+                    ..code()
+                },
+                "has been used up",
+            ),
+            (
+                PromotionCode {
+                    coupon_valid: false,
+                    ..code()
+                },
+                "has expired",
+            ),
+            (
+                PromotionCode {
+                    customer: Some("cus_2".parse().unwrap()),
+                    ..code()
+                },
+                "does not exist",
+            ),
+            (
+                PromotionCode {
+                    products: Some(vec!["prod_2".parse().unwrap()]),
+                    ..code()
+                },
+                "is not valid for this subscription",
+            ),
+            (
+                PromotionCode {
+                    currency: Some("eur".parse().unwrap()),
+                    ..code()
+                },
+                "is not valid for this subscription",
+            ),
+            (
+                PromotionCode {
+                    first_time: true,
+                    ..code()
+                },
+                "is for first-time customers only",
+            ),
+            (
+                PromotionCode {
+                    minimum: Some(usd(9601)),
+                    ..code()
+                },
+                "needs a higher amount",
+            ),
+        ];
+        for (code, why) in cases {
+            assert_eq!(
+                judged(&[code]).unwrap_err(),
+                format!("promotion code \"launch20\" {why}")
+            );
+        }
+        assert!(
+            judged(&[PromotionCode {
+                minimum: Some(usd(9600)),
+                ..code()
+            }])
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_code_that_was_turned_off_does_not_hide_its_successor() {
+        let old = PromotionCode {
+            active: false,
+            id: "promo_0".parse().unwrap(),
+            ..code()
+        };
+        assert_eq!(judged(&[old.clone(), code()]), Ok("promo_1"));
+        assert_eq!(judged(&[code(), old]), Ok("promo_1"));
+    }
+
+    #[test]
+    fn a_word_goes_into_no_text_that_it_could_break() {
+        for bad in ["", "a b", "\"", "a\n", "é"] {
+            assert!(bad.parse::<Word>().is_err(), "{bad:?}");
+        }
+        assert!("x".repeat(501).parse::<Word>().is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! Quotes: a previewed amount, pinned to what was asked and to what it stood on.
+//!
+//! A quote lives until the end of the period that it was made in: exactly as long as its proration date can be named by a
+//! change. So a date that was quoted is always held to its quote.
+//!
+//! Not here: amounts are never computed; Stripe's preview is what bills.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, PriceId, PromotionCodeId};
+use crate::money::Currency;
+
+/// What an invoice comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// What is to be paid, in minor units; never negative.
+    pub amount_due: i64,
+    /// The sum of the lines after discounts; what is below zero is credited to the customer's balance.
+    pub total: i64,
+    /// What the minor units are of.
+    pub currency: Currency,
+}
+
+/// What was asked for: two previews that ask the same at the same instant are one quote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The price to move to.
+    pub price: PriceId,
+    /// The quantity to move to; none for whatever the subscription has. A change of the interval names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<u64>,
+    /// The promotion code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion_code: Option<PromotionCodeId>,
+}
+
+/// A quote, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// Who was quoted.
+    pub account: AccountId,
+    /// The instant that time is credited and charged from.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    pub proration_date: Timestamp,
+    /// What was asked.
+    pub asked: Asked,
+    /// What it comes to.
+    pub charge: Charge,
+    /// The units that it was for.
+    pub quantity: u64,
+    /// The end of the period that it was made in.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    pub expires_at: Timestamp,
+}
+
+/// The amount that was quoted is not what would be charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the quote is out of date: the amount due has changed")]
+pub struct Stale;
+
+/// Whether a change that comes to `fresh` may be made, given the quotes at its proration date. With none there is nothing to
+/// hold it to. A quote for something else, such as without the promotion code, is a promise as well: it is kept when the
+/// amount is the same.
+pub fn hold(quotes: &[Quote], asked: &Asked, fresh: &Charge, quantity: u64) -> Result<(), Stale> {
+    let kept = |quote: &Quote| quote.charge == *fresh && quote.quantity == quantity;
+    let mut own = quotes.iter().filter(|quote| quote.asked == *asked).peekable();
+    let kept = if own.peek().is_some() {
+        own.any(kept)
+    } else {
+        quotes.is_empty() || quotes.iter().any(kept)
+    };
+    if kept { Ok(()) } else { Err(Stale) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(code: Option<&str>) -> Asked {
+        Asked {
+            price: "price_a".parse().unwrap(),
+            quantity: None,
+            promotion_code: code.map(|code| code.parse().unwrap()),
+        }
+    }
+
+    fn charge(minor: i64) -> Charge {
+        Charge {
+            amount_due: minor.max(0),
+            total: minor,
+            currency: "usd".parse().unwrap(),
+        }
+    }
+
+    fn quote(code: Option<&str>, minor: i64) -> Quote {
+        Quote {
+            account: "ada".parse().unwrap(),
+            proration_date: "2026-04-11T00:00:00Z".parse().unwrap(),
+            asked: asked(code),
+            charge: charge(minor),
+            quantity: 3,
+            expires_at: "2026-05-01T00:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_quote_is_what_is_charged_to_the_cent_and_for_as_many() {
+        let quotes = [quote(None, 26_800)];
+        assert_eq!(hold(&quotes, &asked(None), &charge(26_800), 3), Ok(()));
+        assert_eq!(hold(&quotes, &asked(None), &charge(26_801), 3), Err(Stale));
+        assert_eq!(hold(&quotes, &asked(None), &charge(26_800), 4), Err(Stale));
+    }
+
+    /// Both come to nothing due today; one leaves 50.00 of credit, the other 40.00.
+    #[test]
+    fn a_smaller_credit_is_not_what_was_quoted() {
+        assert_eq!(
+            hold(&[quote(None, -5000)], &asked(None), &charge(-4000), 3),
+            Err(Stale)
+        );
+    }
+
+    #[test]
+    fn two_quotes_of_one_instant_are_each_kept() {
+        let quotes = [quote(None, 26_800), quote(Some("promo_1"), 21_040)];
+        assert_eq!(hold(&quotes, &asked(None), &charge(26_800), 3), Ok(()));
+        assert_eq!(hold(&quotes, &asked(Some("promo_1")), &charge(21_040), 3), Ok(()));
+        assert_eq!(
+            hold(&quotes, &asked(Some("promo_1")), &charge(26_800), 3),
+            Err(Stale)
+        );
+    }
+
+    #[test]
+    fn forgetting_the_code_that_was_quoted_does_not_charge_more_than_was_shown() {
+        assert_eq!(
+            hold(
+                &[quote(Some("promo_1"), 21_040)],
+                &asked(None),
+                &charge(26_800),
+                3
+            ),
+            Err(Stale)
+        );
+        assert_eq!(hold(&[], &asked(None), &charge(26_800), 3), Ok(()));
+    }
+}

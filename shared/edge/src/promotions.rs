@@ -1,0 +1,91 @@
+//! Promotion codes: one way for previews and for changes, so that a code is taken by both or by neither.
+
+use billing_core::account::Account;
+use billing_core::id::{PriceId, PromotionCodeId, SubscriptionId};
+use billing_core::promotion::{self, Inapplicable, PromotionCode, Purchase, Why, Word};
+use billing_core::subscription::Standing;
+use billing_stripe::StripeError;
+
+use crate::call::Call;
+use crate::problem::Problem;
+
+/// What a code is to be used for.
+#[derive(Debug)]
+pub struct Redemption<'a> {
+    /// Whose subscription it is.
+    pub account: &'a Account,
+    /// The subscription, as Stripe has it.
+    pub standing: &'a Standing,
+    /// The price to move to.
+    pub price: &'a PriceId,
+    /// The quantity to move to.
+    pub quantity: u64,
+}
+
+impl Call<'_> {
+    /// A subscription as Stripe has it now, and all that Stripe has of a promotion code's word, read side by side.
+    pub async fn reread(
+        &self,
+        subscription: &SubscriptionId,
+        word: Option<&Word>,
+    ) -> Result<(Standing, Vec<PromotionCode>), Problem> {
+        let stripe = self.stripe().await?;
+        let codes = async {
+            match word {
+                Some(word) => stripe.promotion_codes(word).await,
+                None => Ok(Vec::new()),
+            }
+        };
+        let (fetched, codes) = tokio::try_join!(stripe.subscription(subscription), codes)?;
+        Ok((fetched.standing, codes))
+    }
+
+    /// The promotion code that a word means, out of what was found of it. 400 when there is none that applies.
+    pub async fn promotion_code(
+        &self,
+        word: &Word,
+        found: &[PromotionCode],
+        redemption: &Redemption<'_>,
+    ) -> Result<PromotionCodeId, Problem> {
+        let Redemption {
+            account,
+            standing,
+            price,
+            quantity,
+        } = redemption;
+        let sold = self.stripe().await?.sold(price).await?;
+        let unit = sold
+            .unit
+            .map(|unit| i128::from(unit.minor) * i128::from(*quantity));
+        let purchase = Purchase {
+            customer: standing.customer.clone(),
+            paid_before: !account.ledger.is_empty(),
+            product: sold.product,
+            currency: standing.currency,
+            full_price: unit.map(|full| i64::try_from(full).unwrap_or(i64::MAX)),
+        };
+        let chosen = promotion::choose(found, word, &purchase, self.now);
+        Ok(chosen.map_err(inapplicable)?.id.clone())
+    }
+}
+
+impl Problem {
+    /// What Stripe's refusal of a request with a promotion code means: 400 when it is about the code, which was used up since it
+    /// was looked up or which Stripe knows more about; else what any refusal means.
+    #[must_use]
+    pub fn refused_with_code(error: StripeError, word: Option<&Word>) -> Self {
+        match (error, word) {
+            (StripeError::Refused(refusal), Some(word)) if refusal.is_about_discounts() => {
+                inapplicable(Inapplicable {
+                    word: word.clone(),
+                    why: Why::Refused,
+                })
+            }
+            (error, _) => error.into(),
+        }
+    }
+}
+
+fn inapplicable(refused: Inapplicable) -> Problem {
+    Problem::bad_request(refused.to_string())
+}

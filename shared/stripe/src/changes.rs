@@ -1,0 +1,146 @@
+//! Writes to a subscription that exists: moving it to another interval, scheduling its end, taking that back.
+//!
+//! # If it fails half-way
+//! Every write repeats under its key, which names the account and what was decided, never the moment.
+
+use billing_core::access::Owner;
+use billing_core::change::Change;
+use billing_core::id::SubscriptionId;
+use billing_core::subscription::{ScheduledEnd, Standing};
+use serde::Serialize;
+use stripe_billing::subscription::{
+    DiscountsDataParam, UpdateSubscription, UpdateSubscriptionItems, UpdateSubscriptionPaymentBehavior,
+    UpdateSubscriptionProrationBehavior,
+};
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+
+use crate::client::Stripe;
+use crate::error::StripeError;
+use crate::subscriptions::{LATEST_INVOICE, Wire};
+
+/// A write to the schedule of a subscription's end.
+#[derive(Debug)]
+pub struct EndOfSubscription<'a> {
+    /// Who asks: the customer itself, and nobody acting in its name.
+    pub owner: &'a Owner,
+    /// The subscription.
+    pub subscription: &'a SubscriptionId,
+    /// The profile's version that this write is recorded under: names it, so that cancelling, resuming and cancelling again
+    /// are three writes.
+    pub version: u64,
+}
+
+/// How Stripe is asked to go about the payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payment {
+    /// What cannot be paid at once waits for its payment, and the subscription stays as it is until then.
+    MayWait,
+    /// What cannot be paid at once is refused.
+    AtOnce,
+}
+
+impl Stripe {
+    /// Moves a subscription's item to the price of a change, prorated and invoiced immediately. With [`Payment::MayWait`] the
+    /// change waits at Stripe until its invoice is paid, and the subscription is answered as it was, with the change pending.
+    /// `_owner` witnesses that nobody is being impersonated.
+    pub async fn change_subscription(
+        &self,
+        _owner: &Owner,
+        change: &Change,
+        payment: Payment,
+    ) -> Result<Standing, StripeError> {
+        let (behavior, name) = match payment {
+            Payment::MayWait => (UpdateSubscriptionPaymentBehavior::PendingIfIncomplete, "change"),
+            Payment::AtOnce => (
+                UpdateSubscriptionPaymentBehavior::ErrorIfIncomplete,
+                "change-at-once",
+            ),
+        };
+        // Neither `billing_cycle_anchor` (another interval resets it anyway, and Stripe refuses `now` beside a proration
+        // date) nor `cancel_at_period_end` (Stripe refuses it in a change that may wait).
+        let mut request = UpdateSubscription::new(change.subscription.as_str())
+            .items(vec![UpdateSubscriptionItems {
+                id: Some(change.item.to_string()),
+                price: Some(change.price.to_string()),
+                // Left out, it would become 1.
+                quantity: Some(change.quantity),
+                ..UpdateSubscriptionItems::new()
+            }])
+            .proration_behavior(UpdateSubscriptionProrationBehavior::AlwaysInvoice)
+            .payment_behavior(behavior)
+            .expand(vec![LATEST_INVOICE.to_owned()]);
+        if let Some(at) = change.proration_date {
+            request = request.proration_date(at.as_second());
+        }
+        if let Some(code) = &change.promotion_code {
+            request = request.discounts(vec![DiscountsDataParam {
+                promotion_code: Some(code.to_string()),
+                ..DiscountsDataParam::new()
+            }]);
+        }
+        let key = format!("{name}/{}/{}", change.account, change.number);
+        let wire: Wire = self.post(request.build(), &key).await?;
+        wire.try_into()
+    }
+
+    /// Ends a subscription with its current period.
+    pub async fn schedule_end(&self, end: &EndOfSubscription<'_>) -> Result<Standing, StripeError> {
+        let request = UpdateSubscription::new(end.subscription.as_str())
+            .cancel_at_period_end(true)
+            .expand(vec![LATEST_INVOICE.to_owned()]);
+        let key = format!("cancel/{}/{}", end.owner.account(), end.version);
+        let wire: Wire = self.post(request.build(), &key).await?;
+        wire.try_into()
+    }
+
+    /// Takes a scheduled end back.
+    pub async fn take_end_back(
+        &self,
+        end: &EndOfSubscription<'_>,
+        scheduled: ScheduledEnd,
+    ) -> Result<Standing, StripeError> {
+        let key = format!("resume/{}/{}", end.owner.account(), end.version);
+        self.unschedule(end.subscription, scheduled, &key).await
+    }
+
+    /// Takes back the cancellation that a change was to take back, now that it took effect. It was the owner who asked for the
+    /// change: this does the rest of it.
+    pub async fn finish_change(
+        &self,
+        change: &Change,
+        scheduled: ScheduledEnd,
+    ) -> Result<Standing, StripeError> {
+        let key = format!("resume/{}/change/{}", change.account, change.number);
+        self.unschedule(&change.subscription, scheduled, &key).await
+    }
+
+    async fn unschedule(
+        &self,
+        subscription: &SubscriptionId,
+        scheduled: ScheduledEnd,
+        key: &str,
+    ) -> Result<Standing, StripeError> {
+        /// async-stripe cannot say "unset".
+        #[derive(Serialize)]
+        struct NoDate<'a> {
+            cancel_at: &'a str,
+            #[serde(rename = "expand[0]")]
+            expand: &'a str,
+        }
+        let request = match scheduled {
+            ScheduledEnd::WithPeriod => UpdateSubscription::new(subscription.as_str())
+                .cancel_at_period_end(false)
+                .expand(vec![LATEST_INVOICE.to_owned()])
+                .build(),
+            ScheduledEnd::OnDate => {
+                let path = format!("/subscriptions/{subscription}");
+                RequestBuilder::new(StripeMethod::Post, path).form(&NoDate {
+                    cancel_at: "",
+                    expand: LATEST_INVOICE,
+                })
+            }
+        };
+        let wire: Wire = self.post(request, key).await?;
+        wire.try_into()
+    }
+}

@@ -1,0 +1,182 @@
+//! Invoice previews: what a change would be billed at, by the engine that bills it.
+//!
+//! Writes nothing at Stripe. An amount that is missing is an error, never nothing due.
+
+use billing_core::Timestamp;
+use billing_core::id::{ItemId, PriceId, PromotionCodeId, SubscriptionId};
+use billing_core::period::Period;
+use billing_core::quote::Charge;
+use serde::Deserialize;
+use stripe_billing::invoice::{
+    CreatePreviewInvoice, CreatePreviewInvoiceDiscounts, CreatePreviewInvoiceSubscriptionDetails,
+    CreatePreviewInvoiceSubscriptionDetailsItems, CreatePreviewInvoiceSubscriptionDetailsProrationBehavior,
+};
+use stripe_client_core::StripeRequest;
+
+use crate::client::Stripe;
+use crate::error::StripeError;
+use crate::wire::{Page, at, currency};
+
+/// A change to be previewed.
+#[derive(Debug, Clone)]
+pub struct PreviewedChange<'a> {
+    /// The subscription.
+    pub subscription: &'a SubscriptionId,
+    /// Its one item.
+    pub item: &'a ItemId,
+    /// The price to move to.
+    pub price: &'a PriceId,
+    /// The quantity to move to.
+    pub quantity: u64,
+    /// The code that replaces the subscription's discounts; without one they stay.
+    pub promotion_code: Option<&'a PromotionCodeId>,
+    /// The instant that time is credited and charged from.
+    pub proration_date: Timestamp,
+}
+
+/// What would be invoiced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// What it comes to.
+    pub charge: Charge,
+    /// What discounts take off.
+    pub discount: i64,
+    /// Its lines, credits below zero.
+    pub lines: Vec<PreviewLine>,
+}
+
+/// A line of a preview.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviewLine {
+    /// For people, in Stripe's words.
+    pub description: Option<String>,
+    /// Before discounts.
+    pub amount: i64,
+    /// Units; none for usage that is not counted yet.
+    pub quantity: Option<u64>,
+    /// Whether it is a share of a period.
+    pub proration: bool,
+    /// What it bills for.
+    pub period: Period,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    amount_due: i64,
+    total: i64,
+    currency: String,
+    total_discount_amounts: Option<Vec<Discount>>,
+    lines: Page<Line>,
+}
+
+#[derive(Deserialize)]
+struct Discount {
+    amount: i64,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    description: Option<String>,
+    amount: i64,
+    quantity: Option<u64>,
+    period: Span,
+    parent: Option<Parent>,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    start: i64,
+    end: i64,
+}
+
+#[derive(Deserialize)]
+struct Parent {
+    subscription_item_details: Option<Details>,
+    invoice_item_details: Option<Details>,
+}
+
+#[derive(Deserialize)]
+struct Details {
+    #[serde(default)]
+    proration: bool,
+}
+
+impl TryFrom<Line> for PreviewLine {
+    type Error = StripeError;
+
+    fn try_from(wire: Line) -> Result<Self, StripeError> {
+        let proration = wire.parent.iter().any(|parent| {
+            let mut details = parent
+                .subscription_item_details
+                .iter()
+                .chain(&parent.invoice_item_details);
+            details.any(|details| details.proration)
+        });
+        Ok(Self {
+            description: wire.description,
+            amount: wire.amount,
+            quantity: wire.quantity,
+            proration,
+            period: Period {
+                start: at(wire.period.start, "the start of a line's period")?,
+                end: at(wire.period.end, "the end of a line's period")?,
+            },
+        })
+    }
+}
+
+impl TryFrom<Wire> for Preview {
+    type Error = StripeError;
+
+    fn try_from(wire: Wire) -> Result<Self, StripeError> {
+        let off = wire.total_discount_amounts.unwrap_or_default();
+        let discount = off.iter().try_fold(0_i64, |sum, one| sum.checked_add(one.amount));
+        Ok(Self {
+            charge: Charge {
+                amount_due: wire.amount_due,
+                total: wire.total,
+                currency: currency(&wire.currency, "a preview")?,
+            },
+            discount: discount.ok_or_else(|| StripeError::Unexpected {
+                reason: "the discounts of a preview are beyond counting".to_owned(),
+            })?,
+            lines: wire
+                .lines
+                .data
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Stripe {
+    /// What a change would be invoiced at, were it made at its proration date. The parameters are those of
+    /// [`Stripe::change_subscription`]: where that leaves the discounts alone, this inherits them.
+    pub async fn preview_change(&self, change: &PreviewedChange<'_>) -> Result<Preview, StripeError> {
+        let mut request = CreatePreviewInvoice::new()
+            .subscription(change.subscription.as_str())
+            .subscription_details(CreatePreviewInvoiceSubscriptionDetails {
+                items: Some(vec![CreatePreviewInvoiceSubscriptionDetailsItems {
+                    id: Some(change.item.to_string()),
+                    price: Some(change.price.to_string()),
+                    quantity: Some(change.quantity),
+                    ..CreatePreviewInvoiceSubscriptionDetailsItems::new()
+                }]),
+                proration_behavior: Some(
+                    CreatePreviewInvoiceSubscriptionDetailsProrationBehavior::AlwaysInvoice,
+                ),
+                proration_date: Some(change.proration_date.as_second()),
+                ..CreatePreviewInvoiceSubscriptionDetails::new()
+            });
+        if let Some(code) = change.promotion_code {
+            request = request.discounts(vec![CreatePreviewInvoiceDiscounts {
+                promotion_code: Some(code.to_string()),
+                ..CreatePreviewInvoiceDiscounts::new()
+            }]);
+        }
+        // A POST that only reads: it takes no idempotency key, and repeating it is safe.
+        let wire: Wire = self.get(request.build()).await?;
+        wire.try_into()
+    }
+}

@@ -1,0 +1,200 @@
+//! Changes on several machines at once, and on machines that die: one subscription, one charge, and what was cancelled is resumed
+//! once.
+
+use billing_tests::{Account, Moment, World};
+use futures_util::future::join_all;
+use serde_json::json;
+
+/// More steps than any change takes.
+const MOST_STEPS: usize = 40;
+
+/// 1000 for April, and 9600 − 1000 for the change in the first second of it.
+async fn changed_once(world: &World, account: &Account<'_>, context: &str) {
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.payments(account).await, [1000, 8600], "{context}");
+    assert_eq!(world.stripe.invoices(account).await.len(), 2, "{context}");
+    assert_eq!(world.stripe.subscriptions(account).await.len(), 1, "{context}");
+    let billing = account.billing().await;
+    assert_eq!(billing.body["subscription"]["interval"], "annual", "{context}");
+    assert_eq!(
+        billing.body["subscription"]["cancelAtPeriodEnd"], false,
+        "{context}"
+    );
+    assert_eq!(account.stored().await.profile.change, None, "{context}");
+    assert_eq!(account.ledger().await.len(), 2, "{context}");
+}
+
+/// The machine dies before and after every single step; asking again, with the events held back until then or not, comes to one
+/// change that is whole.
+#[tokio::test]
+async fn a_change_converges_after_a_crash_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for (moment, retries) in [
+        (Moment::Before, true),
+        (Moment::After, true),
+        (Moment::After, false),
+    ] {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let ada = world.account(1).await;
+            ada.subscribes("monthly").await;
+            ada.cancels().await;
+            world.stripe.stand_in().settle().await;
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            let wish = json!({ "interval": "annual" });
+            tokio::select! {
+                answer = ada.changes_on(&machine, &wish) => {
+                    assert_eq!(answer.unwrap().body["changed"], true);
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            let reached_stripe = machine
+                .network
+                .steps()
+                .iter()
+                .any(|step| step.starts_with("POST /v1/subscriptions"));
+            machine.dies();
+            let context = format!("died {moment:?} step {step}, retries: {retries}");
+            if retries {
+                let answer = ada.changes(&wish).await;
+                assert_eq!(answer.status, 200, "{context}: {answer}");
+                changed_once(&world, &ada, &context).await;
+            } else if reached_stripe {
+                changed_once(&world, &ada, &context).await;
+            }
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+/// Every answer is lost in turn after it took effect; the call itself finds out.
+#[tokio::test]
+async fn a_lost_answer_of_a_change_is_found_out_within_the_call() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for step in 1..=7 {
+        let ada = world.account(1).await;
+        ada.subscribes("monthly").await;
+        ada.cancels().await;
+        world.stripe.stand_in().settle().await;
+        let machine = world.machine().await;
+        machine.network.loses_answer(step);
+        let answer = ada
+            .changes_on(&machine, &json!({ "interval": "annual" }))
+            .await
+            .unwrap();
+        assert_eq!(answer.status, 200, "step {step}: {answer}");
+        changed_once(&world, &ada, &format!("step {step}")).await;
+    }
+}
+
+/// Stripe applies the change and never answers: 503, and the next attempt finds what took effect.
+#[tokio::test]
+async fn an_unknown_outcome_of_a_change_converges() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let id = world.stripe.subscription(&ada).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .stripe
+        .applies_without_answering("POST", &format!("/v1/subscriptions/{id}"))
+        .await;
+    let answer = ada.changes(&json!({ "interval": "annual" })).await;
+    assert_eq!(
+        answer,
+        r#"503 {"error":"temporarily unavailable, please try again"}"#
+    );
+    world.stripe.recovers().await;
+    assert_eq!(ada.changes(&json!({ "interval": "annual" })).await.status, 200);
+    changed_once(&world, &ada, "after an unknown outcome").await;
+}
+
+/// A double click by 24 hands on two machines: everybody is told 200, and one change is charged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_four_concurrent_changes_charge_once() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    ada.cancels().await;
+    let machines = [world.machine().await, world.machine().await];
+    let wish = json!({ "interval": "annual" });
+    let answers = join_all((0..24).map(|n| ada.changes_on(&machines[n % 2], &wish))).await;
+    for answer in answers.into_iter().flatten() {
+        assert!(matches!(answer.status, 200 | 503), "{answer}");
+    }
+    changed_once(&world, &ada, "24 at once").await;
+}
+
+/// Two wishes at once, one with a quote: one of them is charged, the other is told so or told to wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_different_changes_at_once_charge_once() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let machines = [world.machine().await, world.machine().await];
+    let now = world.now().as_second();
+    let wishes = [
+        json!({ "interval": "annual" }),
+        json!({ "interval": "annual", "prorationDate": now }),
+    ];
+    let answers = join_all((0..2).map(|n| ada.changes_on(&machines[n], &wishes[n]))).await;
+    for answer in answers.into_iter().flatten() {
+        assert!(matches!(answer.status, 200 | 409), "{answer}");
+    }
+    changed_once(&world, &ada, "two wishes").await;
+}
+
+/// The payment's event lands while Stripe's answer to the change is still on its way.
+#[tokio::test]
+async fn the_webhook_before_the_answer_changes_nothing_about_it() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    ada.cancels().await;
+    let machine = world.machine().await;
+    machine.network.holds("POST /v1/subscriptions/");
+    let wish = json!({ "interval": "annual" });
+    let (answer, ()) = tokio::join!(ada.changes_on(&machine, &wish), async {
+        machine.network.reached().await;
+        world.stripe.stand_in().settle().await;
+        assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
+        machine.network.lets_go();
+    });
+    assert_eq!(answer.unwrap(), r#"200 {"changed":true,"interval":"annual"}"#);
+    changed_once(&world, &ada, "webhook first").await;
+}
+
+/// The same Idempotency-Key answers the same; another body under it is refused.
+#[tokio::test]
+async fn a_change_under_an_idempotency_key_is_answered_the_same() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let under_key = |body| {
+        let mut request = ada.change_request(&body);
+        request
+            .headers_mut()
+            .insert("idempotency-key", "k1".parse().unwrap());
+        request
+    };
+    let first = ada.sends(under_key(json!({ "interval": "annual" }))).await;
+    let again = ada.sends(under_key(json!({ "interval": "annual" }))).await;
+    assert_eq!(
+        (first.body["changed"].clone(), again.header("idempotent-replayed")),
+        (json!(true), "true")
+    );
+    assert_eq!(again.body, first.body);
+    assert_eq!(
+        ada.sends(under_key(json!({ "interval": "monthly" })))
+            .await
+            .status,
+        422
+    );
+}

@@ -1,0 +1,122 @@
+//! Ending a subscription with its period, and taking that back.
+
+use billing_tests::{Moment, World};
+use serde_json::json;
+
+const CANCELLED: &str = r#"200 {"cancelAtPeriodEnd":true,"periodEnd":"2026-05-01T00:00:00Z"}"#;
+const RUNNING: &str = r#"200 {"cancelAtPeriodEnd":false,"periodEnd":"2026-05-01T00:00:00Z"}"#;
+
+#[tokio::test]
+async fn a_subscription_is_cancelled_and_resumed_as_often_as_one_likes() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    // Stripe's events are late: every write has to be one of its own all the same.
+    world.stripe.holds_events(true).await;
+    for _ in 0..2 {
+        assert_eq!(ada.resumes().await, RUNNING);
+        for _ in 0..2 {
+            assert_eq!(ada.cancels().await, CANCELLED);
+        }
+        assert_eq!(
+            world.stripe.subscription(&ada).await["cancel_at_period_end"],
+            true
+        );
+        assert_eq!(
+            ada.billing().await.body["subscription"]["cancelAtPeriodEnd"],
+            true
+        );
+        assert_eq!(ada.resumes().await, RUNNING);
+        assert_eq!(
+            world.stripe.subscription(&ada).await["cancel_at_period_end"],
+            false
+        );
+    }
+    world.stripe.holds_events(false).await;
+    assert_eq!(
+        ada.billing().await.body["subscription"]["cancelAtPeriodEnd"],
+        false
+    );
+}
+
+#[tokio::test]
+async fn what_is_cancelled_ends_with_what_was_paid_for() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    for answer in [ada.cancels().await, ada.resumes().await] {
+        assert_eq!(answer, r#"400 {"error":"the account has no subscription"}"#);
+    }
+    ada.subscribes("monthly").await;
+    assert_eq!(ada.cancels().await, CANCELLED);
+    assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z");
+    world.advance("31d").await;
+    assert_eq!(ada.billing().await.body["subscription"], json!(null));
+    assert_eq!(world.stripe.payments(&ada).await, [1000]);
+    for answer in [ada.cancels().await, ada.resumes().await] {
+        assert_eq!(answer, r#"400 {"error":"the account has no subscription"}"#);
+    }
+}
+
+/// An operator set the end in Stripe's dashboard, by its date.
+#[tokio::test]
+async fn an_end_that_was_set_by_its_date_is_taken_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let subscription = world.stripe.subscription(&ada).await;
+    let end = &subscription["items"]["data"][0]["current_period_end"];
+    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    world
+        .stripe
+        .operator("POST", &path, &format!("cancel_at={end}"))
+        .await;
+    assert_eq!(ada.cancels().await, CANCELLED);
+    assert_eq!(ada.resumes().await, RUNNING);
+    assert_eq!(world.stripe.subscription(&ada).await["cancel_at"], json!(null));
+}
+
+#[tokio::test]
+async fn ending_and_resuming_converge_after_a_crash_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for (path, answered) in [("cancel", CANCELLED), ("resume", RUNNING)] {
+        for moment in [Moment::Before, Moment::After] {
+            let mut finished = false;
+            for step in 1..20 {
+                let ada = world.account(1).await;
+                ada.subscribes("monthly").await;
+                if path == "resume" {
+                    ada.cancels().await;
+                }
+                let machine = world.machine().await;
+                machine.network.stops(moment, step);
+                tokio::select! {
+                    answer = ada.ends_on(&machine, path) => {
+                        assert_eq!(answer.unwrap(), answered);
+                        finished = true;
+                    }
+                    () = machine.network.reached() => {}
+                }
+                machine.dies();
+                // What the dead machine did is undone and done again: no two of these writes are one.
+                let (there, back) = match path {
+                    "cancel" => (ada.cancels().await, ada.resumes().await),
+                    _ => (ada.resumes().await, ada.cancels().await),
+                };
+                assert_eq!(there, answered, "died {moment:?} step {step}");
+                assert_ne!(back, answered);
+                let again = if path == "cancel" {
+                    ada.cancels().await
+                } else {
+                    ada.resumes().await
+                };
+                assert_eq!(again, answered);
+                let subscription = world.stripe.subscription(&ada).await;
+                assert_eq!(subscription["cancel_at_period_end"], json!(path == "cancel"));
+                if finished {
+                    break;
+                }
+            }
+            assert!(finished);
+        }
+    }
+}

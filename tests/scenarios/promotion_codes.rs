@@ -1,0 +1,164 @@
+//! Promotion codes: taken by preview and change, or by neither; never used up by a payment that failed.
+
+use billing_tests::{Account, World};
+use serde_json::{Value, json};
+
+use crate::changes::nothing_changed;
+
+/// How often a code was redeemed.
+async fn redeemed(world: &World, code: &str) -> i64 {
+    let code = world
+        .stripe
+        .operator("GET", &format!("/v1/promotion_codes/{code}"), "")
+        .await;
+    code["times_redeemed"].as_i64().unwrap()
+}
+
+async fn subscribed(world: &World) -> Account<'_> {
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    ada
+}
+
+fn with(code: &str) -> Value {
+    json!({ "interval": "annual", "promotionCode": code })
+}
+
+/// 20 % of 28800 are 5760: −2000 + 28800 − 5760 = 21040. 50.00 off: −2000 + 28800 − 5000 = 21800. What is previewed is charged,
+/// however the code is spelt.
+#[tokio::test]
+async fn a_share_and_an_amount_are_taken_off_as_previewed() {
+    for (coupon, off, due) in [
+        ("percent_off=20", 5760, 21_040),
+        ("amount_off=5000&currency=usd", 5000, 21_800),
+    ] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let ada = subscribed(&world).await;
+        let code = world
+            .stripe
+            .makes_code(&format!("{coupon}&duration=once"), "code=SPRING20")
+            .await;
+        let preview = ada.previews(&with("spring20")).await;
+        assert_eq!(
+            (&preview.body["discountCents"], &preview.body["amountDueCents"]),
+            (&json!(off), &json!(due)),
+            "{preview}"
+        );
+        assert_eq!(redeemed(&world, &code).await, 0);
+        assert_eq!(ada.changes(&with("Spring20")).await.body["changed"], true);
+        assert_eq!(world.stripe.payments(&ada).await, [3000, due]);
+        assert_eq!(redeemed(&world, &code).await, 1);
+    }
+}
+
+/// Every code that cannot be used is refused by preview and by change, in the same words, and nothing happens.
+#[tokio::test]
+async fn a_code_that_does_not_apply_is_refused_by_both() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let other = world.stripe.operator("POST", "/v1/products", "name=Other").await;
+    let other = other["id"].as_str().unwrap();
+    let share = "percent_off=20&duration=once";
+    let expires = world.now().as_second() + 3600;
+    world
+        .stripe
+        .makes_code(share, &format!("code=OLD&expires_at={expires}"))
+        .await;
+    world
+        .stripe
+        .makes_code(&format!("{share}&applies_to[products][0]={other}"), "code=OTHER")
+        .await;
+    world
+        .stripe
+        .makes_code(share, "code=NEW&restrictions[first_time_transaction]=true")
+        .await;
+    world
+        .stripe
+        .makes_code(
+            share,
+            "code=BIG&restrictions[minimum_amount]=28801&restrictions[minimum_amount_currency]=usd",
+        )
+        .await;
+    world
+        .stripe
+        .makes_code("amount_off=100&currency=eur&duration=once", "code=EURO")
+        .await;
+    world.stripe.makes_code(share, "code=OFF&active=false").await;
+    world.stripe.makes_code(share, "code=ONE&max_redemptions=1").await;
+    let bob = world.account(1).await;
+    bob.subscribes("monthly").await;
+    let customer = world.stripe.customers(&bob).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .stripe
+        .makes_code(share, &format!("code=BOBS&customer={customer}"))
+        .await;
+    let ada = subscribed(&world).await;
+    assert_eq!(bob.changes(&with("ONE")).await.body["changed"], true);
+    for (code, why) in [
+        ("NOBODY", "does not exist"),
+        ("OLD", "has expired"),
+        ("OTHER", "is not valid for this subscription"),
+        ("NEW", "is for first-time customers only"),
+        ("BIG", "needs a higher amount"),
+        ("EURO", "is not valid for this subscription"),
+        ("OFF", "is not active"),
+        ("one", "has been used up"),
+        ("BOBS", "does not exist"),
+    ] {
+        let told = json!({ "error": format!("promotion code {code:?} {why}") });
+        for answer in [ada.previews(&with(code)).await, ada.changes(&with(code)).await] {
+            assert_eq!((answer.status, &answer.body), (400, &told));
+        }
+    }
+    nothing_changed(&world, &ada, &[3000]).await;
+}
+
+/// Quoted, and used up by somebody else before the change: refused, nothing changed.
+#[tokio::test]
+async fn a_code_that_was_used_up_since_the_quote_changes_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let bob = world.account(1).await;
+    bob.subscribes("monthly").await;
+    let ada = subscribed(&world).await;
+    world
+        .stripe
+        .makes_code("percent_off=20&duration=once", "code=ONE&max_redemptions=1")
+        .await;
+    let preview = ada.previews(&with("ONE")).await;
+    assert_eq!(bob.changes(&with("ONE")).await.body["changed"], true);
+    let mut wish = with("ONE");
+    wish["prorationDate"] = preview.body["prorationDate"].clone();
+    assert_eq!(
+        ada.changes(&wish).await,
+        r#"400 {"error":"promotion code \"ONE\" has been used up"}"#
+    );
+    nothing_changed(&world, &ada, &[3000]).await;
+}
+
+/// The card is declined and Stripe drops the change: the code is as good as before, for this account too.
+#[tokio::test]
+async fn a_payment_that_failed_does_not_use_up_a_code() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = subscribed(&world).await;
+    let code = world
+        .stripe
+        .makes_code("percent_off=20&duration=once", "code=ONE&max_redemptions=1")
+        .await;
+    world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
+    assert_eq!(
+        ada.changes(&with("ONE")).await.body["payment"]["status"],
+        "requires_payment_method"
+    );
+    assert_eq!(redeemed(&world, &code).await, 0);
+    world.advance("1d").await;
+    assert_eq!(redeemed(&world, &code).await, 0);
+    world.stripe.gives_card(&ada, "pm_card_visa").await;
+    assert_eq!(
+        ada.changes(&with("ONE")).await,
+        r#"200 {"changed":true,"interval":"annual"}"#
+    );
+    assert_eq!(redeemed(&world, &code).await, 1);
+}

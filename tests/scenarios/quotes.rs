@@ -1,0 +1,175 @@
+//! A quote is what is charged, or nothing is charged.
+
+use billing_tests::World;
+use serde_json::json;
+
+use crate::changes::nothing_changed;
+
+/// Quoted after 10 of 30 days, from the 1st, 11th and 22nd of April: −2000 + 28800 = 26800. A day later it would be −1900 + 28800 = 26900.
+#[tokio::test]
+async fn a_quote_is_charged_ten_minutes_and_a_day_later() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for (later, quoted, charged) in [("10m", true, 26_800), ("1d", true, 26_800), ("1d", false, 26_900)] {
+        let ada = world.account(3).await;
+        ada.subscribes("monthly").await;
+        world.advance("10d").await;
+        let preview = ada.previews(&json!({ "interval": "annual" })).await;
+        assert_eq!(preview.body["amountDueCents"], 26_800);
+        world.advance(later).await;
+        let wish = if quoted {
+            json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] })
+        } else {
+            json!({ "interval": "annual" })
+        };
+        assert_eq!(ada.changes(&wish).await.body["changed"], true);
+        assert_eq!(
+            world.stripe.payments(&ada).await,
+            [3000, charged],
+            "{later} later"
+        );
+    }
+}
+
+/// An operator adds a number at Stripe, unbilled: 4 × 9600 instead of 3 × 9600.
+#[tokio::test]
+async fn a_quote_that_went_stale_by_quantity_charges_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    let preview = ada.previews(&json!({ "interval": "annual" })).await;
+    let item = world.stripe.subscription(&ada).await["items"]["data"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .stripe
+        .operator(
+            "POST",
+            &format!("/v1/subscription_items/{item}"),
+            "quantity=4&proration_behavior=none",
+        )
+        .await;
+    let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
+    let stale = ada.changes(&wish).await;
+    let fresh = ada.previews(&json!({ "interval": "annual" })).await;
+    assert_eq!(
+        (stale.status, &stale.body),
+        (
+            409,
+            &json!({
+                "error": "the quote is out of date: the amount due has changed",
+                "amountDueCents": fresh.body["amountDueCents"], "currency": "usd",
+            })
+        )
+    );
+    assert_ne!(fresh.body["amountDueCents"], 26_800);
+    nothing_changed(&world, &ada, &[3000]).await;
+}
+
+/// The deployment sells another annual price since: 3 × 100.00 instead of 3 × 96.00. −2000 + 30000 = 28000.
+#[tokio::test]
+async fn a_quote_that_went_stale_by_price_charges_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    let preview = ada.previews(&json!({ "interval": "annual" })).await;
+    let dearer = "product_data[name]=Number&currency=usd&unit_amount=10000&recurring[interval]=year";
+    let dearer = world.stripe.operator("POST", "/v1/prices", dearer).await;
+    let machine = world
+        .machine_told(&[("PRICE_ANNUAL", dearer["id"].as_str().unwrap())])
+        .await;
+    let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
+    let stale = ada.changes_on(&machine, &wish).await.unwrap();
+    assert_eq!(
+        (stale.status, &stale.body["amountDueCents"]),
+        (409, &json!(28_000))
+    );
+    nothing_changed(&world, &ada, &[3000]).await;
+}
+
+/// Quoted with SPRING20, asked for without: what was shown is not charged more than it said.
+#[tokio::test]
+async fn forgetting_the_code_of_a_quote_charges_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    world
+        .stripe
+        .makes_code("percent_off=20&duration=once", "code=SPRING20")
+        .await;
+    let preview = ada
+        .previews(&json!({ "interval": "annual", "promotionCode": "SPRING20" }))
+        .await;
+    assert!(preview.body["discountCents"].as_i64().unwrap() > 0, "{preview}");
+    let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
+    assert_eq!(ada.changes(&wish).await.status, 409);
+    nothing_changed(&world, &ada, &[3000]).await;
+    let wish = json!({
+        "interval": "annual", "promotionCode": "spring20", "prorationDate": preview.body["prorationDate"],
+    });
+    assert_eq!(ada.changes(&wish).await.status, 200);
+    assert_eq!(
+        json!(world.stripe.payments(&ada).await[1]),
+        preview.body["amountDueCents"]
+    );
+}
+
+/// Between the fresh preview and the charge an operator puts 5.00 on the customer's balance: 26800 + 500. Nothing can stop it then;
+/// that it is counted is `billing_core::change`'s to say.
+#[tokio::test]
+async fn what_an_operator_adds_after_the_last_look_does_not_stop_the_change() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    let preview = ada.previews(&json!({ "interval": "annual" })).await;
+    let customer = world.stripe.customers(&ada).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let machine = world.machine().await;
+    machine.network.holds("create_preview");
+    let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
+    let (answer, ()) = tokio::join!(ada.changes_on(&machine, &wish), async {
+        machine.network.reached().await;
+        let path = format!("/v1/customers/{customer}");
+        world.stripe.operator("POST", &path, "balance=500").await;
+        machine.network.lets_go();
+    });
+    assert_eq!(answer.unwrap().status, 200);
+    assert_eq!(world.stripe.payments(&ada).await, [3000, 27_300]);
+}
+
+#[tokio::test]
+async fn a_proration_date_lies_in_the_current_period_and_not_in_the_future() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    let now = world.now().as_second();
+    for (date, why) in [
+        (now - 10 * 86_400 - 1, "must lie in the current period"),
+        (now + 20 * 86_400, "must lie in the current period"),
+        (now + 1, "must not be in the future"),
+    ] {
+        let answer = ada
+            .changes(&json!({ "interval": "annual", "prorationDate": date }))
+            .await;
+        assert_eq!(
+            answer.body["error"]["fieldErrors"],
+            json!({ "prorationDate": [why] })
+        );
+    }
+    nothing_changed(&world, &ada, &[1000]).await;
+    let answer = ada
+        .changes(&json!({ "interval": "annual", "prorationDate": now - 10 * 86_400 }))
+        .await;
+    assert_eq!(
+        answer.body["changed"], true,
+        "from the period's first second: all of it is given back"
+    );
+    assert_eq!(world.stripe.payments(&ada).await, [1000, 8600]);
+}

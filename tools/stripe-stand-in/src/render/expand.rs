@@ -91,6 +91,10 @@ fn along(world: &World, value: &mut Value, name: &str, segments: &[&str]) -> Opt
         Value::Object(members) => {
             let kind = kind_of(members, name);
             include(world, members, &kind, segment);
+            if is_includable(&kind, segment) && !members.contains_key(*segment) {
+                // It has none.
+                return Some(());
+            }
             let member = members.get_mut(*segment)?;
             if may_expand(&kind, segment) {
                 expand_member(world, member)?;

@@ -7,9 +7,9 @@
 //! open has to do later: take back a scheduled cancellation.
 //!
 //! # If it fails half-way
-//! * Written, Stripe not asked: nothing happened. Who asks for the same within [`IN_FLIGHT`] asks Stripe under the same number;
+//! * Written, Stripe not asked: nothing happened. Who asks for the same within `IN_FLIGHT` asks Stripe under the same number;
 //!   later a new number is taken.
-//! * Stripe asked, answer lost: Stripe is re-read before anything else, and [`fate`] says what the record means now.
+//! * Stripe asked, answer lost: Stripe is re-read before anything else, and `fate` says what the record means now.
 //! * Took effect, not recorded: the webhook, or the next call, reads it at Stripe and does what is left.
 //!
 //! Not here: amounts, which Stripe computes; asking Stripe; storing anything.

@@ -1,7 +1,7 @@
 //! Promotion codes: which of Stripe's is meant by a customer's word, and whether it applies.
 //!
 //! One decision for previews and for changes, so that a code is taken by both or by neither. It knows what can be read from the
-//! code itself; what only Stripe knows, Stripe says when it is asked, and is told with [`Why::Refused`].
+//! code itself; what only Stripe knows, Stripe says when it is asked, and is told with `Why::Refused`.
 
 use std::fmt;
 

@@ -38,11 +38,10 @@ pub(crate) fn invoice_item(world: &World, item: &InvoiceItem) -> Value {
 
 fn parent(item: &InvoiceItem, line: &Line) -> Option<Value> {
     let subscription = item.subscription.as_ref()?;
-    Some(json!({
-        "subscription_details": {
-            "subscription": subscription.as_str(),
-            "subscription_item": maybe_id(line.subscription_item.as_ref()),
-        },
-        "type": "subscription_details",
-    }))
+    let mut details = json!({ "subscription": subscription.as_str() });
+    // Left out, not null, for an item of the subscription as a whole.
+    if let Some(item) = &line.subscription_item {
+        details["subscription_item"] = json!(item.as_str());
+    }
+    Some(json!({ "subscription_details": details, "type": "subscription_details" }))
 }

@@ -268,3 +268,18 @@ async fn an_invoice_that_is_sent_waits_for_its_payer() {
     assert_eq!(renewing.last().unwrap(), "invoice.sent");
     assert_eq!(shop.latest(&id(&begun)).await["status"], "open");
 }
+
+/// A fee of 5.00 on the subscription as a whole, not on one of its items, waits for the renewal: 3000 + 500.
+#[tokio::test]
+async fn a_fee_on_a_subscription_is_collected_with_its_next_invoice() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    let fee = json!({ "customer": customer, "subscription": subscription, "amount": 500, "currency": "usd" });
+    let fee = shop.post("/v1/invoiceitems", fee).await;
+    assert_eq!(
+        fee["parent"]["subscription_details"],
+        json!({ "subscription": subscription })
+    );
+    shop.advance("2027-01-01T01:00:00Z").await;
+    assert_eq!(shop.latest(&subscription).await["amount_paid"], 3500);
+}

@@ -7,6 +7,7 @@ use billing_core::{SignedDuration, Timestamp};
 use billing_store::Store;
 use billing_stripe::{Stripe, webhook};
 use bytes::Bytes;
+use lambda_http::aws_lambda_events::query_map::QueryMap;
 use lambda_http::http::HeaderMap;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
@@ -41,6 +42,8 @@ pub struct Call<'a> {
     pub(crate) trace: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) query: QueryMap,
+    path: QueryMap,
     pub(crate) stripe: tokio::sync::OnceCell<Stripe>,
     pub(crate) counts: Mutex<Vec<(&'static str, u64)>>,
     seed: u64,
@@ -61,6 +64,7 @@ impl<'a> Call<'a> {
             .and_then(|context| remaining(context.deadline))
             .unwrap_or(DEFAULT_TIME);
         let trace = context.and_then(|context| context.xray_trace_id.clone());
+        let (query, path) = (request.query_string_parameters(), request.path_parameters());
         let (head, body) = request.into_parts();
         Self {
             app,
@@ -76,6 +80,8 @@ impl<'a> Call<'a> {
                 Body::Binary(bytes) => Bytes::from(bytes),
                 _ => Bytes::new(),
             },
+            query,
+            path,
             stripe: tokio::sync::OnceCell::new(),
             counts: Mutex::default(),
             seed: random().map(u64::from_le_bytes).unwrap_or_default(),
@@ -86,6 +92,12 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// What stands in the path in the place of a parameter of the route, decoded; none when the route has no such.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Option<&str> {
+        self.path.first(name)
     }
 
     /// The exact bytes that arrived.

@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
+use lambda_http::lambda_runtime::{self, LambdaEvent};
 use lambda_http::{Error, Request, service_fn};
+use serde_json::Value;
 
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::function::Function;
+use crate::function::{Function, Trigger};
 
 /// Runs a function until Lambda ends it. What a `main` consists of.
 ///
@@ -51,7 +53,21 @@ fn run(function: &'static Function, app: App) -> Result<(), Error> {
         .enable_all()
         .build()?;
     let app = &app;
-    runtime.block_on(lambda_http::run(service_fn(move |request: Request| async move {
-        Ok::<_, Error>(function.answer(app, request).await)
-    })))
+    runtime.block_on(async {
+        match function.trigger {
+            Trigger::Request => {
+                let answer = service_fn(move |request: Request| async move {
+                    Ok::<_, Error>(function.answer(app, request).await)
+                });
+                lambda_http::run(answer).await
+            }
+            Trigger::Event => {
+                let take = service_fn(move |event: LambdaEvent<Value>| async move {
+                    let LambdaEvent { payload, context } = event;
+                    function.take(app, &payload, &context).await.map_err(Error::from)
+                });
+                lambda_runtime::run(take).await
+            }
+        }
+    })
 }

@@ -32,9 +32,12 @@ mod landings;
 mod receipts;
 /// Replies under an idempotency key.
 mod replies;
+/// The tables as they are deployed.
+mod inspection;
 
 pub use accounts::NewAccount;
 pub use client::{Connector, Credentials, Store, StoreConfig, http_client};
 pub use error::{StoreError, unless_conflict};
+pub use inspection::TableState;
 pub use receipts::{Claim, EventKey, Receipt, ReceiptStatus};
 pub use replies::{FoundReply, ReplyClaim, ReplyKey};

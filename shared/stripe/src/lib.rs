@@ -28,6 +28,8 @@ mod previews;
 mod promotions;
 /// Prices.
 mod prices;
+/// What an administrator's checks ask.
+mod inspection;
 /// Signed events.
 pub mod webhook;
 
@@ -36,6 +38,7 @@ pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Connector, Stripe, StripeConfig};
 pub use customers::NewCustomer;
 pub use error::{Refusal, StripeError};
+pub use inspection::{PriceState, Recurring, WebhookEndpoint, api_version};
 pub use invoices::{Invoice, OpenPayment};
 pub use previews::{Preview, PreviewLine, PreviewedChange};
 pub use prices::Price;

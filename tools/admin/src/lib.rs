@@ -1,4 +1,4 @@
-//! `billing-admin`: accounts and API keys, by hand.
+//! `billing-admin`: accounts and API keys, by hand, and the deployment's doctor.
 //!
 //! What each command does is a function of its own over the store, which the local stack uses too for its demo world. The
 //! catalog and the replay of failed events come with the functions that need them.
@@ -16,6 +16,7 @@ use serde_json::json;
 pub mod accounts;
 pub mod command;
 pub mod connection;
+pub mod doctor;
 pub mod keys;
 mod report;
 #[cfg(test)]
@@ -73,9 +74,22 @@ pub enum Failure {
     /// DynamoDB did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The deployment is not as it should be; what is wrong was printed.
+    #[error("{0} wrong: see above")]
+    Unwell(usize),
     /// The answer could not be printed.
     #[error("cannot print: {0}")]
     Output(#[from] io::Error),
+}
+
+/// Examines a deployment and prints what the doctor says; a failure when anything is wrong.
+pub async fn examine(patient: &doctor::Patient<'_>, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let findings = doctor::examine(patient).await;
+    print(&doctor::report(&findings), json, out)?;
+    match doctor::wrongs(&findings) {
+        0 => Ok(()),
+        wrongs => Err(Failure::Unwell(wrongs)),
+    }
 }
 
 /// Carries out one command at `now` and prints what came of it.
@@ -90,6 +104,10 @@ pub async fn run(
         Command::Account(command) => account(store, command, now).await?,
         Command::Key(command) => key(store, command, now).await?,
     };
+    print(&report, json, out)
+}
+
+fn print(report: &Report, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     if json {
         writeln!(out, "{:#}", report.json)?;
     } else {

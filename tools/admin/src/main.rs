@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use billing_admin::command::CommandLine;
-use billing_admin::{connection, run};
+use billing_admin::command::{CommandLine, Task};
+use billing_admin::doctor::Patient;
+use billing_admin::{connection, examine, run};
 use clap::Parser;
 use jiff::Timestamp;
 
@@ -21,15 +22,26 @@ async fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "an administrator's command happens now")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an administrator's command happens now, in this environment"
+)]
 async fn carry_out(line: CommandLine) -> Result<(), billing_admin::Failure> {
-    let store = connection::open(&line.place, billing_edge::connector()).await?;
-    run(
-        &store,
-        line.command,
-        line.place.json,
-        Timestamp::now(),
-        &mut io::stdout().lock(),
-    )
-    .await
+    let (now, json) = (Timestamp::now(), line.place.json);
+    let out = &mut io::stdout().lock();
+    match line.task {
+        Task::Stored(command) => {
+            let store = connection::open(&line.place, billing_edge::connector()).await?;
+            run(&store, command, json, now, out).await
+        }
+        Task::Doctor { webhook_url } => {
+            let told = connection::told(&line.place, std::env::vars()).await?;
+            let patient = Patient {
+                told: &told,
+                webhook_url: webhook_url.as_deref(),
+                now,
+            };
+            examine(&patient, json, out).await
+        }
+    }
 }

@@ -104,6 +104,81 @@ ids! {
     LineId, "an invoice line id", "";
     /// A Stripe event, `evt_…`.
     EventId, "an event id (evt_…)", "evt_";
+    /// A company that sells plans through this API.
+    OrganisationId, "an organisation id", "";
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// The kinds of id that are UUIDs, of any version. Told in lower case, and read in either.
+macro_rules! uuids {
+    ($($(#[$doc:meta])* $name:ident, $what:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as it is written everywhere.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NotAnId;
+            fn try_from(text: String) -> Result<Self, NotAnId> {
+                if is_uuid(&text) { Ok(Self(text.to_ascii_lowercase())) } else { Err(NotAnId { what: $what }) }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NotAnId;
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+uuids! {
+    /// The part of an organisation that sells: it has a time zone.
+    BusinessEntityId, "a business entity id (a uuid)";
+    /// A customer of an organisation; not the one that Stripe has for it.
+    BuyerId, "a customer id (a uuid)";
+    /// A plan of the catalog.
+    PlanId, "a plan id (a uuid)";
+    /// A product of a plan; not the one that Stripe has for it.
+    OfferedId, "a product id (a uuid)";
+    /// What a customer has bought of a plan.
+    ContractId, "a contract id (a uuid)";
+    /// A checkout session of ours; not one of Stripe's.
+    CheckoutId, "a checkout id (a uuid)";
 }
 
 #[cfg(test)]
@@ -119,6 +194,25 @@ mod tests {
         }
         assert!("A-1_b.c".parse::<AccountId>().is_ok());
         assert!("x".repeat(256).parse::<AccountId>().is_err());
+    }
+
+    #[test]
+    fn a_uuid_is_read_in_either_case_and_told_in_one() {
+        let text = "0B5F1C9E-3A57-4E38-9C3F-6D1A2B3C4D5E";
+        let id: PlanId = text.parse().unwrap();
+        assert_eq!(id.as_str(), text.to_lowercase());
+        for bad in [
+            "",
+            "0b5f1c9e3a574e389c3f6d1a2b3c4d5e",
+            "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5",
+            "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5g",
+            "{0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5e}",
+        ] {
+            assert_eq!(
+                bad.parse::<PlanId>().unwrap_err().to_string(),
+                "not a plan id (a uuid)"
+            );
+        }
     }
 
     #[test]

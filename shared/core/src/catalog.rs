@@ -9,23 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{AnchorRule, Cadence, Zone};
 use crate::contact::{Email, Name};
 use crate::decimal::Quantity;
-use crate::id::{
-    BusinessEntityId, BuyerId, CustomerId, OfferedId, OrganisationId, PlanId, PriceId, ProductId,
-};
+use crate::id::{BusinessEntityId, BuyerId, CustomerId, OfferedId, PlanId, PriceId, ProductId};
 use crate::money::Currency;
 use crate::pricing::{Dimensions, Model, Pricing};
 
 /// The most products of a plan. Source: Stripe's limit of items on a subscription.
 pub const MOST_PRODUCTS: usize = 20;
-
-/// A company that sells plans through this API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Organisation {
-    /// Its id, as the `organisation` header has it.
-    pub id: OrganisationId,
-    /// For people.
-    pub name: Name,
-}
 
 /// The part of an organisation that sells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +98,9 @@ pub struct Plan {
     pub anchor: AnchorRule,
     /// What it consists of.
     pub products: Vec<Product>,
+    /// Whether it is no longer offered. Its contracts go on; a new one cannot begin, and none can change to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
 }
 
 /// Something wrong with a plan. Members of a product are told by its position: `products[0].max`.

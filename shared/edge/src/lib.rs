@@ -36,6 +36,8 @@ mod prices;
 mod changes;
 /// Promotion codes, for previews and for changes.
 mod promotions;
+/// Stripe's events, each done once.
+mod inbox;
 /// A function on the Lambda runtime.
 mod boot;
 
@@ -45,7 +47,8 @@ pub use boot::boot;
 pub use call::{Call, Rounds};
 pub use clock::Clock;
 pub use config::{Config, ConfigError};
-pub use function::{Function, Outcome};
+pub use function::{Function, Outcome, Trigger};
+pub use inbox::Taken;
 pub use prices::ShownPrices;
 pub use problem::Problem;
 pub use promotions::Redemption;

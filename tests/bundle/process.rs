@@ -27,8 +27,10 @@ binaries![
     "cancel-subscription",
     "change-subscription-interval",
     "create-subscription-checkout",
+    "expire-checkouts",
     "get-billing",
     "preview-subscription-change",
+    "reconcile",
     "resume-subscription",
     "stripe-webhook"
 ];

@@ -102,6 +102,14 @@ ids! {
     InvoiceId, "an invoice id (in_…)", "in_";
     /// A line of a Stripe invoice (`il_…`; older ones differ).
     LineId, "an invoice line id", "";
+    /// A payment at Stripe, `pi_…`.
+    PaymentIntentId, "a payment intent id (pi_…)", "pi_";
+    /// A charge of a payment (`ch_…`, or `py_…` by other means than a card).
+    ChargeId, "a charge id", "";
+    /// A dispute of a charge (`du_…`; older ones `dp_…`).
+    DisputeId, "a dispute id", "";
+    /// A credit note on an invoice, `cn_…`.
+    CreditNoteId, "a credit note id (cn_…)", "cn_";
     /// A Stripe event, `evt_…`.
     EventId, "an event id (evt_…)", "evt_";
 }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use billing_core::Timestamp;
 use billing_core::coverage::Entry;
 use billing_core::id::{
-    AccountId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId, PromotionCodeId,
+    AccountId, ConnectedAccountId, CustomerId, EventId, InvoiceId, KeyId, NumberId, PromotionCodeId,
 };
 use billing_core::quote::Asked;
 
@@ -17,6 +17,10 @@ use billing_core::quote::Asked;
 pub(crate) const PK: &str = "pk";
 /// The sort key's attribute.
 pub(crate) const SK: &str = "sk";
+/// How the partitions of reservations begin.
+pub(crate) const RESERVATION_PREFIX: &str = "RESERVATION#";
+/// The partition of the events that failed.
+pub(crate) const FAILED: &str = "FAILED";
 /// The attribute by which DynamoDB deletes items of the `sessions` table: unix seconds.
 pub(crate) const EXPIRES_AT: &str = "expires_at";
 
@@ -25,6 +29,7 @@ pub(crate) const KEY_PREFIX: &str = "KEY#";
 pub(crate) const LEDGER_PREFIX: &str = "LEDGER#";
 pub(crate) const NUMBER_PREFIX: &str = "NUMBER#";
 pub(crate) const PROFILE: &str = "PROFILE";
+pub(crate) const REVERSAL_PREFIX: &str = "REVERSAL#";
 pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION";
 
 /// A primary key.
@@ -82,6 +87,11 @@ pub(crate) fn ledger(id: &AccountId, entry: &Entry) -> Key {
     )
 }
 
+/// `ACCOUNT#<id>/REVERSAL#<invoice>`: what was given back of an invoice, one for each.
+pub(crate) fn reversal(id: &AccountId, invoice: &InvoiceId) -> Key {
+    Key::new(account(id), format!("{REVERSAL_PREFIX}{invoice}"))
+}
+
 /// `ACCOUNT#<id>/KEY#<key id>`: the list of an account's keys.
 pub(crate) fn listed_key(id: &AccountId, key: &KeyId) -> Key {
     Key::new(account(id), format!("{KEY_PREFIX}{key}"))
@@ -99,13 +109,28 @@ pub(crate) fn pointer(customer: &CustomerId) -> Key {
 
 /// `RESERVATION#<account>/RESERVATION`.
 pub(crate) fn reservation(account: &AccountId) -> Key {
-    Key::new(format!("RESERVATION#{account}"), "RESERVATION")
+    Key::new(format!("{RESERVATION_PREFIX}{account}"), "RESERVATION")
 }
 
 /// `RECEIPT#<connected account or ->#<event>/RECEIPT`.
 pub(crate) fn receipt(connected_account: Option<&ConnectedAccountId>, event: &EventId) -> Key {
-    let world = connected_account.map_or("-", ConnectedAccountId::as_str);
-    Key::new(format!("RECEIPT#{world}#{event}"), "RECEIPT")
+    Key::new(format!("RECEIPT#{}#{event}", world(connected_account)), "RECEIPT")
+}
+
+/// `FAILED/FAILED#<connected account or ->#<event>`: the events that failed, in one collection.
+pub(crate) fn failure(connected_account: Option<&ConnectedAccountId>, event: &EventId) -> Key {
+    let sk = format!("{FAILED}#{}#{event}", world(connected_account));
+    Key::new(FAILED.to_owned(), sk)
+}
+
+/// `STRIPE#<connected account or ->/CURSOR`: how far a Stripe account's list of events was read.
+pub(crate) fn cursor(connected_account: Option<&ConnectedAccountId>) -> Key {
+    Key::new(format!("STRIPE#{}", world(connected_account)), "CURSOR")
+}
+
+/// The part of a key that tells whose Stripe account it is about: `-` for our own.
+fn world(connected_account: Option<&ConnectedAccountId>) -> &str {
+    connected_account.map_or("-", ConnectedAccountId::as_str)
 }
 
 /// `REPLY#<caller>#<operation>#<hash of the idempotency key>/REPLY`.

@@ -1,0 +1,5 @@
+//! The Lambda `expire-checkouts`.
+
+fn main() -> std::process::ExitCode {
+    billing_edge::boot(&expire_checkouts::FUNCTION)
+}

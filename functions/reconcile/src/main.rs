@@ -1,0 +1,5 @@
+//! The Lambda `reconcile`.
+
+fn main() -> std::process::ExitCode {
+    billing_edge::boot(&reconcile::FUNCTION)
+}

@@ -57,7 +57,7 @@ struct Question {
 async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     let caller = call.authenticate().await?.with(Scope::BillingRead)?;
     let question = read_question(call)?;
-    let account = call.store.account(&caller.account).await?;
+    let account = call.store.account(caller.account()).await?;
     let account = account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))?;
     let stored = account.subscription.as_ref().filter(|stored| stored.is_live());
     let stored = stored.ok_or_else(|| refuse(Unchangeable::NoSubscription))?;

@@ -15,6 +15,16 @@ pub struct NotAnId {
     what: &'static str,
 }
 
+/// 24 hex digits, in lower case: the ids of clients and agents as their agency knows them.
+fn hex24(text: &str) -> Option<String> {
+    let good = text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    good.then(|| text.to_ascii_lowercase())
+}
+
+fn token(text: String, prefix: &str) -> Option<String> {
+    is_token(&text, prefix).then_some(text)
+}
+
 fn is_token(text: &str, prefix: &str) -> bool {
     text.len() > prefix.len()
         && text.len() <= 255
@@ -27,7 +37,7 @@ fn is_token(text: &str, prefix: &str) -> bool {
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident, $what:literal, $prefix:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident, $what:literal, $form:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -44,7 +54,8 @@ macro_rules! ids {
         impl TryFrom<String> for $name {
             type Error = NotAnId;
             fn try_from(text: String) -> Result<Self, NotAnId> {
-                if is_token(&text, $prefix) { Ok(Self(text)) } else { Err(NotAnId { what: $what }) }
+                let form: fn(String) -> Option<String> = $form;
+                form(text).map(Self).ok_or(NotAnId { what: $what })
             }
         }
 
@@ -77,41 +88,55 @@ macro_rules! ids {
 
 ids! {
     /// A customer of the deploying company.
-    AccountId, "an account id", "";
+    AccountId, "an account id", |text| token(text, "");
+    /// Somebody who sells on connected accounts.
+    AgencyId, "an agency id", |text| token(text, "");
+    /// Somebody with plans, customers and contracts.
+    OrganisationId, "an organisation id", |text| token(text, "");
+    /// A client of an agency. 24 hex digits; in upper case they are the same.
+    ClientId, "24 hex digits", |text| hex24(&text);
+    /// What works for a client and is billed to it. 24 hex digits; in upper case they are the same.
+    AgentId, "24 hex digits", |text| hex24(&text);
     /// A phone number's own id (not the number).
-    NumberId, "a number id", "";
+    NumberId, "a number id", |text| token(text, "");
     /// An API key's public name, by which it is listed and revoked; it opens nothing.
-    KeyId, "a key id", "key_";
+    KeyId, "a key id", |text| token(text, "key_");
     /// A connected Stripe account, `acct_…`.
-    ConnectedAccountId, "a connected account id (acct_…)", "acct_";
+    ConnectedAccountId, "a connected account id (acct_…)", |text| token(text, "acct_");
     /// A Stripe customer, `cus_…`.
-    CustomerId, "a customer id (cus_…)", "cus_";
+    CustomerId, "a customer id (cus_…)", |text| token(text, "cus_");
     /// A Stripe price. Prices made from old plans have ids of any form.
-    PriceId, "a price id", "";
+    PriceId, "a price id", |text| token(text, "");
     /// A Stripe Checkout Session, `cs_…`.
-    SessionId, "a checkout session id (cs_…)", "cs_";
-    /// A Stripe subscription, `sub_…`.
-    SubscriptionId, "a subscription id (sub_…)", "sub_";
+    SessionId, "a checkout session id (cs_…)", |text| token(text, "cs_");
+    /// A Stripe subscription, `sub_…`; a schedule's id is none.
+    SubscriptionId, "a subscription id (sub_…)", |text| token(text, "sub_").filter(|id| !id.starts_with("sub_sched_"));
     /// An item of a Stripe subscription, `si_…`.
-    ItemId, "a subscription item id (si_…)", "si_";
+    ItemId, "a subscription item id (si_…)", |text| token(text, "si_");
     /// A Stripe product. Products made by hand have ids of any form.
-    ProductId, "a product id", "";
+    ProductId, "a product id", |text| token(text, "");
     /// A Stripe promotion code's id, `promo_…`; not the word that customers know.
-    PromotionCodeId, "a promotion code id (promo_…)", "promo_";
+    PromotionCodeId, "a promotion code id (promo_…)", |text| token(text, "promo_");
+    /// A Stripe coupon. Coupons made by hand have ids of any form.
+    CouponId, "a coupon id", |text| token(text, "");
+    /// A Stripe subscription schedule, `sub_sched_…`.
+    ScheduleId, "a subscription schedule id (sub_sched_…)", |text| token(text, "sub_sched_");
+    /// A Stripe meter, `mtr_…`.
+    MeterId, "a meter id (mtr_…)", |text| token(text, "mtr_");
     /// A Stripe invoice, `in_…`.
-    InvoiceId, "an invoice id (in_…)", "in_";
+    InvoiceId, "an invoice id (in_…)", |text| token(text, "in_");
     /// A line of a Stripe invoice (`il_…`; older ones differ).
-    LineId, "an invoice line id", "";
+    LineId, "an invoice line id", |text| token(text, "");
     /// A payment at Stripe, `pi_…`.
-    PaymentIntentId, "a payment intent id (pi_…)", "pi_";
+    PaymentIntentId, "a payment intent id (pi_…)", |text| token(text, "pi_");
     /// A charge of a payment (`ch_…`, or `py_…` by other means than a card).
-    ChargeId, "a charge id", "";
+    ChargeId, "a charge id", |text| token(text, "");
     /// A dispute of a charge (`du_…`; older ones `dp_…`).
-    DisputeId, "a dispute id", "";
+    DisputeId, "a dispute id", |text| token(text, "");
     /// A credit note on an invoice, `cn_…`.
-    CreditNoteId, "a credit note id (cn_…)", "cn_";
+    CreditNoteId, "a credit note id (cn_…)", |text| token(text, "cn_");
     /// A Stripe event, `evt_…`.
-    EventId, "an event id (evt_…)", "evt_";
+    EventId, "an event id (evt_…)", |text| token(text, "evt_");
 }
 
 #[cfg(test)]
@@ -137,5 +162,32 @@ mod tests {
             "not a customer id (cus_…)"
         );
         assert!("cus_".parse::<CustomerId>().is_err());
+    }
+
+    #[test]
+    fn a_schedule_is_no_subscription() {
+        assert!("sub_sched_1".parse::<ScheduleId>().is_ok());
+        assert!("sub_sched_1".parse::<SubscriptionId>().is_err());
+        assert!("sub_1".parse::<ScheduleId>().is_err());
+    }
+
+    #[test]
+    fn an_id_of_24_hex_digits_is_the_same_in_either_case() {
+        let digits = "0123456789abcdefABCDEF01";
+        let id: ClientId = digits.parse().unwrap();
+        assert_eq!(id.as_str(), "0123456789abcdefabcdef01");
+        for bad in [
+            "",
+            "0123456789abcdef0123456",
+            "0123456789abcdef012345678",
+            "0123456789abcdef0123456g",
+            "0123456789abcdef012345é",
+        ] {
+            assert_eq!(
+                bad.parse::<AgentId>().unwrap_err().to_string(),
+                "not 24 hex digits",
+                "{bad}"
+            );
+        }
     }
 }

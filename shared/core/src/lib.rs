@@ -13,6 +13,10 @@ pub mod period;
 pub mod plan;
 /// Who is calling, and what they may do.
 pub mod access;
+/// Agencies, which sell on connected accounts.
+pub mod agency;
+/// Organisations, which sell plans.
+pub mod organisation;
 /// How an account is called and reached.
 pub mod contact;
 /// An account as it is stored: profile, numbers, subscription, ledger.

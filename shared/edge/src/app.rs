@@ -29,8 +29,8 @@ pub struct App {
     pub(crate) prices: PriceCache,
     /// Whether no request was answered yet.
     pub(crate) cold: AtomicBool,
-    /// Whether metrics are written to standard output, as Lambda wants them.
-    pub(crate) metrics: bool,
+    /// The Lambda under whose name metrics are written to standard output; none where nobody collects them.
+    pub(crate) metrics_of: Option<String>,
 }
 
 impl App {
@@ -66,16 +66,16 @@ impl App {
             vault: Vault::new(connector, &aws.keys, aws.secrets_endpoint.as_deref()),
             prices: PriceCache::default(),
             cold: AtomicBool::new(true),
-            metrics: false,
+            metrics_of: None,
             config,
         }
     }
 
-    /// The same, writing metrics to standard output.
+    /// The same, writing metrics to standard output for the Lambda of that name.
     #[must_use]
-    pub(crate) fn with_metrics(self) -> Self {
+    pub(crate) fn with_metrics_of(self, lambda: String) -> Self {
         Self {
-            metrics: true,
+            metrics_of: Some(lambda),
             ..self
         }
     }

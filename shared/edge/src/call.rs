@@ -7,6 +7,7 @@ use billing_core::{SignedDuration, Timestamp};
 use billing_store::Store;
 use billing_stripe::{Stripe, webhook};
 use bytes::Bytes;
+use lambda_http::aws_lambda_events::query_map::QueryMap;
 use lambda_http::http::HeaderMap;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Context, Request, RequestExt};
@@ -28,7 +29,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// How often a decision is made again because somebody else wrote first, before the caller is told to come back.
 const MOST_ROUNDS: u32 = 12;
 
-/// A request under way; or an event, which has no headers, and itself as its body.
+/// A request under way; or an event, which has neither headers nor parameters, and itself as its body.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// What all requests share.
@@ -43,6 +44,8 @@ pub struct Call<'a> {
     pub(crate) trace: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) query: QueryMap,
+    path: QueryMap,
     pub(crate) stripe: tokio::sync::OnceCell<Stripe>,
     pub(crate) counts: Mutex<Vec<(&'static str, u64)>>,
     seed: u64,
@@ -55,27 +58,26 @@ impl<'a> Call<'a> {
             Some(RequestContext::ApiGatewayV2(gateway)) => gateway.request_id.clone(),
             _ => None,
         };
+        let (query, path) = (request.query_string_parameters(), request.path_parameters());
         let (head, body) = request.into_parts();
         let body = match body {
             Body::Text(text) => Bytes::from(text),
             Body::Binary(bytes) => Bytes::from(bytes),
             _ => Bytes::new(),
         };
-        Self::start(app, context.as_ref(), gateway_id, head.headers, body)
+        Self {
+            headers: head.headers,
+            query,
+            path,
+            ..Self::start(app, context.as_ref(), gateway_id, body)
+        }
     }
 
     pub(crate) fn of_event(app: &'a App, event: &Value, context: &Context) -> Self {
-        let body = Bytes::from(event.to_string());
-        Self::start(app, Some(context), None, HeaderMap::new(), body)
+        Self::start(app, Some(context), None, Bytes::from(event.to_string()))
     }
 
-    fn start(
-        app: &'a App,
-        context: Option<&Context>,
-        gateway_id: Option<String>,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Self {
+    fn start(app: &'a App, context: Option<&Context>, gateway_id: Option<String>, body: Bytes) -> Self {
         let id = gateway_id
             .or_else(|| context.map(|context| context.request_id.clone()))
             .filter(|id| !id.is_empty())
@@ -91,8 +93,10 @@ impl<'a> Call<'a> {
             store: app.store.session(),
             id,
             trace: context.and_then(|context| context.xray_trace_id.clone()),
-            headers,
+            headers: HeaderMap::new(),
             body,
+            query: QueryMap::default(),
+            path: QueryMap::default(),
             stripe: tokio::sync::OnceCell::new(),
             counts: Mutex::default(),
             seed: random().map(u64::from_le_bytes).unwrap_or_default(),
@@ -103,6 +107,12 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// What stands in the path in the place of a parameter of the route, decoded; none when the route has no such.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Option<&str> {
+        self.path.first(name)
     }
 
     /// The exact bytes that arrived.

@@ -68,7 +68,8 @@ impl Gateway {
         event: &Value,
         timeout: Duration,
     ) -> Result<Value, String> {
-        let found = functions::named(function).ok_or_else(|| format!("there is no function {function}"))?;
+        let found =
+            billing_bundle::named(function).ok_or_else(|| format!("there is no function {function}"))?;
         let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
         let mut context = Context::default();
         context.request_id = format!("local-{number:08}");
@@ -129,7 +130,7 @@ impl Gateway {
 
 /// Runs a function on an event as its runtime would; none when either side cannot read the other.
 async fn invoke(function: String, app: Arc<App>, event: String, context: Context) -> Option<Response<Bytes>> {
-    let function = functions::named(&function)?;
+    let function = billing_bundle::named(&function)?;
     let payload: LambdaRequest = serde_json::from_str(&event).ok()?;
     let app = &app;
     let mut handler = Adapter::from(service_fn(move |request| async move {

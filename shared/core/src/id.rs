@@ -21,6 +21,16 @@ fn hex24(text: &str) -> Option<String> {
     good.then(|| text.to_ascii_lowercase())
 }
 
+/// A UUID of any version, in lower case.
+fn uuid(text: &str) -> Option<String> {
+    let good = text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+    good.then(|| text.to_ascii_lowercase())
+}
+
 fn token(text: String, prefix: &str) -> Option<String> {
     is_token(&text, prefix).then_some(text)
 }
@@ -137,6 +147,18 @@ ids! {
     CreditNoteId, "a credit note id (cn_…)", |text| token(text, "cn_");
     /// A Stripe event, `evt_…`.
     EventId, "an event id (evt_…)", |text| token(text, "evt_");
+    /// The part of an organisation that sells: it has a time zone.
+    BusinessEntityId, "a business entity id (a uuid)", |text| uuid(&text);
+    /// A customer of an organisation; not the one that Stripe has for it.
+    BuyerId, "a customer id (a uuid)", |text| uuid(&text);
+    /// A plan of the catalog.
+    PlanId, "a plan id (a uuid)", |text| uuid(&text);
+    /// A product of a plan; not the one that Stripe has for it.
+    OfferedId, "a product id (a uuid)", |text| uuid(&text);
+    /// What a customer has bought of a plan.
+    ContractId, "a contract id (a uuid)", |text| uuid(&text);
+    /// A checkout session of ours; not one of Stripe's.
+    CheckoutId, "a checkout id (a uuid)", |text| uuid(&text);
 }
 
 #[cfg(test)]
@@ -152,6 +174,25 @@ mod tests {
         }
         assert!("A-1_b.c".parse::<AccountId>().is_ok());
         assert!("x".repeat(256).parse::<AccountId>().is_err());
+    }
+
+    #[test]
+    fn a_uuid_is_read_in_either_case_and_told_in_one() {
+        let text = "0B5F1C9E-3A57-4E38-9C3F-6D1A2B3C4D5E";
+        let id: PlanId = text.parse().unwrap();
+        assert_eq!(id.as_str(), text.to_lowercase());
+        for bad in [
+            "",
+            "0b5f1c9e3a574e389c3f6d1a2b3c4d5e",
+            "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5",
+            "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5g",
+            "{0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5e}",
+        ] {
+            assert_eq!(
+                bad.parse::<PlanId>().unwrap_err().to_string(),
+                "not a plan id (a uuid)"
+            );
+        }
     }
 
     #[test]

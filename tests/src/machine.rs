@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::Request;
 use local_stack::template::Template;
 use local_stack::{Gateway, Stack};
+use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::answer::Answer;
@@ -58,6 +59,16 @@ impl Machine {
             .as_ref()?
             .spawn(async move { gateway.call(request).await });
         work.await.ok().map(Answer::new)
+    }
+
+    /// Hands a function an event that nobody waits for; none when the machine dies over it.
+    pub async fn hands(&self, function: &'static str, event: &Value) -> Option<Result<Value, String>> {
+        let (gateway, event) = (self.gateway.clone(), event.clone());
+        let work = self
+            .runtime
+            .as_ref()?
+            .spawn(async move { gateway.deliver(function, &event).await });
+        work.await.ok()
     }
 
     /// Ends it, in the middle of whatever it is doing.

@@ -37,7 +37,7 @@ enum Fault {
     /// The step takes effect, and its answer waits to be let go.
     Hold,
     /// The step does not take effect, and is answered with this status and header by somebody on the way.
-    Answer(u16, (&'static str, &'static str)),
+    Answer(u16, (&'static str, &'static str), &'static str),
 }
 
 /// A network. Cloning it gives another handle of the same one.
@@ -115,7 +115,13 @@ impl Network {
 
     /// The first step whose description contains `part` is answered with this status and header, and not passed on.
     pub fn answers(&self, part: &'static str, status: u16, header: (&'static str, &'static str)) {
-        self.fault(Which::Named(part), Fault::Answer(status, header));
+        self.fault(Which::Named(part), Fault::Answer(status, header, ""));
+    }
+
+    /// The same, with this JSON text as the body.
+    pub fn tells(&self, part: &'static str, status: u16, body: &'static str) {
+        let json = ("content-type", "application/json");
+        self.fault(Which::Named(part), Fault::Answer(status, json, body));
     }
 
     /// What was held goes on.
@@ -157,11 +163,11 @@ impl Network {
             self.0.reached.send_replace(number);
             std::future::pending::<Infallible>().await;
         }
-        if let Some(Fault::Answer(status, (name, value))) = fault {
+        if let Some(Fault::Answer(status, (name, value), body)) = fault {
             let answer = Response::builder()
                 .status(status)
                 .header(name, value)
-                .body(Full::default());
+                .body(Full::new(Bytes::from_static(body.as_bytes())));
             return answer.map_err(|_| Broken);
         }
         let answer = self.forward(request, address).await?;

@@ -5,7 +5,7 @@
 use billing_core::Timestamp;
 use billing_core::access::Scope;
 use billing_core::account::{Account, Number};
-use billing_core::coverage::{self, Coverage};
+use billing_core::coverage::Coverage;
 use billing_core::money::Currency;
 use billing_core::plan::Interval;
 use billing_core::subscription::Subscription;
@@ -63,7 +63,7 @@ async fn get_billing(call: &Call<'_>) -> Result<Reply, Problem> {
     let account = async { Ok::<_, Problem>(call.store.account(caller.account()).await?) };
     let (account, prices) = tokio::try_join!(account, call.shown_prices())?;
     let account = account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))?;
-    let covered = coverage::covered(&account.ledger, call.now, call.app.config.grace);
+    let covered = account.covered(call.now, call.app.config.grace);
     Ok(Reply::ok(&answer(&account, covered, prices)))
 }
 

@@ -22,6 +22,8 @@ mod subscriptions;
 mod changes;
 /// Invoices.
 mod invoices;
+/// What was given back of an invoice.
+mod reversals;
 /// What a change would be invoiced at.
 mod previews;
 /// Promotion codes.
@@ -30,6 +32,8 @@ mod promotions;
 mod prices;
 /// What an administrator's checks ask.
 mod inspection;
+/// The list of events.
+mod events;
 /// Signed events.
 pub mod webhook;
 
@@ -38,9 +42,11 @@ pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Connector, Stripe, StripeConfig};
 pub use customers::NewCustomer;
 pub use error::{Refusal, StripeError};
+pub use events::{EventPage, EventWindow};
 pub use inspection::{PriceState, Recurring, WebhookEndpoint, api_version};
 pub use invoices::{Invoice, OpenPayment};
 pub use previews::{Preview, PreviewLine, PreviewedChange};
 pub use prices::Price;
 pub use promotions::Sold;
+pub use reversals::{Reversed, ReversedInvoice};
 pub use subscriptions::FetchedSubscription;

@@ -230,7 +230,12 @@ fn no_secret_stands_in_the_template() {
         let secret = ["SECRET", "KEY", "TOKEN"]
             .iter()
             .any(|word| variable.contains(word));
-        assert!(!secret || variable.ends_with("_ARN"), "{variable}: {value:?}");
+        // What `sam local` alone sets is empty in the template, and not there in AWS.
+        let local = text(value).contains("IsSamLocal");
+        assert!(
+            !secret || local || variable.ends_with("_ARN"),
+            "{variable}: {value:?}"
+        );
     }
     let format = text(&template["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"]);
     for leak in [

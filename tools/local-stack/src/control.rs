@@ -67,7 +67,7 @@ impl Control {
         let answer = match (request.method(), request.uri().path()) {
             (&Method::GET, "/_local") => Ok(self.whole()),
             // As `sam local --env-vars` takes it.
-            (&Method::GET, "/_local/environment") => Ok(json!({ "Parameters": self.variables })),
+            (&Method::GET, "/_local/environment") => Ok(self.environment()),
             (&Method::GET, "/_local/clock") => Ok(json!({ "now": iso(self.time.now()) })),
             (&Method::POST, "/_local/clock") => self.move_clock(request.body()).await,
             (&Method::POST, "/_local/accounts") => self.make_account(request.body()).await,
@@ -87,6 +87,15 @@ impl Control {
         let mut whole = json!(self.directory);
         whole["clock"] = json!(iso(self.time.now()));
         whole
+    }
+
+    /// Secrets are told as they are here, so those variables are empty that would name them in AWS.
+    fn environment(&self) -> Value {
+        let mut variables = self.variables.clone();
+        for secret in ["STRIPE_SECRET_KEY_ARN", "STRIPE_WEBHOOK_SECRETS_ARN"] {
+            variables.insert(secret.to_owned(), String::new());
+        }
+        json!({ "Parameters": variables })
     }
 
     async fn move_clock(&self, body: &[u8]) -> Result<Value, (StatusCode, String)> {

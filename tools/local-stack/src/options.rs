@@ -1,5 +1,6 @@
 //! The command line of `cargo local`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -14,6 +15,10 @@ pub struct Options {
     /// What to do instead of waiting for requests.
     #[command(subcommand)]
     pub command: Option<Command>,
+
+    /// The address to listen at; another than this machine's own is for containers (sam local), such as Docker's bridge
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub host: IpAddr,
 
     /// Port of the API; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 9000)]

@@ -45,5 +45,7 @@ mod change_races;
 mod endings;
 /// The store's conditions, each against the race that it closes.
 mod conditions;
+/// Catalogs that are applied on machines that die, and at once.
+mod catalogs;
 /// Stripe's answers in shapes that no account of a scenario gets to.
 mod paper;

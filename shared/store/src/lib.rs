@@ -18,6 +18,8 @@ mod error;
 mod accounts;
 /// Agencies and organisations.
 mod holders;
+/// The catalog of an organisation.
+mod catalog;
 /// API keys by the hash of their secret.
 mod api_keys;
 /// Reservations: one payable checkout per account.
@@ -42,6 +44,7 @@ mod replies;
 mod inspection;
 
 pub use accounts::NewAccount;
+pub use catalog::{BuyerWrite, StoredPlan, StoredPrice};
 pub use client::{Connector, Credentials, Store, StoreConfig, http_client};
 pub use cursors::StoredCursor;
 pub use error::{StoreError, unless_conflict};

@@ -1,14 +1,20 @@
-//! Which tables the administrator means, and how to reach them and what is around them.
+//! Which tables and which Stripe the administrator means, how to reach them, and what is around them.
 //!
 //! Here alone the whole AWS credential chain is used; the functions are given what Lambda sets.
+
+use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials;
 use billing_store::{Connector, Credentials, Store, StoreConfig};
+use billing_stripe::{Stripe, StripeConfig};
 
 use crate::Failure;
 use crate::command::Place;
 use crate::doctor::Told;
+
+/// How long a command may go on asking Stripe.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The store behind `--endpoint-url`, or the one of the AWS environment.
 pub async fn open(place: &Place, connector: Connector) -> Result<Store, Failure> {
@@ -65,6 +71,14 @@ pub async fn told(
     tell("AWS_SECRET_ACCESS_KEY", &secret);
     tell("AWS_SESSION_TOKEN", &token.unwrap_or_default());
     Ok(told)
+}
+
+/// A Stripe, with a key to it.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "how long a command takes is real time")]
+pub fn stripe(url: &str, key: &str, connector: Connector) -> Stripe {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    StripeConfig::new(connector, url).session(key, until, 0)
 }
 
 async fn from_environment(connector: &Connector) -> Result<(String, Credentials), Failure> {

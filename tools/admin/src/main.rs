@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use billing_admin::command::{CommandLine, Task};
+use billing_admin::command::{CatalogCommand, Command, CommandLine, Task};
 use billing_admin::doctor::Patient;
-use billing_admin::{connection, examine, run};
+use billing_admin::{check, connection, examine, run};
 use clap::Parser;
 use jiff::Timestamp;
 
@@ -30,6 +30,8 @@ async fn carry_out(line: CommandLine) -> Result<(), billing_admin::Failure> {
     let (now, json) = (Timestamp::now(), line.place.json);
     let out = &mut io::stdout().lock();
     match line.task {
+        // A file can be checked by anyone, without a deployment.
+        Task::Stored(Command::Catalog(CatalogCommand::Check { file })) => check(&file, json, out),
         Task::Stored(command) => {
             let store = connection::open(&line.place, billing_edge::connector()).await?;
             run(&store, command, json, now, out).await

@@ -375,11 +375,7 @@ impl StandIn {
 
     /// Sets it, in all worlds, from here on.
     pub fn set(&self, settings: Settings) {
-        self.with_state(|state, _| {
-            state
-                .worlds_mut()
-                .for_each(|world| world.settings = settings)
-        });
+        self.with_state(|state, _| state.worlds_mut().for_each(|world| world.settings = settings));
     }
 }
 

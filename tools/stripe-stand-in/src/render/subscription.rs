@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{catalog, inner_list, maybe_id, maybe_seconds, price, seconds, word};
 use crate::id::{CustomerId, Id};
 use crate::state::{
-    AutomaticTax, CancellationReason, CollectionMethod, MissingPaymentMethod, PendingUpdate, Subscription, SubscriptionItem,
-    SubscriptionStatus, World,
+    AutomaticTax, CancellationReason, CollectionMethod, MissingPaymentMethod, PendingUpdate, Subscription,
+    SubscriptionItem, SubscriptionStatus, World,
 };
 
 pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value {

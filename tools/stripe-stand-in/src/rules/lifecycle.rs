@@ -15,7 +15,8 @@ use crate::id::{CustomerId, DiscountId, InvoiceId, PaymentMethodId, PriceId, Sub
 use crate::render::Object;
 use crate::state::{
     AutomaticTax, BillingReason, CancellationReason, CollectionMethod, Currency, Due, Interval,
-    InvoiceStatus, Metadata, MissingPaymentMethod, Price, Recurrence, Subscription, SubscriptionItem, SubscriptionStatus, World,
+    InvoiceStatus, Metadata, MissingPaymentMethod, Price, Recurrence, Subscription, SubscriptionItem,
+    SubscriptionStatus, World,
 };
 
 /// A subscription to be begun.

@@ -24,8 +24,8 @@ use crate::params::{Change, Params};
 use crate::refusal::Refusal;
 use crate::render::Object;
 use crate::state::{
-    BillingReason, CancellationReason, CollectionMethod, Metadata, MissingPaymentMethod, Settings, Subscription,
-    SubscriptionStatus,
+    BillingReason, CancellationReason, CollectionMethod, Metadata, MissingPaymentMethod, Settings,
+    Subscription, SubscriptionStatus,
 };
 
 /// What happens when the invoice of a change is not paid at once.
@@ -90,11 +90,7 @@ impl Update {
         }
     }
 
-    fn read(
-        subscription: &Subscription,
-        params: &Params<'_>,
-        settings: Settings,
-    ) -> Result<Self, Refusal> {
+    fn read(subscription: &Subscription, params: &Params<'_>, settings: Settings) -> Result<Self, Refusal> {
         let mut copy = subscription.clone();
         params.metadata_into(&mut copy.metadata)?;
         subscriptions::read_cancellation_details(&mut copy, params)?;
@@ -121,11 +117,7 @@ impl Update {
             days_until_due: read_days(params)?,
             missing_payment_method: read_trial_settings(params)?,
         };
-        params.inert(&[
-            "off_session",
-            "payment_settings",
-            "invoice_settings",
-        ]);
+        params.inert(&["off_session", "payment_settings", "invoice_settings"]);
         params.unsupported(&["trial_from_plan", "add_invoice_items", "pause_collection"])?;
         params.finish()?;
         update.check(params, settings)?;

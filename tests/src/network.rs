@@ -38,6 +38,8 @@ enum Fault {
     Hold,
     /// The step does not take effect, and is answered with this status and header by somebody on the way.
     Answer(u16, (&'static str, &'static str)),
+    /// The step fails at this moment, and is answered with this status by somebody on the way.
+    Fail(Moment, u16),
 }
 
 /// A network. Cloning it gives another handle of the same one.
@@ -103,6 +105,11 @@ impl Network {
         self.fault(Which::Number(number), Fault::Stop(moment));
     }
 
+    /// The next step whose description contains `part` never ends.
+    pub fn stops_named(&self, moment: Moment, part: &'static str) {
+        self.fault(Which::Named(part), Fault::Stop(moment));
+    }
+
     /// Step `number`, from 1, takes effect and its answer is lost.
     pub fn loses_answer(&self, number: usize) {
         self.fault(Which::Number(number), Fault::LoseAnswer);
@@ -113,9 +120,19 @@ impl Network {
         self.fault(Which::Named(part), Fault::Hold);
     }
 
+    /// Step `number`, from 1, takes effect, and its answer waits until [`Network::lets_go`].
+    pub fn holds_step(&self, number: usize) {
+        self.fault(Which::Number(number), Fault::Hold);
+    }
+
     /// The first step whose description contains `part` is answered with this status and header, and not passed on.
     pub fn answers(&self, part: &'static str, status: u16, header: (&'static str, &'static str)) {
         self.fault(Which::Named(part), Fault::Answer(status, header));
+    }
+
+    /// Step `number`, from 1, is answered with this status, before it is passed on or after it took effect.
+    pub fn fails(&self, moment: Moment, number: usize, status: u16) {
+        self.fault(Which::Number(number), Fault::Fail(moment, status));
     }
 
     /// What was held goes on.
@@ -127,6 +144,13 @@ impl Network {
     pub async fn reached(&self) {
         let mut reached = self.0.reached.subscribe();
         reached.wait_for(|number| *number > 0).await.unwrap();
+    }
+
+    /// Waits until a step after the one that was reached is stopped or held.
+    pub async fn reached_again(&self) {
+        let mut reached = self.0.reached.subscribe();
+        let first = *reached.borrow_and_update();
+        reached.wait_for(|number| *number > first).await.unwrap();
     }
 
     /// The steps so far, as `POST /v1/customers` or `DynamoDB GetItem`.
@@ -164,8 +188,13 @@ impl Network {
                 .body(Full::default());
             return answer.map_err(|_| Broken);
         }
+        let failure = |status| Response::builder().status(status).body(Full::default());
+        if let Some(Fault::Fail(Moment::Before, status)) = fault {
+            return failure(status).map_err(|_| Broken);
+        }
         let answer = self.forward(request, address).await?;
         match fault {
+            Some(Fault::Fail(_, status)) => failure(status).map_err(|_| Broken),
             Some(Fault::Stop(_)) => {
                 self.0.reached.send_replace(number);
                 std::future::pending::<Infallible>().await;

@@ -1,5 +1,6 @@
 //! A function on the Lambda runtime.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use lambda_http::{Error, Request, service_fn};
@@ -42,7 +43,11 @@ fn configured(function: &Function) -> Result<App, ConfigError> {
             fault,
         });
     }
-    Ok(App::new(config, Clock::system()).with_metrics())
+    let app = App::new(config, Clock::system()).with_metrics_to(|line| {
+        // Standard output is the way to CloudWatch; where it is gone, there is nobody to tell.
+        let _ = writeln!(std::io::stdout(), "{line}");
+    });
+    Ok(app)
 }
 
 fn run(function: &'static Function, app: App) -> Result<(), Error> {

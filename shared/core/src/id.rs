@@ -100,6 +100,8 @@ ids! {
     PromotionCodeId, "a promotion code id (promo_…)", "promo_";
     /// A Stripe invoice, `in_…`.
     InvoiceId, "an invoice id (in_…)", "in_";
+    /// What Stripe calls an invoice that it only previews, for as long as its lines are read.
+    PreviewId, "a preview id", "";
     /// A line of a Stripe invoice (`il_…`; older ones differ).
     LineId, "an invoice line id", "";
     /// A Stripe event, `evt_…`.

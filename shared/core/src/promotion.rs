@@ -14,7 +14,10 @@ use crate::money::{Currency, Money};
 /// The longest code that Stripe takes.
 const MAX_LENGTH: usize = 500;
 
-/// A code as a customer writes it. Case does not matter.
+/// What may stand around a code.
+const AROUND: [char; 5] = [' ', '\t', '\r', '\n', '\u{a0}'];
+
+/// A code as a customer writes it. Neither case nor white space around it matters: it comes from letters and clipboards.
 #[derive(Debug, Clone, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Word(String);
@@ -42,6 +45,7 @@ impl std::str::FromStr for Word {
     type Err = NotAWord;
     fn from_str(text: &str) -> Result<Self, NotAWord> {
         let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let text = text.trim_matches(AROUND);
         if (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(letters) {
             Ok(Self(text.to_owned()))
         } else {
@@ -90,6 +94,17 @@ pub struct Purchase {
     pub currency: Currency,
     /// What it costs for a period, in minor units; none for a price that is not a plain amount for each unit.
     pub full_price: Option<i64>,
+    /// The codes whose discounts the subscription has.
+    pub has: Vec<PromotionCodeId>,
+}
+
+/// What a word comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice<'a> {
+    /// This code is redeemed.
+    Redeem(&'a PromotionCode),
+    /// The subscription has that code's discount already, and keeps what it has: a code is neither redeemed twice nor started over.
+    Has,
 }
 
 /// A code that cannot be used.
@@ -138,28 +153,34 @@ impl fmt::Display for Why {
 }
 
 /// The code that a word means for this purchase, out of all that Stripe has of that word: there may be an old one that is
-/// turned off, and one for each of several customers.
+/// turned off, and one for each of several customers. What the subscription has already is not asked whether it could be had.
 pub fn choose<'a>(
     found: &'a [PromotionCode],
     word: &Word,
     purchase: &Purchase,
     now: Timestamp,
-) -> Result<&'a PromotionCode, Inapplicable> {
+) -> Result<Choice<'a>, Inapplicable> {
     let refuse = |why| Inapplicable {
         word: word.clone(),
         why,
     };
-    let meant = found.iter().filter(|code| {
-        code.word.eq_ignore_ascii_case(word.as_str())
-            && code
-                .customer
-                .as_ref()
-                .is_none_or(|customer| *customer == purchase.customer)
+    let of_word = || {
+        found
+            .iter()
+            .filter(|code| code.word.eq_ignore_ascii_case(word.as_str()))
+    };
+    if of_word().any(|code| purchase.has.contains(&code.id)) {
+        return Ok(Choice::Has);
+    }
+    let meant = of_word().filter(|code| {
+        code.customer
+            .as_ref()
+            .is_none_or(|customer| *customer == purchase.customer)
     });
     let mut first = None;
     for code in meant {
         match judge(code, purchase, now) {
-            None => return Ok(code),
+            None => return Ok(Choice::Redeem(code)),
             // Stripe lists the newest first: its reason is the one that matters.
             Some(why) => first = first.or(Some(why)),
         }
@@ -228,14 +249,17 @@ mod tests {
             product: "prod_1".parse().unwrap(),
             currency: "usd".parse().unwrap(),
             full_price: Some(9600),
+            has: vec![],
         }
     }
 
     fn judged(found: &[PromotionCode]) -> Result<&str, String> {
         let word = "launch20".parse().unwrap();
-        choose(found, &word, &purchase(), NOW.parse().unwrap())
-            .map(|code| code.id.as_str())
-            .map_err(|refused| refused.to_string())
+        match choose(found, &word, &purchase(), NOW.parse().unwrap()) {
+            Ok(Choice::Redeem(code)) => Ok(code.id.as_str()),
+            Ok(Choice::Has) => Ok("has it"),
+            Err(refused) => Err(refused.to_string()),
+        }
     }
 
     #[test]
@@ -346,11 +370,45 @@ mod tests {
         assert_eq!(judged(&[code(), old]), Ok("promo_1"));
     }
 
+    /// Used up by the very subscription that has it, and turned off since: it keeps it. Another word of the same subscription does not
+    /// become that.
+    #[test]
+    fn a_code_that_the_subscription_has_is_neither_judged_nor_redeemed_again() {
+        let own = PromotionCode {
+            active: false,
+            used_up: true,
+            ..code()
+        };
+        let other = PromotionCode {
+            id: "promo_2".parse().unwrap(),
+            word: "SPRING20".into(),
+            ..code()
+        };
+        let having = |id: &str| Purchase {
+            has: vec![id.parse().unwrap()],
+            ..purchase()
+        };
+        let (word, now) = ("LAUNCH20".parse().unwrap(), NOW.parse().unwrap());
+        let found = [own, other];
+        assert_eq!(choose(&found, &word, &having("promo_1"), now), Ok(Choice::Has));
+        let refused = choose(&found, &word, &having("promo_2"), now).unwrap_err();
+        assert_eq!(refused.why, Why::UsedUp);
+    }
+
+    #[test]
+    fn white_space_around_a_word_is_not_part_of_it() {
+        for text in ["LAUNCH20", " LAUNCH20", "LAUNCH20\n", "\u{a0}LAUNCH20\t"] {
+            assert_eq!(text.parse::<Word>().unwrap().as_str(), "LAUNCH20", "{text:?}");
+        }
+    }
+
     #[test]
     fn a_word_goes_into_no_text_that_it_could_break() {
-        for bad in ["", "a b", "\"", "a\n", "é"] {
+        for bad in ["", " ", "a b", "\"", "a\nb", "é", "ＬＡＵＮＣＨ"] {
             assert!(bad.parse::<Word>().is_err(), "{bad:?}");
         }
         assert!("x".repeat(501).parse::<Word>().is_err());
+        assert!("x".repeat(500).parse::<Word>().is_ok());
+        assert!("a-b_C1".parse::<Word>().is_ok());
     }
 }

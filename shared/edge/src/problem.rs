@@ -134,6 +134,12 @@ impl Problem {
         }
     }
 
+    /// Whether asking the very same again comes to the same, until the caller does something about it.
+    #[must_use]
+    pub(crate) fn is_final(&self) -> bool {
+        self.status < 500 && self.retry_after.is_none()
+    }
+
     /// The same, with a member beside `error` that helps the caller on.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {

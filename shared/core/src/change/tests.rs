@@ -42,6 +42,7 @@ fn standing(interval: Interval) -> Standing {
         customer: "cus_1".parse().unwrap(),
         currency: usd(),
         items: vec!["si_1".parse().unwrap()],
+        codes: vec![],
         scheduled: false,
         pending: false,
         end: Some(ScheduledEnd::WithPeriod),

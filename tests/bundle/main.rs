@@ -7,6 +7,7 @@
 
 mod contract;
 mod loopback;
+mod operations;
 mod permissions;
 mod process;
 mod project;
@@ -19,26 +20,22 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use stripe_stand_in::Payment;
 
-use crate::process::BINARIES;
 use crate::runtime_api::Outcome;
 use crate::world::World;
 
 /// A function is several things in several places; forgetting one of them fails here.
 #[test]
-fn a_function_has_a_folder_a_route_a_contract_a_binary_and_an_event() {
+fn a_function_has_a_folder_a_route_a_contract_an_entry_in_the_binary_and_an_event() {
     let functions = project::functions();
     let names: BTreeSet<_> = functions.keys().cloned().collect();
-    let binaries: BTreeSet<_> = BINARIES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let in_the_binary: BTreeSet<_> = billing_bundle::ALL.iter().map(|it| it.name.to_owned()).collect();
     let with_events: BTreeSet<_> = project::events()
         .into_iter()
         .map(|(function, _)| function)
         .collect();
 
     assert_eq!(names, project::folders(), "template.yaml and functions/");
-    assert_eq!(
-        names, binaries,
-        "template.yaml and the [[bin]] tables of tests/Cargo.toml"
-    );
+    assert_eq!(names, in_the_binary, "template.yaml and bundle/src/lib.rs");
     assert_eq!(names, with_events, "template.yaml and events/");
     let routed = functions
         .into_iter()
@@ -229,7 +226,7 @@ async fn what_is_no_request_is_an_error_and_the_next_request_is_answered() {
 #[tokio::test]
 async fn a_function_that_is_told_something_wrong_does_not_start_and_names_it() {
     let world = World::start().await;
-    for (function, _) in BINARIES {
+    for function in billing_bundle::ALL.iter().map(|it| it.name) {
         let good = world.environment(function).await;
         for variable in project::variables(function) {
             let mut environment = good.clone();

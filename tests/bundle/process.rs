@@ -1,7 +1,7 @@
-//! One function's binary as a process, started as Lambda starts it: with an environment of its own and a Runtime API to poll.
+//! One function as a process, started as Lambda starts it: with an environment of its own and a Runtime API to poll.
 //!
-//! The binaries are the functions' own `main.rs`, built once more as binaries of this crate so that `cargo test` builds them first and
-//! says where they are. It deliberately does not inherit anything of the test's own environment.
+//! The binary is the bundle's own `main.rs`, built once more as a binary of this crate so that `cargo test` builds it first and
+//! says where it is. It deliberately does not inherit anything of the test's own environment.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -15,23 +15,8 @@ use tokio::time::timeout;
 
 use crate::runtime_api::{Outcome, RuntimeApi};
 
-macro_rules! binaries {
-    ($($function:literal),* $(,)?) => {
-        /// Every function's name and where its binary is.
-        pub(crate) const BINARIES: &[(&str, &str)] =
-            &[$(($function, env!(concat!("CARGO_BIN_EXE_bundle-", $function)))),*];
-    };
-}
-
-binaries![
-    "cancel-subscription",
-    "change-subscription-interval",
-    "create-subscription-checkout",
-    "get-billing",
-    "preview-subscription-change",
-    "resume-subscription",
-    "stripe-webhook"
-];
+/// Where the binary is that is deployed as every function.
+const BINARY: &str = env!("CARGO_BIN_EXE_bundle");
 
 /// The variables a process is given, by name.
 pub(crate) type Environment = BTreeMap<String, String>;
@@ -116,15 +101,12 @@ pub(crate) async fn refusal(function: &str, environment: &Environment) -> String
 }
 
 fn command(function: &str, environment: &Environment, api: &RuntimeApi) -> Command {
-    let (_, binary) = BINARIES
-        .iter()
-        .find(|(name, _)| *name == function)
-        .unwrap_or_else(|| panic!("{function} is not among the binaries of this test"));
-    let mut command = Command::new(binary);
+    let mut command = Command::new(BINARY);
     command
         .env_clear()
         .envs(environment)
         .env("AWS_LAMBDA_RUNTIME_API", api.address())
+        .env("_HANDLER", function)
         .env("AWS_LAMBDA_FUNCTION_NAME", function)
         .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")

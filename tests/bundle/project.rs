@@ -35,19 +35,48 @@ pub(crate) fn functions() -> BTreeMap<String, BTreeSet<RouteKey>> {
         .collect()
 }
 
+/// The template as it is written, with CloudFormation's tags.
+pub(crate) fn template() -> Yaml {
+    yaml("template.yaml")
+}
+
+/// A file's text, by its path from the root.
+pub(crate) fn text(file: &str) -> String {
+    fs::read_to_string(path(file)).unwrap_or_else(|fault| panic!("{file}: {fault}"))
+}
+
+/// The metrics that the functions' code counts: the first argument of every `.count("…", …)`.
+pub(crate) fn counted_metrics() -> BTreeSet<String> {
+    let mut metrics = BTreeSet::new();
+    let mut folders = vec![path("shared/edge/src"), path("functions")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let file = entry.unwrap().path();
+            if file.is_dir() {
+                folders.push(file);
+            } else if file.extension().is_some_and(|extension| extension == "rs") {
+                let code = fs::read_to_string(file).unwrap();
+                let calls = code.split(".count(\"").skip(1);
+                metrics.extend(calls.filter_map(|call| Some(call.split_once('"')?.0.to_owned())));
+            }
+        }
+    }
+    metrics
+}
+
 /// A function as the template declares it.
 pub(crate) fn resource(function: &str) -> Yaml {
-    let template = yaml("template.yaml");
+    let template = template();
     let mut resources = template["Resources"].as_mapping().unwrap().values();
     resources
-        .find(|resource| resource["Metadata"]["BuildProperties"]["Binary"].as_str() == Some(function))
+        .find(|resource| resource["Properties"]["Handler"].as_str() == Some(function))
         .unwrap_or_else(|| panic!("{function} is not in template.yaml"))
         .clone()
 }
 
 /// The names of the variables that the template gives a function always, not on a condition.
 pub(crate) fn variables(function: &str) -> BTreeSet<String> {
-    let globals = &yaml("template.yaml")["Globals"]["Function"];
+    let globals = &template()["Globals"]["Function"];
     [globals, &resource(function)["Properties"]]
         .into_iter()
         .filter_map(|properties| properties["Environment"]["Variables"].as_mapping())
@@ -103,5 +132,5 @@ fn entries(folder: &str) -> impl Iterator<Item = String> {
 }
 
 fn yaml(file: &str) -> Yaml {
-    serde_yaml_ng::from_str(&fs::read_to_string(path(file)).unwrap()).unwrap()
+    serde_yaml_ng::from_str(&text(file)).unwrap()
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use billing_core::access::{Key, Mode, Scope};
+use billing_core::access::{Holder, Key, Mode, Scope};
 use billing_core::account::{Number, PhoneNumber, Profile};
 use billing_edge::{App, Clock, Config};
 use billing_store::NewAccount;
@@ -178,7 +178,7 @@ impl World {
         app.store().create_account(&account).await.unwrap();
         let key = Key {
             id: "key_ada".parse().unwrap(),
-            account: account.profile.id,
+            holder: Holder::Account(account.profile.id),
             mode: Mode::Test,
             scopes: Scope::ALL.to_vec(),
             impersonator: None,

@@ -7,6 +7,8 @@
 
 /// The main job: subscribe, pay, be covered.
 mod main_job;
+/// Who may call what.
+mod callers;
 /// Every refusal of the checkout.
 mod refusals;
 /// Bad input of every kind.

@@ -143,7 +143,7 @@ impl<'w> Account<'w> {
             .unwrap();
         assert!(
             store
-                .revoke_api_key(&key.account, &key.id, self.world.now())
+                .revoke_api_key(&key.holder, &key.id, self.world.now())
                 .await
                 .unwrap()
         );

@@ -53,7 +53,8 @@ impl Machine {
         let metrics = Arc::<Mutex<Vec<Value>>>::default();
         let told = Arc::clone(&metrics);
         let app = App::new(config, billing_edge::Clock::from_fn(Arc::clone(&now)));
-        let app = Arc::new(app.with_metrics_to(move |line| told.lock().unwrap().push(line.clone())));
+        let app =
+            Arc::new(app.with_metrics_of("machine", move |line| told.lock().unwrap().push(line.clone())));
         let gateway = Gateway::new(&Template::project().unwrap(), app, now).unwrap();
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)

@@ -60,7 +60,7 @@ struct Pricing {
 
 async fn get_billing(call: &Call<'_>) -> Result<Reply, Problem> {
     let caller = call.authenticate().await?.with(Scope::BillingRead)?;
-    let (account, prices) = tokio::try_join!(call.account(&caller.account), call.shown_prices())?;
+    let (account, prices) = tokio::try_join!(call.account(caller.account()), call.shown_prices())?;
     let covered = coverage::covered(&account.ledger, call.now, call.app.config.grace);
     Ok(Reply::ok(&answer(&account, covered, prices)))
 }

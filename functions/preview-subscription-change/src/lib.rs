@@ -60,7 +60,7 @@ struct Question {
 async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     let caller = call.authenticate().await?.with(Scope::BillingRead)?;
     let question = read_question(call)?;
-    let account = call.account(&caller.account).await?;
+    let account = call.account(caller.account()).await?;
     let stored = account.live_subscription();
     let stored = stored.ok_or_else(|| refuse(Unchangeable::NoSubscription))?;
     let (standing, codes) = call.reread(&stored.id, question.code.as_ref()).await?;

@@ -15,6 +15,26 @@ pub struct NotAnId {
     what: &'static str,
 }
 
+/// 24 hex digits, in lower case: the ids of clients and agents as their agency knows them.
+fn hex24(text: &str) -> Option<String> {
+    let good = text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    good.then(|| text.to_ascii_lowercase())
+}
+
+/// A UUID of any version, in lower case.
+fn uuid(text: &str) -> Option<String> {
+    let good = text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+    good.then(|| text.to_ascii_lowercase())
+}
+
+fn token(text: String, prefix: &str) -> Option<String> {
+    is_token(&text, prefix).then_some(text)
+}
+
 fn is_token(text: &str, prefix: &str) -> bool {
     text.len() > prefix.len()
         && text.len() <= 255
@@ -27,7 +47,7 @@ fn is_token(text: &str, prefix: &str) -> bool {
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident, $what:literal, $prefix:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident, $what:literal, $form:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -44,7 +64,8 @@ macro_rules! ids {
         impl TryFrom<String> for $name {
             type Error = NotAnId;
             fn try_from(text: String) -> Result<Self, NotAnId> {
-                if is_token(&text, $prefix) { Ok(Self(text)) } else { Err(NotAnId { what: $what }) }
+                let form: fn(String) -> Option<String> = $form;
+                form(text).map(Self).ok_or(NotAnId { what: $what })
             }
         }
 
@@ -77,35 +98,61 @@ macro_rules! ids {
 
 ids! {
     /// A customer of the deploying company.
-    AccountId, "an account id", "";
+    AccountId, "an account id", |text| token(text, "");
+    /// Somebody who sells on connected accounts.
+    AgencyId, "an agency id", |text| token(text, "");
+    /// Somebody with plans, customers and contracts.
+    OrganisationId, "an organisation id", |text| token(text, "");
+    /// A client of an agency. 24 hex digits; in upper case they are the same.
+    ClientId, "24 hex digits", |text| hex24(&text);
+    /// What works for a client and is billed to it. 24 hex digits; in upper case they are the same.
+    AgentId, "24 hex digits", |text| hex24(&text);
     /// A phone number's own id (not the number).
-    NumberId, "a number id", "";
+    NumberId, "a number id", |text| token(text, "");
     /// An API key's public name, by which it is listed and revoked; it opens nothing.
-    KeyId, "a key id", "key_";
+    KeyId, "a key id", |text| token(text, "key_");
     /// A connected Stripe account, `acct_…`.
-    ConnectedAccountId, "a connected account id (acct_…)", "acct_";
+    ConnectedAccountId, "a connected account id (acct_…)", |text| token(text, "acct_");
     /// A Stripe customer, `cus_…`.
-    CustomerId, "a customer id (cus_…)", "cus_";
+    CustomerId, "a customer id (cus_…)", |text| token(text, "cus_");
     /// A Stripe price. Prices made from old plans have ids of any form.
-    PriceId, "a price id", "";
+    PriceId, "a price id", |text| token(text, "");
     /// A Stripe Checkout Session, `cs_…`.
-    SessionId, "a checkout session id (cs_…)", "cs_";
-    /// A Stripe subscription, `sub_…`.
-    SubscriptionId, "a subscription id (sub_…)", "sub_";
+    SessionId, "a checkout session id (cs_…)", |text| token(text, "cs_");
+    /// A Stripe subscription, `sub_…`; a schedule's id is none.
+    SubscriptionId, "a subscription id (sub_…)", |text| token(text, "sub_").filter(|id| !id.starts_with("sub_sched_"));
     /// An item of a Stripe subscription, `si_…`.
-    ItemId, "a subscription item id (si_…)", "si_";
+    ItemId, "a subscription item id (si_…)", |text| token(text, "si_");
     /// A Stripe product. Products made by hand have ids of any form.
-    ProductId, "a product id", "";
+    ProductId, "a product id", |text| token(text, "");
     /// A Stripe promotion code's id, `promo_…`; not the word that customers know.
-    PromotionCodeId, "a promotion code id (promo_…)", "promo_";
+    PromotionCodeId, "a promotion code id (promo_…)", |text| token(text, "promo_");
+    /// A Stripe coupon. Coupons made by hand have ids of any form.
+    CouponId, "a coupon id", |text| token(text, "");
+    /// A Stripe subscription schedule, `sub_sched_…`.
+    ScheduleId, "a subscription schedule id (sub_sched_…)", |text| token(text, "sub_sched_");
+    /// A Stripe meter, `mtr_…`.
+    MeterId, "a meter id (mtr_…)", |text| token(text, "mtr_");
     /// A Stripe invoice, `in_…`.
-    InvoiceId, "an invoice id (in_…)", "in_";
+    InvoiceId, "an invoice id (in_…)", |text| token(text, "in_");
     /// What Stripe calls an invoice that it only previews, for as long as its lines are read.
-    PreviewId, "a preview id", "";
+    PreviewId, "a preview id", |text| token(text, "");
     /// A line of a Stripe invoice (`il_…`; older ones differ).
-    LineId, "an invoice line id", "";
+    LineId, "an invoice line id", |text| token(text, "");
     /// A Stripe event, `evt_…`.
-    EventId, "an event id (evt_…)", "evt_";
+    EventId, "an event id (evt_…)", |text| token(text, "evt_");
+    /// The part of an organisation that sells: it has a time zone.
+    BusinessEntityId, "a business entity id (a uuid)", |text| uuid(&text);
+    /// A customer of an organisation; not the one that Stripe has for it.
+    BuyerId, "a customer id (a uuid)", |text| uuid(&text);
+    /// A plan of the catalog.
+    PlanId, "a plan id (a uuid)", |text| uuid(&text);
+    /// A product of a plan; not the one that Stripe has for it.
+    OfferedId, "a product id (a uuid)", |text| uuid(&text);
+    /// What a customer has bought of a plan.
+    ContractId, "a contract id (a uuid)", |text| uuid(&text);
+    /// A checkout session of ours; not one of Stripe's.
+    CheckoutId, "a checkout id (a uuid)", |text| uuid(&text);
 }
 
 #[cfg(test)]
@@ -124,6 +171,25 @@ mod tests {
     }
 
     #[test]
+    fn a_uuid_is_read_in_either_case_and_told_in_one() {
+        let text = "0B5F1C9E-3A57-4E38-9C3F-6D1A2B3C4D5E";
+        let id: PlanId = text.parse().unwrap();
+        assert_eq!(id.as_str(), text.to_lowercase());
+        for bad in [
+            "",
+            "0b5f1c9e3a574e389c3f6d1a2b3c4d5e",
+            "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5",
+            "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5g",
+            "{0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5e}",
+        ] {
+            assert_eq!(
+                bad.parse::<PlanId>().unwrap_err().to_string(),
+                "not a plan id (a uuid)"
+            );
+        }
+    }
+
+    #[test]
     fn a_stripe_id_carries_its_prefix_and_more() {
         assert!("cus_1".parse::<CustomerId>().is_ok());
         assert_eq!(
@@ -131,5 +197,32 @@ mod tests {
             "not a customer id (cus_…)"
         );
         assert!("cus_".parse::<CustomerId>().is_err());
+    }
+
+    #[test]
+    fn a_schedule_is_no_subscription() {
+        assert!("sub_sched_1".parse::<ScheduleId>().is_ok());
+        assert!("sub_sched_1".parse::<SubscriptionId>().is_err());
+        assert!("sub_1".parse::<ScheduleId>().is_err());
+    }
+
+    #[test]
+    fn an_id_of_24_hex_digits_is_the_same_in_either_case() {
+        let digits = "0123456789abcdefABCDEF01";
+        let id: ClientId = digits.parse().unwrap();
+        assert_eq!(id.as_str(), "0123456789abcdefabcdef01");
+        for bad in [
+            "",
+            "0123456789abcdef0123456",
+            "0123456789abcdef012345678",
+            "0123456789abcdef0123456g",
+            "0123456789abcdef012345é",
+        ] {
+            assert_eq!(
+                bad.parse::<AgentId>().unwrap_err().to_string(),
+                "not 24 hex digits",
+                "{bad}"
+            );
+        }
     }
 }

@@ -7,12 +7,20 @@
 pub mod id;
 /// Minor units with a currency that knows its exponent.
 pub mod money;
+/// Exact decimals: quantities, unit amounts, percentages.
+pub mod decimal;
 /// Periods of time.
 pub mod period;
+/// When a contract is billed: cadence, anchor, zone.
+pub mod calendar;
 /// What is for sale: an interval and the Stripe price behind it.
 pub mod plan;
 /// Who is calling, and what they may do.
 pub mod access;
+/// Agencies, which sell on connected accounts.
+pub mod agency;
+/// Organisations, which sell plans.
+pub mod organisation;
 /// How an account is called and reached.
 pub mod contact;
 /// An account as it is stored: profile, numbers, subscription, ledger.
@@ -35,6 +43,16 @@ pub mod ending;
 pub mod quote;
 /// Promotion codes, and whether one applies.
 pub mod promotion;
+/// What a quantity costs.
+pub mod pricing;
+/// What a share of a period costs.
+pub mod proration;
+/// What organisations sell: plans, products, prices.
+pub mod catalog;
+/// What somebody takes of a plan.
+pub mod offer;
+/// What a contract's next invoice comes to.
+pub mod estimate;
 /// Everything that is wrong with an input, at once.
 pub mod invalid;
 

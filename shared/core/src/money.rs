@@ -1,6 +1,7 @@
 //! Money: whole minor units of a currency that knows its exponent.
 //!
-//! Amounts are `i64`; nothing here rounds, because nothing that needs rounding is computed yet. No floats, ever.
+//! Amounts are `i64`. What is computed of them is exact (`i128`) and becomes an amount by one of two named roundings:
+//! [`round_half_away`] for what something costs, [`round_down`] for a share of it. No floats, ever.
 
 use std::fmt;
 
@@ -99,9 +100,47 @@ impl fmt::Display for Money {
     }
 }
 
+/// An amount beyond what an `i64` of minor units holds, on the way or at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the amount is too large")]
+pub struct TooLarge;
+
+/// A fraction of minor units, rounded to the nearest whole one, and a half away from zero. `whole` is above zero.
+pub fn round_half_away(parts: i128, whole: i128) -> Result<i64, TooLarge> {
+    let (quotient, rest) = (parts / whole, parts % whole);
+    let up = rest.unsigned_abs() >= whole.unsigned_abs().div_ceil(2);
+    i64::try_from(quotient + if up { rest.signum() } else { 0 }).map_err(|_| TooLarge)
+}
+
+/// A fraction of minor units, rounded toward negative infinity. `whole` is above zero.
+pub fn round_down(parts: i128, whole: i128) -> Result<i64, TooLarge> {
+    i64::try_from(parts.div_euclid(whole)).map_err(|_| TooLarge)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_half_is_rounded_away_from_zero_and_a_share_down() {
+        for (parts, whole, nearest, down) in [
+            (5, 2, 3, 2),
+            (-5, 2, -3, -3),
+            (7, 3, 2, 2),
+            (-7, 3, -2, -3),
+            (8, 3, 3, 2),
+            (-8, 3, -3, -3),
+            (6, 3, 2, 2),
+            (0, 3, 0, 0),
+            (1, 3, 0, 0),
+            (-1, 3, 0, -1),
+        ] {
+            assert_eq!(round_half_away(parts, whole), Ok(nearest), "{parts}/{whole}");
+            assert_eq!(round_down(parts, whole), Ok(down), "{parts}/{whole}");
+        }
+        assert_eq!(round_half_away(i128::MAX, 2), Err(TooLarge));
+        assert_eq!(round_down(i128::MIN, 2), Err(TooLarge));
+    }
 
     fn money(minor: i64, code: &str) -> String {
         Money {

@@ -73,11 +73,19 @@ impl App {
         }
     }
 
-    /// The same, handing over the metrics of each request: one line in CloudWatch's embedded metric format.
+    /// The same, handing over the metrics of each request for the Lambda of that name: one line in CloudWatch's embedded metric
+    /// format.
     #[must_use]
-    pub fn with_metrics_to(self, hand_over: impl Fn(&Value) + Send + Sync + 'static) -> Self {
+    pub fn with_metrics_of(
+        self,
+        lambda: impl Into<String>,
+        hand_over: impl Fn(&Value) + Send + Sync + 'static,
+    ) -> Self {
         Self {
-            metrics: Some(Metrics(Box::new(hand_over))),
+            metrics: Some(Metrics {
+                lambda: lambda.into(),
+                hand_over: Box::new(hand_over),
+            }),
             ..self
         }
     }
@@ -90,11 +98,17 @@ impl App {
 }
 
 /// Somebody who takes metrics.
-pub(crate) struct Metrics(pub(crate) Box<dyn Fn(&Value) + Send + Sync>);
+pub(crate) struct Metrics {
+    /// The Lambda whose they are.
+    pub(crate) lambda: String,
+    pub(crate) hand_over: Box<dyn Fn(&Value) + Send + Sync>,
+}
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Metrics")
+        out.debug_struct("Metrics")
+            .field("lambda", &self.lambda)
+            .finish_non_exhaustive()
     }
 }
 

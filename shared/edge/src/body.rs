@@ -1,4 +1,4 @@
-//! JSON bodies, with everything that is wrong with them.
+//! JSON bodies and queries, with everything that is wrong with them.
 
 use billing_core::invalid::Invalid;
 use lambda_http::http::header::CONTENT_TYPE;
@@ -32,6 +32,18 @@ impl Call<'_> {
             Err(_) => "the body is not valid JSON",
         };
         Err(Problem::invalid(Invalid::form(fault)))
+    }
+
+    /// The parameters of the query, each a text; one that is named twice counts as it was named last.
+    #[must_use]
+    pub fn query(&self) -> Members {
+        let pairs = self.query.iter();
+        Members {
+            members: pairs
+                .map(|(name, value)| (name.to_owned(), Value::String(value.to_owned())))
+                .collect(),
+            invalid: Invalid::default(),
+        }
     }
 
     fn is_json(&self) -> bool {

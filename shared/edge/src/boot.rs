@@ -1,37 +1,56 @@
-//! A function on the Lambda runtime.
+//! One of the functions of a binary on the Lambda runtime.
 
 use std::io::Write;
 use std::process::ExitCode;
 
+use lambda_http::lambda_runtime::{self, LambdaEvent};
 use lambda_http::{Error, Request, service_fn};
+use serde_json::Value;
 
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::function::Function;
+use crate::function::{Function, Trigger};
 
-/// Runs a function until Lambda ends it. What a `main` consists of.
+/// Runs the function that the Lambda's `Handler` names until Lambda ends it. What a `main` consists of.
 ///
 /// Init reads the environment and builds the clients; it touches no network. A configuration that is wrong ends the process
 /// with the variable's name on standard error.
 #[must_use]
-pub fn boot(function: &'static Function) -> ExitCode {
+pub fn boot(functions: &'static [&'static Function]) -> ExitCode {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_target(false)
         .without_time()
         .init();
-    match configured(function)
-        .map_err(Error::from)
-        .and_then(|app| run(function, app))
-    {
+    // The function's `Handler` in `template.yaml`, as Lambda tells it to a runtime of one's own.
+    let name = variable("_HANDLER");
+    match start(functions, &name) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(function = function.name, %error, "cannot start");
+            tracing::error!(function = name, %error, "cannot start");
             ExitCode::FAILURE
         }
     }
+}
+
+/// A variable that Lambda always sets.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge reads the environment, once, at init"
+)]
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}
+
+fn start(functions: &'static [&'static Function], name: &str) -> Result<(), Error> {
+    let function = functions.iter().find(|function| function.name == name);
+    let function = function.ok_or_else(|| ConfigError {
+        variable: "_HANDLER",
+        fault: "names no function of this binary".to_owned(),
+    })?;
+    run(function, configured(function)?)
 }
 
 fn configured(function: &Function) -> Result<App, ConfigError> {
@@ -43,7 +62,8 @@ fn configured(function: &Function) -> Result<App, ConfigError> {
             fault,
         });
     }
-    let app = App::new(config, Clock::system()).with_metrics_to(|line| {
+    let lambda = variable("AWS_LAMBDA_FUNCTION_NAME");
+    let app = App::new(config, Clock::system()).with_metrics_of(lambda, |line| {
         // Standard output is the way to CloudWatch; where it is gone, there is nobody to tell.
         let _ = writeln!(std::io::stdout(), "{line}");
     });
@@ -56,7 +76,21 @@ fn run(function: &'static Function, app: App) -> Result<(), Error> {
         .enable_all()
         .build()?;
     let app = &app;
-    runtime.block_on(lambda_http::run(service_fn(move |request: Request| async move {
-        Ok::<_, Error>(function.answer(app, request).await)
-    })))
+    runtime.block_on(async {
+        match function.trigger {
+            Trigger::Request => {
+                let answer = service_fn(move |request: Request| async move {
+                    Ok::<_, Error>(function.answer(app, request).await)
+                });
+                lambda_http::run(answer).await
+            }
+            Trigger::Event => {
+                let take = service_fn(move |event: LambdaEvent<Value>| async move {
+                    let LambdaEvent { payload, context } = event;
+                    function.take(app, &payload, &context).await.map_err(Error::from)
+                });
+                lambda_runtime::run(take).await
+            }
+        }
+    })
 }

@@ -1,4 +1,4 @@
-//! One request: who, when, with what.
+//! One request, or one event: who, when, with what.
 
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,9 +9,12 @@ use billing_core::{SignedDuration, Timestamp};
 use billing_store::Store;
 use billing_stripe::{Stripe, webhook};
 use bytes::Bytes;
+use lambda_http::aws_lambda_events::query_map::QueryMap;
 use lambda_http::http::HeaderMap;
 use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt};
+use lambda_http::{Body, Context, Request, RequestExt};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -28,7 +31,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// How often a decision is made again because somebody else wrote first, before the caller is told to come back.
 const MOST_ROUNDS: u32 = 12;
 
-/// A request under way.
+/// A request under way; or an event, which has neither headers nor parameters, and itself as its body.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// What all requests share.
@@ -43,6 +46,8 @@ pub struct Call<'a> {
     pub(crate) trace: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) query: QueryMap,
+    path: QueryMap,
     pub(crate) stripe: tokio::sync::OnceCell<Stripe>,
     pub(crate) counts: Mutex<Vec<(&'static str, u64)>>,
     seed: u64,
@@ -50,11 +55,31 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub(crate) fn new(app: &'a App, request: Request) -> Self {
-        let context = request.lambda_context_ref();
+        let context = request.lambda_context_ref().cloned();
         let gateway_id = match request.request_context_ref() {
             Some(RequestContext::ApiGatewayV2(gateway)) => gateway.request_id.clone(),
             _ => None,
         };
+        let (query, path) = (request.query_string_parameters(), request.path_parameters());
+        let (head, body) = request.into_parts();
+        let body = match body {
+            Body::Text(text) => Bytes::from(text),
+            Body::Binary(bytes) => Bytes::from(bytes),
+            _ => Bytes::new(),
+        };
+        Self {
+            headers: head.headers,
+            query,
+            path,
+            ..Self::start(app, context.as_ref(), gateway_id, body)
+        }
+    }
+
+    pub(crate) fn of_event(app: &'a App, event: &Value, context: &Context) -> Self {
+        Self::start(app, Some(context), None, Bytes::from(event.to_string()))
+    }
+
+    fn start(app: &'a App, context: Option<&Context>, gateway_id: Option<String>, body: Bytes) -> Self {
         let id = gateway_id
             .or_else(|| context.map(|context| context.request_id.clone()))
             .filter(|id| !id.is_empty())
@@ -62,8 +87,6 @@ impl<'a> Call<'a> {
         let remaining = context
             .and_then(|context| remaining(context.deadline))
             .unwrap_or(DEFAULT_TIME);
-        let trace = context.and_then(|context| context.xray_trace_id.clone());
-        let (head, body) = request.into_parts();
         Self {
             app,
             now: app.clock.now(),
@@ -71,13 +94,11 @@ impl<'a> Call<'a> {
             until: Instant::now() + remaining.saturating_sub(RESERVE),
             store: app.store.session(),
             id,
-            trace,
-            headers: head.headers,
-            body: match body {
-                Body::Text(text) => Bytes::from(text),
-                Body::Binary(bytes) => Bytes::from(bytes),
-                _ => Bytes::new(),
-            },
+            trace: context.and_then(|context| context.xray_trace_id.clone()),
+            headers: HeaderMap::new(),
+            body,
+            query: QueryMap::default(),
+            path: QueryMap::default(),
             stripe: tokio::sync::OnceCell::new(),
             counts: Mutex::default(),
             seed: random().map(u64::from_le_bytes).unwrap_or_default(),
@@ -90,10 +111,30 @@ impl<'a> Call<'a> {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// What stands in the path in the place of a parameter of the route, decoded; none when the route has no such.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Option<&str> {
+        self.path.first(name)
+    }
+
     /// The exact bytes that arrived.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.body
+    }
+
+    /// The event that this is, read. Lambda and its event sources are trusted with its form.
+    pub fn event<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Problem::internal(format!("an event of another form: {error}")))
+    }
+
+    /// Whether so much time is left that something more can be begun.
+    #[must_use]
+    pub fn has(&self, time: Duration) -> bool {
+        #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
+        let left = self.until.saturating_duration_since(Instant::now());
+        left > time
     }
 
     /// Stripe, for the rest of this request.

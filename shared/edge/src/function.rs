@@ -1,11 +1,15 @@
 //! A function: its name, its handler, and what surrounds every handler.
+//!
+//! Most functions answer a request. Some take an event that no caller waits for: a stream's records, a schedule's hour. What
+//! they answer is for Lambda, and what they fail with makes Lambda try again.
 
 use std::future::Future;
 use std::pin::Pin;
 
 use lambda_http::http::HeaderValue;
 use lambda_http::http::header::ACCEPT;
-use lambda_http::{Body, Request, Response};
+use lambda_http::{Body, Context, Request, Response};
+use serde_json::Value;
 
 use crate::app::App;
 use crate::call::Call;
@@ -19,12 +23,23 @@ pub type Outcome<'a> = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Sen
 /// The largest body that a caller may send.
 const BODY_LIMIT: usize = 64 * 1024;
 
+/// What makes a function run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// A request of the HTTP API.
+    Request,
+    /// An event that no caller waits for.
+    Event,
+}
+
 /// One endpoint, one Lambda.
 #[derive(Debug, Clone, Copy)]
 pub struct Function {
     /// Its name, here and in `template.yaml`.
     pub name: &'static str,
-    /// The largest body it takes, in bytes.
+    /// What makes it run.
+    pub trigger: Trigger,
+    /// The largest body that a request may have, in bytes.
     pub body_limit: usize,
     /// Whether it cannot work without the webhook's secrets.
     pub needs_webhook_secrets: bool,
@@ -33,14 +48,36 @@ pub struct Function {
 }
 
 impl Function {
-    /// A function with the usual limits.
+    /// A function that answers requests, with the usual limits.
     #[must_use]
     pub const fn new(name: &'static str, handle: for<'a> fn(&'a Call<'a>) -> Outcome<'a>) -> Self {
         Self {
             name,
+            trigger: Trigger::Request,
             body_limit: BODY_LIMIT,
             needs_webhook_secrets: false,
             handle,
+        }
+    }
+
+    /// A function that takes events.
+    #[must_use]
+    pub const fn on_event(name: &'static str, handle: for<'a> fn(&'a Call<'a>) -> Outcome<'a>) -> Self {
+        Self {
+            trigger: Trigger::Event,
+            ..Self::new(name, handle)
+        }
+    }
+
+    /// Takes one event and logs it. What comes back is for Lambda: the reply's body, or why it has to try again.
+    pub async fn take(&self, app: &App, event: &Value, context: &Context) -> Result<Value, String> {
+        let watch = Watch::start();
+        let call = Call::of_event(app, event, context);
+        let outcome = (self.handle)(&call).await;
+        log(self.name, &call, &outcome, &watch);
+        match outcome {
+            Ok(reply) => serde_json::from_str(&reply.body).map_err(|error| error.to_string()),
+            Err(problem) => Err(problem.logged),
         }
     }
 

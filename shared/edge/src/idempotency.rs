@@ -10,7 +10,7 @@
 
 use std::future::Future;
 
-use billing_core::id::AccountId;
+use billing_core::access::Holder;
 use billing_core::invalid::Invalid;
 use billing_store::{FoundReply, ReplyClaim, ReplyKey, StoreError};
 use sha2::{Digest, Sha256};
@@ -28,7 +28,7 @@ impl Call<'_> {
     /// Does the work once for the caller's `Idempotency-Key`; without one, just does it.
     pub async fn once(
         &self,
-        caller: &AccountId,
+        caller: impl Into<Holder>,
         operation: &str,
         work: impl Future<Output = Result<Reply, Problem>> + Send,
     ) -> Result<Reply, Problem> {
@@ -36,9 +36,9 @@ impl Call<'_> {
             return work.await;
         };
         let (key_hash, request) = (sha256(key.as_bytes()), sha256(self.bytes()));
-        let token = self.claim_token()?;
+        let (token, caller) = (self.claim_token()?, caller.into());
         let key = ReplyKey {
-            caller,
+            caller: &caller,
             operation,
             key_hash: &key_hash,
         };

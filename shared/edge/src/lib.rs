@@ -38,6 +38,8 @@ mod changes;
 mod endings;
 /// Promotion codes, for previews and for changes.
 mod promotions;
+/// Stripe's events, each done once.
+mod inbox;
 /// A function on the Lambda runtime.
 mod boot;
 
@@ -48,7 +50,8 @@ pub use call::{Call, Rounds};
 pub use changes::Finished;
 pub use clock::Clock;
 pub use config::{Config, ConfigError};
-pub use function::{Function, Outcome};
+pub use function::{Function, Outcome, Trigger};
+pub use inbox::Taken;
 pub use prices::ShownPrices;
 pub use problem::Problem;
 pub use promotions::Redemption;

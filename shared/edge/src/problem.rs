@@ -35,6 +35,8 @@ pub struct Problem {
     /// Whether the outcome of something that moves money is unknown.
     pub unknown_outcome: bool,
     retry_after: Option<Duration>,
+    /// How a key is to be presented, for 401.
+    challenge: Challenge,
     /// Members that stand beside `error`.
     members: Map<String, Value>,
 }
@@ -45,6 +47,25 @@ enum Told {
     Invalid(Invalid),
 }
 
+/// How a key is to be presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Challenge {
+    /// In `Authorization`.
+    Bearer,
+    /// In a header of its own, for which there is no registered scheme.
+    ApiKey,
+}
+
+impl Challenge {
+    /// What `WWW-Authenticate` says.
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::ApiKey => "ApiKey",
+        }
+    }
+}
+
 impl Problem {
     fn new(status: u16, told: impl Into<String>, logged: impl Into<String>) -> Self {
         Self {
@@ -53,6 +74,7 @@ impl Problem {
             logged: logged.into(),
             unknown_outcome: false,
             retry_after: None,
+            challenge: Challenge::Bearer,
             members: Map::new(),
         }
     }
@@ -74,6 +96,11 @@ impl Problem {
     /// 401, always with the same text.
     pub fn unauthorised(logged: impl Into<String>) -> Self {
         Self::new(401, UNAUTHORISED, logged)
+    }
+
+    /// 404: there is no such thing, or it is somebody else's; which of them is nobody's business.
+    pub fn not_found(told: impl Into<String>) -> Self {
+        Self::new(404, told, "")
     }
 
     /// 409.
@@ -140,6 +167,12 @@ impl Problem {
         self.status < 500 && self.retry_after.is_none()
     }
 
+    /// The same 401, for keys that are presented in another way.
+    #[must_use]
+    pub(crate) fn challenging(self, challenge: Challenge) -> Self {
+        Self { challenge, ..self }
+    }
+
     /// The same, with a member beside `error` that helps the caller on.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
@@ -182,7 +215,8 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            let challenge = HeaderValue::from_static(self.challenge.scheme());
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));

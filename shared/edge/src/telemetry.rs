@@ -67,7 +67,7 @@ pub(crate) fn log(operation: &'static str, call: &Call<'_>, outcome: &Result<Rep
             "answered"
         );
     }
-    if let Some(Metrics(hand_over)) = &call.app.metrics {
+    if let Some(Metrics { lambda, hand_over }) = &call.app.metrics {
         let unknown = outcome.as_ref().is_err_and(|problem| problem.unknown_outcome);
         let mut metrics = vec![
             ("Latency", milliseconds),
@@ -83,12 +83,25 @@ pub(crate) fn log(operation: &'static str, call: &Call<'_>, outcome: &Result<Rep
                 .iter()
                 .flat_map(|counts| counts.iter().copied()),
         );
-        hand_over(&embedded(operation, status, call.now.as_millisecond(), &metrics));
+        hand_over(&embedded(
+            lambda,
+            operation,
+            status,
+            call.now.as_millisecond(),
+            &metrics,
+        ));
     }
 }
 
-/// CloudWatch's embedded metric format.
-fn embedded(operation: &str, status: u16, timestamp_ms: i64, metrics: &[(&'static str, u64)]) -> Value {
+/// CloudWatch's embedded metric format. The dimension is the Lambda's own name: two deployments in one AWS account, such as a
+/// live and a test one, must not share an alarm.
+fn embedded(
+    lambda: &str,
+    operation: &str,
+    status: u16,
+    timestamp_ms: i64,
+    metrics: &[(&'static str, u64)],
+) -> Value {
     let unit = |name: &str| {
         if matches!(name, "Latency" | "WebhookLag") {
             "Milliseconds"
@@ -106,10 +119,11 @@ fn embedded(operation: &str, status: u16, timestamp_ms: i64, metrics: &[(&'stati
         json!({
             "Timestamp": timestamp_ms,
             "CloudWatchMetrics": [
-                { "Namespace": NAMESPACE, "Dimensions": [["Operation"]], "Metrics": definitions }
+                { "Namespace": NAMESPACE, "Dimensions": [["FunctionName"]], "Metrics": definitions }
             ],
         }),
     );
+    line.insert("FunctionName".to_owned(), json!(lambda));
     line.insert("Operation".to_owned(), json!(operation));
     line.insert("Status".to_owned(), json!(status));
     for (name, value) in metrics {

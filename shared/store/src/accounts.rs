@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use billing_core::Timestamp;
+use billing_core::access::Holder;
 use billing_core::account::{Account, Number, Profile};
 use billing_core::coverage::Entry;
 use billing_core::id::{AccountId, CustomerId, NumberId};
@@ -67,7 +68,7 @@ impl Store {
         };
         let update = update.build().map_err(incomplete)?;
         let items = vec![
-            self.profile_exists(account)?,
+            self.exists(&account.into())?,
             TransactWriteItem::builder().update(update).build(),
         ];
         self.transact(items).await
@@ -171,12 +172,12 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// A condition inside a transaction: the account is there.
-    pub(crate) fn profile_exists(&self, account: &AccountId) -> Result<TransactWriteItem, StoreError> {
+    /// A condition inside a transaction: the account, agency or organisation is there.
+    pub(crate) fn exists(&self, holder: &Holder) -> Result<TransactWriteItem, StoreError> {
         let check = aws_sdk_dynamodb::types::ConditionCheck::builder()
             .table_name(&*self.accounts)
-            .set_key(Some(key::profile(account).attributes()))
-            // Whatever is added to an account that does not exist would never be found.
+            .set_key(Some(key::head(holder).attributes()))
+            // Whatever is added to one that does not exist would never be found.
             .condition_expression("attribute_exists(pk)")
             .build()
             .map_err(incomplete)?;

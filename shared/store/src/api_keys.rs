@@ -1,8 +1,8 @@
 //! API keys: found by the hash of their secret, listed and revoked by their id.
 
 use billing_core::Timestamp;
-use billing_core::access::Key;
-use billing_core::id::{AccountId, KeyId};
+use billing_core::access::{Holder, Key};
+use billing_core::id::KeyId;
 
 use crate::client::Store;
 use crate::error::StoreError;
@@ -25,13 +25,13 @@ impl Store {
         found.map(value).transpose()
     }
 
-    /// Stores a new key. [`StoreError::Conflict`] when there is no such account or the key exists.
+    /// Stores a new key. [`StoreError::Conflict`] when there is no such holder or the key exists.
     pub async fn put_api_key(&self, hash: &str, new: &Key) -> Result<(), StoreError> {
-        let mut listed = key::listed_key(&new.account, &new.id).attributes();
+        let mut listed = key::listed_key(&new.holder, &new.id).attributes();
         listed.insert("hash".to_owned(), string(hash));
         let unused = Some("attribute_not_exists(pk)");
         self.transact(vec![
-            self.profile_exists(&new.account)?,
+            self.exists(&new.holder)?,
             // Neither a key nor an id is ever handed out twice.
             put(&self.accounts, item(&key::api_key(hash), new)?, unused)?,
             put(&self.accounts, listed, unused)?,
@@ -39,10 +39,10 @@ impl Store {
         .await
     }
 
-    /// The keys of an account, oldest first, revoked and expired ones among them.
-    pub async fn api_keys(&self, account: &AccountId) -> Result<Vec<Key>, StoreError> {
+    /// The keys of a holder, oldest first, revoked and expired ones among them.
+    pub async fn api_keys(&self, holder: &Holder) -> Result<Vec<Key>, StoreError> {
         let mut keys = Vec::new();
-        for listed in self.listed_keys(account, KEY_PREFIX).await? {
+        for listed in self.listed_keys(holder, KEY_PREFIX).await? {
             let hash = text(&listed, "hash");
             let key = self.api_key(hash).await?;
             keys.push(key.ok_or_else(|| {
@@ -56,12 +56,12 @@ impl Store {
     /// Revokes a key, and answers whether there was one. The first revocation's time stays.
     pub async fn revoke_api_key(
         &self,
-        account: &AccountId,
+        holder: &Holder,
         id: &KeyId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let sort_key = key::listed_key(account, id).sk;
-        let listed = self.listed_keys(account, &sort_key).await?;
+        let sort_key = key::listed_key(holder, id).sk;
+        let listed = self.listed_keys(holder, &sort_key).await?;
         let Some(listed) = listed.iter().find(|item| text(item, key::SK) == sort_key) else {
             return Ok(false);
         };
@@ -78,7 +78,7 @@ impl Store {
         Ok(true)
     }
 
-    async fn listed_keys(&self, account: &AccountId, prefix: &str) -> Result<Vec<Item>, StoreError> {
+    async fn listed_keys(&self, holder: &Holder, prefix: &str) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::new();
         let mut start = None;
         loop {
@@ -87,7 +87,7 @@ impl Store {
                 .query()
                 .table_name(&*self.accounts)
                 .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", string(key::account(account)))
+                .expression_attribute_values(":pk", string(key::holder(holder)))
                 .expression_attribute_values(":prefix", string(prefix))
                 .consistent_read(true)
                 .set_exclusive_start_key(start)

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use billing_core::Timestamp;
+use billing_core::access::Holder;
 use billing_core::coverage::Entry;
 use billing_core::id::{
     AccountId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId, PromotionCodeId,
@@ -54,6 +55,20 @@ impl std::fmt::Display for Key {
     }
 }
 
+/// `ACCOUNT#<id>`, `AGENCY#<id>`, `ORGANISATION#<id>`: the collection of whoever may hold keys.
+pub(crate) fn holder(holder: &Holder) -> String {
+    match holder {
+        Holder::Account(id) => account(id),
+        Holder::Agency(id) => format!("AGENCY#{id}"),
+        Holder::Organisation(id) => format!("ORGANISATION#{id}"),
+    }
+}
+
+/// `<holder>/PROFILE`: its head, which is there when it exists.
+pub(crate) fn head(of: &Holder) -> Key {
+    Key::new(holder(of), PROFILE)
+}
+
 /// `ACCOUNT#<id>`: the collection of an account.
 pub(crate) fn account(id: &AccountId) -> String {
     format!("ACCOUNT#{id}")
@@ -82,9 +97,9 @@ pub(crate) fn ledger(id: &AccountId, entry: &Entry) -> Key {
     )
 }
 
-/// `ACCOUNT#<id>/KEY#<key id>`: the list of an account's keys.
-pub(crate) fn listed_key(id: &AccountId, key: &KeyId) -> Key {
-    Key::new(account(id), format!("{KEY_PREFIX}{key}"))
+/// `<holder>/KEY#<key id>`: the list of a holder's keys.
+pub(crate) fn listed_key(of: &Holder, key: &KeyId) -> Key {
+    Key::new(holder(of), format!("{KEY_PREFIX}{key}"))
 }
 
 /// `KEY#<SHA-256 in hex>/KEY`: an API key by the hash of its secret.
@@ -108,8 +123,13 @@ pub(crate) fn receipt(connected_account: Option<&ConnectedAccountId>, event: &Ev
     Key::new(format!("RECEIPT#{world}#{event}"), "RECEIPT")
 }
 
-/// `REPLY#<caller>#<operation>#<hash of the idempotency key>/REPLY`.
-pub(crate) fn reply(caller: &AccountId, operation: &str, key_hash: &str) -> Key {
+/// `REPLY#<caller>#<operation>#<hash of the idempotency key>/REPLY`. A caller is an account's id, or `AGENCY#` or `ORGANISATION#`
+/// and the id: with one part more, they meet no account's, whatever its id.
+pub(crate) fn reply(caller: &Holder, operation: &str, key_hash: &str) -> Key {
+    let caller = match caller {
+        Holder::Account(id) => id.to_string(),
+        other => holder(other),
+    };
     Key::new(format!("REPLY#{caller}#{operation}#{key_hash}"), "REPLY")
 }
 

@@ -16,6 +16,8 @@ mod item;
 mod error;
 /// Accounts, their numbers, and whose customer is whose.
 mod accounts;
+/// Agencies and organisations.
+mod holders;
 /// API keys by the hash of their secret.
 mod api_keys;
 /// Reservations: one payable checkout per account.

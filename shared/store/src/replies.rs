@@ -6,7 +6,7 @@
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
-use billing_core::id::AccountId;
+use billing_core::access::Holder;
 use billing_core::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
@@ -22,7 +22,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug, Clone)]
 pub struct ReplyKey<'a> {
     /// Who asked.
-    pub caller: &'a AccountId,
+    pub caller: &'a Holder,
     /// What for.
     pub operation: &'a str,
     /// The hash of the caller's `Idempotency-Key`.

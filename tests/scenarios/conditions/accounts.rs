@@ -1,5 +1,6 @@
 //! Accounts, their customers and their keys.
 
+use billing_core::access::Holder;
 use billing_core::account::{Account as Stored, Number};
 use billing_core::landing::Landing;
 use billing_store::{NewAccount, StoreError};
@@ -78,11 +79,15 @@ async fn a_customer_is_not_claimed_by_a_second_account() {
     );
 }
 
+fn holder(account: &str) -> Holder {
+    Holder::Account(account.parse().unwrap())
+}
+
 #[tokio::test]
 async fn a_key_belongs_to_an_account_that_exists_and_is_made_once() {
     let world = World::at(NOW).await;
     let ada = world.account(0).await;
-    let keys = store(&world).api_keys(&ada.id.parse().unwrap()).await.unwrap();
+    let keys = store(&world).api_keys(&holder(&ada.id)).await.unwrap();
     let key = keys[0].clone();
     assert_eq!(
         store(&world).put_api_key(&unique(), &key).await,
@@ -102,7 +107,7 @@ async fn a_key_belongs_to_an_account_that_exists_and_is_made_once() {
     );
     let nobody = billing_core::access::Key {
         id: format!("key_{}", unique()).parse().unwrap(),
-        account: format!("nobody-{}", unique()).parse().unwrap(),
+        holder: holder(&format!("nobody-{}", unique())),
         ..key
     };
     assert_eq!(
@@ -115,7 +120,7 @@ async fn a_key_belongs_to_an_account_that_exists_and_is_made_once() {
 async fn the_first_revocation_counts() {
     let world = World::at(NOW).await;
     let ada = world.account(0).await;
-    let (store, id) = (store(&world), ada.id.parse().unwrap());
+    let (store, id) = (store(&world), holder(&ada.id));
     let key = store.api_keys(&id).await.unwrap().remove(0);
     for now in ["2046-04-01T00:00:00Z", "2046-04-02T00:00:00Z"] {
         assert_eq!(store.revoke_api_key(&id, &key.id, at(now)).await, Ok(true));

@@ -1,5 +1,6 @@
 //! Claims on events and on idempotency keys: one holder at a time, and what becomes of a claim whose holder died.
 
+use billing_core::access::Holder;
 use billing_store::{Claim, EventKey, FoundReply, ReplyClaim, ReplyKey, StoreError};
 use billing_tests::World;
 use futures_util::future::join_all;
@@ -92,7 +93,7 @@ async fn an_event_of_a_connected_account_is_another_event() {
 async fn a_reply_is_claimed_when_absent_or_expired_or_past_its_lease() {
     let world = World::at(NOW).await;
     let ada = world.account(0).await;
-    let caller = ada.id.parse().unwrap();
+    let caller = Holder::Account(ada.id.parse().unwrap());
     let key = ReplyKey {
         caller: &caller,
         operation: "op",

@@ -1,9 +1,9 @@
 //! The command line of `billing-admin`.
 
-use billing_core::access::{Mode, Scope};
+use billing_core::access::{Holder, Mode, Scope};
 use billing_core::account::{NotAPhoneNumber, PhoneNumber};
 use billing_core::contact::{Email, Name};
-use billing_core::id::{AccountId, KeyId, NumberId};
+use billing_core::id::{AccountId, AgencyId, KeyId, NumberId, OrganisationId};
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -123,9 +123,9 @@ pub enum NumberCommand {
 pub enum KeyCommand {
     /// Issue a key and print it, once: only its hash is stored
     Issue {
-        /// The account that the key opens
-        #[arg(long)]
-        account: AccountId,
+        /// Whom the key is for
+        #[command(flatten)]
+        holder: Whose,
         /// `live` or `test`; a deployment admits keys of its own mode only
         #[arg(long, default_value = "test", value_parser = mode)]
         mode: Mode,
@@ -139,20 +139,51 @@ pub enum KeyCommand {
         #[arg(long, value_name = "NAME")]
         impersonator: Option<String>,
     },
-    /// List an account's keys, without their secrets
+    /// List the keys of somebody, without their secrets
     List {
-        /// The account's id
-        #[arg(long)]
-        account: AccountId,
+        /// Whose keys
+        #[command(flatten)]
+        holder: Whose,
     },
     /// Revoke a key; it opens nothing from then on
     Revoke {
-        /// The account that the key opens
-        #[arg(long)]
-        account: AccountId,
+        /// Whose key it is
+        #[command(flatten)]
+        holder: Whose,
         /// The key's id, as `key list` shows it
         key: KeyId,
     },
+}
+
+/// Whose keys: an account's, an agency's or an organisation's.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Whose {
+    /// An account, by its id
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    /// An agency, by its id
+    #[arg(long, value_name = "ID")]
+    agency: Option<AgencyId>,
+    /// An organisation, by its id
+    #[arg(long, value_name = "ID")]
+    organisation: Option<OrganisationId>,
+}
+
+impl Whose {
+    /// The one that was named; the command line sees to it that there is exactly one.
+    #[must_use]
+    pub fn holder(self) -> Option<Holder> {
+        let Self {
+            account,
+            agency,
+            organisation,
+        } = self;
+        let account = account.map(Holder::Account);
+        account
+            .or(agency.map(Holder::Agency))
+            .or(organisation.map(Holder::Organisation))
+    }
 }
 
 /// A phone number as it is typed: `+15551230001=front-desk`.
@@ -202,6 +233,7 @@ Examples:
   billing-admin account number add --account acme +15551230003
   billing-admin key issue --account acme --mode live
   billing-admin key issue --account acme --mode live --impersonator sam --scope billing:read --expires 2027-01-31
+  billing-admin key issue --agency north
   billing-admin key list --account acme
   billing-admin key revoke --account acme key_0123456789abcdef
   billing-admin --endpoint-url http://127.0.0.1:8000 account show acme     (a local stack)

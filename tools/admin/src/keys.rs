@@ -2,8 +2,8 @@
 //!
 //! The secret of a key is made here, handed to the caller once, and forgotten: what is stored is its hash.
 
-use billing_core::access::{Key, Mode, Scope};
-use billing_core::id::{AccountId, KeyId};
+use billing_core::access::{Holder, Key, Mode, Scope};
+use billing_core::id::KeyId;
 use billing_edge::Secret;
 use billing_edge::key::NewKey;
 use billing_store::{Store, StoreError};
@@ -14,8 +14,8 @@ use crate::Failure;
 /// A key to be issued.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// The account that it opens.
-    pub account: AccountId,
+    /// Whom it is for.
+    pub holder: Holder,
     /// Live or test.
     pub mode: Mode,
     /// What it may be used for.
@@ -29,9 +29,9 @@ pub struct Wanted {
 impl Wanted {
     /// A key that may do everything, for ever.
     #[must_use]
-    pub fn full(account: AccountId, mode: Mode) -> Self {
+    pub fn full(holder: Holder, mode: Mode) -> Self {
         Self {
-            account,
+            holder,
             mode,
             scopes: Scope::ALL.to_vec(),
             expires_at: None,
@@ -48,12 +48,12 @@ pub struct Issued {
     pub secret: Secret,
 }
 
-/// Issues a key for an account that exists.
+/// Issues a key for somebody who exists.
 pub async fn issue(store: &Store, wanted: Wanted, now: Timestamp) -> Result<Issued, Failure> {
     let new = NewKey::generate(wanted.mode)?;
     let key = Key {
         id: new.id.clone(),
-        account: wanted.account.clone(),
+        holder: wanted.holder.clone(),
         mode: wanted.mode,
         scopes: wanted.scopes,
         impersonator: wanted.impersonator,
@@ -62,8 +62,8 @@ pub async fn issue(store: &Store, wanted: Wanted, now: Timestamp) -> Result<Issu
         revoked_at: None,
     };
     match store.put_api_key(&new.hash, &key).await {
-        // A key of 256 random bits is not there already: it is the account that is missing.
-        Err(StoreError::Conflict) => Err(Failure::NoAccount(wanted.account)),
+        // A key of 256 random bits is not there already: it is its holder who is missing.
+        Err(StoreError::Conflict) => Err(Failure::Nobody(wanted.holder)),
         other => Ok(other.map(|()| Issued {
             id: key.id,
             secret: new.secret,
@@ -71,23 +71,30 @@ pub async fn issue(store: &Store, wanted: Wanted, now: Timestamp) -> Result<Issu
     }
 }
 
-/// An account's keys, oldest first.
-pub async fn list(store: &Store, account: &AccountId) -> Result<Vec<Key>, Failure> {
-    let keys = store.api_keys(account).await?;
+/// The keys of an account, an agency or an organisation, oldest first.
+pub async fn list(store: &Store, holder: &Holder) -> Result<Vec<Key>, Failure> {
+    let keys = store.api_keys(holder).await?;
     if keys.is_empty() {
         // Nothing found may mean that there is nothing, or that the id is mistyped.
-        crate::accounts::show(store, account).await?;
+        let exists = match holder {
+            Holder::Account(id) => store.account(id).await?.is_some(),
+            Holder::Agency(id) => store.agency(id).await?.is_some(),
+            Holder::Organisation(id) => store.organisation(id).await?.is_some(),
+        };
+        if !exists {
+            return Err(Failure::Nobody(holder.clone()));
+        }
     }
     Ok(keys)
 }
 
 /// Revokes a key; revoking it again changes nothing.
-pub async fn revoke(store: &Store, account: &AccountId, key: &KeyId, now: Timestamp) -> Result<(), Failure> {
-    if store.revoke_api_key(account, key, now).await? {
+pub async fn revoke(store: &Store, holder: &Holder, key: &KeyId, now: Timestamp) -> Result<(), Failure> {
+    if store.revoke_api_key(holder, key, now).await? {
         Ok(())
     } else {
         Err(Failure::NoKey {
-            account: account.clone(),
+            holder: holder.clone(),
             key: key.clone(),
         })
     }

@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use billing_core::access::Scope;
+use billing_core::access::{Holder, Scope};
 use billing_core::account::NotAPhoneNumber;
 use billing_core::id::{AccountId, KeyId, NumberId};
 use billing_edge::key::NoRandomness;
@@ -21,7 +21,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use command::{AccountCommand, Command, KeyCommand, NumberCommand};
+use command::{AccountCommand, Command, KeyCommand, NumberCommand, Whose};
 use report::Report;
 
 /// Why a command was not carried out.
@@ -33,6 +33,9 @@ pub enum Failure {
     /// The id is taken.
     #[error("account {0} exists already; nothing was changed")]
     AccountExists(AccountId),
+    /// A key is somebody's.
+    #[error("whose? --account, --agency or --organisation")]
+    NobodyNamed,
     /// The account has no such number.
     #[error("account {account} has no phone number {number}")]
     NoNumber {
@@ -41,11 +44,14 @@ pub enum Failure {
         /// Which.
         number: NumberId,
     },
-    /// The account has no such key.
-    #[error("account {account} has no key {key}")]
+    /// No account, agency or organisation of that id.
+    #[error("there is no {0}")]
+    Nobody(Holder),
+    /// They have no such key.
+    #[error("{holder} has no key {key}")]
     NoKey {
         /// Whose.
-        account: AccountId,
+        holder: Holder,
         /// Which.
         key: KeyId,
     },
@@ -126,7 +132,7 @@ async fn account(store: &Store, command: AccountCommand, now: Timestamp) -> Resu
 async fn key(store: &Store, command: KeyCommand, now: Timestamp) -> Result<Report, Failure> {
     match command {
         KeyCommand::Issue {
-            account,
+            holder,
             mode,
             scopes,
             expires,
@@ -138,7 +144,7 @@ async fn key(store: &Store, command: KeyCommand, now: Timestamp) -> Result<Repor
                 scopes
             };
             let wanted = keys::Wanted {
-                account,
+                holder: whose(holder)?,
                 mode,
                 scopes,
                 expires_at: expires,
@@ -153,10 +159,15 @@ async fn key(store: &Store, command: KeyCommand, now: Timestamp) -> Result<Repor
                 json: json!({ "id": id, "key": secret.expose() }),
             })
         }
-        KeyCommand::List { account } => Ok(report::keys(&keys::list(store, &account).await?, now)),
-        KeyCommand::Revoke { account, key } => {
-            keys::revoke(store, &account, &key, now).await?;
-            Ok(report::keys(&keys::list(store, &account).await?, now))
+        KeyCommand::List { holder } => Ok(report::keys(&keys::list(store, &whose(holder)?).await?, now)),
+        KeyCommand::Revoke { holder, key } => {
+            let holder = whose(holder)?;
+            keys::revoke(store, &holder, &key, now).await?;
+            Ok(report::keys(&keys::list(store, &holder).await?, now))
         }
     }
+}
+
+fn whose(named: Whose) -> Result<Holder, Failure> {
+    named.holder().ok_or(Failure::NobodyNamed)
 }

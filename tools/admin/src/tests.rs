@@ -169,7 +169,7 @@ async fn a_key_is_shown_once_listed_without_its_secret_and_revoked() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(stored.admit(Mode::Live, now()), None);
+    assert_eq!(stored.admit::<AccountId>(Mode::Live, now()), None);
 }
 
 #[tokio::test]

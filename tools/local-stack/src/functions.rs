@@ -1,41 +1,21 @@
-//! The one list of the product's functions: a new function is entered here, and nowhere else in the local stack.
-//!
-//! What it answers and how often is not said here but in `template.yaml`; that both lists name the same functions is checked
-//! when the stack starts.
+//! The functions of the deployed binary and those of `template.yaml` are the same: checked when the stack starts.
 
-use billing_edge::Function;
+use billing_bundle::{ALL, named};
 
 use crate::template::Template;
-
-/// Every function, in alphabetical order.
-pub const ALL: &[&Function] = &[
-    &cancel_subscription::FUNCTION,
-    &change_subscription_interval::FUNCTION,
-    &create_subscription_checkout::FUNCTION,
-    &get_billing::FUNCTION,
-    &preview_subscription_change::FUNCTION,
-    &resume_subscription::FUNCTION,
-    &stripe_webhook::FUNCTION,
-];
-
-/// The function of that name.
-#[must_use]
-pub fn named(name: &str) -> Option<&'static Function> {
-    ALL.iter().copied().find(|function| function.name == name)
-}
 
 /// A function that only one of the two lists names.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Drift {
     /// It would be deployed, and is not here.
-    #[error("{0} is in template.yaml but not in the local stack's list (tools/local-stack/src/functions.rs)")]
+    #[error("{0} is in template.yaml but not in the binary (bundle/src/lib.rs)")]
     NotHere(String),
     /// It is here, and would not be deployed.
-    #[error("{0} is in the local stack's list but not in template.yaml")]
+    #[error("{0} is in the binary but not in template.yaml")]
     NotDeployed(String),
 }
 
-/// Refuses a template that names other functions than [`ALL`].
+/// Refuses a template that names other functions than the binary has.
 pub fn agree_with(template: &Template) -> Result<(), Drift> {
     if let Some(function) = template.functions.iter().find(|it| named(&it.name).is_none()) {
         return Err(Drift::NotHere(function.name.clone()));

@@ -101,7 +101,7 @@ impl Gateway {
 
 /// Runs a function on an event as its runtime would; none when either side cannot read the other.
 async fn invoke(function: String, app: Arc<App>, event: String, context: Context) -> Option<Response<Bytes>> {
-    let function = functions::named(&function)?;
+    let function = billing_bundle::named(&function)?;
     let payload: LambdaRequest = serde_json::from_str(&event).ok()?;
     let app = &app;
     let mut handler = Adapter::from(service_fn(move |request| async move {

@@ -32,7 +32,7 @@ pub struct Template {
 /// One Lambda function.
 #[derive(Debug, Clone)]
 pub struct LambdaFunction {
-    /// Its crate's name, `verb-noun`: the binary that SAM is told to build.
+    /// Its crate's name, `verb-noun`: the `Handler`, by which the binary knows which of its functions it is.
     pub name: String,
     /// The routes of the HTTP API that lead to it. A function that is fed by a stream has none.
     pub routes: Vec<Route>,
@@ -98,7 +98,6 @@ impl Template {
 }
 
 fn function(resource: &Resource, globals: &FunctionProperties) -> Result<LambdaFunction, String> {
-    let metadata: Metadata = parse(&resource.metadata)?;
     let properties: FunctionProperties = parse(&resource.properties)?;
     let mut routes = Vec::new();
     for event in properties.events.values().filter(|event| event.kind == "HttpApi") {
@@ -119,7 +118,7 @@ fn function(resource: &Resource, globals: &FunctionProperties) -> Result<LambdaF
         .or(globals.timeout)
         .unwrap_or(DEFAULT_TIMEOUT_SECS);
     Ok(LambdaFunction {
-        name: metadata.build_properties.binary,
+        name: properties.handler.ok_or("no Handler names the function")?,
         routes,
         timeout: Duration::from_secs(seconds),
     })
@@ -184,26 +183,13 @@ struct Resource {
     #[serde(rename = "Type")]
     kind: String,
     #[serde(default)]
-    metadata: Yaml,
-    #[serde(default)]
     properties: Yaml,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metadata {
-    build_properties: BuildProperties,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct BuildProperties {
-    binary: String,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct FunctionProperties {
+    handler: Option<String>,
     timeout: Option<u64>,
     environment: Environment,
     events: BTreeMap<String, Event>,
@@ -299,8 +285,8 @@ mod tests {
             Resources:
               Files:
                 Type: AWS::Serverless::Function
-                Metadata: { BuildProperties: { Binary: files } }
                 Properties:
+                  Handler: files
                   Events: { Any: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: '/{proxy+}' } } }";
         assert!(
             told(greedy).starts_with("template.yaml: Files: route GET /{proxy+}"),

@@ -5,7 +5,7 @@
 
 use billing_admin::command::NewNumber;
 use billing_admin::{Failure, accounts, keys};
-use billing_core::access::Mode;
+use billing_core::access::{Holder, Mode};
 use billing_core::id::AccountId;
 use billing_store::Store;
 use jiff::Timestamp;
@@ -178,7 +178,7 @@ impl Accounts {
     ) -> Result<String, Failure> {
         let wanted = keys::Wanted {
             impersonator,
-            ..keys::Wanted::full(id, Mode::Test)
+            ..keys::Wanted::full(Holder::Account(id), Mode::Test)
         };
         keys::issue(&self.0, wanted, now)
             .await

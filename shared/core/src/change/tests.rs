@@ -1,7 +1,7 @@
 //! What is decided about a change, as tables.
 
 use super::*;
-use crate::access::{Key, Mode, Scope};
+use crate::access::{Caller, Holder, Key, Mode, Scope};
 use crate::money::Currency;
 use crate::subscription::{LatestInvoice, ScheduledEnd, Subscription};
 
@@ -66,7 +66,7 @@ fn wish(interval: Interval) -> Wish {
 fn change() -> Change {
     let key = Key {
         id: "key_1".parse().unwrap(),
-        account: "ada".parse().unwrap(),
+        holder: Holder::Account("ada".parse().unwrap()),
         mode: Mode::Test,
         scopes: Scope::ALL.to_vec(),
         impersonator: None,
@@ -74,7 +74,8 @@ fn change() -> Change {
         expires_at: None,
         revoked_at: None,
     };
-    let owner = key.admit(Mode::Test, now()).unwrap().owner().unwrap();
+    let caller: Caller = key.admit(Mode::Test, now()).unwrap();
+    let owner = caller.owner().unwrap();
     let standing = standing(Interval::Monthly);
     let facts = Facts {
         number: 1,

@@ -3,22 +3,23 @@
 use billing_core::id::{AccountId, SubscriptionId};
 use billing_core::landing::{EndedSession, Facts};
 use billing_core::subscription::Standing;
-use billing_edge::{Call, Problem};
 use billing_stripe::{FetchedSubscription, SessionStatus, Stripe, StripeError};
 
-use crate::errand::Errand;
+use super::errand::Errand;
+use crate::call::Call;
+use crate::problem::Problem;
 
 /// Facts, and the account that they name themselves.
-pub(crate) struct Found {
-    pub(crate) facts: Facts,
-    pub(crate) account: Option<AccountId>,
+pub(super) struct Found {
+    pub(super) facts: Facts,
+    pub(super) account: Option<AccountId>,
     /// The subscription that was touched, whole.
-    pub(crate) standing: Option<Standing>,
+    pub(super) standing: Option<Standing>,
 }
 
 /// Reads the object again; none when it says nothing that would change an account: a session that is still open, an invoice
 /// of something else, an object that is not a subscription's or is not there.
-pub(crate) async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Found>, Problem> {
+pub(super) async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Found>, Problem> {
     let stripe = call.stripe().await?;
     let found = match errand {
         Errand::Session(id) => session(stripe, id).await,

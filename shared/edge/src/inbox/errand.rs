@@ -5,7 +5,7 @@ use billing_stripe::webhook::Event;
 
 /// An object at Stripe that has to be read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Errand {
+pub(super) enum Errand {
     /// A checkout session that is over, or whose payment is.
     Session(SessionId),
     /// An invoice that was paid, or whose payment failed.
@@ -17,7 +17,7 @@ pub(crate) enum Errand {
 impl Errand {
     /// The errand of an event; none for a type that means nothing here. An event that should name an object and does not is
     /// an error: it must be seen, not passed over.
-    pub(crate) fn of(event: &Event) -> Option<Result<Self, NotAnId>> {
+    pub(super) fn of(event: &Event) -> Option<Result<Self, NotAnId>> {
         let object = event.object.as_deref().unwrap_or_default();
         match event.kind.as_str() {
             "checkout.session.completed"

@@ -1,5 +1,0 @@
-//! The Lambda `stripe-webhook`.
-
-fn main() -> std::process::ExitCode {
-    billing_edge::boot(&stripe_webhook::FUNCTION)
-}

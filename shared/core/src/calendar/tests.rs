@@ -1,0 +1,320 @@
+//! Every month length, leap days, clocks that spring, both sides of Greenwich.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn zone(name: &str) -> Zone {
+    name.parse().unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn day(number: u8) -> Day {
+    number.try_into().unwrap()
+}
+
+/// The starts of the first periods from an instant on, without the zero minutes and seconds.
+fn starts(anchor: Anchor, cadence: Cadence, from: &str, count: usize) -> Vec<String> {
+    let mut instant = at(from);
+    (0..count)
+        .map(|_| {
+            let period = anchor.period_at(cadence, instant).unwrap();
+            instant = period.end;
+            period.start.to_string().replace(":00:00Z", "h")
+        })
+        .collect()
+}
+
+#[test]
+fn the_thirty_first_comes_back_after_a_short_month() {
+    let anchor = Anchor::of(at("2026-01-31T10:00:00Z"));
+    assert_eq!(
+        starts(anchor, Cadence::P1M, "2026-01-31T10:00:00Z", 6),
+        [
+            "2026-01-31T10h",
+            "2026-02-28T10h",
+            "2026-03-31T10h",
+            "2026-04-30T10h",
+            "2026-05-31T10h",
+            "2026-06-30T10h"
+        ]
+    );
+    assert_eq!(
+        starts(anchor, Cadence::P1M, "2028-02-10T00:00:00Z", 3),
+        ["2028-01-31T10h", "2028-02-29T10h", "2028-03-31T10h"]
+    );
+    assert_eq!(
+        starts(anchor, Cadence::P3M, "2026-01-31T10:00:00Z", 4),
+        [
+            "2026-01-31T10h",
+            "2026-04-30T10h",
+            "2026-07-31T10h",
+            "2026-10-31T10h"
+        ]
+    );
+}
+
+#[test]
+fn a_year_from_a_leap_day_ends_on_the_twenty_eighth_and_comes_back() {
+    let anchor = Anchor::of(at("2024-02-29T00:00:00Z"));
+    assert_eq!(
+        starts(anchor, Cadence::P1Y, "2024-02-29T00:00:00Z", 5),
+        [
+            "2024-02-29T00h",
+            "2025-02-28T00h",
+            "2026-02-28T00h",
+            "2027-02-28T00h",
+            "2028-02-29T00h"
+        ]
+    );
+}
+
+#[test]
+fn a_period_is_found_before_the_anchor_as_well() {
+    let anchor = Anchor::of(at("2026-03-31T00:00:00Z"));
+    let period = anchor
+        .period_at(Cadence::P1M, at("2026-02-28T00:00:00Z"))
+        .unwrap();
+    assert_eq!(
+        (period.start, period.end),
+        (at("2026-02-28T00:00:00Z"), at("2026-03-31T00:00:00Z"))
+    );
+    let period = anchor
+        .period_at(Cadence::P1M, at("2026-02-27T23:59:59Z"))
+        .unwrap();
+    assert_eq!(
+        (period.start, period.end),
+        (at("2026-01-31T00:00:00Z"), at("2026-02-28T00:00:00Z"))
+    );
+}
+
+/// "On the first" in London begins at midnight there; from 10 April that is 1 May, an hour earlier in UTC: the last of April.
+#[test]
+fn an_anchor_rule_means_the_business_entitys_days() {
+    for (rule, name, start, anchored, next) in [
+        // The rule's day itself is a whole period.
+        (
+            AnchorRule::DayOfMonth(day(1)),
+            "UTC",
+            "2026-04-01T00:00:00Z",
+            "2026-04-01T00h",
+            "2026-05-01T00h",
+        ),
+        (
+            AnchorRule::DayOfMonth(day(1)),
+            "UTC",
+            "2026-04-01T00:00:01Z",
+            "2026-05-01T00h",
+            "2026-06-01T00h",
+        ),
+        (
+            AnchorRule::DayOfMonth(day(15)),
+            "UTC",
+            "2026-12-20T00:00:00Z",
+            "2027-01-15T00h",
+            "2027-02-15T00h",
+        ),
+        (
+            AnchorRule::DayOfMonth(day(31)),
+            "UTC",
+            "2026-04-10T00:00:00Z",
+            "2026-04-30T00h",
+            "2026-05-31T00h",
+        ),
+        (
+            AnchorRule::DayOfMonth(day(1)),
+            "Europe/London",
+            "2026-04-10T00:00:00Z",
+            "2026-04-30T23h",
+            "2026-05-31T23h",
+        ),
+        (
+            AnchorRule::DayOfMonth(day(1)),
+            "Pacific/Auckland",
+            "2026-01-20T00:00:00Z",
+            "2026-01-31T11h",
+            "2026-02-28T11h",
+        ),
+        (
+            AnchorRule::DayOfMonth(day(1)),
+            "Pacific/Auckland",
+            "2026-01-31T11:00:00Z",
+            "2026-01-31T11h",
+            "2026-02-28T11h",
+        ),
+        (
+            AnchorRule::DayOfMonth(day(15)),
+            "Pacific/Auckland",
+            "2026-01-20T00:00:00Z",
+            "2026-02-14T11h",
+            "2026-03-14T11h",
+        ),
+        (
+            AnchorRule::DayOfMonth(day(1)),
+            "America/New_York",
+            "2026-01-20T00:00:00Z",
+            "2026-02-01T05h",
+            "2026-03-01T05h",
+        ),
+        (
+            AnchorRule::DayOfMonth(day(31)),
+            "America/New_York",
+            "2026-02-02T00:00:00Z",
+            "2026-02-28T05h",
+            "2026-03-31T05h",
+        ),
+    ] {
+        let anchor = Anchor::of_contract(rule, &zone(name), at(start)).unwrap();
+        let told = starts(anchor, Cadence::P1M, &anchor.at.to_string(), 2);
+        assert_eq!(told, [anchored, next], "{rule:?} in {name} from {start}");
+    }
+}
+
+#[test]
+fn a_day_of_the_year_is_the_next_such_day() {
+    let (january, february) = (Month::try_from(1).unwrap(), Month::try_from(2).unwrap());
+    for (month, number, name, start, anchored) in [
+        (january, 1, "UTC", "2026-04-10T00:00:00Z", "2027-01-01T00:00:00Z"),
+        (january, 1, "UTC", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+        (
+            january,
+            1,
+            "Pacific/Auckland",
+            "2026-04-10T00:00:00Z",
+            "2026-12-31T11:00:00Z",
+        ),
+        (
+            february,
+            29,
+            "UTC",
+            "2026-04-10T00:00:00Z",
+            "2027-02-28T00:00:00Z",
+        ),
+        (
+            february,
+            29,
+            "UTC",
+            "2027-04-10T00:00:00Z",
+            "2028-02-29T00:00:00Z",
+        ),
+    ] {
+        let day = day(number);
+        let rule = AnchorRule::DayOfYear { month, day };
+        let anchor = Anchor::of_contract(rule, &zone(name), at(start)).unwrap();
+        assert_eq!(anchor.at, at(anchored), "{rule:?} in {name} from {start}");
+    }
+}
+
+/// In Auckland a day is over eleven to thirteen hours before it is in UTC.
+#[test]
+fn the_zone_decides_which_day_it_is() {
+    let auckland = zone("Pacific/Auckland");
+    let today = |text: &str| auckland.date(at(text)).to_string();
+    assert_eq!(today("2026-11-25T10:59:59Z"), "2026-11-25");
+    assert_eq!(today("2026-11-25T11:00:00Z"), "2026-11-26");
+    assert_eq!(today("2026-06-25T11:59:59Z"), "2026-06-25");
+    assert_eq!(today("2026-06-25T12:00:00Z"), "2026-06-26");
+}
+
+/// Where clocks spring from midnight to one, the day begins at one. Berlin's days of 23 and 25 hours begin at midnight.
+#[test]
+fn a_day_begins_at_its_first_instant() {
+    for (name, date, begins) in [
+        ("Africa/Cairo", "2026-04-24", "2026-04-23T22:00:00Z"),
+        ("Europe/Berlin", "2026-03-29", "2026-03-28T23:00:00Z"),
+        ("Europe/Berlin", "2026-03-30", "2026-03-29T22:00:00Z"),
+        ("Europe/Berlin", "2026-10-25", "2026-10-24T22:00:00Z"),
+        ("Europe/Berlin", "2026-10-26", "2026-10-25T23:00:00Z"),
+        ("UTC", "2026-02-28", "2026-02-28T00:00:00Z"),
+    ] {
+        let start = zone(name).start_of(date.parse().unwrap()).unwrap();
+        assert_eq!(start, at(begins), "{date} in {name}");
+    }
+}
+
+#[test]
+fn a_zone_is_one_of_the_iana_database() {
+    for name in [
+        "UTC",
+        "Europe/Berlin",
+        "Pacific/Auckland",
+        "America/Argentina/Buenos_Aires",
+    ] {
+        assert_eq!(zone(name).to_string(), name);
+        assert_eq!(String::from(zone(name)), name);
+    }
+    for bad in [
+        "",
+        "Berlin",
+        "Europe/Atlantis",
+        "+02:00",
+        "CEST",
+        "../etc/passwd",
+        "EST5EDT,M3.2.0,M11.1.0",
+    ] {
+        assert_eq!(bad.parse::<Zone>(), Err(NotAZone), "{bad}");
+    }
+}
+
+#[test]
+fn nothing_is_beyond_the_calendar_in_silence() {
+    let last = Anchor::of(at("9999-12-30T00:00:00Z"));
+    assert_eq!(
+        last.period_at(Cadence::P1M, at("9999-12-30T00:00:00Z")),
+        Err(OutOfTime)
+    );
+    let rule = AnchorRule::DayOfMonth(day(1));
+    assert_eq!(
+        Anchor::of_contract(rule, &Zone::UTC, at("9999-12-30T00:00:00Z")),
+        Err(OutOfTime)
+    );
+}
+
+fn cadences() -> impl Strategy<Value = Cadence> {
+    prop_oneof![Just(Cadence::P1M), Just(Cadence::P3M), Just(Cadence::P1Y)]
+}
+
+/// Seconds from 2000 to 2100.
+const SECONDS: std::ops::Range<i64> = 946_684_800..4_102_444_800;
+
+proptest! {
+    /// The periods of an anchor leave no gap and do not overlap, and each instant is in its own.
+    #[test]
+    fn every_instant_is_in_one_period(anchor in SECONDS, instant in SECONDS, cadence in cadences()) {
+        let anchor = Anchor::of(Timestamp::from_second(anchor).unwrap());
+        let instant = Timestamp::from_second(instant).unwrap();
+        let period = anchor.period_at(cadence, instant).unwrap();
+        prop_assert!(period.start <= instant && instant < period.end);
+        prop_assert_eq!(anchor.period_at(cadence, period.start).unwrap(), period);
+        prop_assert_eq!(anchor.period_at(cadence, period.end).unwrap().start, period.end);
+        let own = anchor.period_at(cadence, anchor.at).unwrap();
+        prop_assert_eq!(own.start, anchor.at);
+    }
+
+    /// The anchor of a rule is not before the start, and less than a month (or a year and a day) after it.
+    #[test]
+    fn an_anchor_is_the_next_of_its_rule(
+        start in SECONDS,
+        number in 1_u8..=31,
+        name in prop_oneof![
+            Just("UTC"), Just("Pacific/Auckland"), Just("America/New_York"), Just("Asia/Kolkata"), Just("Pacific/Kiritimati"),
+            Just("Pacific/Pago_Pago"), Just("Africa/Cairo"),
+        ],
+    ) {
+        let start = Timestamp::from_second(start).unwrap();
+        let rule = AnchorRule::DayOfMonth(day(number));
+        let anchor = Anchor::of_contract(rule, &zone(name), start).unwrap();
+        let wait = anchor.at.duration_since(start).as_hours();
+        prop_assert!((0..=32 * 24).contains(&wait), "{}", wait);
+        // In a month that has the day, it is midnight of that day there, give or take what a shorter month or a change of
+        // the clocks takes or gives.
+        if number <= 28 {
+            let local = anchor.at.to_zoned(zone(name).0);
+            prop_assert_eq!(local.day(), i8::try_from(number).unwrap());
+            prop_assert!(local.hour() <= 1);
+        }
+    }
+}

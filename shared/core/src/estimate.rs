@@ -1,0 +1,410 @@
+//! Estimates: what a contract's next invoice comes to, line by line.
+//!
+//! # How it works
+//! Three questions, and one answer. [`first_invoice`]: a contract begins. [`next_invoice`]: a full period follows. [`change`]: the
+//! configuration becomes another one at an instant. Each answers the [`Estimate`] and what the contract stands at once that
+//! invoice is paid, which is what the next question is asked of.
+//!
+//! A change credits the whole old configuration and charges the whole new one, never the difference; products that stay as they
+//! are, price and quantity, are left alone. A change of the cadence credits what is left, and begins a full period at once.
+//! Credits come before charges. Everything else about a share is in [`crate::proration`], about an amount in [`crate::pricing`].
+//!
+//! Nothing is charged here, and nothing known of the payer: balances and taxes are Stripe's.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::calendar::{Anchor, OutOfTime, Zone, whole_second};
+use crate::decimal::{Quantity, UnitAmount};
+use crate::id::OfferedId;
+use crate::money::{Currency, TooLarge};
+use crate::offer::{Chosen, Configuration};
+use crate::period::Period;
+use crate::pricing::{Amount, Unpriceable};
+use crate::proration::{Charged, Explanation, OutsidePeriod, Share};
+
+/// What an invoice comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// What all amounts are in.
+    pub currency: Currency,
+    /// The sum of the lines before discounts, in minor units.
+    pub subtotal: i64,
+    /// What discounts take off it.
+    pub discount: i64,
+    /// The sum of the lines. Below zero when more is given back than charged.
+    pub total: i64,
+    /// What is to be paid: the total, and nothing when it is below zero.
+    pub amount_due: i64,
+    /// From when on it is for.
+    pub period_start: Timestamp,
+    /// Until when.
+    pub period_end: Timestamp,
+    /// Credits, then charges, each in the plan's order.
+    pub lines: Vec<Line>,
+}
+
+/// One line of an invoice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// The product that it is for.
+    pub product_id: OfferedId,
+    /// For people.
+    pub description: String,
+    /// How many.
+    pub quantity: Quantity,
+    /// What one costs, where that is one amount whatever the quantity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_amount: Option<UnitAmount>,
+    /// After discounts, in minor units; negative for a credit.
+    pub amount: i64,
+    /// Whether it is for a share of a period.
+    pub proration: bool,
+    /// From when on it is for.
+    pub period_start: Timestamp,
+    /// Until when.
+    pub period_end: Timestamp,
+    /// The share in days, for a line that is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
+}
+
+/// What a contract stands at: what it has, for which period, and what was billed for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// What it has.
+    pub configuration: Configuration,
+    /// What its periods are counted from.
+    pub anchor: Anchor,
+    /// The period that is under way.
+    pub period: Period,
+    /// What was billed for it, for each product that is taken.
+    pub billed: Vec<Billed>,
+}
+
+/// What was billed for a product's period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Billed {
+    /// The product.
+    pub product_id: OfferedId,
+    /// What for, and how much.
+    #[serde(flatten)]
+    pub charged: Charged,
+}
+
+/// An estimate, and what the contract stands at once it is paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Priced {
+    /// What it comes to.
+    pub estimate: Estimate,
+    /// What is bought by it.
+    pub standing: Standing,
+}
+
+/// Why there is no estimate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoEstimate {
+    /// A product has no price.
+    #[error("product {product} {why}")]
+    Unpriceable {
+        /// Which.
+        product: OfferedId,
+        /// Why.
+        why: Unpriceable,
+    },
+    /// The sum is beyond what can be counted.
+    #[error("{0}")]
+    TooLarge(#[from] TooLarge),
+    /// A change outside of the period that is under way.
+    #[error("the change {0}")]
+    OutsidePeriod(#[from] OutsidePeriod),
+    /// A period beyond the calendar.
+    #[error("the period {0}")]
+    OutOfTime(#[from] OutOfTime),
+    /// Amounts of two currencies cannot be on one invoice.
+    #[error("a contract cannot change its currency")]
+    OtherCurrency,
+}
+
+/// Which way a change goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// More is bought, or the same: it takes effect at once.
+    Upgrade,
+    /// Less is bought: it takes effect when what was paid for is used up.
+    Downgrade,
+}
+
+/// Where a change goes. A longer cadence is an upgrade and a shorter one a downgrade, whatever they cost: what was paid in advance
+/// is used up first. Of the same cadence, the higher price for a full period is the upgrade.
+pub fn direction(before: &Configuration, after: &Configuration) -> Result<Direction, NoEstimate> {
+    let up = match after.cadence.months().cmp(&before.cadence.months()) {
+        std::cmp::Ordering::Greater => true,
+        std::cmp::Ordering::Less => false,
+        std::cmp::Ordering::Equal => full_price(after)? >= full_price(before)?,
+    };
+    Ok(if up {
+        Direction::Upgrade
+    } else {
+        Direction::Downgrade
+    })
+}
+
+/// What a full period costs, in minor units.
+pub fn full_price(configuration: &Configuration) -> Result<i64, NoEstimate> {
+    let mut total: i64 = 0;
+    for (_, amount) in amounts(configuration)? {
+        total = total.checked_add(amount.net).ok_or(TooLarge)?;
+    }
+    Ok(total)
+}
+
+/// The first invoice of a contract that begins at `start`: the period that its anchor puts it in, or what is left of it.
+pub fn first_invoice(
+    configuration: &Configuration,
+    zone: &Zone,
+    start: Timestamp,
+) -> Result<Priced, NoEstimate> {
+    let start = whole_second(start);
+    let anchor = Anchor::of_contract(configuration.anchor, zone, start)?;
+    let period = anchor.period_at(configuration.cadence, start)?;
+    let share = Share::of(period, start)?;
+    let mut invoice = Invoice::of(configuration, Period { start, ..period });
+    for (chosen, amount) in amounts(configuration)? {
+        invoice.charge(chosen, amount, share)?;
+    }
+    invoice.finish(anchor, period)
+}
+
+/// The invoice of the period after the one under way, for what the contract has then.
+pub fn next_invoice(standing: &Standing, then: &Configuration) -> Result<Priced, NoEstimate> {
+    let start = standing.period.end;
+    let anchor = if then.cadence == standing.configuration.cadence {
+        standing.anchor
+    } else {
+        Anchor::of(start)
+    };
+    full_period(Vec::new(), then, anchor, start)
+}
+
+/// The invoice of a change of the configuration at an instant of the period under way.
+pub fn change(standing: &Standing, after: &Configuration, at: Timestamp) -> Result<Priced, NoEstimate> {
+    let before = &standing.configuration;
+    if before.currency != after.currency {
+        return Err(NoEstimate::OtherCurrency);
+    }
+    let at = whole_second(at);
+    let share = Share::of(standing.period, at)?;
+    let (old, new) = (amounts(before)?, amounts(after)?);
+    let left = Period {
+        start: at,
+        ..standing.period
+    };
+    if before.cadence != after.cadence {
+        let credits = old
+            .iter()
+            .filter_map(|(chosen, _)| credit(standing, chosen, share, left))
+            .collect();
+        return full_period(credits, after, Anchor::of(at), at);
+    }
+    let stays = |entry: &(&Chosen, Amount), others: &[(&Chosen, Amount)]| {
+        others
+            .iter()
+            .any(|other| entry.1 == other.1 && is_same(entry.0, other.0))
+    };
+    let mut invoice = Invoice::of(after, left);
+    invoice.lines = old
+        .iter()
+        .filter(|entry| !stays(entry, &new))
+        .filter_map(|(chosen, _)| credit(standing, chosen, share, left))
+        .collect();
+    for entry in &new {
+        if stays(entry, &old) {
+            invoice.keep(standing, entry.0);
+        } else {
+            invoice.charge(entry.0, entry.1, share)?;
+        }
+    }
+    invoice.finish(standing.anchor, standing.period)
+}
+
+/// A whole period, after what is given back.
+fn full_period(
+    credits: Vec<Line>,
+    configuration: &Configuration,
+    anchor: Anchor,
+    start: Timestamp,
+) -> Result<Priced, NoEstimate> {
+    let period = anchor.period_at(configuration.cadence, start)?;
+    let share = Share::of(period, period.start)?;
+    let mut invoice = Invoice::of(configuration, period);
+    invoice.lines = credits;
+    for (chosen, amount) in amounts(configuration)? {
+        invoice.charge(chosen, amount, share)?;
+    }
+    invoice.finish(anchor, period)
+}
+
+/// Whether two products cost the same for the same reasons.
+fn is_same(one: &Chosen, other: &Chosen) -> bool {
+    one.product.id == other.product.id
+        && one.quantity == other.quantity
+        && one.dimensions == other.dimensions
+        && one.product.price == other.product.price
+}
+
+/// What each product that is taken costs for a full period, in the plan's order.
+fn amounts(configuration: &Configuration) -> Result<Vec<(&Chosen, Amount)>, NoEstimate> {
+    // A percentage of the plan is one of the others, which therefore come first.
+    let of_plan = |chosen: &Chosen| chosen.product.price.pricing.is_of_plan();
+    let mut rest: i64 = 0;
+    for chosen in configuration.taken().filter(|chosen| !of_plan(chosen)) {
+        rest = rest.checked_add(amount(chosen, 0)?.net).ok_or(TooLarge)?;
+    }
+    configuration
+        .taken()
+        .map(|chosen| Ok((chosen, amount(chosen, rest)?)))
+        .collect()
+}
+
+fn amount(chosen: &Chosen, plan: i64) -> Result<Amount, NoEstimate> {
+    let pricing = &chosen.product.price.pricing;
+    pricing
+        .amount(chosen.quantity, &chosen.dimensions, plan)
+        .map_err(|why| NoEstimate::Unpriceable {
+            product: chosen.product.id.clone(),
+            why,
+        })
+}
+
+/// The share of what was billed for a product that is left, given back. None when nothing was billed.
+fn credit(standing: &Standing, chosen: &Chosen, share: Share, left: Period) -> Option<Line> {
+    let billed = standing.billed(&chosen.product.id)?;
+    Some(Line {
+        description: format!("Unused time on {} after {}", counted(chosen), date(left.start)),
+        amount: share.credit(billed.charged),
+        proration: true,
+        explanation: Some(share.explanation()),
+        ..blank(chosen, left)
+    })
+}
+
+/// An invoice in the making.
+struct Invoice<'a> {
+    configuration: &'a Configuration,
+    covers: Period,
+    lines: Vec<Line>,
+    discount: i64,
+    billed: Vec<Billed>,
+}
+
+impl<'a> Invoice<'a> {
+    fn of(configuration: &'a Configuration, covers: Period) -> Self {
+        Self {
+            configuration,
+            covers,
+            lines: Vec::new(),
+            discount: 0,
+            billed: Vec::new(),
+        }
+    }
+
+    /// The share of what a product costs.
+    fn charge(&mut self, chosen: &Chosen, amount: Amount, share: Share) -> Result<(), TooLarge> {
+        let net = share.part(amount.net);
+        let discount = share.part(amount.list) - net;
+        self.discount = self.discount.checked_add(discount).ok_or(TooLarge)?;
+        let description = if share.is_whole() {
+            counted(chosen)
+        } else {
+            format!(
+                "Remaining time on {} after {}",
+                counted(chosen),
+                date(self.covers.start)
+            )
+        };
+        self.lines.push(Line {
+            description,
+            amount: net,
+            proration: !share.is_whole(),
+            explanation: (!share.is_whole()).then(|| share.explanation()),
+            ..blank(chosen, self.covers)
+        });
+        self.billed.push(Billed {
+            product_id: chosen.product.id.clone(),
+            charged: Charged {
+                full: amount.net,
+                billed: net,
+            },
+        });
+        Ok(())
+    }
+
+    /// A product that stays as it is, and stays paid for.
+    fn keep(&mut self, standing: &Standing, chosen: &Chosen) {
+        self.billed.extend(standing.billed(&chosen.product.id).cloned());
+    }
+
+    fn finish(self, anchor: Anchor, period: Period) -> Result<Priced, NoEstimate> {
+        let mut total: i64 = 0;
+        for line in &self.lines {
+            total = total.checked_add(line.amount).ok_or(TooLarge)?;
+        }
+        Ok(Priced {
+            estimate: Estimate {
+                currency: self.configuration.currency,
+                subtotal: total.checked_add(self.discount).ok_or(TooLarge)?,
+                discount: self.discount,
+                total,
+                amount_due: total.max(0),
+                period_start: self.covers.start,
+                period_end: self.covers.end,
+                lines: self.lines,
+            },
+            standing: Standing {
+                configuration: self.configuration.clone(),
+                anchor,
+                period,
+                billed: self.billed,
+            },
+        })
+    }
+}
+
+impl Standing {
+    fn billed(&self, product: &OfferedId) -> Option<&Billed> {
+        self.billed.iter().find(|billed| billed.product_id == *product)
+    }
+}
+
+fn blank(chosen: &Chosen, covers: Period) -> Line {
+    Line {
+        product_id: chosen.product.id.clone(),
+        description: String::new(),
+        quantity: chosen.quantity,
+        unit_amount: chosen.product.price.pricing.unit_amount(),
+        amount: 0,
+        proration: false,
+        period_start: covers.start,
+        period_end: covers.end,
+        explanation: None,
+    }
+}
+
+/// `3 × Seat`, or `Seat` when there is one.
+fn counted(chosen: &Chosen) -> String {
+    let name = &chosen.product.name;
+    if chosen.quantity == Quantity::whole(1) {
+        name.clone()
+    } else {
+        format!("{} × {name}", chosen.quantity)
+    }
+}
+
+/// `02 Dec 2026`, in UTC, as Stripe writes it on its lines.
+fn date(at: Timestamp) -> jiff::fmt::strtime::Display<'static> {
+    at.strftime("%d %b %Y")
+}
+
+#[cfg(test)]
+mod tests;

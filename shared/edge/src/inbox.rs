@@ -1,0 +1,92 @@
+//! Stripe's events, each done once: for the webhook that is told of them, and for whoever looks for those that it was not told of.
+//!
+//! # How it works
+//! An event says *that* something happened; *what* is re-read from Stripe. The event is claimed, the account found, and then in
+//! rounds: read the account, read Stripe, decide ([`billing_core::landing`]), write under the version that was read first. A
+//! round that somebody else overtook starts over, so nothing older ever overwrites something newer. A change of the interval that
+//! waited for its payment is finished here once it took effect.
+//!
+//! # If it fails half-way
+//! The claim's lease runs out, or is given back with the reason; the next delivery does the work, once: the ledger's keys are
+//! invoice lines.
+
+/// Which object an event sends us to.
+mod errand;
+/// What Stripe says of that object now.
+mod facts;
+/// What that changes about its account.
+mod landing;
+
+use std::time::Duration;
+
+use billing_core::access::Mode;
+use billing_store::{Claim, EventKey};
+use billing_stripe::webhook::Event;
+
+use crate::call::Call;
+use crate::problem::Problem;
+use errand::Errand;
+
+/// When to come back to an event that somebody is at.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// What became of an event that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Its work is done.
+    Done,
+    /// Its work was done before.
+    DoneBefore,
+    /// There is nothing to do for it here.
+    NotOurs,
+}
+
+impl Call<'_> {
+    /// Does an event's work, unless it was done before. 409 while somebody else is at it; any other problem is marked on the
+    /// event, and the next delivery tries again.
+    pub async fn take_event(&self, event: &Event) -> Result<Taken, Problem> {
+        let errand = match Errand::of(event) {
+            // Test events of a shared endpoint, types that mean nothing here, other people's worlds.
+            _ if event.livemode != (self.app.config.mode == Mode::Live) => return Ok(Taken::NotOurs),
+            _ if event.connected_account.is_some() => {
+                self.count("UnknownConnectedAccounts", 1);
+                return Ok(Taken::NotOurs);
+            }
+            None => return Ok(Taken::NotOurs),
+            Some(errand) => errand,
+        };
+        let key = EventKey {
+            connected_account: event.connected_account.clone(),
+            event: event.id.clone(),
+        };
+        let holder = self.claim_token()?;
+        match self
+            .store
+            .claim_event(&key, &event.kind, &holder, self.now, self.lease()?)
+            .await?
+        {
+            Claim::Mine => {}
+            Claim::Done => return Ok(Taken::DoneBefore),
+            Claim::Busy => {
+                return Err(Problem::conflict("this event is being handled").after(BUSY));
+            }
+        }
+        let outcome = match errand {
+            Ok(errand) => landing::run(self, event, &errand).await,
+            Err(unreadable) => Err(Problem::internal(unreadable.to_string())),
+        };
+        match outcome {
+            Ok(()) => {
+                self.store.finish_event(&key, self.now).await?;
+                Ok(Taken::Done)
+            }
+            Err(problem) => {
+                // Without this mark the lease has to run out; the problem is told either way.
+                if let Err(error) = self.store.fail_event(&key, &holder, &problem.logged).await {
+                    tracing::warn!(event = %key.event, %error, "a failed event could not be marked");
+                }
+                Err(problem)
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Landing an event: its account, and what Stripe's word changes about it.
+
+use billing_core::account::Account;
+use billing_core::id::AccountId;
+use billing_core::landing::{self, Facts};
+use billing_store::unless_conflict;
+use billing_stripe::webhook::Event;
+
+use super::errand::Errand;
+use super::facts::{self, Found};
+use crate::call::Call;
+use crate::problem::Problem;
+
+/// Does an event's errand, in as many rounds as it takes.
+pub(super) async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<(), Problem> {
+    let Some(account) = find_account(call, event, errand).await? else {
+        return Ok(());
+    };
+    let mut rounds = call.rounds();
+    while land(call, errand, &account).await?.is_none() {
+        rounds.lost().await?;
+    }
+    Ok(())
+}
+
+/// The account an event is about: by its customer's pointer; before that is written, by what our objects say of themselves. None
+/// when there is nothing to do for anybody, or for nobody we know.
+async fn find_account(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<Option<AccountId>, Problem> {
+    if let Some(customer) = &event.customer
+        && let Some(account) = call.store.account_of_customer(customer).await?
+    {
+        return Ok(Some(account));
+    }
+    let Some(Found { facts, account, .. }) = facts::find(call, errand).await? else {
+        return Ok(None);
+    };
+    let account = call.store.account_of_customer(&facts.customer).await?.or(account);
+    if account.is_none() {
+        // Somebody else's customer on the same Stripe account.
+        call.count("UnknownCustomers", 1);
+    }
+    Ok(account)
+}
+
+/// One round; none when somebody else wrote first.
+async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option<()>, Problem> {
+    // First what we have, then what Stripe has: see `billing_core::landing`.
+    let (account, reservation) = tokio::try_join!(call.store.account(id), call.store.reservation(id))?;
+    let Some(mut account) = account else {
+        call.count("UnknownCustomers", 1);
+        return Ok(Some(()));
+    };
+    let Some(found) = facts::find(call, errand).await? else {
+        return Ok(Some(()));
+    };
+    let Some(facts) = with_change(call, &mut account, found).await? else {
+        return Ok(None);
+    };
+    let landing = match landing::land(&account, reservation.as_ref(), facts) {
+        Ok(landing) => landing,
+        Err(foreign) => {
+            tracing::warn!(account = %id, customer = %foreign.0, "an event of a customer that the account no longer has");
+            call.count("ForeignCustomers", 1);
+            return Ok(Some(()));
+        }
+    };
+    if let Some(second) = &landing.second {
+        tracing::error!(account = %id, subscription = %second, "a second live subscription: cancel one at Stripe");
+        call.count("SecondSubscriptions", 1);
+    }
+    // Also when there is nothing to change: whoever read Stripe earlier and writes later has to look again.
+    let landed = unless_conflict(call.store.land(&account.profile, &landing).await)?;
+    // An invoice of more lines than one transaction takes needs another round.
+    Ok(landed.filter(|()| !landing.more))
+}
+
+/// The facts, with what became of the change that the profile remembers, after what was left of it is done. None when somebody else
+/// wrote first.
+async fn with_change(call: &Call<'_>, account: &mut Account, found: Found) -> Result<Option<Facts>, Problem> {
+    let Found { facts, standing, .. } = found;
+    // Somebody else's customer is for the landing to refuse.
+    let own = account.profile.customer.as_ref() == Some(&facts.customer);
+    let (Some(change), Some(standing), true) = (&account.profile.change, standing, own) else {
+        return Ok(Some(facts));
+    };
+    let finished = call.finish_change(&account.profile, change, standing).await?;
+    Ok(finished.map(|finished| {
+        account.profile = finished.profile;
+        Facts {
+            subscription: Some(finished.standing.subscription),
+            change: finished.step,
+            ..facts
+        }
+    }))
+}

@@ -1,0 +1,60 @@
+//! Agencies and organisations: created by an administrator, each the head of a collection of its own.
+
+use billing_core::access::Holder;
+use billing_core::agency::Agency;
+use billing_core::id::{AgencyId, OrganisationId};
+use billing_core::organisation::Organisation;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::client::Store;
+use crate::error::StoreError;
+use crate::item::{item, value};
+use crate::key;
+
+impl Store {
+    /// Creates an agency. [`StoreError::Conflict`] when the id is taken.
+    pub async fn create_agency(&self, new: &Agency) -> Result<(), StoreError> {
+        self.create_head(&(&new.id).into(), new).await
+    }
+
+    /// An agency, none if there is no such.
+    pub async fn agency(&self, id: &AgencyId) -> Result<Option<Agency>, StoreError> {
+        self.head(&id.into()).await
+    }
+
+    /// Creates an organisation. [`StoreError::Conflict`] when the id is taken.
+    pub async fn create_organisation(&self, new: &Organisation) -> Result<(), StoreError> {
+        self.create_head(&(&new.id).into(), new).await
+    }
+
+    /// An organisation, none if there is no such.
+    pub async fn organisation(&self, id: &OrganisationId) -> Result<Option<Organisation>, StoreError> {
+        self.head(&id.into()).await
+    }
+
+    async fn create_head(&self, holder: &Holder, new: &impl Serialize) -> Result<(), StoreError> {
+        self.call()
+            .put_item()
+            .table_name(&*self.accounts)
+            .set_item(Some(item(&key::head(holder), new)?))
+            // One that exists must not be overwritten by another of the same id.
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    async fn head<T: DeserializeOwned>(&self, holder: &Holder) -> Result<Option<T>, StoreError> {
+        let found = self
+            .call()
+            .get_item()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::head(holder).attributes()))
+            .consistent_read(true)
+            .send()
+            .await?
+            .item;
+        found.map(value).transpose()
+    }
+}

@@ -1,0 +1,286 @@
+//! What `template.yaml` says about running the functions: time-outs, logs, alarms, the dashboard, queues for what failed; and that
+//! `docs/operations.md` says what to do about each alarm.
+//!
+//! Everything is asked of every function that the template has, so a new one is included without anybody remembering. What a fault
+//! says is what to add.
+
+use std::collections::BTreeMap;
+
+use serde_yaml_ng::{Mapping, Value as Yaml};
+
+use crate::project;
+
+/// A function as the template declares it.
+struct Declared {
+    id: String,
+    name: String,
+    resource: Yaml,
+}
+
+impl Declared {
+    fn all() -> Vec<Self> {
+        let template = project::template();
+        let functions = of_type(&template, "AWS::Serverless::Function");
+        let functions = functions.into_iter().map(|(id, resource)| Self {
+            name: resource["Properties"]["Handler"].as_str().unwrap().to_owned(),
+            id,
+            resource,
+        });
+        functions.collect()
+    }
+
+    fn events(&self) -> impl Iterator<Item = &Yaml> {
+        let events = self.resource["Properties"]["Events"].as_mapping();
+        events.into_iter().flat_map(Mapping::values)
+    }
+
+    fn is_routed(&self) -> bool {
+        self.events().any(|event| event["Type"] == "HttpApi")
+    }
+
+    /// Whether what it writes at Stripe may stay unknown: it calls Stripe, and keeps replies because repeating it matters.
+    fn writes_at_stripe(&self) -> bool {
+        let policies = text(&self.resource["Properties"]["Policies"]);
+        policies.contains("StripeSecretArn") && policies.contains("REPLY#*")
+    }
+
+    /// Seconds.
+    fn timeout(&self) -> u64 {
+        let globals = project::template()["Globals"]["Function"]["Timeout"].as_u64();
+        let own = self.resource["Properties"]["Timeout"].as_u64();
+        own.or(globals).unwrap()
+    }
+}
+
+#[test]
+fn a_function_has_its_alarms_its_log_and_its_line_of_the_dashboard() {
+    let template = project::template();
+    let mut faults = Vec::new();
+    let dashboard = text(&template["Resources"]["Dashboard"]);
+    for function in Declared::all() {
+        let Declared { id, name, resource } = &function;
+        let mut wanted = vec![
+            ("AWS/Lambda", "Errors"),
+            ("AWS/Lambda", "Throttles"),
+            ("AWS/Lambda", "Duration"),
+        ];
+        if function.is_routed() {
+            wanted.push(("Billing", "ServerErrors"));
+        }
+        if function.writes_at_stripe() {
+            wanted.push(("Billing", "UnknownOutcomes"));
+        }
+        for (namespace, metric) in wanted {
+            if !alarms(&template)
+                .values()
+                .any(|alarm| watches(alarm, id, namespace, metric))
+            {
+                faults.push(format!("{name}: no alarm on {namespace} {metric} of !Ref {id}"));
+            }
+        }
+        let log = resource["Properties"]["LoggingConfig"]["LogGroup"].clone();
+        let kept = template["Resources"][referred(&log)]["Properties"]["RetentionInDays"].clone();
+        if kept.is_null() {
+            faults.push(format!(
+                "{name}: no log group with RetentionInDays in its LoggingConfig"
+            ));
+        }
+        if !dashboard.contains(&format!("\"title\": \"{name}\""))
+            || !dashboard.contains(&format!("${{{id}}}"))
+        {
+            faults.push(format!("{name}: no widget of ${{{id}}} in the Dashboard"));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Lambda counts what a function counts, and an alarm that watches another deployment's function, or nobody's, never rings.
+#[test]
+fn an_alarm_watches_something_of_this_template_and_tells_the_topic() {
+    let template = project::template();
+    let ids: Vec<_> = Declared::all().into_iter().map(|it| it.id).collect();
+    for (alarm, properties) in alarms(&template) {
+        let watched: Vec<_> = dimensions(&properties).collect();
+        assert!(!watched.is_empty(), "{alarm} watches nothing of this deployment");
+        for (dimension, id) in watched {
+            match dimension.as_str() {
+                "FunctionName" => assert!(ids.contains(&id), "{alarm}: {id} is no function"),
+                _ => assert!(!template["Resources"][&id].is_null(), "{alarm}: there is no {id}"),
+            }
+        }
+        for actions in ["AlarmActions", "OKActions"] {
+            assert!(
+                text(&properties[actions]).contains("AlarmTopicArn"),
+                "{alarm}: {actions} do not tell the topic"
+            );
+        }
+        assert_eq!(properties["TreatMissingData"], "notBreaching", "{alarm}");
+        assert!(
+            properties["AlarmDescription"].is_string(),
+            "{alarm} does not say what it means"
+        );
+    }
+}
+
+/// What the code counts and nobody looks at is lost: each metric is watched by an alarm or drawn on the dashboard.
+#[test]
+fn what_is_counted_is_watched() {
+    let template = project::template();
+    let seen = text(&template["Resources"]);
+    for metric in project::counted_metrics() {
+        assert!(
+            seen.contains(&format!("MetricName: {metric}\n")) || seen.contains(&format!("\"{metric}\"")),
+            "{metric} is counted, and neither an alarm nor the Dashboard has it"
+        );
+    }
+}
+
+/// A request that API Gateway gave up on must not go on charging unseen.
+#[test]
+fn a_function_ends_before_its_caller_gives_up() {
+    for function in Declared::all() {
+        for event in function.events().filter(|event| event["Type"] == "HttpApi") {
+            let limit = event["Properties"]["TimeoutInMillis"].as_u64();
+            let limit = limit.unwrap_or_else(|| panic!("{}: no TimeoutInMillis", function.name));
+            assert!(
+                function.timeout() * 1000 + 2000 <= limit && limit <= 30_000,
+                "{}: {} s against {limit} ms",
+                function.name,
+                function.timeout()
+            );
+        }
+    }
+}
+
+/// A caller repeats a request, and Stripe an event. What a stream or a schedule brings is repeated by nobody once Lambda has given up, so
+/// it goes to a queue, and the queue's depth is an alarm.
+#[test]
+fn what_nobody_repeats_goes_to_a_queue_that_is_watched() {
+    let template = project::template();
+    let mut watched = BTreeMap::new();
+    for (alarm, properties) in alarms(&template) {
+        if properties["MetricName"] == "ApproximateNumberOfMessagesVisible" {
+            watched.extend(dimensions(&properties).map(|(_, queue)| (queue, alarm.clone())));
+        }
+    }
+    for function in Declared::all() {
+        for event in function.events().filter(|event| event["Type"] != "HttpApi") {
+            let properties = &function.resource["Properties"];
+            let places = [
+                &event["Properties"]["DestinationConfig"],
+                &event["Properties"]["DeadLetterConfig"],
+                &properties["EventInvokeConfig"],
+                &properties["DeadLetterQueue"],
+            ];
+            let told: String = places.into_iter().map(text).collect();
+            let queues = of_type(&template, "AWS::SQS::Queue");
+            let queue = queues.keys().find(|queue| told.contains(&format!("{queue}.Arn")));
+            let queue = queue
+                .unwrap_or_else(|| panic!("{}: what fails goes to no queue of this template", function.name));
+            assert!(
+                watched.contains_key(queue),
+                "{queue}: no alarm on ApproximateNumberOfMessagesVisible"
+            );
+        }
+    }
+}
+
+/// The alarms' headings are their logical ids without the function's: what `GetBillingErrors` and `StripeWebhookErrors` mean is said once.
+#[test]
+fn every_alarm_has_its_paragraph_in_the_operations_guide() {
+    let guide = project::text("docs/operations.md");
+    let functions = Declared::all();
+    for alarm in alarms(&project::template()).keys() {
+        let prefix = functions
+            .iter()
+            .map(|it| it.id.as_str())
+            .filter(|id| alarm.starts_with(id))
+            .max_by_key(|id| id.len());
+        let kind = alarm.strip_prefix(prefix.unwrap_or_default()).unwrap();
+        let heading = format!("\n### {kind}\n");
+        let (_, paragraph) = guide
+            .split_once(&heading)
+            .unwrap_or_else(|| panic!("docs/operations.md has no heading \"### {kind}\" for {alarm}"));
+        let paragraph = paragraph.split("\n#").next().unwrap();
+        assert!(
+            paragraph.contains("**What to do.**"),
+            "\"### {kind}\" does not say what to do"
+        );
+    }
+}
+
+/// Secrets are named by ARN, and no log has a place for one.
+#[test]
+fn no_secret_stands_in_the_template() {
+    let template = project::template();
+    for (variable, value) in template["Globals"]["Function"]["Environment"]["Variables"]
+        .as_mapping()
+        .unwrap()
+    {
+        let variable = variable.as_str().unwrap();
+        let secret = ["SECRET", "KEY", "TOKEN"]
+            .iter()
+            .any(|word| variable.contains(word));
+        assert!(!secret || variable.ends_with("_ARN"), "{variable}: {value:?}");
+    }
+    let format = text(&template["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"]);
+    for leak in [
+        "$context.path",
+        "authorizer",
+        "queryString",
+        "header",
+        "userAgent",
+    ] {
+        assert!(!format.contains(leak), "the access log has {leak}");
+    }
+}
+
+/// The alarms' properties, by logical id.
+fn alarms(template: &Yaml) -> BTreeMap<String, Yaml> {
+    let alarms = of_type(template, "AWS::CloudWatch::Alarm");
+    alarms
+        .into_iter()
+        .map(|(id, alarm)| (id, alarm["Properties"].clone()))
+        .collect()
+}
+
+fn of_type(template: &Yaml, kind: &str) -> BTreeMap<String, Yaml> {
+    let resources = template["Resources"].as_mapping().unwrap().iter();
+    resources
+        .filter(|(_, resource)| resource["Type"] == kind)
+        .map(|(id, resource)| (id.as_str().unwrap().to_owned(), resource.clone()))
+        .collect()
+}
+
+fn watches(alarm: &Yaml, function: &str, namespace: &str, metric: &str) -> bool {
+    alarm["Namespace"] == namespace
+        && alarm["MetricName"] == metric
+        && dimensions(alarm).any(|(dimension, id)| dimension == "FunctionName" && id == function)
+}
+
+/// The dimensions of an alarm, of its metric or of its metrics: their names and the resources that they refer to.
+fn dimensions(alarm: &Yaml) -> impl Iterator<Item = (String, String)> {
+    let own = alarm["Dimensions"].as_sequence().cloned().unwrap_or_default();
+    let metrics = alarm["Metrics"].as_sequence().cloned().unwrap_or_default();
+    let combined = metrics.into_iter().flat_map(|metric| {
+        let dimensions = &metric["MetricStat"]["Metric"]["Dimensions"];
+        dimensions.as_sequence().cloned().unwrap_or_default()
+    });
+    own.into_iter().chain(combined).map(|dimension| {
+        let name = dimension["Name"].as_str().unwrap().to_owned();
+        (name, referred(&dimension["Value"]))
+    })
+}
+
+/// The resource that a `!Ref` or a `!GetAtt` refers to.
+fn referred(value: &Yaml) -> String {
+    let Yaml::Tagged(tagged) = value else {
+        return String::new();
+    };
+    let target = tagged.value.as_str().unwrap_or_default();
+    target.split('.').next().unwrap_or_default().to_owned()
+}
+
+fn text(value: &Yaml) -> String {
+    serde_yaml_ng::to_string(value).unwrap()
+}

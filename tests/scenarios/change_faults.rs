@@ -313,3 +313,41 @@ async fn eight_at_once_come_to_one_deed() {
         deed.is_done(&world, &ada, deed.path).await;
     }
 }
+
+/// Every event that there is by then arrives, and the latest once more, while the answer of each step in turn is on its way.
+#[tokio::test]
+async fn events_that_arrive_at_any_step_change_nothing_about_a_deed() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for deed in DEEDS {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let ada = deed.before(&world).await;
+            let machine = world.machine().await;
+            machine.network.holds_step(step);
+            let acting = deed.on(&ada, &machine);
+            tokio::pin!(acting);
+            let answer = tokio::select! {
+                answer = &mut acting => {
+                    finished = true;
+                    answer
+                }
+                () = machine.network.reached() => {
+                    world.stripe.stand_in().settle().await;
+                    let latest = world.stripe.events("customer.subscription.updated").pop();
+                    if let Some(latest) = latest {
+                        assert_eq!(world.stripe.delivers(&latest).await, 200);
+                    }
+                    machine.network.lets_go();
+                    acting.await
+                }
+            };
+            let context = format!("{}: events at step {step}", deed.path);
+            assert_eq!(answer.unwrap().status, 200, "{context}");
+            deed.is_done(&world, &ada, &context).await;
+            if finished {
+                break;
+            }
+        }
+        assert!(finished, "{}", deed.path);
+    }
+}

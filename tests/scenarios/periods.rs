@@ -143,7 +143,6 @@ async fn a_year_from_a_leap_day_ends_on_the_last_of_february() {
         let days = if until == "2032-02-29" { "366d" } else { "365d" };
         world.advance(days).await;
         world.advance("2h").await;
-        // Back to midnight of the day for the next look: the two hours are within the new period.
     }
 }
 

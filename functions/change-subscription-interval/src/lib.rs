@@ -106,8 +106,8 @@ async fn attempt(
     let known = account.profile.change.as_ref();
     let known = known.filter(|change| course.spent != Some(change.number));
     let begun = match change::next(known, &standing, wish, call.now).map_err(refuse)? {
-        // It is this call that brought it there, and somebody else did the rest.
-        Next::AlreadyThere if course.taken => return Ok(Some(Answer::changed(wish.interval))),
+        // It is this call that brought it there. Somebody else did the rest, or has moved on since: it is not done twice.
+        Next::AlreadyThere | Next::Begin if course.taken => return Ok(Some(Answer::changed(wish.interval))),
         Next::AlreadyThere => return Ok(Some(Answer::unchanged(wish.interval))),
         Next::Finish(change) => {
             let settled = outcome::settle(call, &account.profile, &change, standing).await?;

@@ -283,7 +283,7 @@ pub fn fate(change: &Change, standing: &Standing, now: Timestamp) -> Fate {
     match (&change.invoice, &standing.latest_invoice) {
         (None, Some(invoice)) if standing.pending => Fate::Waits(invoice.id.clone()),
         _ if standing.pending => Fate::Open,
-        (None, _) if change.is_in_flight(now) => Fate::Open,
+        _ if change.is_in_flight(now) => Fate::Open,
         // Nothing waits and nothing changed: the payment failed for good, or Stripe was never asked.
         _ => Fate::Over,
     }

@@ -70,3 +70,128 @@ pub fn next(
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::period::Period;
+    use crate::plan::Interval;
+    use crate::subscription::Subscription;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn now() -> Timestamp {
+        at("2026-04-11T00:00:00Z")
+    }
+
+    /// Ends with its period in the way that is said, if at all.
+    fn standing(status: &str, cancelled: bool, end: Option<ScheduledEnd>) -> Standing {
+        Standing {
+            subscription: Subscription {
+                id: "sub_1".parse().unwrap(),
+                status: Status::parse(status),
+                price: "price_m".parse().unwrap(),
+                interval: Some(Interval::Monthly),
+                quantity: 1,
+                period: Period {
+                    start: at("2026-04-01T00:00:00Z"),
+                    end: at("2026-05-01T00:00:00Z"),
+                },
+                cancel_at_period_end: cancelled,
+            },
+            customer: "cus_1".parse().unwrap(),
+            currency: "usd".parse().unwrap(),
+            items: vec!["si_1".parse().unwrap()],
+            codes: vec![],
+            scheduled: false,
+            pending: false,
+            end,
+            latest_invoice: None,
+        }
+    }
+
+    fn change(clears_cancellation: bool, finishing_at: Option<Timestamp>) -> Change {
+        Change {
+            account: "ada".parse().unwrap(),
+            number: 1,
+            subscription: "sub_1".parse().unwrap(),
+            item: "si_1".parse().unwrap(),
+            interval: Interval::Annual,
+            price: "price_a".parse().unwrap(),
+            quantity: 1,
+            code: None,
+            promotion_code: None,
+            proration_date: None,
+            clears_cancellation,
+            quoted: None,
+            asked_at: now(),
+            invoice: None,
+            finishing_at,
+        }
+    }
+
+    #[test]
+    fn a_wish_meets_what_is_there() {
+        let running = standing("active", false, None);
+        let ending = standing("active", true, Some(ScheduledEnd::WithPeriod));
+        let by_date = standing("active", true, Some(ScheduledEnd::OnDate));
+        let on_another_date = standing("active", false, Some(ScheduledEnd::OnDate));
+        let (clears, keeps) = (change(true, None), change(false, None));
+        let finishing = change(true, Some(now()));
+        let long_ago = change(true, Some(at("2026-04-10T00:00:00Z")));
+        use Wish::{Cancel, Resume};
+        for (wish, change, standing, expected) in [
+            (Cancel, None, &running, Next::Schedule),
+            (Cancel, None, &on_another_date, Next::Schedule),
+            (Cancel, None, &ending, Next::Done),
+            (Cancel, Some(&keeps), &ending, Next::Done),
+            (Cancel, Some(&clears), &ending, Next::Keep),
+            (Cancel, Some(&clears), &running, Next::Schedule),
+            (Cancel, Some(&finishing), &ending, Next::Wait),
+            (Cancel, Some(&finishing), &running, Next::Wait),
+            (Cancel, Some(&long_ago), &ending, Next::Keep),
+            (Resume, None, &running, Next::Done),
+            (Resume, None, &on_another_date, Next::Done),
+            (Resume, None, &ending, Next::TakeBack(ScheduledEnd::WithPeriod)),
+            (
+                Resume,
+                Some(&finishing),
+                &by_date,
+                Next::TakeBack(ScheduledEnd::OnDate),
+            ),
+        ] {
+            assert_eq!(
+                next(wish, change, standing, now()),
+                Ok(expected),
+                "{wish:?} {change:?} {standing:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_not_begun_what_is_over_and_what_a_schedule_owns_is_not_ended() {
+        for wish in [Wish::Cancel, Wish::Resume] {
+            let on = |status: &str| next(wish, None, &standing(status, false, None), now());
+            assert_eq!(on("canceled"), Err(Unendable::NoSubscription));
+            assert_eq!(on("incomplete_expired"), Err(Unendable::NoSubscription));
+            assert_eq!(on("incomplete"), Err(Unendable::Incomplete));
+            for status in [
+                "active",
+                "trialing",
+                "past_due",
+                "unpaid",
+                "paused",
+                "a word of tomorrow",
+            ] {
+                assert!(on(status).is_ok(), "{status}");
+            }
+            let scheduled = Standing {
+                scheduled: true,
+                ..standing("active", true, Some(ScheduledEnd::WithPeriod))
+            };
+            assert_eq!(next(wish, None, &scheduled, now()), Err(Unendable::Scheduled));
+        }
+    }
+}

@@ -11,8 +11,10 @@ pub const ALL: &[&Function] = &[
     &cancel_subscription::FUNCTION,
     &change_subscription_interval::FUNCTION,
     &create_subscription_checkout::FUNCTION,
+    &expire_checkouts::FUNCTION,
     &get_billing::FUNCTION,
     &preview_subscription_change::FUNCTION,
+    &reconcile::FUNCTION,
     &resume_subscription::FUNCTION,
     &stripe_webhook::FUNCTION,
 ];

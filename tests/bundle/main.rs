@@ -52,6 +52,9 @@ fn a_function_has_a_folder_a_route_a_contract_an_entry_in_the_binary_and_an_even
 fn an_event_is_of_its_functions_route() {
     let functions = project::functions();
     for (function, file) in project::events() {
+        if functions[&function].is_empty() {
+            continue;
+        }
         let event = project::event(&file);
         let http = &event["requestContext"]["http"];
         let route = format!(
@@ -78,8 +81,14 @@ fn an_event_is_of_its_functions_route() {
 #[tokio::test]
 async fn every_event_gets_an_answer_that_is_in_the_contract() {
     let world = World::start().await;
+    let functions = project::functions();
     for (function, file) in project::events() {
         let process = world.start_function(&function).await;
+        if functions[&function].is_empty() {
+            // For Lambda, not for a caller: an outcome that is no error is all that is promised to everybody.
+            process.answer(&project::event(&file)).await;
+            continue;
+        }
         let answer = process.answer(&project::event(&file)).await;
         assert!(answer["statusCode"].as_u64().unwrap() < 500, "{file}: {answer}");
         assert_eq!(
@@ -204,6 +213,50 @@ async fn what_is_deployed_sells_and_changes_a_subscription() {
     assert!(preview["amountDueCents"].as_i64().unwrap() > 0, "{preview}");
     assert_eq!(told("change-subscription-interval").await["changed"], true);
     deliver_all().await;
+}
+
+/// One record cannot be read: it alone is to be delivered again. What Stripe has erased in test mode is settled.
+#[tokio::test]
+async fn an_expired_item_that_cannot_be_settled_is_told_by_its_number() {
+    let world = World::start().await;
+    let process = world.start_function("expire-checkouts").await;
+    let mut batch = project::event("expire-checkouts.json");
+    let unreadable = project::event("expire-checkouts.unreadable.json");
+    let records = batch["Records"].as_array_mut().unwrap();
+    records.insert(0, unreadable["Records"][0].clone());
+    assert_eq!(
+        process.answer(&batch).await,
+        json!({ "batchItemFailures": [{ "itemIdentifier": "111000000000000000000002" }] })
+    );
+}
+
+/// Nothing was delivered: the events are found in Stripe's list, with the permissions that the template gives. A second run finds
+/// nothing more.
+#[tokio::test]
+async fn what_is_deployed_finds_what_was_never_delivered() {
+    let world = World::start_behind().await;
+    let checkout = world.start_function("create-subscription-checkout").await;
+    checkout
+        .answer(&project::event("create-subscription-checkout.json"))
+        .await;
+    let customer = &world.stripe.customers_with("account", "ada")[0]["id"];
+    let session = &world.stripe.sessions_of(customer.as_str().unwrap())[0]["id"];
+    world
+        .stripe
+        .pay_session(session.as_str().unwrap(), Payment::Succeed)
+        .await
+        .unwrap();
+
+    let process = world.start_function("reconcile").await;
+    let first = process.answer(&project::event("reconcile.json")).await;
+    assert!(first["healed"].as_u64().unwrap() >= 3, "{first}");
+    assert_eq!((&first["failed"], &first["complete"]), (&json!(0), &json!(true)));
+    let second = process.answer(&project::event("reconcile.json")).await;
+    assert_eq!(second["healed"], 0, "{second}");
+
+    let billing = world.start_function("get-billing").await;
+    let answer = billing.answer(&project::event("get-billing.json")).await;
+    assert!(answer["body"].as_str().unwrap().contains("FIXED"), "{answer}");
 }
 
 #[tokio::test]

@@ -113,6 +113,18 @@ fn accesses(operation: &str, body: &Json) -> Vec<Access> {
     };
     match operation {
         "GetItem" | "UpdateItem" | "DeleteItem" => vec![access(operation, body, key(body, "Key"))],
+        "BatchGetItem" => {
+            let tables = body["RequestItems"].as_object().into_iter().flatten();
+            let keys = tables.flat_map(|(table, wanted)| {
+                let keys = wanted["Keys"].as_array().into_iter().flatten();
+                keys.map(move |key| Access {
+                    action: "dynamodb:BatchGetItem".to_owned(),
+                    table: table.clone(),
+                    leading_key: key["pk"]["S"].as_str().unwrap_or_default().to_owned(),
+                })
+            });
+            keys.collect()
+        }
         "PutItem" => vec![access(operation, body, key(body, "Item"))],
         // Every query of the store begins with `pk = :pk`.
         "Query" => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use billing_core::SignedDuration;
 use billing_core::access::{Holder, Key, Mode, Scope};
 use billing_core::account::{Number, PhoneNumber, Profile};
 use billing_edge::{App, Clock, Config};
@@ -49,9 +50,20 @@ pub(crate) struct World {
 impl World {
     /// Starts them all; they end with the runtime of the test.
     pub(crate) async fn start() -> Self {
+        Self::start_with(stripe_stand_in::Clock::system()).await
+    }
+
+    /// The same, with a Stripe at which it is ten minutes earlier, and stays so.
+    pub(crate) async fn start_behind() -> Self {
+        let now = Clock::system().now();
+        let earlier = now.checked_sub(SignedDuration::from_mins(10)).unwrap();
+        Self::start_with(stripe_stand_in::Clock::frozen(earlier)).await
+    }
+
+    async fn start_with(stripe_clock: stripe_stand_in::Clock) -> Self {
         let clock = Clock::system();
         let judge = Judge::new(Requests::All);
-        let (stripe, stripe_url) = stripe(&judge).await;
+        let (stripe, stripe_url) = stripe(stripe_clock, &judge).await;
         let catalog = Catalog {
             url: &stripe_url,
             key: STRIPE_KEY,
@@ -213,9 +225,9 @@ pub(crate) fn wrong(variable: &str) -> &'static str {
 }
 
 /// A stand-in and its address.
-async fn stripe(judge: &Judge) -> (StandIn, String) {
+async fn stripe(clock: stripe_stand_in::Clock, judge: &Judge) -> (StandIn, String) {
     let stand_in = StandIn::new(stripe_stand_in::Config {
-        clock: stripe_stand_in::Clock::system(),
+        clock,
         witness: Some(judge.witness()),
     });
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

@@ -344,3 +344,55 @@ async fn a_delayed_payment_covers_when_it_arrives() {
         assert_eq!(ada.starts_checkout("monthly").await, subscribed, "{later}");
     }
 }
+
+/// A secret is rotated: for a while both are active, then the old one is off.
+#[tokio::test]
+async fn events_signed_with_either_secret_are_taken_while_one_is_rotated() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let old = world.stack().directory.webhook_secret.clone();
+    for (secrets, status) in [
+        (format!("whsec_new, {old}"), 200),
+        (format!("{old},whsec_new,"), 200),
+        ("whsec_new".to_owned(), 400),
+    ] {
+        let machine = world
+            .machine_told(&[("STRIPE_WEBHOOK_SECRETS", secrets.as_str())])
+            .await;
+        let answer = machine.call(world.stripe.signed_event(&paid)).await.unwrap();
+        assert_eq!(answer.status, status, "{secrets}");
+    }
+}
+
+/// Where real money moves, Stripe keeps everything: an object that it does not know is our fault, and the work is not done.
+#[tokio::test]
+async fn a_live_event_about_nothing_fails_and_stays_visible() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let machine = world
+        .machine_told(&[("BILLING_MODE", "live"), ("STRIPE_SECRET_KEY", "sk_live_x")])
+        .await;
+    // The stand-in has test keys only: the answer is Stripe's own.
+    machine.network.tells(
+        "GET /v1/invoices/",
+        404,
+        r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"invoice","message":"No such invoice"}}"#,
+    );
+    let payload = serde_json::json!({
+        "id": "evt_live", "type": "invoice.paid", "livemode": true, "data": { "object": { "id": "in_unknown" } },
+    })
+    .to_string();
+    let secret = &world.stack().directory.webhook_secret;
+    let signature = billing_stripe::webhook::sign(payload.as_bytes(), secret, world.now());
+    let request = http::Request::post("/stripe/webhook")
+        .header("stripe-signature", signature)
+        .body(bytes::Bytes::from(payload))
+        .unwrap();
+    let answer = machine.call(request).await.unwrap();
+    assert_eq!(answer.status, 502, "{answer}");
+    assert_eq!(
+        world.receipt("evt_live").await.status,
+        billing_store::ReceiptStatus::Failed
+    );
+}

@@ -19,6 +19,16 @@ mod checkouts;
 mod crashes;
 /// Events: twice, late, early, out of order.
 mod events;
+/// Events of earlier API versions.
+mod api_versions;
+/// Money that goes back.
+mod reversals;
+/// Events that never arrived, and events that failed.
+mod reconciling;
+/// An operator and the events that failed.
+mod replays;
+/// What expires.
+mod expiries;
 /// The same request under the same Idempotency-Key.
 mod idempotency;
 /// Changes of the interval: what they cost, and what they cover.

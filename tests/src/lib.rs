@@ -16,6 +16,8 @@ mod account;
 mod answer;
 /// Stripe's side.
 mod stripe;
+/// What happens there after a sale.
+mod after_sales;
 /// A machine of its own, which can die.
 mod machine;
 /// The network between a machine and the world, which can fail.

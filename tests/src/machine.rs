@@ -88,6 +88,18 @@ impl Machine {
         lines.iter().filter_map(|line| line[name].as_u64()).sum()
     }
 
+    /// Hands a function an event that nobody waits for; none when the machine dies over it.
+    pub async fn hands(&self, function: &'static str, event: &Value) -> Option<Result<Value, String>> {
+        let (gateway, event) = (self.gateway.clone(), event.clone());
+        let work = self
+            .runtime
+            .lock()
+            .unwrap()
+            .as_ref()?
+            .spawn(async move { gateway.deliver(function, &event).await });
+        work.await.ok()
+    }
+
     /// Ends it, in the middle of whatever it is doing.
     pub fn dies(self) {
         self.ends();

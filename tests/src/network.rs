@@ -37,7 +37,7 @@ enum Fault {
     /// The step takes effect, and its answer waits to be let go.
     Hold,
     /// The step does not take effect, and is answered with this status and header by somebody on the way.
-    Answer(u16, (&'static str, &'static str)),
+    Answer(u16, (&'static str, &'static str), &'static str),
     /// The step fails at this moment, and is answered with this status by somebody on the way.
     Fail(Moment, u16),
 }
@@ -127,7 +127,13 @@ impl Network {
 
     /// The first step whose description contains `part` is answered with this status and header, and not passed on.
     pub fn answers(&self, part: &'static str, status: u16, header: (&'static str, &'static str)) {
-        self.fault(Which::Named(part), Fault::Answer(status, header));
+        self.fault(Which::Named(part), Fault::Answer(status, header, ""));
+    }
+
+    /// The same, with this JSON text as the body.
+    pub fn tells(&self, part: &'static str, status: u16, body: &'static str) {
+        let json = ("content-type", "application/json");
+        self.fault(Which::Named(part), Fault::Answer(status, json, body));
     }
 
     /// Step `number`, from 1, is answered with this status, before it is passed on or after it took effect.
@@ -146,11 +152,10 @@ impl Network {
         reached.wait_for(|number| *number > 0).await.unwrap();
     }
 
-    /// Waits until a step after the one that was reached is stopped or held.
-    pub async fn reached_again(&self) {
+    /// Waits until a step after step `number` is stopped or held.
+    pub async fn reached_beyond(&self, number: usize) {
         let mut reached = self.0.reached.subscribe();
-        let first = *reached.borrow_and_update();
-        reached.wait_for(|number| *number > first).await.unwrap();
+        reached.wait_for(|reached| *reached > number).await.unwrap();
     }
 
     /// The steps so far, as `POST /v1/customers` or `DynamoDB GetItem`.
@@ -181,11 +186,11 @@ impl Network {
             self.0.reached.send_replace(number);
             std::future::pending::<Infallible>().await;
         }
-        if let Some(Fault::Answer(status, (name, value))) = fault {
+        if let Some(Fault::Answer(status, (name, value), body)) = fault {
             let answer = Response::builder()
                 .status(status)
                 .header(name, value)
-                .body(Full::default());
+                .body(Full::new(Bytes::from_static(body.as_bytes())));
             return answer.map_err(|_| Broken);
         }
         let failure = |status| Response::builder().status(status).body(Full::default());

@@ -179,6 +179,12 @@ impl Stripe {
             .await
     }
 
+    /// One of the stand-in's own routes.
+    pub(crate) async fn operator_json(&self, path: &str, body: &Value) -> Value {
+        self.send("POST", path, body.to_string(), "application/json")
+            .await
+    }
+
     /// An operator deletes the account's customer in the dashboard.
     pub async fn loses_its_customer(&self, account: &Account<'_>) {
         for customer in self.customers(account).await {

@@ -7,6 +7,7 @@ use http::Request;
 use local_stack::time::Move;
 use local_stack::world::Accounts;
 use local_stack::{Settings, Stack};
+use serde_json::{Value, json};
 use stripe_stand_in::Clock;
 use stripe_stand_in::conformance::{Judge, Requests};
 
@@ -28,6 +29,15 @@ pub struct World {
 impl World {
     /// A world at this instant (`2026-04-01T00:00:00Z`). Its DynamoDB is embedded, or the one at `DYNAMODB_URL`.
     pub async fn at(instant: &str) -> Self {
+        Self::start(instant, false).await
+    }
+
+    /// The same, with the functions that are run by a schedule.
+    pub async fn with_schedules_at(instant: &str) -> Self {
+        Self::start(instant, true).await
+    }
+
+    async fn start(instant: &str, schedules: bool) -> Self {
         let clock = Clock::frozen(instant.parse().unwrap());
         #[expect(
             clippy::disallowed_methods,
@@ -39,6 +49,7 @@ impl World {
             clock,
             witness: Some(judge.witness()),
             dynamodb_url,
+            schedules,
             ..Settings::free_ports()
         };
         let stack = Stack::start(settings).await.unwrap();
@@ -102,6 +113,32 @@ impl World {
         self.stack.app.store().receipt(&key).await.unwrap().unwrap()
     }
 
+    /// The event by which `expire-checkouts` would learn that the account's reservation, as it is now, was deleted.
+    pub async fn expired_reservation(&self, account: &Account<'_>) -> Value {
+        let id = account.id.parse().unwrap();
+        let reservation = self.stack.app.store().reservation(&id).await.unwrap().unwrap();
+        let key = format!("RESERVATION#{}", account.id);
+        let mut image = attribute(&serde_json::to_value(&reservation).unwrap())["M"].take();
+        image["pk"] = json!({ "S": key });
+        image["sk"] = json!({ "S": "RESERVATION" });
+        let record = json!({
+            "eventName": "REMOVE",
+            "userIdentity": { "type": "Service", "principalId": "dynamodb.amazonaws.com" },
+            "dynamodb": { "SequenceNumber": "1", "Keys": { "pk": { "S": key } }, "OldImage": image },
+        });
+        json!({ "Records": [record] })
+    }
+
+    /// Hands a function an event that nobody waits for.
+    pub async fn hands(&self, function: &str, event: &Value) -> Value {
+        self.stack.gateway.deliver(function, event).await.unwrap()
+    }
+
+    /// What `expire-checkouts` could not settle, and Lambda has given up.
+    pub async fn dead_letters(&self) -> Vec<Value> {
+        self.stack.time.triggers().unwrap().dead_letters().await
+    }
+
     /// Another machine with the same functions, on a network that can fail.
     pub async fn machine(&self) -> Machine {
         self.peculiar_machine(Peculiarity::default()).await
@@ -127,5 +164,19 @@ impl World {
 
     async fn peculiar_machine(&self, peculiarity: Peculiarity<'_>) -> Machine {
         Machine::start(&self.stack, Network::new(), peculiarity).await
+    }
+}
+
+/// A value in the form of DynamoDB's own interface.
+fn attribute(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members
+                .iter()
+                .map(|(name, value)| (name.clone(), attribute(value)));
+            json!({ "M": members.collect::<serde_json::Map<_, _>>() })
+        }
+        Value::Number(number) => json!({ "N": number.to_string() }),
+        other => json!({ "S": other }),
     }
 }

@@ -5,7 +5,7 @@
 use billing_core::Timestamp;
 use billing_core::access::Scope;
 use billing_core::account::{Account, Number};
-use billing_core::coverage::{self, Coverage};
+use billing_core::coverage::Coverage;
 use billing_core::money::Currency;
 use billing_core::plan::Interval;
 use billing_core::subscription::Subscription;
@@ -61,7 +61,7 @@ struct Pricing {
 async fn get_billing(call: &Call<'_>) -> Result<Reply, Problem> {
     let caller = call.authenticate().await?.with(Scope::BillingRead)?;
     let (account, prices) = tokio::try_join!(call.account(caller.account()), call.shown_prices())?;
-    let covered = coverage::covered(&account.ledger, call.now, call.app.config.grace);
+    let covered = account.covered(call.now, call.app.config.grace);
     Ok(Reply::ok(&answer(&account, covered, prices)))
 }
 

@@ -1,12 +1,13 @@
-//! An account as it is stored: one collection of a profile, phone numbers, a subscription and a ledger.
+//! An account as it is stored: one collection of a profile, phone numbers, a subscription, a ledger and its reversals.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::contact::{Email, Name};
-use crate::coverage::Entry;
-use crate::id::{AccountId, CustomerId, NumberId, SessionId};
+use crate::coverage::{self, Coverage, Entry};
+use crate::id::{AccountId, CustomerId, InvoiceId, NumberId, SessionId};
+use crate::reversal::{self, Reversal};
 use crate::subscription::Subscription;
 
 /// Who the account is, and where it stands with Stripe.
@@ -127,6 +128,8 @@ pub struct Account {
     pub numbers: Vec<Number>,
     /// What it has paid for.
     pub ledger: Vec<Entry>,
+    /// What was given back of that.
+    pub reversals: Vec<Reversal>,
 }
 
 impl Account {
@@ -140,5 +143,18 @@ impl Account {
     #[must_use]
     pub fn quantity(&self) -> u64 {
         u64::try_from(self.numbers.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether an invoice stands in the ledger.
+    #[must_use]
+    pub fn has_landed(&self, invoice: &InvoiceId) -> bool {
+        self.ledger.iter().any(|entry| entry.invoice == *invoice)
+    }
+
+    /// What is covered at `now`; see [`coverage::covered`]. Invoices whose money was all given back do not count.
+    #[must_use]
+    pub fn covered(&self, now: Timestamp, grace: SignedDuration) -> Option<Coverage> {
+        let standing = reversal::standing(&self.ledger, &self.reversals);
+        coverage::covered(&standing, now, grace)
     }
 }

@@ -170,6 +170,7 @@ mod tests {
                 })
                 .collect(),
             ledger: vec![],
+            reversals: vec![],
         }
     }
 

@@ -5,7 +5,8 @@
 //!
 //! Credits are not entries: they are told by the entries of the invoice that gives the money back. What money was given back
 //! for is covered no longer: a year that is changed to months after a quarter has covered a quarter. Nothing that was written
-//! is written again; the earlier entry stays as it was paid for, and is ended by the later one.
+//! is written again; the earlier entry stays as it was paid for, and is ended by the later one. Invoices that were refunded are
+//! [`crate::reversal`]'s.
 //!
 //! # If it fails half-way
 //! The key of an entry is the invoice line, so landing an invoice again adds nothing.
@@ -82,7 +83,7 @@ impl GivenBack {
 /// service does not blink while a renewal's payment is under way; `until` stays the end that was paid for. A period that was
 /// given back ends without grace.
 #[must_use]
-pub fn covered(ledger: &[Entry], now: Timestamp, grace: SignedDuration) -> Option<Coverage> {
+pub(crate) fn covered(ledger: &[Entry], now: Timestamp, grace: SignedDuration) -> Option<Coverage> {
     // Nothing to cover: the entry only says what was given back.
     let entries: Vec<(&Entry, Period)> = ledger
         .iter()

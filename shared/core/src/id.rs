@@ -139,6 +139,14 @@ ids! {
     PreviewId, "a preview id", |text| token(text, "");
     /// A line of a Stripe invoice (`il_…`; older ones differ).
     LineId, "an invoice line id", |text| token(text, "");
+    /// A payment at Stripe, `pi_…`.
+    PaymentIntentId, "a payment intent id (pi_…)", |text| token(text, "pi_");
+    /// A charge of a payment (`ch_…`, or `py_…` by other means than a card).
+    ChargeId, "a charge id", |text| token(text, "");
+    /// A dispute of a charge (`du_…`; older ones `dp_…`).
+    DisputeId, "a dispute id", |text| token(text, "");
+    /// A credit note on an invoice, `cn_…`.
+    CreditNoteId, "a credit note id (cn_…)", |text| token(text, "cn_");
     /// A Stripe event, `evt_…`.
     EventId, "an event id (evt_…)", |text| token(text, "evt_");
     /// The part of an organisation that sells: it has a time zone.

@@ -12,6 +12,7 @@ use crate::account::Account;
 use crate::checkout::Reservation;
 use crate::coverage::Entry;
 use crate::id::{CustomerId, InvoiceId, SessionId, SubscriptionId};
+use crate::reversal::Reversal;
 use crate::subscription::Subscription;
 
 /// How many ledger entries one transaction adds at most: DynamoDB takes 100 items, and the others need room.
@@ -26,6 +27,8 @@ pub struct Facts {
     pub subscription: Option<Subscription>,
     /// The lines of an invoice that is paid.
     pub paid: Vec<Entry>,
+    /// What was given back of an invoice.
+    pub reversal: Option<Reversal>,
     /// A checkout session that can no longer be paid.
     pub ended: Option<EndedSession>,
     /// What became of the change that the profile remembers.
@@ -59,6 +62,8 @@ pub struct Landing {
     pub subscription: Option<Subscription>,
     /// Ledger entries to add.
     pub entries: Vec<Entry>,
+    /// What was given back of an invoice, to be stored in place of what is.
+    pub reversal: Option<Reversal>,
     /// Whether there are more entries than fit, so that the facts must be landed once more.
     pub more: bool,
     /// The profile's open session is over.
@@ -78,8 +83,20 @@ pub struct Foreign(pub CustomerId);
 
 /// What the facts change.
 pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) -> Result<Landing, Foreign> {
+    let reversal = facts.reversal.and_then(|fetched| reverse(account, fetched));
     let customer = match &account.profile.customer {
         Some(known) if *known == facts.customer => None,
+        // A customer that was deleted and replaced: what it paid covered, and may still be given back.
+        Some(_)
+            if reversal
+                .as_ref()
+                .is_some_and(|it| account.has_landed(&it.invoice)) =>
+        {
+            return Ok(Landing {
+                reversal,
+                ..Landing::default()
+            });
+        }
         Some(_) => return Err(Foreign(facts.customer)),
         // What is over may be the last that is heard of a customer that was deleted at Stripe and forgotten here; whoever has a
         // live subscription was not.
@@ -113,12 +130,25 @@ pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) 
         customer,
         subscription,
         entries,
+        reversal,
         more,
         close_session,
         release,
         change: facts.change.filter(|_| account.profile.change.is_some()),
         second,
     })
+}
+
+/// The reversal to store; none when it says nothing new.
+fn reverse(account: &Account, fetched: Reversal) -> Option<Reversal> {
+    let mut stored = account.reversals.iter();
+    let stored = stored.find(|stored| stored.invoice == fetched.invoice);
+    let reversal = fetched.after(stored);
+    let news = match stored {
+        Some(stored) => *stored != reversal,
+        None => !reversal.is_nothing(),
+    };
+    news.then_some(reversal)
 }
 
 impl EndedSession {
@@ -197,6 +227,7 @@ mod tests {
             subscription,
             numbers: vec![],
             ledger: vec![],
+            reversals: vec![],
         }
     }
 
@@ -205,6 +236,7 @@ mod tests {
             customer: "cus_1".parse().unwrap(),
             subscription,
             paid: vec![],
+            reversal: None,
             ended: None,
             change: None,
         }
@@ -274,6 +306,66 @@ mod tests {
             ..facts(None)
         };
         assert_eq!(land(&account, None, facts).unwrap().entries, vec![other]);
+    }
+
+    /// Of 3000, 1000 and then all are given back; what is known is not written again, and an invoice of which nothing was given
+    /// back has no reversal.
+    #[test]
+    fn a_reversal_is_stored_when_it_says_something_new() {
+        let back = |given_back| Reversal {
+            invoice: "in_1".parse().unwrap(),
+            paid: entry("il_1").amount,
+            forgiven: 0,
+            given_back,
+            lost: 0,
+            disputed: false,
+        };
+        let mut account = account(None);
+        let landed = |account: &Account, given_back| {
+            let facts = Facts {
+                reversal: Some(back(given_back)),
+                ..facts(None)
+            };
+            land(account, None, facts).unwrap().reversal
+        };
+        assert_eq!(landed(&account, 0), None);
+        assert_eq!(landed(&account, 1000), Some(back(1000)));
+        account.reversals.push(back(1000));
+        assert_eq!(landed(&account, 1000), None);
+        assert_eq!(landed(&account, 3000), Some(back(3000)));
+        assert_eq!(landed(&account, 0), Some(back(0)), "a refund that failed");
+    }
+
+    /// April was paid and refunded in full: nothing is covered, whatever landed first; the entry stays as it was.
+    #[test]
+    fn what_was_refunded_in_full_covers_nothing() {
+        let mut account = account(None);
+        let covered = |account: &Account| {
+            account
+                .covered(at("2026-04-10T00:00:00Z"), jiff::SignedDuration::ZERO)
+                .is_some()
+        };
+        account.ledger.push(entry("il_1"));
+        assert!(covered(&account));
+        let mut reversal = Reversal {
+            invoice: "in_1".parse().unwrap(),
+            paid: entry("il_1").amount,
+            forgiven: 0,
+            given_back: 2999,
+            lost: 0,
+            disputed: true,
+        };
+        account.reversals.push(reversal.clone());
+        assert!(covered(&account), "kept, and flagged");
+        reversal.given_back = 3000;
+        account.reversals[0] = reversal;
+        assert!(!covered(&account));
+        let other = Entry {
+            invoice: "in_2".parse().unwrap(),
+            ..entry("il_1")
+        };
+        account.ledger.push(other);
+        assert!(covered(&account), "another invoice is another matter");
     }
 
     /// The reservation is number 2; its session, once recorded, is `cs_1`, as is the profile's open one.

@@ -29,12 +29,16 @@ pub mod account;
 pub mod subscription;
 /// The ledger of paid periods, and what it covers.
 pub mod coverage;
+/// What was given back of a paid invoice.
+pub mod reversal;
 /// Where a payer returns to.
 pub mod return_url;
 /// One payable checkout per account.
 pub mod checkout;
 /// What a fact from Stripe changes about an account.
 pub mod landing;
+/// Looking through Stripe's list of events.
+pub mod reconcile;
 /// A change of a subscription's interval.
 pub mod change;
 /// Ending a subscription with its period.

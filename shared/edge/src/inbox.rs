@@ -20,7 +20,8 @@ mod landing;
 use std::time::Duration;
 
 use billing_core::access::Mode;
-use billing_store::{Claim, EventKey};
+use billing_core::id::{AccountId, SessionId};
+use billing_store::{Claim, EventKey, FailedAttempt};
 use billing_stripe::webhook::Event;
 
 use crate::call::Call;
@@ -42,6 +43,20 @@ pub enum Taken {
 }
 
 impl Call<'_> {
+    /// Whether an event is of this deployment's world, and of a type that means something here.
+    #[must_use]
+    pub fn is_ours(&self, event: &Event) -> bool {
+        let same_mode = event.livemode == (self.app.config.mode == Mode::Live);
+        same_mode && event.connected_account.is_none() && Errand::of(event).is_some()
+    }
+
+    /// Settles a checkout session whose time is up: one that is still open is made unpayable, and what became of it lands as if
+    /// its event had come.
+    pub async fn end_session(&self, account: &AccountId, session: &SessionId) -> Result<(), Problem> {
+        facts::end_session(self, session).await?;
+        landing::run_for(self, account, &Errand::Session(session.clone())).await
+    }
+
     /// Does an event's work, unless it was done before. 409 while somebody else is at it; any other problem is marked on the
     /// event, and the next delivery tries again.
     pub async fn take_event(&self, event: &Event) -> Result<Taken, Problem> {
@@ -60,29 +75,38 @@ impl Call<'_> {
             event: event.id.clone(),
         };
         let holder = self.claim_token()?;
-        match self
+        let claim = self
             .store
-            .claim_event(&key, &event.kind, &holder, self.now, self.lease()?)
-            .await?
-        {
-            Claim::Mine => {}
+            .claim_event(&key, &event.kind, &holder, self.now, self.lease()?);
+        let (attempts, failed_before) = match claim.await? {
+            Claim::Mine {
+                attempts,
+                failed_before,
+            } => (attempts, failed_before),
             Claim::Done => return Ok(Taken::DoneBefore),
             Claim::Busy => {
                 return Err(Problem::conflict("this event is being handled").after(BUSY));
             }
-        }
+        };
         let outcome = match errand {
             Ok(errand) => landing::run(self, event, &errand).await,
             Err(unreadable) => Err(Problem::internal(unreadable.to_string())),
         };
         match outcome {
             Ok(()) => {
-                self.store.finish_event(&key, self.now).await?;
+                self.store.finish_event(&key, failed_before, self.now).await?;
                 Ok(Taken::Done)
             }
             Err(problem) => {
+                let attempt = FailedAttempt {
+                    kind: &event.kind,
+                    holder: &holder,
+                    attempts,
+                    error: &problem.logged,
+                    now: self.now,
+                };
                 // Without this mark the lease has to run out; the problem is told either way.
-                if let Err(error) = self.store.fail_event(&key, &holder, &problem.logged).await {
+                if let Err(error) = self.store.fail_event(&key, &attempt).await {
                     tracing::warn!(event = %key.event, %error, "a failed event could not be marked");
                 }
                 Err(problem)

@@ -6,12 +6,13 @@ use billing_core::access::Holder;
 use billing_core::account::{Account, Number, Profile};
 use billing_core::coverage::Entry;
 use billing_core::id::{AccountId, CustomerId, NumberId};
+use billing_core::reversal::Reversal;
 use billing_core::subscription::Subscription;
 
 use crate::client::Store;
 use crate::error::{StoreError, cancelled};
 use crate::item::{Item, incomplete, item, number, put, string, text, value};
-use crate::key::{self, LEDGER_PREFIX, NUMBER_PREFIX, PK, PROFILE, SK, SUBSCRIPTION};
+use crate::key::{self, LEDGER_PREFIX, NUMBER_PREFIX, PK, PROFILE, REVERSAL_PREFIX, SK, SUBSCRIPTION};
 
 /// How many items one transaction takes.
 const TRANSACTION: usize = 100;
@@ -203,6 +204,7 @@ struct Found {
     subscription: Option<Subscription>,
     numbers: Vec<Number>,
     ledger: Vec<Entry>,
+    reversals: Vec<Reversal>,
 }
 
 impl Found {
@@ -212,6 +214,7 @@ impl Found {
             SUBSCRIPTION => self.subscription = Some(value(item)?),
             sk if sk.starts_with(NUMBER_PREFIX) => self.numbers.push(value(item)?),
             sk if sk.starts_with(LEDGER_PREFIX) => self.ledger.push(value(item)?),
+            sk if sk.starts_with(REVERSAL_PREFIX) => self.reversals.push(value(item)?),
             sk => {
                 return Err(StoreError::corrupt(
                     format!("{}/{sk}", text(&item, PK)),
@@ -228,6 +231,7 @@ impl Found {
             subscription,
             mut numbers,
             mut ledger,
+            reversals,
         } = self;
         numbers.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         ledger.sort_by(|a, b| {
@@ -238,6 +242,7 @@ impl Found {
             subscription,
             numbers,
             ledger,
+            reversals,
         })
     }
 }

@@ -10,7 +10,7 @@ use billing_core::Timestamp;
 use billing_core::access::Holder;
 use billing_core::coverage::Entry;
 use billing_core::id::{
-    AccountId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId, PromotionCodeId,
+    AccountId, ConnectedAccountId, CustomerId, EventId, InvoiceId, KeyId, NumberId, PromotionCodeId,
 };
 use billing_core::quote::Quote;
 
@@ -18,6 +18,10 @@ use billing_core::quote::Quote;
 pub(crate) const PK: &str = "pk";
 /// The sort key's attribute.
 pub(crate) const SK: &str = "sk";
+/// How the partitions of reservations begin.
+pub(crate) const RESERVATION_PREFIX: &str = "RESERVATION#";
+/// The partition of the events that failed.
+pub(crate) const FAILED: &str = "FAILED";
 /// The attribute by which DynamoDB deletes items of the `sessions` table: unix seconds.
 pub(crate) const EXPIRES_AT: &str = "expires_at";
 
@@ -26,6 +30,7 @@ pub(crate) const KEY_PREFIX: &str = "KEY#";
 pub(crate) const LEDGER_PREFIX: &str = "LEDGER#";
 pub(crate) const NUMBER_PREFIX: &str = "NUMBER#";
 pub(crate) const PROFILE: &str = "PROFILE";
+pub(crate) const REVERSAL_PREFIX: &str = "REVERSAL#";
 pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION";
 
 /// A primary key.
@@ -97,6 +102,11 @@ pub(crate) fn ledger(id: &AccountId, entry: &Entry) -> Key {
     )
 }
 
+/// `ACCOUNT#<id>/REVERSAL#<invoice>`: what was given back of an invoice, one for each.
+pub(crate) fn reversal(id: &AccountId, invoice: &InvoiceId) -> Key {
+    Key::new(account(id), format!("{REVERSAL_PREFIX}{invoice}"))
+}
+
 /// `<holder>/KEY#<key id>`: the list of a holder's keys.
 pub(crate) fn listed_key(of: &Holder, key: &KeyId) -> Key {
     Key::new(holder(of), format!("{KEY_PREFIX}{key}"))
@@ -114,13 +124,28 @@ pub(crate) fn pointer(customer: &CustomerId) -> Key {
 
 /// `RESERVATION#<account>/RESERVATION`.
 pub(crate) fn reservation(account: &AccountId) -> Key {
-    Key::new(format!("RESERVATION#{account}"), "RESERVATION")
+    Key::new(format!("{RESERVATION_PREFIX}{account}"), "RESERVATION")
 }
 
 /// `RECEIPT#<connected account or ->#<event>/RECEIPT`.
 pub(crate) fn receipt(connected_account: Option<&ConnectedAccountId>, event: &EventId) -> Key {
-    let world = connected_account.map_or("-", ConnectedAccountId::as_str);
-    Key::new(format!("RECEIPT#{world}#{event}"), "RECEIPT")
+    Key::new(format!("RECEIPT#{}#{event}", world(connected_account)), "RECEIPT")
+}
+
+/// `FAILED/FAILED#<connected account or ->#<event>`: the events that failed, in one collection.
+pub(crate) fn failure(connected_account: Option<&ConnectedAccountId>, event: &EventId) -> Key {
+    let sk = format!("{FAILED}#{}#{event}", world(connected_account));
+    Key::new(FAILED.to_owned(), sk)
+}
+
+/// `STRIPE#<connected account or ->/CURSOR`: how far a Stripe account's list of events was read.
+pub(crate) fn cursor(connected_account: Option<&ConnectedAccountId>) -> Key {
+    Key::new(format!("STRIPE#{}", world(connected_account)), "CURSOR")
+}
+
+/// The part of a key that tells whose Stripe account it is about: `-` for our own.
+fn world(connected_account: Option<&ConnectedAccountId>) -> &str {
+    connected_account.map_or("-", ConnectedAccountId::as_str)
 }
 
 /// `REPLY#<caller>#<operation>#<hash of the idempotency key>/REPLY`. A caller is an account's id, or `AGENCY#` or `ORGANISATION#`

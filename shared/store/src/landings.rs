@@ -35,6 +35,11 @@ impl Store {
                 unlanded,
             )?);
         }
+        if let Some(reversal) = &landing.reversal {
+            // Whole, as Stripe tells it now: the profile's version guards it.
+            let key = key::reversal(account, &reversal.invoice);
+            items.push(put(&self.accounts, item(&key, reversal)?, None)?);
+        }
         if let Some(customer) = &landing.customer {
             items.push(self.put_pointer(customer, account)?);
         }

@@ -30,11 +30,20 @@ mod quotes;
 mod landings;
 /// Which events were handled.
 mod receipts;
+/// Which of them failed.
+mod failures;
+/// How far Stripe's own list of events was read.
+mod cursors;
+/// Items that expired.
+mod expiries;
 /// Replies under an idempotency key.
 mod replies;
 
 pub use accounts::NewAccount;
 pub use client::{Connector, Credentials, Store, StoreConfig, http_client};
+pub use cursors::StoredCursor;
 pub use error::{StoreError, unless_conflict};
-pub use receipts::{Claim, EventKey, Receipt, ReceiptStatus};
+pub use expiries::Expired;
+pub use failures::Failure;
+pub use receipts::{Claim, EventKey, FailedAttempt, Receipt, ReceiptStatus};
 pub use replies::{FoundReply, ReplyClaim, ReplyKey};

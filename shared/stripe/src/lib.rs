@@ -22,12 +22,16 @@ mod subscriptions;
 mod changes;
 /// Invoices.
 mod invoices;
+/// What was given back of an invoice.
+mod reversals;
 /// What a change would be invoiced at.
 mod previews;
 /// Promotion codes.
 mod promotions;
 /// Prices.
 mod prices;
+/// The list of events.
+mod events;
 /// Signed events.
 pub mod webhook;
 
@@ -36,8 +40,10 @@ pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Connector, Stripe, StripeConfig};
 pub use customers::NewCustomer;
 pub use error::{Refusal, StripeError};
+pub use events::{EventPage, EventWindow};
 pub use invoices::{Invoice, OpenPayment};
 pub use previews::{Preview, PreviewLine, PreviewedChange};
 pub use prices::Price;
 pub use promotions::Sold;
+pub use reversals::{Reversed, ReversedInvoice};
 pub use subscriptions::FetchedSubscription;

@@ -99,7 +99,12 @@ impl Event {
     /// Reads a payload; none when it is no event at all.
     #[must_use]
     pub fn read(payload: &[u8]) -> Option<Self> {
-        let value: Value = serde_json::from_slice(payload).ok()?;
+        Self::of(&serde_json::from_slice(payload).ok()?)
+    }
+
+    /// The same of a payload that was read as JSON.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
         let object = &value["data"]["object"];
         // An id, or the object when it is expanded.
         let reference = |value: &Value| value.as_str().or_else(|| value["id"].as_str()).map(str::to_owned);

@@ -1,7 +1,8 @@
 //! Claims on events and on idempotency keys: one holder at a time, and what becomes of a claim whose holder died.
 
 use billing_core::access::Holder;
-use billing_store::{Claim, EventKey, FoundReply, ReplyClaim, ReplyKey, StoreError};
+use billing_core::reconcile::Cursor;
+use billing_store::{Claim, EventKey, FailedAttempt, FoundReply, ReplyClaim, ReplyKey, StoreError};
 use billing_tests::World;
 use futures_util::future::join_all;
 
@@ -14,6 +15,94 @@ fn event() -> EventKey {
     }
 }
 
+fn first_time() -> Claim {
+    Claim::Mine {
+        attempts: 1,
+        failed_before: false,
+    }
+}
+
+fn failed(holder: &'static str, error: &'static str) -> FailedAttempt<'static> {
+    FailedAttempt {
+        kind: "invoice.paid",
+        holder,
+        attempts: 2,
+        error,
+        now: at(NOW),
+    }
+}
+
+/// What failed is listed until it is done, and a failure that comes too late lists nothing.
+#[tokio::test]
+async fn a_failed_event_is_listed_until_it_is_done() {
+    let world = World::at(NOW).await;
+    let (store, event, lease) = (store(&world), event(), at("2046-04-01T00:00:30Z"));
+    let listed = async || {
+        let failures = store.failures().await.unwrap();
+        failures.into_iter().find(|failure| failure.key() == event)
+    };
+    let claim = async |holder: &str| {
+        store
+            .claim_event(&event, "invoice.paid", holder, at(NOW), lease)
+            .await
+            .unwrap()
+    };
+    claim("h1").await;
+    assert_eq!(listed().await, None);
+    store
+        .fail_event(&event, &failed("h1", "stripe is down"))
+        .await
+        .unwrap();
+    let failure = listed().await.unwrap();
+    assert_eq!((failure.error.as_str(), failure.attempts), ("stripe is down", 2));
+    claim("h2").await;
+    assert!(listed().await.is_some(), "it is not done yet");
+    store.finish_event(&event, true, at(NOW)).await.unwrap();
+    assert_eq!(listed().await, None);
+    let late = store.fail_event(&event, &failed("h2", "too late")).await;
+    assert_eq!((late, listed().await), (Err(StoreError::Conflict), None));
+}
+
+/// Done is done until an operator wants it once more; what is under way is left alone.
+#[tokio::test]
+async fn an_event_is_reopened_when_it_is_done() {
+    let world = World::at(NOW).await;
+    let (store, event, lease) = (store(&world), event(), at("2046-04-01T00:00:30Z"));
+    assert_eq!(store.reopen_event(&event).await, Err(StoreError::Conflict));
+    let claim = async |holder: &str| {
+        store
+            .claim_event(&event, "invoice.paid", holder, at(NOW), lease)
+            .await
+    };
+    claim("h1").await.unwrap();
+    assert_eq!(store.reopen_event(&event).await, Err(StoreError::Conflict));
+    store.finish_event(&event, false, at(NOW)).await.unwrap();
+    assert_eq!(claim("h2").await, Ok(Claim::Done));
+    store.reopen_event(&event).await.unwrap();
+    assert!(matches!(claim("h2").await, Ok(Claim::Mine { attempts: 2, .. })));
+}
+
+/// Two runs read the same cursor: the one that writes second has to stop.
+#[tokio::test]
+async fn a_cursor_is_written_by_one_run_at_a_time() {
+    let world = World::at(NOW).await;
+    let store = store(&world);
+    let read = store.cursor(None).await.unwrap();
+    let cursor = |until: &str| Cursor {
+        settled_until: at(until),
+        begun: None,
+    };
+    let first = store
+        .put_cursor(None, read.as_ref(), cursor("2046-03-01T00:00:00Z"))
+        .await
+        .unwrap();
+    let second = store
+        .put_cursor(None, read.as_ref(), cursor("2046-02-01T00:00:00Z"))
+        .await;
+    assert_eq!(second, Err(StoreError::Conflict));
+    assert_eq!(store.cursor(None).await, Ok(Some(first)));
+}
+
 #[tokio::test]
 async fn of_many_that_claim_an_event_one_gets_it() {
     let world = World::at(NOW).await;
@@ -21,7 +110,7 @@ async fn of_many_that_claim_an_event_one_gets_it() {
     let holders = ["h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8"];
     let claims = holders.map(|holder| store.claim_event(&event, "invoice.paid", holder, at(NOW), lease));
     let claims = join_all(claims).await;
-    let mine = claims.iter().filter(|claim| **claim == Ok(Claim::Mine)).count();
+    let mine = claims.iter().filter(|claim| **claim == Ok(first_time())).count();
     let busy = claims.iter().filter(|claim| **claim == Ok(Claim::Busy)).count();
     assert_eq!((mine, busy), (1, 7));
 }
@@ -37,37 +126,46 @@ async fn a_claim_ends_with_its_lease_with_failure_or_with_the_work() {
             .unwrap()
     };
     let (first, second) = ("2046-04-01T00:00:30Z", "2046-04-01T00:01:00Z");
-    assert_eq!(claim("h1", "2046-04-01T00:00:00Z", first).await, Claim::Mine);
+    assert_eq!(claim("h1", "2046-04-01T00:00:00Z", first).await, first_time());
     assert_eq!(
         claim("h1", "2046-04-01T00:00:01Z", first).await,
-        Claim::Mine,
+        first_time(),
         "its answer was lost"
     );
     assert_eq!(claim("h2", "2046-04-01T00:00:29Z", second).await, Claim::Busy);
     assert_eq!(
         claim("h2", "2046-04-01T00:00:30Z", second).await,
-        Claim::Mine,
+        Claim::Mine {
+            attempts: 2,
+            failed_before: false
+        },
         "its holder died"
     );
-    let outlived = store.fail_event(&event, "h1", "too late").await;
+    let outlived = store.fail_event(&event, &failed("h1", "too late")).await;
     assert_eq!(outlived, Err(StoreError::Conflict), "somebody else is at it");
-    store.fail_event(&event, "h2", "stripe is down").await.unwrap();
+    store
+        .fail_event(&event, &failed("h2", "stripe is down"))
+        .await
+        .unwrap();
     let receipt = store.receipt(&event).await.unwrap().unwrap();
     assert_eq!(receipt.last_error.as_deref(), Some("stripe is down"));
     assert_eq!(
         claim("h3", "2046-04-01T00:00:31Z", second).await,
-        Claim::Mine,
+        Claim::Mine {
+            attempts: 3,
+            failed_before: true
+        },
         "failed: try again"
     );
     store
-        .finish_event(&event, at("2046-04-01T00:00:32Z"))
+        .finish_event(&event, true, at("2046-04-01T00:00:32Z"))
         .await
         .unwrap();
     assert_eq!(
         claim("h4", "2046-04-03T00:00:00Z", "2046-04-03T00:01:00Z").await,
         Claim::Done
     );
-    let late = store.fail_event(&event, "h3", "too late").await;
+    let late = store.fail_event(&event, &failed("h3", "too late")).await;
     assert_eq!(late, Err(StoreError::Conflict), "done stays done");
     let receipt = store.receipt(&event).await.unwrap().unwrap();
     assert_eq!((receipt.attempts, receipt.last_error), (3, None));
@@ -85,7 +183,7 @@ async fn an_event_of_a_connected_account_is_another_event() {
         let claim = store(&world)
             .claim_event(key, "invoice.paid", "h", at(NOW), at("2046-04-01T00:00:30Z"))
             .await;
-        assert_eq!(claim, Ok(Claim::Mine));
+        assert_eq!(claim, Ok(first_time()));
     }
 }
 

@@ -3,13 +3,14 @@
 use billing_core::access::{Holder, Mode, Scope};
 use billing_core::account::{NotAPhoneNumber, PhoneNumber};
 use billing_core::contact::{Email, Name};
-use billing_core::id::{AccountId, AgencyId, KeyId, NumberId, OrganisationId};
+use billing_core::id::{AccountId, AgencyId, ConnectedAccountId, EventId, KeyId, NumberId, OrganisationId};
+use billing_edge::Secret;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-/// Accounts and API keys of the billing API.
+/// Accounts, API keys and failed events of the billing API.
 ///
 /// Works on the deployment that the usual AWS environment points at (AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, …), or
 /// on a local stack with --endpoint-url.
@@ -66,6 +67,9 @@ pub enum Command {
     /// Issue, list and revoke API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// List, show and replay Stripe's events that failed
+    #[command(subcommand)]
+    Events(EventsCommand),
 }
 
 /// What to do with accounts.
@@ -155,6 +159,65 @@ pub enum KeyCommand {
     },
 }
 
+/// What to do with Stripe's events.
+#[derive(Debug, Subcommand)]
+pub enum EventsCommand {
+    /// List the events that failed and were not done since
+    List,
+    /// Show what is known of an event, failed or not
+    Show {
+        /// The event's id
+        event: EventId,
+        /// The connected account that it happened on
+        #[arg(long, value_name = "ACCOUNT")]
+        connected: Option<ConnectedAccountId>,
+    },
+    /// Deliver events once more: Stripe is asked for them, and they are posted, signed, to the webhook
+    Replay {
+        /// The events' ids
+        #[arg(required_unless_present = "all")]
+        events: Vec<EventId>,
+        /// Every event that failed
+        #[arg(long, conflicts_with = "events")]
+        all: bool,
+        /// Also do again what is done already
+        #[arg(long)]
+        again: bool,
+        /// Between whom.
+        #[command(flatten)]
+        place: ReplayPlace,
+    },
+}
+
+/// Where an event comes from and goes to.
+#[derive(Debug, Args)]
+pub struct ReplayPlace {
+    /// The webhook's address (stack output WebhookUrl)
+    #[arg(long, env = "WEBHOOK_URL", value_name = "URL")]
+    pub webhook_url: String,
+
+    /// Where Stripe is
+    #[arg(
+        long,
+        env = "STRIPE_API_BASE",
+        value_name = "URL",
+        default_value = "https://api.stripe.com"
+    )]
+    pub stripe_url: String,
+
+    /// Stripe's secret key; better in the environment than on the command line
+    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true, value_name = "KEY", value_parser = secret)]
+    pub stripe_key: Secret,
+
+    /// The webhook's signing secret; likewise
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRETS", hide_env_values = true, value_name = "SECRET", value_parser = secret)]
+    pub webhook_secrets: Secret,
+
+    /// The deployment's time when it is not the present: that of a local stack whose clock was moved
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub signed_at: Option<Timestamp>,
+}
+
 /// Whose keys: an account's, an agency's or an organisation's.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
@@ -219,6 +282,10 @@ fn scope(name: &str) -> Result<Scope, &'static str> {
     Scope::parse(name).ok_or("a scope is billing:read or billing:write")
 }
 
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text.trim()))
+}
+
 fn instant(text: &str) -> Result<Timestamp, &'static str> {
     let day = |date: Date| date.to_zoned(TimeZone::UTC).map(|midnight| midnight.timestamp());
     text.parse::<Timestamp>()
@@ -236,6 +303,8 @@ Examples:
   billing-admin key issue --agency north
   billing-admin key list --account acme
   billing-admin key revoke --account acme key_0123456789abcdef
+  billing-admin events list
+  billing-admin events replay --all      (with WEBHOOK_URL, STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS in the environment)
   billing-admin --endpoint-url http://127.0.0.1:8000 account show acme     (a local stack)
 
 Exit code: 0 when done, 1 when it could not be done, 2 when the command line makes no sense.

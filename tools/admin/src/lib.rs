@@ -1,27 +1,28 @@
-//! `billing-admin`: accounts and API keys, by hand.
+//! `billing-admin`: accounts, API keys and failed events, by hand.
 //!
-//! What each command does is a function of its own over the store, which the local stack uses too for its demo world. The
-//! catalog and the replay of failed events come with the functions that need them.
+//! What each command does is a function of its own over the store, which the local stack uses too for its demo world.
 
 use std::io::{self, Write};
 
 use billing_core::access::{Holder, Scope};
 use billing_core::account::NotAPhoneNumber;
-use billing_core::id::{AccountId, KeyId, NumberId};
+use billing_core::id::{AccountId, EventId, KeyId, NumberId};
 use billing_edge::key::NoRandomness;
 use billing_store::{Store, StoreError};
+use billing_stripe::StripeError;
 use jiff::Timestamp;
 use serde_json::json;
 
 pub mod accounts;
 pub mod command;
 pub mod connection;
+pub mod events;
 pub mod keys;
 mod report;
 #[cfg(test)]
 mod tests;
 
-use command::{AccountCommand, Command, KeyCommand, NumberCommand, Whose};
+use command::{AccountCommand, Command, EventsCommand, KeyCommand, NumberCommand, Whose};
 use report::Report;
 
 /// Why a command was not carried out.
@@ -55,6 +56,21 @@ pub enum Failure {
         /// Which.
         key: KeyId,
     },
+    /// Nothing is known of the event.
+    #[error("event {0} never arrived")]
+    NoEvent(EventId),
+    /// Stripe does not have it, or no longer.
+    #[error("stripe has no event {0}; it tells events for thirty days, to a key of the same mode")]
+    NotAtStripe(EventId),
+    /// Stripe could not be asked.
+    #[error(transparent)]
+    Stripe(StripeError),
+    /// The webhook could not be reached.
+    #[error("the webhook: {0}")]
+    Webhook(String),
+    /// Some events are still not done.
+    #[error("{0} of the events are not done")]
+    NotDone(usize),
     /// Not a number that can be kept.
     #[error(transparent)]
     NotAPhoneNumber(#[from] NotAPhoneNumber),
@@ -86,16 +102,58 @@ pub async fn run(
     now: Timestamp,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let mut not_done = 0;
     let report = match command {
         Command::Account(command) => account(store, command, now).await?,
         Command::Key(command) => key(store, command, now).await?,
+        Command::Events(command) => events(store, command, now, &mut not_done).await?,
     };
     if json {
         writeln!(out, "{:#}", report.json)?;
     } else {
         write!(out, "{}", report.text)?;
     }
-    Ok(())
+    match not_done {
+        0 => Ok(()),
+        some => Err(Failure::NotDone(some)),
+    }
+}
+
+async fn events(
+    store: &Store,
+    command: EventsCommand,
+    now: Timestamp,
+    not_done: &mut usize,
+) -> Result<Report, Failure> {
+    match command {
+        EventsCommand::List => Ok(report::failed_events(&events::list(store).await?)),
+        EventsCommand::Show { event, connected } => {
+            let receipt = events::show(store, &event, connected.as_ref()).await?;
+            Ok(report::event(&event, &receipt))
+        }
+        EventsCommand::Replay {
+            events: wanted,
+            all,
+            again,
+            place,
+        } => {
+            let wanted = if all {
+                let failed = events::list(store).await?;
+                failed.into_iter().map(|failed| failed.event).collect()
+            } else {
+                wanted
+            };
+            let mut replayed = Vec::new();
+            for event in &wanted {
+                if again {
+                    events::reopen(store, event).await?;
+                }
+                replayed.push(events::replay(&place, event, place.signed_at.unwrap_or(now)).await?);
+            }
+            *not_done = replayed.iter().filter(|it| !it.is_done()).count();
+            Ok(report::replayed(&replayed))
+        }
+    }
 }
 
 async fn account(store: &Store, command: AccountCommand, now: Timestamp) -> Result<Report, Failure> {

@@ -5,9 +5,14 @@
 use billing_core::access::Key;
 use billing_core::account::Account;
 use billing_core::contact::{Email, Name};
-use billing_core::coverage::{self, Coverage};
+use billing_core::coverage::Coverage;
+use billing_core::id::EventId;
+use billing_core::reversal::Reversal;
+use billing_store::{Failure as FailedEvent, Receipt, ReceiptStatus};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+
+use crate::events::Replayed;
 
 /// Something to print.
 #[derive(Debug)]
@@ -21,7 +26,7 @@ pub(crate) struct Report {
 /// An account with everything that it has, as it stands at `now`. Grace is a deployment's setting and not counted.
 #[must_use]
 pub(crate) fn account(account: &Account, now: Timestamp) -> Report {
-    let covered = coverage::covered(&account.ledger, now, SignedDuration::ZERO);
+    let covered = account.covered(now, SignedDuration::ZERO);
     Report {
         text: account_text(account, covered),
         json: account_json(account, covered),
@@ -34,6 +39,7 @@ fn account_text(account: &Account, covered: Option<Coverage>) -> String {
         subscription,
         numbers,
         ledger,
+        reversals,
     } = account;
     let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
     let mut lines = Lines::default();
@@ -83,7 +89,36 @@ fn account_text(account: &Account, covered: Option<Coverage>) -> String {
             it.period.start, it.period.end, it.quantity, it.amount, it.invoice, it.line
         )
     });
+    if !reversals.is_empty() {
+        lines.list("given back", reversals, reversal);
+    }
     lines.0
+}
+
+/// `in_1  1000 of 3000 usd, disputed`.
+fn reversal(it: &Reversal) -> String {
+    let Reversal {
+        invoice,
+        paid,
+        forgiven,
+        given_back,
+        lost,
+        disputed,
+    } = it;
+    let back = given_back.saturating_add(*lost);
+    let mut line = format!("{invoice}  {back} of {} {}", paid.minor, paid.currency.code());
+    if *forgiven > 0 {
+        line.push_str(&format!(", {forgiven} forgiven"));
+    }
+    if *lost > 0 {
+        line.push_str(", a dispute was lost");
+    } else if *disputed {
+        line.push_str(", disputed");
+    }
+    if it.is_full() {
+        line.push_str("; covers nothing");
+    }
+    line
 }
 
 fn account_json(account: &Account, covered: Option<Coverage>) -> Value {
@@ -92,6 +127,7 @@ fn account_json(account: &Account, covered: Option<Coverage>) -> Value {
         subscription,
         numbers,
         ledger,
+        reversals,
     } = account;
     let subscription = subscription.as_ref().map(|it| {
         json!({
@@ -134,6 +170,20 @@ fn account_json(account: &Account, covered: Option<Coverage>) -> Value {
         "coveredQuantity": covered.map_or(0, |coverage| coverage.quantity),
         "numbers": numbers,
         "ledger": ledger,
+        "reversals": reversals.iter().map(reversal_json).collect::<Vec<_>>(),
+    })
+}
+
+fn reversal_json(it: &Reversal) -> Value {
+    json!({
+        "invoice": it.invoice,
+        "paidCents": it.paid.minor,
+        "forgivenCents": it.forgiven,
+        "givenBackCents": it.given_back,
+        "lostCents": it.lost,
+        "currency": it.paid.currency,
+        "disputed": it.disputed,
+        "withdrawn": it.is_full(),
     })
 }
 
@@ -176,6 +226,91 @@ pub(crate) fn keys(keys: &[Key], now: Timestamp) -> Report {
     Report {
         text,
         json: Value::Array(json),
+    }
+}
+
+/// Events that failed.
+#[must_use]
+pub(crate) fn failed_events(failed: &[FailedEvent]) -> Report {
+    let mut text = String::new();
+    for it in failed {
+        let world = it
+            .connected_account
+            .as_ref()
+            .map_or_else(String::new, |account| format!("  {account}"));
+        text.push_str(&format!(
+            "{}  {}{world}  {} attempts  failed {}  {}\n",
+            it.event, it.kind, it.attempts, it.failed_at, it.error
+        ));
+    }
+    if failed.is_empty() {
+        text.push_str("no failed events\n");
+    }
+    let json = failed.iter().map(|it| {
+        json!({
+            "event": it.event,
+            "connectedAccount": it.connected_account,
+            "type": it.kind,
+            "attempts": it.attempts,
+            "failedAt": it.failed_at,
+            "error": it.error,
+        })
+    });
+    Report {
+        json: json.collect(),
+        text,
+    }
+}
+
+/// What is known of one event.
+#[must_use]
+pub(crate) fn event(id: &EventId, receipt: &Receipt) -> Report {
+    let status = match receipt.status {
+        ReceiptStatus::Processing => "processing",
+        ReceiptStatus::Done => "done",
+        ReceiptStatus::Failed => "failed",
+    };
+    let mut lines = Lines::default();
+    lines.add("event", id.as_str());
+    lines.add("type", &receipt.kind);
+    lines.add("status", status);
+    lines.add("attempts", &receipt.attempts.to_string());
+    if receipt.status == ReceiptStatus::Processing {
+        lines.add("until", &receipt.lease_until.to_string());
+    }
+    if let Some(error) = &receipt.last_error {
+        lines.add("last error", error);
+    }
+    Report {
+        text: lines.0,
+        json: json!({
+            "event": id,
+            "type": receipt.kind,
+            "status": status,
+            "attempts": receipt.attempts,
+            "leaseUntil": receipt.lease_until,
+            "lastError": receipt.last_error,
+        }),
+    }
+}
+
+/// What became of events that were delivered once more.
+#[must_use]
+pub(crate) fn replayed(replayed: &[Replayed]) -> Report {
+    let mut text = String::new();
+    for it in replayed {
+        let word = if it.is_done() { "done" } else { "not done" };
+        text.push_str(&format!("{}  {word}  {} {}\n", it.event, it.status, it.told));
+    }
+    if replayed.is_empty() {
+        text.push_str("no failed events\n");
+    }
+    let json = replayed
+        .iter()
+        .map(|it| json!({ "event": it.event, "done": it.is_done(), "status": it.status, "told": it.told }));
+    Report {
+        json: json.collect(),
+        text,
     }
 }
 

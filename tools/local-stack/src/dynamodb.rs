@@ -23,7 +23,7 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct DynamoDbError(String);
 
 impl DynamoDbError {
-    fn new(reason: impl ToString) -> Self {
+    pub(crate) fn new(reason: impl ToString) -> Self {
         Self(reason.to_string())
     }
 }

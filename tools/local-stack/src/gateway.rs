@@ -16,6 +16,7 @@ use http::{Request, Response, StatusCode};
 use lambda_http::lambda_runtime::LambdaEvent;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Context, Service, service_fn};
+use serde_json::Value;
 
 use crate::dynamodb::Now;
 use crate::event::{Answer, Arrival, TRACE_HEADER, message};
@@ -52,6 +53,34 @@ impl Gateway {
             now,
             requests: AtomicU64::new(1),
         })))
+    }
+
+    /// Hands a function an event that no caller waits for, and answers what Lambda would be told.
+    pub async fn deliver(&self, function: &str, event: &Value) -> Result<Value, String> {
+        let timeout = self.0.timeouts.get(function).copied().unwrap_or_default();
+        self.deliver_within(function, event, timeout).await
+    }
+
+    /// The same, with another time-out than the template's.
+    pub async fn deliver_within(
+        &self,
+        function: &str,
+        event: &Value,
+        timeout: Duration,
+    ) -> Result<Value, String> {
+        let found =
+            billing_bundle::named(function).ok_or_else(|| format!("there is no function {function}"))?;
+        let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
+        let mut context = Context::default();
+        context.request_id = format!("local-{number:08}");
+        context.deadline = deadline(timeout);
+        let (app, event) = (Arc::clone(&self.0.app), event.clone());
+        let invocation = async move { found.take(&app, &event, &context).await };
+        match tokio::spawn(tokio::time::timeout(timeout, invocation)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_elapsed)) => Err("it took too long".to_owned()),
+            Err(_) => Err("it crashed".to_owned()),
+        }
     }
 
     /// Answers a request.

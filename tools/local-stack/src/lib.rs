@@ -41,6 +41,8 @@ pub mod tables;
 mod stripe;
 /// What is for sale at the stand-in, and where its events go.
 pub mod catalog;
+/// What runs a function besides a request.
+pub mod triggers;
 /// The one clock, and what moving it makes happen.
 pub mod time;
 

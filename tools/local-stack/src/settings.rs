@@ -27,6 +27,8 @@ pub struct Settings {
     pub clock: Clock,
     /// Somebody who looks on at the stand-in.
     pub witness: Option<Arc<dyn Witness>>,
+    /// Whether functions run by their schedules.
+    pub schedules: bool,
 }
 
 /// A Stripe that is not ours, in test mode.
@@ -66,6 +68,7 @@ impl Settings {
             stripe: None,
             clock: Clock::system(),
             witness: None,
+            schedules: true,
         }
     }
 
@@ -95,6 +98,7 @@ impl Settings {
             stripe,
             clock: Clock::system(),
             witness: None,
+            schedules: true,
         })
     }
 }

@@ -34,6 +34,7 @@ use crate::stripe::{Stripe, Surroundings};
 use crate::tables::{self, TableError};
 use crate::template::{Template, TemplateError};
 use crate::time::Time;
+use crate::triggers::Triggers;
 use crate::world::{Accounts, Names, World};
 
 /// How often a clock that runs by itself is followed.
@@ -146,8 +147,16 @@ impl Stack {
         };
 
         let stand_in = stripe.stand_in.as_ref().map(|it| it.server.clone());
+        let now = clock.now();
+        let triggers = Triggers::new(
+            &template,
+            gateway.clone(),
+            database.clone(),
+            settings.schedules,
+            now,
+        );
         let time = Time::new(clock.clone(), stand_in.clone(), database.clone(), template.tables);
-        let time = Arc::new(time);
+        let time = Arc::new(time.with(triggers));
         let ticks = clock.is_running();
         let stand_in_kept = stripe.stand_in;
         let keeper = data.map(|data| Keeper {

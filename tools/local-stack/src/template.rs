@@ -1,4 +1,5 @@
-//! What the local stack needs of `template.yaml`: which function answers which route, and what the tables look like.
+//! What the local stack needs of `template.yaml`: which function answers which route, what else runs a function, and what the
+//! tables look like.
 //!
 //! The template is the one place where routes and tables are declared; reading it here is what keeps the laptop from
 //! drifting away from the deployment. It is compiled in, so that the binary stands alone.
@@ -9,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
@@ -19,6 +21,9 @@ const PROJECT: &str = include_str!("../../../template.yaml");
 
 /// What Lambda gives a function that names no time-out.
 const DEFAULT_TIMEOUT_SECS: u64 = 3;
+
+/// How often Lambda hands a stream's record over again when the template does not say.
+const DEFAULT_RETRIES: u32 = 100;
 
 /// The functions and tables of a SAM template, each in the order of their logical ids.
 #[derive(Debug, Clone)]
@@ -34,8 +39,12 @@ pub struct Template {
 pub struct LambdaFunction {
     /// Its crate's name, `verb-noun`: the `Handler`, by which the binary knows which of its functions it is.
     pub name: String,
-    /// The routes of the HTTP API that lead to it. A function that is fed by a stream has none.
+    /// The routes of the HTTP API that lead to it. A function that is fed by a stream or run by a schedule has none.
     pub routes: Vec<Route>,
+    /// The streams that feed it.
+    pub streams: Vec<StreamSource>,
+    /// How often it is run.
+    pub schedules: Vec<SignedDuration>,
     /// How long an invocation may take.
     pub timeout: Duration,
 }
@@ -47,6 +56,17 @@ pub struct Route {
     pub method: String,
     /// With its parameters in braces.
     pub path: String,
+}
+
+/// A table's stream that feeds a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamSource {
+    /// The local name of the table.
+    pub table: String,
+    /// The patterns of the filter, of which one has to match; none lets everything through.
+    pub patterns: Vec<Json>,
+    /// How often a record is handed over again.
+    pub retries: u32,
 }
 
 /// One DynamoDB table.
@@ -113,6 +133,15 @@ fn function(resource: &Resource, globals: &FunctionProperties) -> Result<LambdaF
             path,
         });
     }
+    let mut streams = Vec::new();
+    let mut schedules = Vec::new();
+    for event in properties.events.values() {
+        match event.kind.as_str() {
+            "DynamoDB" => streams.push(stream(&event.properties)?),
+            "Schedule" => schedules.push(rate(&event.properties)?),
+            _ => {}
+        }
+    }
     let seconds = properties
         .timeout
         .or(globals.timeout)
@@ -120,13 +149,80 @@ fn function(resource: &Resource, globals: &FunctionProperties) -> Result<LambdaF
     Ok(LambdaFunction {
         name: properties.handler.ok_or("no Handler names the function")?,
         routes,
+        streams,
+        schedules,
         timeout: Duration::from_secs(seconds),
     })
 }
 
+fn stream(properties: &Yaml) -> Result<StreamSource, String> {
+    let Stream {
+        stream,
+        filter,
+        retries,
+    } = parse(properties)?;
+    let table = match &stream {
+        Yaml::Tagged(tagged) if tagged.tag == "GetAtt" => tagged
+            .value
+            .as_str()
+            .and_then(|attribute| attribute.strip_suffix(".StreamArn")),
+        _ => None,
+    };
+    let patterns = filter.filters.iter().map(|filter| {
+        serde_json::from_str(&filter.pattern).map_err(|error| format!("a filter's pattern: {error}"))
+    });
+    Ok(StreamSource {
+        table: local_name(table.ok_or("a stream is named by !GetAtt <table>.StreamArn")?),
+        patterns: patterns.collect::<Result<_, _>>()?,
+        retries: retries.unwrap_or(DEFAULT_RETRIES),
+    })
+}
+
+/// `rate(15 minutes)`; what EventBridge knows beside it is not used by the product.
+fn rate(properties: &Yaml) -> Result<SignedDuration, String> {
+    let Schedule { schedule } = parse(properties)?;
+    let rate = schedule
+        .strip_prefix("rate(")
+        .and_then(|rest| rest.strip_suffix(')'))
+        .and_then(|rate| rate.split_once(' '))
+        .and_then(|(count, unit)| Some((count.parse::<i64>().ok()?, unit)));
+    match rate {
+        Some((count, "minute" | "minutes")) => Ok(SignedDuration::from_mins(count)),
+        Some((count, "hour" | "hours")) => Ok(SignedDuration::from_hours(count)),
+        _ => Err(format!("the schedule {schedule} is not supported locally")),
+    }
+}
+
+impl StreamSource {
+    /// Whether the filter lets a record through.
+    #[must_use]
+    pub fn wants(&self, record: &Json) -> bool {
+        self.patterns.is_empty() || self.patterns.iter().any(|pattern| matches(pattern, record))
+    }
+}
+
+/// EventBridge's patterns as far as the template uses them: objects member by member, lists of values and of `{"prefix": …}`.
+fn matches(pattern: &Json, value: &Json) -> bool {
+    match pattern {
+        Json::Object(members) => members
+            .iter()
+            .all(|(name, pattern)| value.get(name).is_some_and(|value| matches(pattern, value))),
+        Json::Array(choices) => choices.iter().any(|choice| match choice["prefix"].as_str() {
+            Some(prefix) => value.as_str().is_some_and(|text| text.starts_with(prefix)),
+            None => choice == value,
+        }),
+        _ => false,
+    }
+}
+
+/// `SessionsTable` is `sessions`.
+fn local_name(id: &str) -> String {
+    id.strip_suffix("Table").unwrap_or(id).to_ascii_lowercase()
+}
+
 fn table(id: &str, resource: &Resource, globals: &FunctionProperties) -> Result<Table, String> {
     let properties: TableProperties = parse(&resource.properties)?;
-    let name = id.strip_suffix("Table").unwrap_or(id).to_ascii_lowercase();
+    let name = local_name(id);
     let variable = globals
         .environment
         .variables
@@ -219,6 +315,34 @@ struct HttpApi {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
+struct Stream {
+    stream: Yaml,
+    #[serde(rename = "FilterCriteria", default)]
+    filter: FilterCriteria,
+    #[serde(rename = "MaximumRetryAttempts")]
+    retries: Option<u32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct FilterCriteria {
+    filters: Vec<Filter>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Filter {
+    pattern: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Schedule {
+    schedule: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct TableProperties {
     attribute_definitions: Json,
     key_schema: Json,
@@ -276,6 +400,34 @@ mod tests {
         assert_eq!(accounts.ttl_attribute, None);
         assert_eq!(sessions.ttl_attribute.as_deref(), Some("expires_at"));
         assert_eq!(sessions.definition["StreamSpecification"]["StreamEnabled"], true);
+    }
+
+    /// TTL deletions of what somebody acts upon reach the function, and nothing else does.
+    #[test]
+    fn the_filter_lets_through_what_dynamodb_deleted_and_somebody_waits_for() {
+        let template = Template::project().unwrap();
+        let function = template.functions.iter().find(|it| it.name == "expire-checkouts");
+        let source = &function.unwrap().streams[0];
+        assert_eq!(source.table, "sessions");
+        let record = |pk: &str, by: &str| {
+            json!({
+                "eventName": "REMOVE", "userIdentity": { "type": "Service", "principalId": by },
+                "dynamodb": { "Keys": { "pk": { "S": pk }, "sk": { "S": "RESERVATION" } } },
+            })
+        };
+        assert!(source.wants(&record("RESERVATION#ada", "dynamodb.amazonaws.com")));
+        assert!(!source.wants(&record("RECEIPT#-#evt_1", "dynamodb.amazonaws.com")));
+        let mut released = record("RESERVATION#ada", "dynamodb.amazonaws.com");
+        released.as_object_mut().unwrap().remove("userIdentity");
+        assert!(!source.wants(&released), "a function deleted it");
+    }
+
+    #[test]
+    fn a_schedule_is_a_rate() {
+        let rate = |text: &str| rate(&serde_yaml_ng::from_str(&format!("Schedule: {text}")).unwrap());
+        assert_eq!(rate("rate(15 minutes)"), Ok(SignedDuration::from_mins(15)));
+        assert_eq!(rate("rate(1 hour)"), Ok(SignedDuration::from_hours(1)));
+        assert!(rate("cron(0 12 * * ? *)").is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::dynamodb::{DynamoDbError, Embedded};
 use crate::template::Table;
+use crate::triggers::Triggers;
 
 /// TTL deletions are never punctual; waiting for the full minute keeps a thousand expiries from being a thousand steps.
 const DELETION_PACE_SECS: i64 = 60;
@@ -72,6 +73,7 @@ pub struct Time {
     stand_in: Option<StandIn>,
     database: Option<Embedded>,
     tables: Vec<Table>,
+    triggers: Option<Triggers>,
     /// Held while the clock is being moved: two walks would each skip what the other passes.
     walking: Mutex<()>,
 }
@@ -90,8 +92,24 @@ impl Time {
             stand_in,
             database,
             tables,
+            triggers: None,
             walking: Mutex::new(()),
         }
+    }
+
+    /// The same, with what runs functions by it.
+    #[must_use]
+    pub fn with(self, triggers: Triggers) -> Self {
+        Self {
+            triggers: Some(triggers),
+            ..self
+        }
+    }
+
+    /// What runs functions by this clock.
+    #[must_use]
+    pub fn triggers(&self) -> Option<&Triggers> {
+        self.triggers.as_ref()
     }
 
     /// What the clock shows.
@@ -105,12 +123,12 @@ impl Time {
         let _walk = self.walking.lock().await;
         let to = wanted.target(self.now())?;
         loop {
-            let step = self.next_due()?.map_or(to, |due| due.min(to));
+            let step = self.next_due().await?.map_or(to, |due| due.min(to));
             match &self.stand_in {
                 Some(stand_in) => stand_in.advance_to(step).await,
                 None => self.clock.move_forward_to(step),
             }
-            self.delete_expired().await?;
+            self.run_what_is_due().await?;
             if step >= to {
                 return Ok(self.now());
             }
@@ -123,11 +141,11 @@ impl Time {
         if let Some(stand_in) = &self.stand_in {
             stand_in.settle().await;
         }
-        self.delete_expired().await
+        self.run_what_is_due().await
     }
 
     /// When something next falls due that is still ahead.
-    fn next_due(&self) -> Result<Option<Timestamp>, TimeError> {
+    async fn next_due(&self) -> Result<Option<Timestamp>, TimeError> {
         let now = self.now();
         let event = self.stand_in.as_ref().and_then(StandIn::next_due);
         let deletion = match &self.database {
@@ -136,12 +154,24 @@ impl Time {
                 .and_then(on_the_minute_after),
             None => None,
         };
-        Ok(event.into_iter().chain(deletion).filter(|due| *due > now).min())
+        let schedule = match &self.triggers {
+            Some(triggers) => triggers.next_due().await,
+            None => None,
+        };
+        Ok(event
+            .into_iter()
+            .chain(deletion)
+            .chain(schedule)
+            .filter(|due| *due > now)
+            .min())
     }
 
-    async fn delete_expired(&self) -> Result<(), TimeError> {
+    async fn run_what_is_due(&self) -> Result<(), TimeError> {
         if let Some(database) = &self.database {
             database.delete_expired().await?;
+        }
+        if let Some(triggers) = &self.triggers {
+            triggers.run(self.now()).await?;
         }
         Ok(())
     }

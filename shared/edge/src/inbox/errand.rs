@@ -1,6 +1,7 @@
 //! Which object an event sends us to.
 
 use billing_core::id::{InvoiceId, NotAnId, SessionId, SubscriptionId};
+use billing_stripe::Reversed;
 use billing_stripe::webhook::Event;
 
 /// An object at Stripe that has to be read again.
@@ -12,6 +13,8 @@ pub(super) enum Errand {
     Invoice(InvoiceId),
     /// A subscription that changed.
     Subscription(SubscriptionId),
+    /// Money that went back, of some invoice.
+    Reversal(Reversed),
 }
 
 impl Errand {
@@ -29,6 +32,13 @@ impl Errand {
             }
             kind if kind.starts_with("customer.subscription.") => {
                 Some(object.parse().map(Self::Subscription))
+            }
+            "charge.refunded" => Some(object.parse().map(Reversed::Charge).map(Self::Reversal)),
+            kind if kind.starts_with("charge.dispute.") => {
+                Some(object.parse().map(Reversed::Dispute).map(Self::Reversal))
+            }
+            kind if kind.starts_with("credit_note.") => {
+                Some(object.parse().map(Reversed::CreditNote).map(Self::Reversal))
             }
             _ => None,
         }

@@ -1,9 +1,10 @@
 //! What Stripe says of an object now.
 
-use billing_core::id::{AccountId, SubscriptionId};
+use billing_core::access::Mode;
+use billing_core::id::{AccountId, SessionId, SubscriptionId};
 use billing_core::landing::{EndedSession, Facts};
 use billing_core::subscription::Standing;
-use billing_stripe::{FetchedSubscription, SessionStatus, Stripe, StripeError};
+use billing_stripe::{FetchedSubscription, Reversed, ReversedInvoice, SessionStatus, Stripe, StripeError};
 
 use super::errand::Errand;
 use crate::call::Call;
@@ -25,10 +26,12 @@ pub(super) async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Foun
         Errand::Session(id) => session(stripe, id).await,
         Errand::Invoice(id) => invoice(stripe, id).await,
         Errand::Subscription(id) => subscription(stripe, id).await.map(Some),
+        Errand::Reversal(reversed) => reversal(stripe, reversed).await,
     };
     match found {
-        // Stripe keeps what is over; what it does not know was test data that somebody erased.
-        Err(StripeError::Refused(refusal)) if refusal.status == 404 => {
+        // Stripe keeps what is over. In test mode somebody may have erased it; where real money moves, it is our key that looks
+        // in the wrong place, and the work is not done.
+        Err(StripeError::Refused(refusal)) if refusal.status == 404 && call.app.config.mode == Mode::Test => {
             tracing::warn!(?errand, "an event named an object that is not there");
             Ok(None)
         }
@@ -36,7 +39,21 @@ pub(super) async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Foun
     }
 }
 
-async fn session(stripe: &Stripe, id: &billing_core::id::SessionId) -> Result<Option<Found>, StripeError> {
+/// Makes a session unpayable if it still can be paid.
+pub(super) async fn end_session(call: &Call<'_>, session: &SessionId) -> Result<(), Problem> {
+    let stripe = call.stripe().await?;
+    match stripe.checkout_session(session).await {
+        Ok(found) if found.status == SessionStatus::Open => {
+            stripe.expire_checkout_session(session).await?;
+            Ok(())
+        }
+        // Whether it should be there is judged when it is read to be landed.
+        Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(()),
+        found => Ok(found.map(drop)?),
+    }
+}
+
+async fn session(stripe: &Stripe, id: &SessionId) -> Result<Option<Found>, StripeError> {
     let session = stripe.checkout_session(id).await?;
     let (SessionStatus::Complete | SessionStatus::Expired, Some(customer)) =
         (session.status, session.customer)
@@ -51,6 +68,7 @@ async fn session(stripe: &Stripe, id: &billing_core::id::SessionId) -> Result<Op
         customer,
         subscription: bought.as_ref().map(|bought| bought.standing.subscription.clone()),
         paid: Vec::new(),
+        reversal: None,
         ended: Some(EndedSession {
             id: session.id,
             number: session.number,
@@ -82,12 +100,33 @@ async fn invoice(stripe: &Stripe, id: &billing_core::id::InvoiceId) -> Result<Op
     }))
 }
 
+async fn reversal(stripe: &Stripe, reversed: &Reversed) -> Result<Option<Found>, StripeError> {
+    let Some(ReversedInvoice {
+        customer,
+        subscription: Some(billed),
+        reversal,
+    }) = stripe.reversed(reversed).await?
+    else {
+        return Ok(None);
+    };
+    let found = subscription(stripe, &billed).await?;
+    Ok(Some(Found {
+        facts: Facts {
+            customer,
+            reversal: Some(reversal),
+            ..found.facts
+        },
+        ..found
+    }))
+}
+
 async fn subscription(stripe: &Stripe, id: &SubscriptionId) -> Result<Found, StripeError> {
     let FetchedSubscription { standing, account } = stripe.subscription(id).await?;
     let facts = Facts {
         customer: standing.customer.clone(),
         subscription: Some(standing.subscription.clone()),
         paid: Vec::new(),
+        reversal: None,
         ended: None,
         change: None,
     };

@@ -16,8 +16,13 @@ pub(super) async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Resu
     let Some(account) = find_account(call, event, errand).await? else {
         return Ok(());
     };
+    run_for(call, &account, errand).await
+}
+
+/// Does an errand of an account that is known.
+pub(super) async fn run_for(call: &Call<'_>, account: &AccountId, errand: &Errand) -> Result<(), Problem> {
     let mut rounds = call.rounds();
-    while land(call, errand, &account).await?.is_none() {
+    while land(call, errand, account).await?.is_none() {
         rounds.lost().await?;
     }
     Ok(())
@@ -64,6 +69,14 @@ async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option
             return Ok(Some(()));
         }
     };
+    if let Some(reversal) = &landing.reversal {
+        let (invoice, full) = (&reversal.invoice, reversal.is_full());
+        tracing::warn!(account = %id, %invoice, full, disputed = reversal.disputed, "money of an invoice went back");
+        call.count(if full { "Withdrawals" } else { "Reversals" }, 1);
+        if reversal.disputed {
+            call.count("Disputes", 1);
+        }
+    }
     if let Some(second) = &landing.second {
         tracing::error!(account = %id, subscription = %second, "a second live subscription: cancel one at Stripe");
         call.count("SecondSubscriptions", 1);

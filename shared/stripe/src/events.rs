@@ -1,0 +1,80 @@
+//! Stripe's own list of events, for those that were never delivered here.
+
+use billing_core::Timestamp;
+use billing_core::id::EventId;
+use serde::Serialize;
+use serde_json::Value;
+use stripe_client_core::{RequestBuilder, StripeMethod};
+
+use crate::client::Stripe;
+use crate::error::StripeError;
+use crate::webhook::Event;
+use crate::wire::{Page, id};
+
+/// How many events Stripe tells at once.
+const PAGE: u8 = 100;
+
+/// A part of the list, newest first.
+#[derive(Debug, Clone, Copy)]
+pub struct EventWindow<'a> {
+    /// From when on.
+    pub from: Timestamp,
+    /// Until when, that second included.
+    pub until: Timestamp,
+    /// Only those that stand after this one, which are older.
+    pub after: Option<&'a EventId>,
+}
+
+/// One page of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPage {
+    /// The events, newest first; none in the place of one that cannot be read.
+    pub events: Vec<(EventId, Option<Event>)>,
+    /// Whether there are older ones in the window.
+    pub has_more: bool,
+}
+
+#[derive(Serialize)]
+struct Query<'a> {
+    limit: u8,
+    created: Range,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starting_after: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Range {
+    gte: i64,
+    lte: i64,
+}
+
+impl Stripe {
+    /// A page of the events in a window. Stripe lists them for thirty days.
+    pub async fn events(&self, window: &EventWindow<'_>) -> Result<EventPage, StripeError> {
+        let query = Query {
+            limit: PAGE,
+            created: Range {
+                gte: window.from.as_second(),
+                lte: window.until.as_second(),
+            },
+            starting_after: window.after.map(EventId::as_str),
+        };
+        let request = RequestBuilder::new(StripeMethod::Get, "/events").query(&query);
+        let page: Page<Value> = self.get(request).await?;
+        let mut events = Vec::new();
+        for event in &page.data {
+            let named = id(event["id"].as_str().unwrap_or_default(), "an event")?;
+            events.push((named, Event::of(event)));
+        }
+        Ok(EventPage {
+            events,
+            has_more: page.has_more,
+        })
+    }
+
+    /// An event as Stripe would deliver it, for an operator who has it delivered once more.
+    pub async fn event(&self, event: &EventId) -> Result<Value, StripeError> {
+        self.get(RequestBuilder::new(StripeMethod::Get, format!("/events/{event}")))
+            .await
+    }
+}

@@ -1,0 +1,307 @@
+//! What was given back of an invoice: by refunds, by credit notes, by disputes that are lost.
+//!
+//! The events tell of charges, disputes and credit notes; each leads to its invoice, and of that the whole sum is read anew. An
+//! older event finds the same sum as a newer one.
+
+use billing_core::id::{
+    ChargeId, CreditNoteId, CustomerId, DisputeId, InvoiceId, PaymentIntentId, SubscriptionId,
+};
+use billing_core::money::Money;
+use billing_core::reversal::Reversal;
+use serde::{Deserialize, Serialize};
+use stripe_billing::invoice::RetrieveInvoice;
+use stripe_billing::invoice_payment::{
+    ListInvoicePayment, ListInvoicePaymentPayment, ListInvoicePaymentPaymentType,
+};
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+
+use crate::client::Stripe;
+use crate::error::StripeError;
+use crate::wire::{Page, Reference, currency, id};
+
+/// What an event about money that went back names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reversed {
+    /// A charge that was refunded, in part or in full.
+    Charge(ChargeId),
+    /// A charge that its payer disputes.
+    Dispute(DisputeId),
+    /// A credit note on an invoice.
+    CreditNote(CreditNoteId),
+}
+
+/// An invoice, with what was given back of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReversedInvoice {
+    /// Who pays.
+    pub customer: CustomerId,
+    /// The subscription that it bills; none for an invoice of something else.
+    pub subscription: Option<SubscriptionId>,
+    /// What was given back.
+    pub reversal: Reversal,
+}
+
+/// A charge, or a dispute of one.
+#[derive(Deserialize)]
+struct OfPayment {
+    payment_intent: Option<Reference>,
+    #[serde(default)]
+    status: String,
+    amount: i64,
+}
+
+#[derive(Deserialize)]
+struct OfInvoice {
+    invoice: Reference,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    customer: Reference,
+    currency: String,
+    amount_paid: i64,
+    starting_balance: i64,
+    ending_balance: Option<i64>,
+    parent: Option<Parent>,
+}
+
+#[derive(Deserialize)]
+struct Parent {
+    subscription_details: Option<SubscriptionDetails>,
+}
+
+#[derive(Deserialize)]
+struct SubscriptionDetails {
+    subscription: Option<Reference>,
+}
+
+#[derive(Deserialize)]
+struct Payment {
+    payment: Paying,
+}
+
+#[derive(Deserialize)]
+struct Paying {
+    payment_intent: Option<Intent>,
+}
+
+#[derive(Deserialize)]
+struct Intent {
+    latest_charge: Option<Charge>,
+}
+
+#[derive(Deserialize)]
+struct Charge {
+    amount_refunded: i64,
+    disputed: bool,
+}
+
+#[derive(Deserialize)]
+struct CreditNote {
+    id: String,
+    status: String,
+    pre_payment_amount: i64,
+    post_payment_amount: i64,
+    #[serde(default)]
+    refunds: Vec<NoteRefund>,
+}
+
+#[derive(Deserialize)]
+struct NoteRefund {
+    amount_refunded: i64,
+}
+
+#[derive(Serialize)]
+struct Notes<'a> {
+    invoice: &'a str,
+    limit: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starting_after: Option<&'a str>,
+}
+
+impl Wire {
+    /// What the invoice was settled with: payments, and as much of the customer's balance as it used up.
+    fn settled(&self) -> Result<Money, StripeError> {
+        let after = self.ending_balance.unwrap_or(self.starting_balance);
+        // A balance is negative where the customer has credit.
+        let of_balance = after.saturating_sub(self.starting_balance).max(0);
+        Ok(Money {
+            minor: self.amount_paid.saturating_add(of_balance),
+            currency: currency(&self.currency, "an invoice")?,
+        })
+    }
+
+    fn subscription(&self) -> Result<Option<SubscriptionId>, StripeError> {
+        let details = self
+            .parent
+            .as_ref()
+            .and_then(|parent| parent.subscription_details.as_ref());
+        details
+            .and_then(|details| details.subscription.as_ref())
+            .map(|reference| id(&reference.0, "a subscription"))
+            .transpose()
+    }
+}
+
+/// The sum over an invoice's charges and credit notes. A refund that a credit note made stands in both, and counts once.
+fn sum(invoice: &InvoiceId, paid: Money, charges: &[Charge], notes: &[CreditNote]) -> Reversal {
+    let issued = || notes.iter().filter(|note| note.status == "issued");
+    let refunded: i64 = charges.iter().map(|charge| charge.amount_refunded).sum();
+    let otherwise: i64 = issued()
+        .map(|note| {
+            let refunded: i64 = note.refunds.iter().map(|refund| refund.amount_refunded).sum();
+            note.post_payment_amount.saturating_sub(refunded).max(0)
+        })
+        .sum();
+    Reversal {
+        invoice: invoice.clone(),
+        paid,
+        forgiven: issued().map(|note| note.pre_payment_amount).sum(),
+        given_back: refunded.saturating_add(otherwise),
+        lost: 0,
+        disputed: charges.iter().any(|charge| charge.disputed),
+    }
+}
+
+impl Stripe {
+    /// The invoice that money went back of, with the whole sum; none when it is no invoice's money.
+    pub async fn reversed(&self, reversed: &Reversed) -> Result<Option<ReversedInvoice>, StripeError> {
+        let (invoice, lost) = match reversed {
+            Reversed::Charge(charge) => {
+                let charge: OfPayment = self.read(&format!("/charges/{charge}")).await?;
+                (self.paid_by(charge.payment_intent).await?, 0)
+            }
+            Reversed::Dispute(dispute) => {
+                let dispute: OfPayment = self.read(&format!("/disputes/{dispute}")).await?;
+                let lost = if dispute.status == "lost" {
+                    dispute.amount
+                } else {
+                    0
+                };
+                (self.paid_by(dispute.payment_intent).await?, lost)
+            }
+            Reversed::CreditNote(note) => {
+                let note: OfInvoice = self.read(&format!("/credit_notes/{note}")).await?;
+                (Some(id(&note.invoice.0, "an invoice")?), 0)
+            }
+        };
+        let Some(invoice) = invoice else { return Ok(None) };
+        let (wire, charges, notes) = tokio::try_join!(
+            self.get::<Wire>(RetrieveInvoice::new(invoice.as_str()).build()),
+            self.charges(&invoice),
+            self.credit_notes(&invoice),
+        )?;
+        let reversal = Reversal {
+            lost,
+            ..sum(&invoice, wire.settled()?, &charges, &notes)
+        };
+        Ok(Some(ReversedInvoice {
+            customer: id(&wire.customer.0, "a customer")?,
+            subscription: wire.subscription()?,
+            reversal,
+        }))
+    }
+
+    async fn read<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, StripeError> {
+        self.get(RequestBuilder::new(StripeMethod::Get, path)).await
+    }
+
+    /// The invoice that a payment is of. A charge without a payment intent is older than invoices have been paid by them.
+    async fn paid_by(&self, intent: Option<Reference>) -> Result<Option<InvoiceId>, StripeError> {
+        let Some(intent) = intent else { return Ok(None) };
+        let intent: PaymentIntentId = id(&intent.0, "a payment intent")?;
+        let request = ListInvoicePayment::new().payment(ListInvoicePaymentPayment {
+            payment_intent: Some(intent.to_string()),
+            ..ListInvoicePaymentPayment::new(ListInvoicePaymentPaymentType::PaymentIntent)
+        });
+        let payments: Page<OfInvoice> = self.get(request.build()).await?;
+        let first = payments.data.into_iter().next();
+        first
+            .map(|payment| id(&payment.invoice.0, "an invoice"))
+            .transpose()
+    }
+
+    async fn charges(&self, invoice: &InvoiceId) -> Result<Vec<Charge>, StripeError> {
+        let request = ListInvoicePayment::new()
+            .invoice(invoice.as_str())
+            .limit(100)
+            .expand(vec!["data.payment.payment_intent.latest_charge".to_owned()]);
+        let payments: Page<Payment> = self.get(request.build()).await?;
+        let charges = payments
+            .data
+            .into_iter()
+            .filter_map(|payment| payment.payment.payment_intent?.latest_charge);
+        Ok(charges.collect())
+    }
+
+    async fn credit_notes(&self, invoice: &InvoiceId) -> Result<Vec<CreditNote>, StripeError> {
+        let mut notes: Vec<CreditNote> = Vec::new();
+        loop {
+            let query = Notes {
+                invoice: invoice.as_str(),
+                limit: 100,
+                starting_after: notes.last().map(|note| note.id.as_str()),
+            };
+            let request = RequestBuilder::new(StripeMethod::Get, "/credit_notes").query(&query);
+            let page: Page<CreditNote> = self.get(request).await?;
+            let more = page.has_more && !page.data.is_empty();
+            notes.extend(page.data);
+            if !more {
+                return Ok(notes);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(status: &str, pre: i64, post: i64, refunded: &[i64]) -> CreditNote {
+        CreditNote {
+            id: "cn_1".to_owned(),
+            status: status.to_owned(),
+            pre_payment_amount: pre,
+            post_payment_amount: post,
+            refunds: refunded
+                .iter()
+                .map(|&amount_refunded| NoteRefund { amount_refunded })
+                .collect(),
+        }
+    }
+
+    /// 1000 refunded at the charge; 500 by a credit note, 200 of them by a refund that the charge tells too; a void note is none.
+    #[test]
+    fn a_refund_of_a_credit_note_counts_once() {
+        let charges = [Charge {
+            amount_refunded: 1200,
+            disputed: false,
+        }];
+        let notes = [note("issued", 0, 500, &[200]), note("void", 0, 900, &[])];
+        let paid = Money {
+            minor: 3000,
+            currency: "usd".parse().unwrap(),
+        };
+        let reversal = sum(&"in_1".parse().unwrap(), paid, &charges, &notes);
+        assert_eq!((reversal.given_back, reversal.forgiven), (1500, 0));
+    }
+
+    /// 2000 paid by card, 1000 by credit that the customer had; and one that added to a debt instead.
+    #[test]
+    fn what_an_invoice_used_of_the_balance_it_was_settled_with() {
+        let settled = |start, end| {
+            let wire = Wire {
+                customer: Reference("cus_1".to_owned()),
+                currency: "usd".to_owned(),
+                amount_paid: 2000,
+                starting_balance: start,
+                ending_balance: end,
+                parent: None,
+            };
+            wire.settled().unwrap().minor
+        };
+        assert_eq!(settled(-1000, Some(0)), 3000);
+        assert_eq!(settled(0, Some(-500)), 2000);
+        assert_eq!(settled(-1000, None), 2000);
+    }
+}

@@ -1,0 +1,206 @@
+//! Events that never arrived, and events that failed: found by the clock, done by the same code, without anybody noticing.
+
+use std::time::Duration;
+
+use billing_store::ReceiptStatus;
+use billing_tests::{Account, Moment, World};
+use serde_json::{Value, json};
+
+const SCHEDULED: &str = "reconcile";
+
+/// Several accounts that have subscribed, of which no event has arrived; ten minutes ago.
+async fn unheard(world: &World, count: usize) -> Vec<Account<'_>> {
+    world.stripe.holds_events(true).await;
+    let mut accounts = Vec::new();
+    for _ in 0..count {
+        let account = world.account(1).await;
+        let secret = account.starts_checkout("monthly").await.client_secret();
+        world.stripe.checks_out(&secret, "succeed").await;
+        accounts.push(account);
+    }
+    world.advance("10m").await;
+    accounts
+}
+
+async fn covered_until(accounts: &[Account<'_>]) -> Vec<String> {
+    let mut covered = Vec::new();
+    for account in accounts {
+        assert!(account.ledger().await.len() <= 1, "landed once");
+        covered.push(account.covered_until().await);
+    }
+    covered
+}
+
+fn tick() -> Value {
+    json!({ "detail-type": "Scheduled Event", "source": "aws.events" })
+}
+
+/// Stripe's endpoint is disabled for a day, in which one account subscribes and another's renewal is paid and a third refunded.
+#[tokio::test]
+async fn a_day_without_a_webhook_heals_by_itself() {
+    let world = World::with_schedules_at("2026-04-01T00:00:00Z").await;
+    let (ada, bob, eve) = (
+        world.account(1).await,
+        world.account(1).await,
+        world.account(1).await,
+    );
+    bob.subscribes("monthly").await;
+    world.advance("30d").await;
+    eve.subscribes("monthly").await;
+
+    world.stripe.stops_delivering().await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.checks_out(&secret, "succeed").await;
+    let charge = world.stripe.latest_charge(&eve).await;
+    world.stripe.refunds(&charge, 1000).await;
+    assert_eq!(ada.covered_until().await, "");
+    world.advance("24h").await;
+    assert_eq!(ada.covered_until().await, "2026-06-01T00:00:00Z");
+    assert_eq!(bob.covered_until().await, "2026-06-01T00:00:00Z");
+    assert_eq!(eve.covered_until().await, "");
+    assert_eq!((ada.ledger().await.len(), bob.ledger().await.len()), (1, 2));
+}
+
+/// The first minutes are left to Stripe's own delivery; after that each event is done once, and then there is nothing more to do.
+#[tokio::test]
+async fn what_never_arrived_is_done_once() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let accounts = unheard(&world, 2).await;
+    let first = world.hands(SCHEDULED, &tick()).await;
+    assert!(first["healed"].as_u64().unwrap() >= 6, "{first}");
+    assert_eq!((&first["failed"], &first["complete"]), (&json!(0), &json!(true)));
+    assert_eq!(covered_until(&accounts).await, ["2026-05-01T00:00:00Z"; 2]);
+    assert_eq!(world.hands(SCHEDULED, &tick()).await["healed"], 0);
+    // What Stripe delivers at last was done before.
+    let before = accounts[0].stored().await;
+    world.stripe.holds_events(false).await;
+    assert_eq!(accounts[0].stored().await, before);
+}
+
+/// More than two pages of events, most of them of other people's: all are looked at.
+#[tokio::test]
+async fn a_long_list_is_read_to_its_end() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let accounts = unheard(&world, 1).await;
+    for _ in 0..210 {
+        world
+            .stripe
+            .operator("POST", "/v1/customers", "name=Somebody")
+            .await;
+    }
+    world.advance("10m").await;
+    let run = world.hands(SCHEDULED, &tick()).await;
+    assert!(run["lookedAt"].as_u64().unwrap() > 210, "{run}");
+    assert_eq!(covered_until(&accounts).await, ["2026-05-01T00:00:00Z"]);
+}
+
+/// No time is left for a single event: nothing is lost, and the next run goes on.
+#[tokio::test]
+async fn a_run_without_time_leaves_the_rest_to_the_next() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let accounts = unheard(&world, 1).await;
+    let short = world
+        .stack()
+        .gateway
+        .deliver_within(SCHEDULED, &tick(), Duration::from_secs(5))
+        .await
+        .unwrap();
+    assert_eq!(
+        (&short["lookedAt"], &short["complete"]),
+        (&json!(0), &json!(false))
+    );
+    let long = world.hands(SCHEDULED, &tick()).await;
+    assert_eq!(long["complete"], true, "{long}");
+    assert_eq!(covered_until(&accounts).await, ["2026-05-01T00:00:00Z"]);
+}
+
+/// Two machines run it at the same moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_runs_at_once_do_each_event_once() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let accounts = unheard(&world, 3).await;
+    let machines = [world.machine().await, world.machine().await];
+    let event = tick();
+    let runs = machines.iter().map(|machine| machine.hands(SCHEDULED, &event));
+    for run in futures_util::future::join_all(runs).await {
+        run.unwrap().unwrap();
+    }
+    // What one run left because the other was at it.
+    world.advance("5m").await;
+    world.hands(SCHEDULED, &tick()).await;
+    assert_eq!(covered_until(&accounts).await, vec!["2026-05-01T00:00:00Z"; 3]);
+}
+
+/// It dies before or after each of its steps; the next run does the rest.
+#[tokio::test]
+async fn a_run_that_dies_at_any_step_loses_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for moment in [Moment::Before, Moment::After] {
+        for step in 1..200 {
+            let accounts = unheard(&world, 1).await;
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            let event = tick();
+            let finished = tokio::select! {
+                run = machine.hands(SCHEDULED, &event) => {
+                    run.unwrap().unwrap();
+                    true
+                }
+                () = machine.network.reached() => false,
+            };
+            machine.dies();
+            // The lease of what it was at runs out.
+            world.advance("5m").await;
+            world.hands(SCHEDULED, &tick()).await;
+            assert_ne!(
+                covered_until(&accounts).await,
+                [""],
+                "died {moment:?} step {step}"
+            );
+            if finished {
+                break;
+            }
+            assert!(step < 199, "it never finished");
+        }
+    }
+}
+
+/// Stripe fails whenever the invoice is read, for five hours, and then Stripe's own delivery is off: the event is tried again.
+#[tokio::test]
+async fn what_failed_is_tried_again_until_it_is_done() {
+    let world = World::with_schedules_at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.fails("GET", "/v1/invoices/*", 500).await;
+    world.stripe.pays(&secret).await;
+    world.stripe.stops_delivering().await;
+    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    assert_eq!(world.receipt(&paid).await.status, ReceiptStatus::Failed);
+    world.advance("5h").await;
+    assert!(world.receipt(&paid).await.attempts >= 2);
+    assert_eq!(world.stack().app.store().failures().await.unwrap().len(), 1);
+    world.stripe.recovers().await;
+    world.advance("24h").await;
+    assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z");
+    assert_eq!(world.stack().app.store().failures().await.unwrap(), []);
+}
+
+/// The event that the last run stopped at is no longer told by Stripe after thirty days; the run begins its window anew.
+#[tokio::test]
+async fn a_run_that_was_left_for_a_month_begins_anew() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let early = unheard(&world, 1).await;
+    let gateway = &world.stack().gateway;
+    let within = Duration::from_secs(5);
+    gateway.deliver_within(SCHEDULED, &tick(), within).await.unwrap();
+    world.advance("31d").await;
+    let run = world.hands(SCHEDULED, &tick()).await;
+    assert_eq!(run["complete"], true, "{run}");
+    let run = world.hands(SCHEDULED, &tick()).await;
+    assert_eq!(run["complete"], true, "{run}");
+    assert_eq!(
+        early[0].ledger().await.len(),
+        1,
+        "the renewal is found, a month too late for the first"
+    );
+}

@@ -1,0 +1,176 @@
+//! Money that goes back: refunded in full, an invoice covers nothing; short of that its coverage stays, and people see it.
+
+use billing_core::reversal::Reversal;
+use billing_tests::{Account, World};
+use serde_json::json;
+
+const APRIL_ENDS: &str = "2026-05-01T00:00:00Z";
+
+/// What was given back of the account's only reversed invoice.
+async fn reversal(account: &Account<'_>) -> Reversal {
+    let mut reversals = account.stored().await.reversals;
+    assert_eq!(reversals.len(), 1);
+    reversals.remove(0)
+}
+
+/// 3 × 1000 = 3000 paid; 1000 go back, then the other 2000.
+#[tokio::test]
+async fn what_is_refunded_in_full_is_covered_no_longer() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    let charge = world.stripe.latest_charge(&ada).await;
+    let ledger = ada.ledger().await;
+
+    world.stripe.refunds(&charge, 1000).await;
+    assert_eq!(ada.covered_until().await, APRIL_ENDS);
+    let told = reversal(&ada).await;
+    assert_eq!(
+        (told.given_back, told.paid.minor, told.is_full()),
+        (1000, 3000, false)
+    );
+
+    world.stripe.refunds(&charge, 2000).await;
+    assert_eq!(ada.covered_until().await, "");
+    assert_eq!(ada.billing().await.body["numbers"][0]["mode"], "PAYG");
+    assert_eq!(ada.ledger().await, ledger, "no entry is rewritten");
+}
+
+/// The refund is known before the payment is: nothing is covered for a moment.
+#[tokio::test]
+async fn a_refund_that_lands_before_the_payment_covers_nothing_either() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    world.stripe.holds_events(true).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.checks_out(&secret, "succeed").await;
+    let charge = world.stripe.latest_charge(&ada).await;
+    world.stripe.refunds(&charge, 1000).await;
+    let refunded = world.stripe.events("charge.refunded").remove(0);
+    assert_eq!(world.stripe.delivers(&refunded).await, 200);
+    assert_eq!(ada.ledger().await.len(), 0);
+    assert!(reversal(&ada).await.is_full());
+    world.stripe.holds_events(false).await;
+    assert_eq!(ada.ledger().await.len(), 1);
+    assert_eq!(ada.covered_until().await, "");
+}
+
+/// Both refunds' events arrive late, twice, and the newer one first: each reads the whole sum.
+#[tokio::test]
+async fn the_order_of_refunds_does_not_matter() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let charge = world.stripe.latest_charge(&ada).await;
+    world.stripe.holds_events(true).await;
+    world.stripe.refunds(&charge, 400).await;
+    world.stripe.refunds(&charge, 600).await;
+    let mut events = world.stripe.events("charge.refunded");
+    events.reverse();
+    for event in events.iter().chain(&events) {
+        assert_eq!(world.stripe.delivers(event).await, 200);
+        assert_eq!(reversal(&ada).await.given_back, 1000);
+        assert_eq!(ada.covered_until().await, "");
+    }
+}
+
+/// A credit note over all of it, by refund, to the customer's balance, or outside of Stripe: each gives the money back.
+#[tokio::test]
+async fn a_credit_note_gives_back_in_any_form() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for how in ["refund_amount", "credit_amount", "out_of_band_amount"] {
+        let ada = world.account(2).await;
+        ada.subscribes("monthly").await;
+        world.stripe.credits(&ada, 500, how).await;
+        assert_eq!(ada.covered_until().await, APRIL_ENDS, "{how}");
+        world.stripe.credits(&ada, 1500, how).await;
+        assert_eq!(ada.covered_until().await, "", "{how}");
+        assert_eq!(reversal(&ada).await.given_back, 2000, "{how}: counted once");
+    }
+}
+
+/// A dispute is flagged; lost, the money is gone, and a late word of the dispute itself does not bring it back.
+#[tokio::test]
+async fn a_disputed_payment_covers_until_the_dispute_is_lost() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for (won, covered) in [(true, APRIL_ENDS), (false, "")] {
+        let ada = world.account(1).await;
+        ada.subscribes("monthly").await;
+        let charge = world.stripe.latest_charge(&ada).await;
+        let dispute = world.stripe.is_disputed(&charge).await;
+        assert!(reversal(&ada).await.disputed);
+        assert_eq!(ada.covered_until().await, APRIL_ENDS);
+        world.stripe.decides(&dispute, won).await;
+        assert_eq!(ada.covered_until().await, covered, "won: {won}");
+        let created = world.stripe.events("charge.dispute.created").pop().unwrap();
+        world.stripe.delivers(&created).await;
+        world.stripe.refunds(&charge, 1).await;
+        assert_eq!(ada.covered_until().await, covered, "won: {won}");
+    }
+}
+
+/// 1 × 1000 a month; on 11 April to a year: 9600 less the rest of April. The year is refunded in full: April is what was paid for.
+#[tokio::test]
+async fn a_change_that_was_refunded_leaves_what_was_paid_before() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    assert_eq!(ada.changes(&json!({ "interval": "annual" })).await.status, 200);
+    world.stripe.stand_in().settle().await;
+    assert_eq!(ada.covered_until().await, "2027-04-11T00:00:00Z");
+    let charge = world.stripe.latest_charge(&ada).await;
+    world
+        .stripe
+        .refunds(&charge, charge["amount"].as_i64().unwrap())
+        .await;
+    assert_eq!(ada.covered_until().await, APRIL_ENDS);
+}
+
+/// An operator deleted the customer, a new one bought; then the old payment is refunded. What it had covered is withdrawn.
+#[tokio::test]
+async fn a_refund_reaches_the_payment_of_a_customer_that_was_replaced() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("annual").await;
+    let charge = world.stripe.latest_charge(&ada).await;
+    world.stripe.loses_its_customer(&ada).await;
+    world.stripe.stand_in().settle().await;
+    ada.subscribes("monthly").await;
+    assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
+    world.stripe.refunds(&charge, 9600).await;
+    assert_eq!(ada.covered_until().await, APRIL_ENDS);
+}
+
+/// The refund's event dies at each of its steps: the next delivery lands it, once.
+#[tokio::test]
+async fn a_refund_lands_when_the_webhook_dies_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let mut finished = false;
+    for step in 1..40 {
+        let ada = world.account(1).await;
+        ada.subscribes("monthly").await;
+        world.stripe.holds_events(true).await;
+        let charge = world.stripe.latest_charge(&ada).await;
+        world.stripe.refunds(&charge, 1000).await;
+        let event = world.stripe.events("charge.refunded").pop().unwrap();
+        let machine = world.machine().await;
+        machine.network.stops(billing_tests::Moment::After, step);
+        tokio::select! {
+            answer = machine.call(world.stripe.signed_event(&event)) => {
+                assert_eq!(answer.unwrap().status, 200);
+                finished = true;
+            }
+            () = machine.network.reached() => {}
+        }
+        machine.dies();
+        world.advance("5m").await;
+        assert_eq!(world.stripe.delivers(&event).await, 200);
+        assert_eq!(ada.covered_until().await, "", "died at step {step}");
+        world.stripe.holds_events(false).await;
+        if finished {
+            return;
+        }
+    }
+    panic!("it never finished");
+}

@@ -1,0 +1,129 @@
+//! Stripe's events that failed: listing them, looking at one, having them delivered once more.
+//!
+//! A replay asks Stripe for the event and posts it, signed, to the webhook's own address: the deployed function does the work, with
+//! its own configuration and permissions, and a laptop needs no more than what an operator of Stripe has anyway.
+
+use std::time::Duration;
+
+use billing_core::id::{ConnectedAccountId, EventId};
+use billing_store::{EventKey, Failure as FailedEvent, Receipt, Store, StoreError};
+use billing_stripe::{Connector, StripeConfig, StripeError, webhook};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::Failure;
+use crate::command::ReplayPlace;
+
+/// How long one event may take, Stripe and the webhook together.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What became of an event that was delivered once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// Which event.
+    pub event: EventId,
+    /// What the webhook answered: 200 when the work is done.
+    pub status: u16,
+    /// Its words.
+    pub told: String,
+}
+
+impl Replayed {
+    /// Whether the work is done.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.status == 200
+    }
+}
+
+/// Every event that failed and was not done since, the one that failed first in front.
+pub async fn list(store: &Store) -> Result<Vec<FailedEvent>, Failure> {
+    Ok(store.failures().await?)
+}
+
+/// What is known of an event, failed or not.
+pub async fn show(
+    store: &Store,
+    event: &EventId,
+    connected_account: Option<&ConnectedAccountId>,
+) -> Result<Receipt, Failure> {
+    let key = EventKey {
+        connected_account: connected_account.cloned(),
+        event: event.clone(),
+    };
+    let receipt = store.receipt(&key).await?;
+    receipt.ok_or_else(|| Failure::NoEvent(event.clone()))
+}
+
+/// Has an event that is done be done again with its next delivery. One that is not done needs no such thing.
+pub async fn reopen(store: &Store, event: &EventId) -> Result<(), Failure> {
+    let key = EventKey {
+        connected_account: None,
+        event: event.clone(),
+    };
+    match store.reopen_event(&key).await {
+        Err(StoreError::Conflict) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Delivers an event once more, signed at `now`.
+pub async fn replay(place: &ReplayPlace, event: &EventId, now: Timestamp) -> Result<Replayed, Failure> {
+    let connector = billing_edge::connector();
+    #[expect(clippy::disallowed_methods, reason = "an administrator waits in real time")]
+    let until = Instant::now() + PATIENCE;
+    let stripe = StripeConfig::new(connector.clone(), &place.stripe_url);
+    let stripe = stripe.session(place.stripe_key.expose(), until, 0);
+    let payload = match stripe.event(event).await {
+        Ok(payload) => payload.to_string(),
+        Err(StripeError::Refused(refusal)) if refusal.status == 404 => {
+            return Err(Failure::NotAtStripe(event.clone()));
+        }
+        Err(error) => return Err(Failure::Stripe(error)),
+    };
+    // Several secrets are active while one is rotated; any of them will do.
+    let secret = place
+        .webhook_secrets
+        .expose()
+        .split(',')
+        .next()
+        .unwrap_or_default();
+    let signature = webhook::sign(payload.as_bytes(), secret.trim(), now);
+    let posted = post(connector, place, payload, &signature);
+    let (status, told) = tokio::time::timeout_at(until, posted)
+        .await
+        .unwrap_or_else(|_| Err("no answer in time".to_owned()))
+        .map_err(Failure::Webhook)?;
+    Ok(Replayed {
+        event: event.clone(),
+        status,
+        told,
+    })
+}
+
+async fn post(
+    connector: Connector,
+    place: &ReplayPlace,
+    payload: String,
+    signature: &str,
+) -> Result<(u16, String), String> {
+    let request = Request::post(&place.webhook_url)
+        .header("content-type", "application/json; charset=utf-8")
+        .header("stripe-signature", signature)
+        .body(Full::new(Bytes::from(payload)))
+        .map_err(|error| error.to_string())?;
+    let client = Client::builder(TokioExecutor::new()).build(connector);
+    let answer = client.request(request).await.map_err(|error| error.to_string())?;
+    let status = answer.status().as_u16();
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
+}

@@ -352,10 +352,11 @@ impl Change {
             && (wish.proration_date.is_none() || wish.proration_date == self.proration_date)
     }
 
-    /// Whether the subscription is as the change wants it. Stripe applies a change when its invoice is paid, not before.
+    /// Whether the subscription is as the change wants it. Stripe applies a change when its invoice is paid, not before; what waits
+    /// beside it then is somebody else's.
     #[must_use]
     pub fn took_effect(&self, standing: &Standing) -> bool {
-        !standing.pending && standing.subscription.price == self.price
+        standing.subscription.price == self.price
     }
 
     fn is_in_flight(&self, now: Timestamp) -> bool {

@@ -172,6 +172,16 @@ mod tests {
             ),
             Err(Stale)
         );
+        assert_eq!(
+            hold(
+                &[quote(Some("promo_1"), 26_800)],
+                &asked(None),
+                &charge(26_800),
+                3
+            ),
+            Ok(()),
+            "what was shown is what is charged"
+        );
         assert_eq!(hold(&[], &asked(None), &charge(26_800), 3), Ok(()));
     }
 }

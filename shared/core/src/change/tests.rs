@@ -458,3 +458,32 @@ fn a_schedule_and_other_than_one_item_bar_a_change() {
         assert_eq!(changeable(&items), Err(Unchangeable::Items(count)));
     }
 }
+
+/// An operator moved it to weeks while the change to years is on its way: a wish for months is another one.
+#[test]
+fn a_change_answers_no_wish_for_another_interval() {
+    let mut weekly = standing(Interval::Monthly);
+    weekly.subscription.interval = None;
+    weekly.subscription.price = "price_week".parse().unwrap();
+    let months = wish(Interval::Monthly);
+    assert_eq!(next(Some(&change()), &weekly, &months, now()), Err(Refusal::Busy));
+    weekly.pending = true;
+    assert_eq!(
+        next(Some(&waiting()), &weekly, &months, now()),
+        Err(Refusal::AwaitingPayment)
+    );
+}
+
+/// It took effect, and an operator's own update waits for a payment: what is left of the change does not wait for that.
+#[test]
+fn a_change_that_took_effect_is_finished_whatever_waits_beside_it() {
+    let beside = Standing {
+        pending: true,
+        ..standing(Interval::Annual)
+    };
+    assert_eq!(fate(&waiting(), &beside, now()), Fate::TookEffect);
+    assert_eq!(
+        next(Some(&waiting()), &beside, &wish(Interval::Annual), now()),
+        Ok(Next::Finish(waiting()))
+    );
+}

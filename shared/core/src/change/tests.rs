@@ -74,7 +74,7 @@ fn owner() -> Owner {
         revoked_at: None,
     };
     let caller: Caller = key.admit(Mode::Test, now()).unwrap();
-    let owner = caller.owner().unwrap();
+    caller.owner().unwrap()
 }
 
 /// To annual, a moment ago.

@@ -43,6 +43,8 @@ mod open_payments;
 mod change_races;
 /// Ending a subscription, and taking that back.
 mod endings;
+/// What an operation costs in calls.
+mod round_trips;
 /// The store's conditions, each against the race that it closes.
 mod conditions;
 /// Catalogs that are applied on machines that die, and at once.

@@ -53,6 +53,8 @@ mod change_faults;
 mod interference;
 /// Ending a subscription, and taking that back.
 mod endings;
+/// What an operation costs in calls.
+mod round_trips;
 /// The store's conditions, each against the race that it closes.
 mod conditions;
 /// Catalogs that are applied on machines that die, and at once.

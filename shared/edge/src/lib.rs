@@ -40,6 +40,8 @@ mod endings;
 mod promotions;
 /// Stripe's events, each done once.
 mod inbox;
+/// What an administrator's checks need of a deployment.
+mod checkup;
 /// A function on the Lambda runtime.
 mod boot;
 
@@ -51,9 +53,9 @@ pub use changes::Finished;
 pub use clock::Clock;
 pub use config::{Config, ConfigError};
 pub use function::{Function, Outcome, Trigger};
-pub use inbox::Taken;
+pub use inbox::{EVENT_TYPES, Taken};
 pub use prices::ShownPrices;
 pub use problem::Problem;
 pub use promotions::Redemption;
 pub use reply::Reply;
-pub use secret::Secret;
+pub use secret::{NoSecret, Secret};

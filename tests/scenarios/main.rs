@@ -43,6 +43,14 @@ mod open_payments;
 mod change_races;
 /// Ending a subscription, and taking that back.
 mod endings;
+/// Arbitrary bytes from everybody.
+mod arbitrary;
+/// DynamoDB or Stripe down at any single step.
+mod outages;
+/// What reaches a log.
+mod logs;
+/// Random histories.
+mod model;
 /// The store's conditions, each against the race that it closes.
 mod conditions;
 /// Stripe's answers in shapes that no account of a scenario gets to.

@@ -24,11 +24,13 @@ mod machine;
 mod network;
 /// A Stripe of paper.
 mod paper_stripe;
+/// What the project's own files say.
+pub mod project;
 
 pub use account::Account;
 pub use answer::Answer;
 pub use machine::Machine;
-pub use network::{Moment, Network};
+pub use network::{Moment, Network, Outage};
 pub use paper_stripe::stripe_of;
 pub use stripe::Stripe;
 pub use world::World;

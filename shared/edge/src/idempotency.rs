@@ -62,7 +62,8 @@ impl Call<'_> {
         let outcome = work.await;
         let stored = match &outcome {
             Ok(reply) => self.store.finish_reply(&claim, reply.status, &reply.body).await,
-            Err(problem) if problem.status < 500 => {
+            // Whoever is told to wait is to be let through under the same key later.
+            Err(problem) if problem.status < 500 && problem.status != 429 => {
                 self.store
                     .finish_reply(&claim, problem.status, &problem.envelope())
                     .await
@@ -73,7 +74,7 @@ impl Call<'_> {
             // The lease ran out meanwhile; whoever took over answers for the key, and the work is one.
             (Ok(()) | Err(StoreError::Conflict), outcome) => outcome,
             // The claim stays until its lease runs out.
-            (Err(_), Err(problem)) if problem.status >= 500 => Err(problem),
+            (Err(_), Err(problem)) if problem.status >= 500 || problem.status == 429 => Err(problem),
             (Err(error), _) => Err(error.into()),
         }
     }

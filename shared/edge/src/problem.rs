@@ -108,6 +108,11 @@ impl Problem {
         Self::new(409, told, "")
     }
 
+    /// 429: the caller is to wait.
+    pub fn too_many(told: impl Into<String>) -> Self {
+        Self::new(429, told, "")
+    }
+
     /// 402: the payment was refused, in Stripe's words for the payer.
     pub fn payment_required(told: impl Into<String>) -> Self {
         Self::new(402, told, "")

@@ -47,3 +47,4 @@ pub use expiries::Expired;
 pub use failures::Failure;
 pub use receipts::{Claim, EventKey, FailedAttempt, Receipt, ReceiptStatus};
 pub use replies::{FoundReply, ReplyClaim, ReplyKey};
+pub use reservations::NewReservation;

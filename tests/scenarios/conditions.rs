@@ -3,6 +3,8 @@
 
 /// Accounts, their customers and their keys.
 mod accounts;
+/// Catalogs.
+mod catalog;
 /// Claims on events and on idempotency keys.
 mod claims;
 

@@ -53,5 +53,9 @@ mod logs;
 mod model;
 /// The store's conditions, each against the race that it closes.
 mod conditions;
+/// Catalogs that are applied on machines that die, and at once.
+mod catalogs;
+/// Estimates: what core works out is what Stripe bills.
+mod estimates;
 /// Stripe's answers in shapes that no account of a scenario gets to.
 mod paper;

@@ -20,6 +20,8 @@ mod stripe;
 mod after_sales;
 /// A machine of its own, which can die.
 mod machine;
+/// An administrator, whose machine can die as well.
+mod administrator;
 /// The network between a machine and the world, which can fail.
 mod network;
 /// A Stripe of paper.
@@ -28,6 +30,7 @@ mod paper_stripe;
 pub mod project;
 
 pub use account::Account;
+pub use administrator::Administrator;
 pub use answer::Answer;
 pub use machine::Machine;
 pub use network::{Moment, Network, Outage};

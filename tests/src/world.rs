@@ -12,6 +12,7 @@ use stripe_stand_in::Clock;
 use stripe_stand_in::conformance::{Judge, Requests};
 
 use crate::account::Account;
+use crate::administrator::Administrator;
 use crate::answer::Answer;
 use crate::machine::Machine;
 use crate::network::Network;
@@ -157,6 +158,11 @@ impl World {
     /// Another machine with the same functions, on a network that can fail.
     pub async fn machine(&self) -> Machine {
         self.machine_told(&[]).await
+    }
+
+    /// An administrator, on a network that can fail.
+    pub async fn administrator(&self) -> Administrator {
+        Administrator::at(&self.stack).await
     }
 
     /// Another machine, of a deployment that was told something else.

@@ -1,8 +1,8 @@
 //! Estimates: what a contract's next invoice comes to, line by line.
 //!
 //! # How it works
-//! Three questions, and one answer. [`first_invoice`]: a contract begins. [`next_invoice`]: a full period follows. [`change`]: the
-//! configuration becomes another one at an instant. Each answers the [`Estimate`] and what the contract stands at once that
+//! Three questions, and one answer. `first_invoice`: a contract begins. `next_invoice`: a full period follows. `change`: the
+//! configuration becomes another one at an instant. Each answers the estimate and what the contract stands at once that
 //! invoice is paid, which is what the next question is asked of.
 //!
 //! A change credits the whole old configuration and charges the whole new one, never the difference; products that stay as they
@@ -201,10 +201,7 @@ pub fn change(standing: &Standing, after: &Configuration, at: Timestamp) -> Resu
         ..standing.period
     };
     if before.cadence != after.cadence {
-        let credits = old
-            .iter()
-            .filter_map(|(chosen, _)| credit(standing, chosen, share, left))
-            .collect();
+        let credits = credits(standing, &old, share, left, |_| true);
         return full_period(credits, after, Anchor::of(at), at);
     }
     let stays = |entry: &(&Chosen, Amount), others: &[(&Chosen, Amount)]| {
@@ -213,11 +210,7 @@ pub fn change(standing: &Standing, after: &Configuration, at: Timestamp) -> Resu
             .any(|other| entry.1 == other.1 && is_same(entry.0, other.0))
     };
     let mut invoice = Invoice::of(after, left);
-    invoice.lines = old
-        .iter()
-        .filter(|entry| !stays(entry, &new))
-        .filter_map(|(chosen, _)| credit(standing, chosen, share, left))
-        .collect();
+    invoice.lines = credits(standing, &old, share, left, |entry| !stays(entry, &new));
     for entry in &new {
         if stays(entry, &old) {
             invoice.keep(standing, entry.0);
@@ -277,22 +270,36 @@ fn amount(chosen: &Chosen, plan: i64) -> Result<Amount, NoEstimate> {
         })
 }
 
-/// The share of what was billed for a product that is left, given back. None when nothing was billed.
-fn credit(standing: &Standing, chosen: &Chosen, share: Share, left: Period) -> Option<Line> {
-    let billed = standing.billed(&chosen.product.id)?;
-    Some(Line {
-        description: format!("Unused time on {} after {}", counted(chosen), date(left.start)),
-        amount: share.credit(billed.charged),
-        proration: true,
-        explanation: Some(share.explanation()),
-        ..blank(chosen, left)
-    })
+/// The shares of what was billed for products that are left, given back. Where nothing was billed, nothing is.
+fn credits(
+    standing: &Standing,
+    old: &[(&Chosen, Amount)],
+    share: Share,
+    left: Period,
+    ends: impl Fn(&(&Chosen, Amount)) -> bool,
+) -> Vec<Line> {
+    let day = date(left.start);
+    let ending = old.iter().filter(|entry| ends(entry));
+    ending
+        .filter_map(|(chosen, _)| {
+            let billed = standing.billed(&chosen.product.id)?;
+            Some(Line {
+                description: format!("Unused time on {} after {day}", Counted(chosen)),
+                amount: share.credit(billed.charged),
+                proration: true,
+                explanation: Some(share.explanation()),
+                ..blank(chosen, left)
+            })
+        })
+        .collect()
 }
 
 /// An invoice in the making.
 struct Invoice<'a> {
     configuration: &'a Configuration,
     covers: Period,
+    /// The day that it covers from.
+    day: String,
     lines: Vec<Line>,
     discount: i64,
     billed: Vec<Billed>,
@@ -303,6 +310,7 @@ impl<'a> Invoice<'a> {
         Self {
             configuration,
             covers,
+            day: date(covers.start),
             lines: Vec::new(),
             discount: 0,
             billed: Vec::new(),
@@ -315,13 +323,9 @@ impl<'a> Invoice<'a> {
         let discount = share.part(amount.list) - net;
         self.discount = self.discount.checked_add(discount).ok_or(TooLarge)?;
         let description = if share.is_whole() {
-            counted(chosen)
+            Counted(chosen).to_string()
         } else {
-            format!(
-                "Remaining time on {} after {}",
-                counted(chosen),
-                date(self.covers.start)
-            )
+            format!("Remaining time on {} after {}", Counted(chosen), self.day)
         };
         self.lines.push(Line {
             description,
@@ -392,18 +396,23 @@ fn blank(chosen: &Chosen, covers: Period) -> Line {
 }
 
 /// `3 × Seat`, or `Seat` when there is one.
-fn counted(chosen: &Chosen) -> String {
-    let name = &chosen.product.name;
-    if chosen.quantity == Quantity::whole(1) {
-        name.clone()
-    } else {
-        format!("{} × {name}", chosen.quantity)
+struct Counted<'a>(&'a Chosen);
+
+impl std::fmt::Display for Counted<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Chosen {
+            product, quantity, ..
+        } = self.0;
+        if *quantity != Quantity::whole(1) {
+            write!(out, "{quantity} × ")?;
+        }
+        out.write_str(&product.name)
     }
 }
 
 /// `02 Dec 2026`, in UTC, as Stripe writes it on its lines.
-fn date(at: Timestamp) -> jiff::fmt::strtime::Display<'static> {
-    at.strftime("%d %b %Y")
+fn date(at: Timestamp) -> String {
+    at.strftime("%d %b %Y").to_string()
 }
 
 #[cfg(test)]

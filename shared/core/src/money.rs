@@ -1,7 +1,7 @@
 //! Money: whole minor units of a currency that knows its exponent.
 //!
 //! Amounts are `i64`. What is computed of them is exact (`i128`) and becomes an amount by one of two named roundings:
-//! [`round_half_away`] for what something costs, [`round_down`] for a share of it. No floats, ever.
+//! `round_half_away` for what something costs, `round_down` for a share of it. No floats, ever.
 
 use std::fmt;
 

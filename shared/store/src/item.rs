@@ -55,6 +55,25 @@ pub(crate) fn put(table: &str, item: Item, condition: Option<&str>) -> Result<Tr
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
+/// The same under a condition that names values.
+pub(crate) fn put_if<const N: usize>(
+    table: &str,
+    item: Item,
+    condition: &str,
+    values: [(&str, AttributeValue); N],
+) -> Result<TransactWriteItem, StoreError> {
+    let mut put = Put::builder()
+        .table_name(table)
+        .set_item(Some(item))
+        .condition_expression(condition);
+    for (name, value) in values {
+        put = put.expression_attribute_values(name, value);
+    }
+    Ok(TransactWriteItem::builder()
+        .put(put.build().map_err(incomplete)?)
+        .build())
+}
+
 /// The SDK's builders check at run time what their types could not; a miss is a bug of this crate, and no later try helps.
 pub(crate) fn incomplete(error: impl std::error::Error) -> StoreError {
     StoreError::corrupt("a request", error)

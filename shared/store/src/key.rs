@@ -10,7 +10,8 @@ use billing_core::Timestamp;
 use billing_core::access::Holder;
 use billing_core::coverage::Entry;
 use billing_core::id::{
-    AccountId, ConnectedAccountId, CustomerId, EventId, InvoiceId, KeyId, NumberId, PromotionCodeId,
+    AccountId, BusinessEntityId, BuyerId, ConnectedAccountId, CustomerId, EventId, InvoiceId, KeyId,
+    NumberId, OfferedId, OrganisationId, PlanId, PromotionCodeId,
 };
 use billing_core::quote::Asked;
 
@@ -32,6 +33,10 @@ pub(crate) const NUMBER_PREFIX: &str = "NUMBER#";
 pub(crate) const PROFILE: &str = "PROFILE";
 pub(crate) const REVERSAL_PREFIX: &str = "REVERSAL#";
 pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION";
+
+/// Sort keys inside `ORGANISATION#…`.
+pub(crate) const ENTITY_PREFIX: &str = "ENTITY#";
+pub(crate) const PLAN_PREFIX: &str = "PLAN#";
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +125,41 @@ pub(crate) fn api_key(hash: &str) -> Key {
 /// `STRIPE#-#<customer>/POINTER`: whose customer it is, on our own Stripe account.
 pub(crate) fn pointer(customer: &CustomerId) -> Key {
     Key::new(format!("STRIPE#-#{customer}"), "POINTER")
+}
+
+/// `ORGANISATION#<id>`: the collection of an organisation.
+pub(crate) fn organisation(id: &OrganisationId) -> String {
+    holder(&id.into())
+}
+
+/// `ORGANISATION#<id>/ENTITY#<business entity>`.
+pub(crate) fn business_entity(of: &OrganisationId, id: &BusinessEntityId) -> Key {
+    Key::new(organisation(of), format!("{ENTITY_PREFIX}{id}"))
+}
+
+/// `ORGANISATION#<id>/CUSTOMER#<customer>`.
+pub(crate) fn buyer(of: &OrganisationId, id: &BuyerId) -> Key {
+    Key::new(organisation(of), format!("CUSTOMER#{id}"))
+}
+
+/// `ORGANISATION#<id>/EMAIL#<hash>`: the one customer that has an e-mail address.
+pub(crate) fn email(of: &OrganisationId, hash: &str) -> Key {
+    Key::new(organisation(of), format!("EMAIL#{hash}"))
+}
+
+/// `ORGANISATION#<id>/PLAN#<plan>`: a plan as it is offered at present.
+pub(crate) fn plan(of: &OrganisationId, id: &PlanId) -> Key {
+    Key::new(organisation(of), format!("{PLAN_PREFIX}{id}"))
+}
+
+/// `PRICE#<product>#`: what the sort keys of all versions of a product's price begin with.
+pub(crate) fn prices(product: &OfferedId) -> String {
+    format!("PRICE#{product}#")
+}
+
+/// `ORGANISATION#<id>/PRICE#<product>#<version>`: a version of a price; the versions sort.
+pub(crate) fn price(of: &OrganisationId, product: &OfferedId, version: u32) -> Key {
+    Key::new(organisation(of), format!("{}{version:010}", prices(product)))
 }
 
 /// `RESERVATION#<account>/RESERVATION`.

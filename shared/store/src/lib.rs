@@ -18,6 +18,8 @@ mod error;
 mod accounts;
 /// Agencies and organisations.
 mod holders;
+/// The catalog of an organisation.
+mod catalog;
 /// API keys by the hash of their secret.
 mod api_keys;
 /// Reservations: one payable checkout per account.
@@ -40,6 +42,7 @@ mod expiries;
 mod replies;
 
 pub use accounts::NewAccount;
+pub use catalog::{BuyerWrite, StoredPlan, StoredPrice};
 pub use client::{Connector, Credentials, Store, StoreConfig, http_client};
 pub use cursors::StoredCursor;
 pub use error::{StoreError, unless_conflict};

@@ -28,6 +28,8 @@ mod reversals;
 mod previews;
 /// Promotion codes.
 mod promotions;
+/// The catalog: products, and the versions of their prices.
+mod catalog;
 /// Prices.
 mod prices;
 /// The list of events.
@@ -35,6 +37,7 @@ mod events;
 /// Signed events.
 pub mod webhook;
 
+pub use catalog::{FoundPrice, Native, PriceVersion, native};
 pub use changes::{EndOfSubscription, Payment};
 pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Connector, Stripe, StripeConfig};

@@ -1,5 +1,7 @@
 //! The command line of `billing-admin`.
 
+use std::path::PathBuf;
+
 use billing_core::access::{Holder, Mode, Scope};
 use billing_core::account::{NotAPhoneNumber, PhoneNumber};
 use billing_core::contact::{Email, Name};
@@ -67,9 +69,53 @@ pub enum Command {
     /// Issue, list and revoke API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Check, compare and apply the catalog of an organisation
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
     /// List, show and replay Stripe's events that failed
     #[command(subcommand)]
     Events(EventsCommand),
+}
+
+/// What to do with a catalog file.
+#[derive(Debug, Subcommand)]
+pub enum CatalogCommand {
+    /// Say what is wrong with a file, with the line; asks nobody
+    Check {
+        /// The file, such as docs/catalog.example.toml
+        file: PathBuf,
+    },
+    /// Say what applying a file would change; changes nothing
+    Diff {
+        /// The file
+        file: PathBuf,
+    },
+    /// Make the tables and Stripe's products and prices as a file says; may be repeated
+    Apply {
+        /// The file
+        file: PathBuf,
+        /// Which Stripe
+        #[command(flatten)]
+        stripe: StripePlace,
+    },
+}
+
+/// Which Stripe, and the key to it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where")]
+pub struct StripePlace {
+    /// Stripe, or the stand-in of a local stack, such as http://127.0.0.1:12111
+    #[arg(
+        long,
+        env = "STRIPE_API_BASE",
+        value_name = "URL",
+        default_value = "https://api.stripe.com"
+    )]
+    pub stripe_url: String,
+
+    /// Stripe's secret key; better in the environment than on the command line
+    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true, value_name = "KEY", value_parser = secret)]
+    pub stripe_key: Secret,
 }
 
 /// What to do with accounts.
@@ -303,6 +349,8 @@ Examples:
   billing-admin key issue --agency north
   billing-admin key list --account acme
   billing-admin key revoke --account acme key_0123456789abcdef
+  billing-admin catalog check catalog.toml
+  billing-admin catalog apply catalog.toml      (with STRIPE_SECRET_KEY in the environment)
   billing-admin events list
   billing-admin events replay --all      (with WEBHOOK_URL, STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS in the environment)
   billing-admin --endpoint-url http://127.0.0.1:8000 account show acme     (a local stack)

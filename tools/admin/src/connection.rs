@@ -1,13 +1,19 @@
-//! Which tables the administrator means, and how to reach them.
+//! Which tables and which Stripe the administrator means, and how to reach them.
 //!
 //! Here alone the whole AWS credential chain is used; the functions are given what Lambda sets.
+
+use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials;
 use billing_store::{Connector, Credentials, Store, StoreConfig};
+use billing_stripe::{Stripe, StripeConfig};
 
 use crate::Failure;
 use crate::command::Place;
+
+/// How long a command may go on asking Stripe.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The store behind `--endpoint-url`, or the one of the AWS environment.
 pub async fn open(place: &Place, connector: Connector) -> Result<Store, Failure> {
@@ -23,6 +29,14 @@ pub async fn open(place: &Place, connector: Connector) -> Result<Store, Failure>
         sessions_table: place.sessions_table.clone(),
     };
     Ok(Store::new(config, connector))
+}
+
+/// A Stripe, with a key to it.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "how long a command takes is real time")]
+pub fn stripe(url: &str, key: &str, connector: Connector) -> Stripe {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    StripeConfig::new(connector, url).session(key, until, 0)
 }
 
 async fn from_environment(connector: &Connector) -> Result<(String, Credentials), Failure> {

@@ -1,12 +1,13 @@
-//! `billing-admin`: accounts, API keys and failed events, by hand.
+//! `billing-admin`: accounts, API keys, catalogs and failed events, by hand.
 //!
 //! What each command does is a function of its own over the store, which the local stack uses too for its demo world.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use billing_core::access::{Holder, Scope};
 use billing_core::account::NotAPhoneNumber;
-use billing_core::id::{AccountId, EventId, KeyId, NumberId};
+use billing_core::id::{AccountId, BuyerId, EventId, KeyId, NumberId};
 use billing_edge::key::NoRandomness;
 use billing_store::{Store, StoreError};
 use billing_stripe::StripeError;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 pub mod accounts;
+pub mod catalog;
 pub mod command;
 pub mod connection;
 pub mod events;
@@ -22,7 +24,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use command::{AccountCommand, Command, EventsCommand, KeyCommand, NumberCommand, Whose};
+use command::{AccountCommand, CatalogCommand, Command, EventsCommand, KeyCommand, NumberCommand, Whose};
 use report::Report;
 
 /// Why a command was not carried out.
@@ -64,7 +66,7 @@ pub enum Failure {
     NotAtStripe(EventId),
     /// Stripe could not be asked.
     #[error(transparent)]
-    Stripe(StripeError),
+    Stripe(#[from] StripeError),
     /// The webhook could not be reached.
     #[error("the webhook: {0}")]
     Webhook(String),
@@ -89,9 +91,48 @@ pub enum Failure {
     /// DynamoDB did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A file is not there, or not for us.
+    #[error("cannot read {}: {error}", .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A catalog file is wrong.
+    #[error("{}", told(.path, .faults))]
+    Faults {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        faults: Vec<catalog::Fault>,
+    },
+    /// An e-mail address is one customer's.
+    #[error("customer {customer}: its e-mail address is customer {owner}'s already")]
+    AddressTaken {
+        /// Who was to get it.
+        customer: String,
+        /// Who has it.
+        owner: BuyerId,
+    },
+    /// What Stripe has under a lookup key is not what was stored.
+    #[error("stripe's price {0} does not cost what was stored for it; it was not made by this catalog")]
+    OtherPrice(String),
+    /// Others keep writing the same.
+    #[error("somebody else keeps changing this catalog; try again")]
+    Contended,
     /// The answer could not be printed.
     #[error("cannot print: {0}")]
     Output(#[from] io::Error),
+}
+
+/// Every fault of a file on a line of its own.
+fn told(path: &Path, faults: &[catalog::Fault]) -> String {
+    let lines: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("{}: {fault}", path.display()))
+        .collect();
+    lines.join("\n")
 }
 
 /// Carries out one command at `now` and prints what came of it.
@@ -106,17 +147,28 @@ pub async fn run(
     let report = match command {
         Command::Account(command) => account(store, command, now).await?,
         Command::Key(command) => key(store, command, now).await?,
+        Command::Catalog(command) => catalog(store, command, now).await?,
         Command::Events(command) => events(store, command, now, &mut not_done).await?,
     };
+    print(&report, json, out)?;
+    match not_done {
+        0 => Ok(()),
+        some => Err(Failure::NotDone(some)),
+    }
+}
+
+/// Checks a catalog file, and prints that it is right or fails with everything that is wrong.
+pub fn check(file: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    print(&catalog::checked(&catalog::read(file)?), json, out)
+}
+
+fn print(report: &Report, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     if json {
         writeln!(out, "{:#}", report.json)?;
     } else {
         write!(out, "{}", report.text)?;
     }
-    match not_done {
-        0 => Ok(()),
-        some => Err(Failure::NotDone(some)),
-    }
+    Ok(())
 }
 
 async fn events(
@@ -152,6 +204,25 @@ async fn events(
             }
             *not_done = replayed.iter().filter(|it| !it.is_done()).count();
             Ok(report::replayed(&replayed))
+        }
+    }
+}
+
+async fn catalog(store: &Store, command: CatalogCommand, now: Timestamp) -> Result<Report, Failure> {
+    match command {
+        CatalogCommand::Check { file } => Ok(catalog::checked(&catalog::read(&file)?)),
+        CatalogCommand::Diff { file } => {
+            let file = catalog::read(&file)?;
+            Ok(catalog::difference(store, &file).await?.report())
+        }
+        CatalogCommand::Apply { file, stripe } => {
+            let file = catalog::read(&file)?;
+            let stripe = connection::stripe(
+                &stripe.stripe_url,
+                stripe.stripe_key.expose(),
+                billing_edge::connector(),
+            );
+            Ok(catalog::apply(store, &stripe, &file, now).await?.report())
         }
     }
 }

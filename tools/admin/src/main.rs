@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use billing_admin::command::CommandLine;
+use billing_admin::command::{CatalogCommand, Command, CommandLine};
 use billing_admin::{connection, run};
 use clap::Parser;
 use jiff::Timestamp;
@@ -23,13 +23,11 @@ async fn main() -> ExitCode {
 
 #[expect(clippy::disallowed_methods, reason = "an administrator's command happens now")]
 async fn carry_out(line: CommandLine) -> Result<(), billing_admin::Failure> {
+    let mut out = io::stdout().lock();
+    // A file can be checked by anyone, without a deployment.
+    if let Command::Catalog(CatalogCommand::Check { file }) = &line.command {
+        return billing_admin::check(file, line.place.json, &mut out);
+    }
     let store = connection::open(&line.place, billing_edge::connector()).await?;
-    run(
-        &store,
-        line.command,
-        line.place.json,
-        Timestamp::now(),
-        &mut io::stdout().lock(),
-    )
-    .await
+    run(&store, line.command, line.place.json, Timestamp::now(), &mut out).await
 }

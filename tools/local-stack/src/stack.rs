@@ -35,7 +35,7 @@ use crate::tables::{self, TableError};
 use crate::template::{Template, TemplateError};
 use crate::time::Time;
 use crate::triggers::Triggers;
-use crate::world::{Accounts, Names, World};
+use crate::world::{Accounts, Names, Shelf, World};
 
 /// How often a clock that runs by itself is followed.
 const TICK: Duration = Duration::from_secs(1);
@@ -133,7 +133,17 @@ impl Stack {
         let gateway = Gateway::new(&template, Arc::clone(&app), reading(&clock))?;
 
         let accounts = Accounts::new(app.store().clone());
+        let is_new = kept.is_none();
         let names = kept.map_or_else(|| Names::new(database.is_some()), |kept| Ok(kept.names))?;
+        let shelf = stripe.stand_in.as_ref().map(|_| Shelf {
+            url: &stripe.address,
+            key: &stripe.key,
+        });
+        let world = accounts.demo(&names, shelf, clock.now()).await?;
+        if let Some(stand_in) = stripe.stand_in.as_ref().filter(|_| is_new) {
+            // The demo world's products and prices are there after a reset, too.
+            stand_in.server.set_baseline();
+        }
         let directory = Directory {
             api,
             stripe: stripe.address,
@@ -142,7 +152,7 @@ impl Stack {
             stripe_key: stripe.key,
             demo: World {
                 promotion_code: stripe.stand_in.as_ref().map(|_| catalog::PROMOTION_CODE),
-                ..accounts.demo(&names, clock.now()).await?
+                ..world
             },
         };
 

@@ -166,6 +166,15 @@ async fn scripts_are_told_where_everything_is_and_may_make_accounts_and_move_the
         ["id", "impersonatedKey", "key", "phoneNumbers"]
     );
     assert_eq!(members(&demo["emptyAccount"]), ["id", "key"]);
+    let organisation = &demo["organisation"];
+    assert_eq!(
+        members(organisation),
+        ["businessEntityId", "customerId", "id", "key", "plans"]
+    );
+    assert_eq!(
+        members(&organisation["plans"]),
+        ["business", "starter", "team", "team-annual"]
+    );
 
     let (status, account) = ask(&stack, "POST", "/_local/accounts", &json!({ "phoneNumbers": 2 })).await;
     assert_eq!(

@@ -1,12 +1,15 @@
 //! The demo world: accounts with phone numbers and keys, to try everything on.
 //!
-//! Accounts are made the way an administrator makes them. What belongs to functions that do not exist yet (an agency, an
-//! organisation) is null until they do.
+//! Accounts are made the way an administrator makes them, and so is the catalog of the organisation: `docs/catalog.example.toml`. What
+//! belongs to functions that do not exist yet (an agency) is null until they do.
 
+use std::collections::BTreeMap;
+
+use billing_admin::catalog::{self, CatalogFile};
 use billing_admin::command::NewNumber;
-use billing_admin::{Failure, accounts, keys};
+use billing_admin::{Failure, accounts, connection, keys};
 use billing_core::access::{Holder, Mode};
-use billing_core::id::AccountId;
+use billing_core::id::{AccountId, BusinessEntityId, BuyerId, OrganisationId, PlanId};
 use billing_store::Store;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,8 +31,8 @@ pub struct World {
     pub empty_account: EmptyAccount,
     /// Comes with the functions for connected accounts.
     pub agency: Value,
-    /// Comes with the functions for checkout sessions.
-    pub organisation: Value,
+    /// An organisation with the example catalog; none at an outside Stripe, whose catalog is left alone.
+    pub organisation: Option<DemoOrganisation>,
     /// The word of a promotion code, a fifth off; none at an outside Stripe, whose catalog is left alone.
     pub promotion_code: Option<&'static str>,
 }
@@ -57,6 +60,34 @@ pub struct EmptyAccount {
     pub key: String,
 }
 
+/// An organisation and what it sells.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DemoOrganisation {
+    /// Its id.
+    pub id: OrganisationId,
+    /// Its own key.
+    pub key: String,
+    /// A customer of it.
+    pub customer_id: BuyerId,
+    /// Whom that customer buys from.
+    pub business_entity_id: BusinessEntityId,
+    /// Its plans, by their names in the catalog file.
+    pub plans: BTreeMap<String, PlanId>,
+}
+
+/// A Stripe that the demo world may make its products and prices in.
+#[derive(Debug, Clone, Copy)]
+pub struct Shelf<'a> {
+    /// Where it is.
+    pub url: &'a str,
+    /// Its secret key.
+    pub key: &'a str,
+}
+
+/// What the demo organisation sells.
+const CATALOG: &str = include_str!("../../../docs/catalog.example.toml");
+
 /// The ids of the demo accounts, which stay while their keys are made anew at each start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Names {
@@ -64,6 +95,13 @@ pub struct Names {
     pub account: AccountId,
     /// The account that cannot.
     pub empty_account: AccountId,
+    /// The organisation. One that was kept by an earlier version is made now.
+    #[serde(default = "demo_organisation")]
+    pub organisation: Option<OrganisationId>,
+}
+
+fn demo_organisation() -> Option<OrganisationId> {
+    "demo".parse().ok()
 }
 
 impl Names {
@@ -75,11 +113,13 @@ impl Names {
             Ok(Self {
                 account: id("demo")?,
                 empty_account: id("empty")?,
+                organisation: demo_organisation(),
             })
         } else {
             Ok(Self {
                 account: accounts::new_id()?,
                 empty_account: accounts::new_id()?,
+                organisation: accounts::new_id()?.as_str().parse().ok(),
             })
         }
     }
@@ -104,7 +144,12 @@ impl Accounts {
     }
 
     /// The demo world under these names: made if it is not there, with new keys in any case.
-    pub async fn demo(&self, names: &Names, now: Timestamp) -> Result<World, Failure> {
+    pub async fn demo(
+        &self,
+        names: &Names,
+        shelf: Option<Shelf<'_>>,
+        now: Timestamp,
+    ) -> Result<World, Failure> {
         self.create_if_missing(&names.account, "Ada's Bakery", DEMO_NUMBERS, now)
             .await?;
         self.create_if_missing(&names.empty_account, "Nobody's Bakery", 0, now)
@@ -116,8 +161,41 @@ impl Accounts {
                 key: self.key(names.empty_account.clone(), None, now).await?,
             },
             agency: Value::Null,
-            organisation: Value::Null,
+            organisation: match (&names.organisation, shelf) {
+                (Some(id), Some(shelf)) => Some(self.organisation(id, shelf, now).await?),
+                _ => None,
+            },
             promotion_code: None,
+        })
+    }
+
+    /// An organisation that sells the example catalog: made if it is not there, with a new key in any case.
+    async fn organisation(
+        &self,
+        id: &OrganisationId,
+        shelf: Shelf<'_>,
+        now: Timestamp,
+    ) -> Result<DemoOrganisation, Failure> {
+        let file = CatalogFile::read_for(CATALOG, id).map_err(|faults| Failure::Faults {
+            path: "docs/catalog.example.toml".into(),
+            faults,
+        })?;
+        let stripe = connection::stripe(shelf.url, shelf.key, billing_edge::connector());
+        catalog::apply(&self.0, &stripe, &file, now).await?;
+        let wanted = keys::Wanted::full(Holder::Organisation(id.clone()), Mode::Test);
+        let issued = keys::issue(&self.0, wanted, now).await?;
+        let customer = file.customers.first().map(|named| &named.it);
+        let customer = customer.ok_or_else(|| Failure::NotAnId("the example's customer".to_owned()))?;
+        Ok(DemoOrganisation {
+            id: id.clone(),
+            key: issued.secret.expose().to_owned(),
+            customer_id: customer.id.clone(),
+            business_entity_id: customer.business_entity.clone(),
+            plans: file
+                .plans
+                .iter()
+                .map(|named| (named.name.clone(), named.it.id.clone()))
+                .collect(),
         })
     }
 

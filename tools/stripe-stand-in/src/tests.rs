@@ -12,6 +12,7 @@ mod coupons;
 mod discounts;
 mod discounts_over_changes;
 mod errors;
+mod first_periods;
 mod idempotency;
 mod operations;
 mod pending;

@@ -103,11 +103,12 @@ fn period_line(world: &World, subscription: &Subscription, item: &SubscriptionIt
             ..blank(subscription, item, price, 0)
         };
     }
-    let amount = full_amount(price, item);
+    let full = full_amount(price, item);
+    let amount = proration::charge(full, &proration::Share::of_period(item));
     Line {
         description: wording::line(product, price, item.quantity),
         discountable: true,
-        full: Some(amount),
+        full: Some(full),
         ..blank(subscription, item, price, amount)
     }
 }

@@ -19,6 +19,22 @@ pub(crate) fn next_period_end(anchor: Timestamp, recurrence: &Recurrence, start:
     }
 }
 
+/// Where the period begins that ends at an anchor.
+pub(crate) fn period_before(anchor: Timestamp, recurrence: &Recurrence) -> Timestamp {
+    let count = i64::from(recurrence.interval_count);
+    let days = |days: i64| {
+        anchor
+            .saturating_sub(SignedDuration::from_secs(days * 86_400))
+            .unwrap_or(Timestamp::MIN)
+    };
+    match recurrence.interval {
+        Interval::Day => days(count),
+        Interval::Week => days(7 * count),
+        Interval::Month => plus_months(anchor, -count),
+        Interval::Year => plus_months(anchor, -12 * count),
+    }
+}
+
 fn after_days(anchor: Timestamp, days: i64, start: Timestamp) -> Timestamp {
     let step = days * 86_400;
     let passed = start.as_second() - anchor.as_second();

@@ -68,15 +68,21 @@ pub(crate) enum TrialEnd {
 impl Wish {
     /// Reads all but the discounts, which a preview has elsewhere.
     pub(crate) fn read(params: &Params<'_>) -> Result<Self, Refusal> {
+        let anchor_now = params
+            .choice("billing_cycle_anchor", &[("now", true), ("unchanged", false)])?
+            .unwrap_or(false);
+        Self::read_with(params, anchor_now)
+    }
+
+    /// The same, where the anchor has been read.
+    pub(crate) fn read_with(params: &Params<'_>, anchor_now: bool) -> Result<Self, Refusal> {
         let wish = Self {
             items: item_changes::read(params)?,
             proration_behavior: params
                 .choice("proration_behavior", &ProrationBehavior::WORDS)?
                 .unwrap_or(ProrationBehavior::CreateProrations),
             proration_date: params.timestamp("proration_date")?,
-            anchor_now: params
-                .choice("billing_cycle_anchor", &[("now", true), ("unchanged", false)])?
-                .unwrap_or(false),
+            anchor_now,
             trial_end: match params.text("trial_end")?.as_deref() {
                 Some("now") => Some(TrialEnd::Now),
                 _ => params.timestamp("trial_end")?.map(TrialEnd::At),
@@ -239,6 +245,7 @@ fn begin_period(at: &Moment<'_>, subscription: &mut Subscription, start: Timesta
     for item in &mut subscription.items {
         let recurrence = lifecycle::recurrence(&at.world.prices[&item.price]);
         item.current_period_start = start;
+        item.whole_period_start = None;
         item.current_period_end = calendar::next_period_end(start, recurrence, start);
     }
     let terms: Terms = subscription.terms();

@@ -133,6 +133,7 @@ fn added(
         quantity,
         current_period_start: period.map_or(at.now, |item| item.current_period_start),
         current_period_end: period.map_or(at.now, |item| item.current_period_end),
+        whole_period_start: period.and_then(|item| item.whole_period_start),
         charged: None,
         metadata: change.metadata.clone(),
     })

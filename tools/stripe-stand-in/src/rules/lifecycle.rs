@@ -27,6 +27,8 @@ pub(crate) struct NewSubscription {
     pub(crate) customer: CustomerId,
     pub(crate) currency: Currency,
     pub(crate) items: Vec<(PriceId, Option<u64>)>,
+    /// Another first period than a whole one from now on.
+    pub(crate) first_period: Option<FirstPeriod>,
     pub(crate) collection_method: CollectionMethod,
     pub(crate) days_until_due: Option<u32>,
     pub(crate) trial_end: Option<Timestamp>,
@@ -38,18 +40,26 @@ pub(crate) struct NewSubscription {
     pub(crate) metadata: Metadata,
 }
 
+/// A first period that begins earlier, or that an anchor cuts short.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstPeriod {
+    pub(crate) start: Timestamp,
+    /// Where it ends, and from where later periods are counted.
+    pub(crate) anchor: Timestamp,
+}
+
 /// Begins a subscription now, as `incomplete`, and drafts its first invoice. The caller emits the events and collects.
 pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionId, InvoiceId) {
     let items = new
         .items
         .into_iter()
-        .map(|(price, quantity)| item(at, price, quantity))
+        .map(|(price, quantity)| item(at, price, quantity, new.first_period))
         .collect();
     let mut subscription = Subscription {
         id: at.world.ids.make(),
         created: at.now,
-        start_date: at.now,
-        billing_cycle_anchor: at.now,
+        start_date: new.first_period.map_or(at.now, |first| first.start),
+        billing_cycle_anchor: new.first_period.map_or(at.now, |first| first.anchor),
         status: SubscriptionStatus::Incomplete,
         customer: new.customer,
         currency: new.currency,
@@ -84,12 +94,24 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
     (id, invoice)
 }
 
-fn item(at: &mut Moment<'_>, price: PriceId, quantity: Option<u64>) -> SubscriptionItem {
+fn item(
+    at: &mut Moment<'_>,
+    price: PriceId,
+    quantity: Option<u64>,
+    first: Option<FirstPeriod>,
+) -> SubscriptionItem {
+    let recurrence = recurrence(&at.world.prices[&price]);
+    let (start, end) = match first {
+        Some(first) => (first.start, first.anchor),
+        None => (at.now, calendar::next_period_end(at.now, recurrence, at.now)),
+    };
+    let whole_period_start = first.map(|first| calendar::period_before(first.anchor, recurrence));
     SubscriptionItem {
         id: at.world.ids.make(),
         created: at.now,
-        current_period_start: at.now,
-        current_period_end: calendar::next_period_end(at.now, recurrence(&at.world.prices[&price]), at.now),
+        current_period_start: start,
+        current_period_end: end,
+        whole_period_start,
         price,
         quantity,
         charged: None,
@@ -106,6 +128,7 @@ pub(crate) fn put_on_trial(subscription: &mut Subscription, now: Timestamp, end:
     for item in &mut subscription.items {
         item.current_period_start = now;
         item.current_period_end = end;
+        item.whole_period_start = None;
         item.charged = None;
     }
 }
@@ -227,6 +250,7 @@ fn move_on(at: &mut Moment<'_>, id: &SubscriptionId) -> (Timestamp, Timestamp) {
         let recurrence = recurrence(&at.world.prices[&item.price]);
         let start = item.current_period_end;
         item.current_period_start = start;
+        item.whole_period_start = None;
         item.current_period_end =
             calendar::next_period_end(subscription.billing_cycle_anchor, recurrence, start);
     }

@@ -8,6 +8,7 @@
 use serde_json::Value;
 
 use super::changes::Wish;
+use super::subscription_creation::AskedFirstPeriod;
 use super::subscription_updates::{self, Update};
 use super::{Moment, customers, lifecycle, redemption, referred, subscription_creation};
 use crate::id::{CustomerId, Id, InvoiceId, InvoiceLineId, SubscriptionId};
@@ -22,6 +23,8 @@ struct Asked {
     subscription: Option<String>,
     /// None when only the next invoice is asked for.
     change: Option<Update>,
+    /// For a subscription that there is not yet.
+    first_period: AskedFirstPeriod,
     cancel_now: bool,
 }
 
@@ -43,19 +46,25 @@ fn read(params: &Params<'_>) -> Result<Asked, Refusal> {
     let subscription = params.text("subscription")?;
     let discounts = redemption::read(params, "discounts")?;
     let mut cancel_now = false;
+    let mut first_period = AskedFirstPeriod::default();
     let mut change = match params.child("subscription_details")? {
         None => None,
         Some(details) => {
-            details.unsupported(&[
-                "billing_schedules",
-                "default_tax_rates",
-                "resume_at",
-                "start_date",
-            ])?;
+            details.unsupported(&["billing_schedules", "default_tax_rates", "resume_at"])?;
             details.inert(&["billing_mode", "metadata"]);
             cancel_now = details.boolean("cancel_now")?.unwrap_or(false);
+            first_period.start = details.timestamp("start_date")?;
+            let wish = if subscription.is_none() && is_instant(&details, "billing_cycle_anchor")? {
+                first_period.anchor = details.timestamp("billing_cycle_anchor")?;
+                Wish::read_with(&details, false)?
+            } else {
+                Wish::read(&details)?
+            };
+            if first_period.start.is_some() && first_period.anchor.is_none() {
+                return Err(Refusal::unsupported(&details.name_of("start_date")));
+            }
             Some(Update {
-                wish: Wish::read(&details)?,
+                wish,
                 cancel_at_period_end: details.boolean("cancel_at_period_end")?,
                 cancel_at: details.timestamp_change("cancel_at")?,
                 ..Update::nothing()
@@ -81,8 +90,14 @@ fn read(params: &Params<'_>) -> Result<Asked, Refusal> {
         customer,
         subscription,
         change,
+        first_period,
         cancel_now,
     })
+}
+
+fn is_instant(params: &Params<'_>, member: &str) -> Result<bool, Refusal> {
+    let text = params.text(member)?;
+    Ok(text.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit())))
 }
 
 /// Does it in the copy; answers the invoice that comes of it.
@@ -106,7 +121,7 @@ fn run(at: &mut Moment<'_>, asked: Asked) -> Result<InvoiceId, Refusal> {
             None => upcoming(at, &id),
         },
         (Some(id), None, _) => upcoming(at, &id),
-        (None, Some(change), Some(customer)) => begun(at, customer, &change),
+        (None, Some(change), Some(customer)) => begun(at, customer, &change, asked.first_period),
         (None, _, _) => Err(Refusal::none_upcoming()),
     }
 }
@@ -147,8 +162,13 @@ fn cancelled(at: &mut Moment<'_>, id: &SubscriptionId) -> Result<InvoiceId, Refu
 }
 
 /// A subscription that there is not yet.
-fn begun(at: &mut Moment<'_>, customer: CustomerId, change: &Update) -> Result<InvoiceId, Refusal> {
-    let new = subscription_creation::new(at, &customer, &change.wish)?;
+fn begun(
+    at: &mut Moment<'_>,
+    customer: CustomerId,
+    change: &Update,
+    first_period: AskedFirstPeriod,
+) -> Result<InvoiceId, Refusal> {
+    let new = subscription_creation::new(at, &customer, &change.wish, first_period)?;
     Ok(lifecycle::begin(at, new).1)
 }
 

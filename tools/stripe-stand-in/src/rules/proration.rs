@@ -20,9 +20,19 @@ impl Share {
     pub(crate) fn of(item: &SubscriptionItem, from: Timestamp) -> Self {
         Self {
             left_secs: item.current_period_end.as_second() - from.as_second(),
-            whole_secs: item.current_period_end.as_second() - item.current_period_start.as_second(),
+            whole_secs: item.current_period_end.as_second() - whole_start(item).as_second(),
         }
     }
+
+    /// All of the item's current period, which may itself be a share of a whole one.
+    pub(crate) fn of_period(item: &SubscriptionItem) -> Self {
+        Self::of(item, item.current_period_start)
+    }
+}
+
+/// A first period that an anchor cuts short is a share of the period that would have led up to the anchor.
+fn whole_start(item: &SubscriptionItem) -> Timestamp {
+    item.whole_period_start.unwrap_or(item.current_period_start)
 }
 
 /// The share of a period's full price, rounded down.

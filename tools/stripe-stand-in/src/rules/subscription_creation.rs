@@ -11,10 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::changes::{TrialEnd, Wish};
-use super::lifecycle::{self, NewSubscription};
+use super::lifecycle::{self, FirstPeriod, NewSubscription};
 use super::payments::Outcome;
 use super::subscription_updates::{self, PaymentBehavior};
-use super::{Moment, customers, invoices, item_changes, pricing, redemption, taxes};
+use super::{Moment, calendar, customers, invoices, item_changes, pricing, redemption, taxes};
 use crate::id::{CustomerId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -46,6 +46,11 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         (_, None) => params.timestamp("trial_end")?.map(TrialEnd::At),
         (None, Some(days)) => Some(TrialEnd::At(after_days(at, days)?)),
     };
+    let first_period = AskedFirstPeriod {
+        start: params.timestamp("backdate_start_date")?,
+        anchor: params.timestamp("billing_cycle_anchor")?,
+    };
+    first_period.check_words(params)?;
     let behavior = params
         .choice("payment_behavior", &PaymentBehavior::WORDS)?
         .unwrap_or(PaymentBehavior::LandAnyway);
@@ -70,8 +75,6 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     ]);
     params.unsupported(&[
         "add_invoice_items",
-        "backdate_start_date",
-        "billing_cycle_anchor",
         "billing_cycle_anchor_config",
         "trial_from_plan",
     ])?;
@@ -86,7 +89,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         .transpose()?;
     let automatic_tax = taxes::switch(at, &customer, automatic_tax)?;
     let saved = (behavior == PaymentBehavior::Refuse).then(|| at.world.clone());
-    let new = new(at, &customer, &wish)?;
+    let new = new(at, &customer, &wish, first_period)?;
     if currency.is_some_and(|currency| !currency.eq_ignore_ascii_case(new.currency.as_str())) {
         let message = "The specified price's currency does not match the subscription's.";
         return Err(Refusal::invalid("currency", message));
@@ -147,6 +150,7 @@ pub(crate) fn new(
     at: &mut Moment<'_>,
     customer: &CustomerId,
     wish: &Wish,
+    first_period: AskedFirstPeriod,
 ) -> Result<NewSubscription, Refusal> {
     let (items, currency) = item_changes::new_items(at, &wish.items)?;
     let known = at.world.customers[customer].currency.clone();
@@ -160,11 +164,13 @@ pub(crate) fn new(
         return Err(Refusal::invalid("trial_end", message));
     }
     let asked = wish.discounts.as_deref().unwrap_or_default();
+    let first_period = first_period.laid(at, &items)?;
     Ok(NewSubscription {
         customer: customer.clone(),
         discounts: redemption::for_new(at, asked, customer, (&items, &currency))?,
         currency,
         items,
+        first_period,
         trial_end,
         automatic_tax: AutomaticTax::Off,
         collection_method: CollectionMethod::ChargeAutomatically,
@@ -173,6 +179,49 @@ pub(crate) fn new(
         description: None,
         metadata: Metadata::new(),
     })
+}
+
+/// When the first period is asked to begin and end, if it is not a whole one from now on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AskedFirstPeriod {
+    /// In the past.
+    pub(crate) start: Option<Timestamp>,
+    /// In the future.
+    pub(crate) anchor: Option<Timestamp>,
+}
+
+impl AskedFirstPeriod {
+    /// An anchor cuts the first period short, and what is left of it is billed; a start in the past comes with an anchor.
+    fn check_words(self, params: &Params<'_>) -> Result<(), Refusal> {
+        if self.anchor.is_none() && self.start.is_some() {
+            return Err(Refusal::unsupported("backdate_start_date"));
+        }
+        let free = params.text("proration_behavior")?.as_deref() == Some("none");
+        if self.anchor.is_some() && (free || params.has("trial_end") || params.has("trial_period_days")) {
+            return Err(Refusal::unsupported("billing_cycle_anchor"));
+        }
+        Ok(())
+    }
+
+    fn laid(self, at: &Moment<'_>, items: &[item_changes::Ordered]) -> Result<Option<FirstPeriod>, Refusal> {
+        let (Some(anchor), Some((price, _))) = (self.anchor, items.first()) else {
+            return Ok(None);
+        };
+        let start = self.start.unwrap_or(at.now);
+        if start > at.now {
+            let message = "`backdate_start_date` must be in the past.";
+            return Err(Refusal::invalid("backdate_start_date", message));
+        }
+        let latest = calendar::next_period_end(start, lifecycle::recurrence(&at.world.prices[price]), start);
+        if anchor <= at.now || anchor > latest {
+            let message = format!(
+                "billing_cycle_anchor cannot be later than next natural billing date ({}) for plan",
+                latest.as_second()
+            );
+            return Err(Refusal::invalid("billing_cycle_anchor", message));
+        }
+        Ok(Some(FirstPeriod { start, anchor }))
+    }
 }
 
 fn begin(

@@ -96,6 +96,9 @@ pub(crate) struct SubscriptionItem {
     pub(crate) quantity: Option<u64>,
     pub(crate) current_period_start: Timestamp,
     pub(crate) current_period_end: Timestamp,
+    /// Where the current period would have begun, were it not cut short by an anchor within it.
+    #[serde(default)]
+    pub(crate) whole_period_start: Option<Timestamp>,
     /// What its time was last billed at. None in a trial, and for metered prices.
     pub(crate) charged: Option<Charged>,
     pub(crate) metadata: Metadata,

@@ -1,0 +1,520 @@
+//! The catalog at Stripe: a product for each product of a plan, a price for each version of its price.
+//!
+//! # How it works
+//! A product has the id that the plan gives it, and a price has a lookup key of its organisation, product and version: both are
+//! found again by what they are, whoever made them. What a price costs never changes at Stripe, so another amount is another
+//! version under another key, and no key is ever moved. A price carries a fingerprint of what it was made of: one that was
+//! found is only used for the same.
+//!
+//! # If it fails half-way
+//! What was made is found by the next attempt. Two that make the same at once meet at Stripe: an id or a lookup key is given
+//! once.
+//!
+//! Pricing that Stripe cannot express has no price there (`native` says which): what it costs is billed as an amount.
+
+use std::collections::HashMap;
+
+use billing_core::calendar::Cadence;
+use billing_core::decimal::{Quantity, UnitAmount};
+use billing_core::id::{OfferedId, OrganisationId, PriceId, ProductId};
+use billing_core::money::Currency;
+use billing_core::pricing::{Model, Pricing, Tier};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use stripe_client_core::StripeRequest;
+use stripe_product::price::{
+    CreatePrice, CreatePriceRecurring, CreatePriceRecurringInterval, CreatePriceTiers, CreatePriceTiersUpTo,
+    CreatePriceTransformQuantity, CreatePriceTransformQuantityRound, ListPrice, UpdatePrice,
+};
+use stripe_product::product::{CreateProduct, RetrieveProduct, UpdateProduct};
+use stripe_shared::{PriceBillingScheme, PriceTiersMode};
+
+use crate::client::Stripe;
+use crate::error::StripeError;
+use crate::wire::{Page, id};
+
+/// The metadata members of what the catalog makes.
+const ORGANISATION: &str = "organisation";
+const FINGERPRINT: &str = "fingerprint";
+
+/// How many lookup keys one request may name.
+const MOST_KEYS: usize = 10;
+
+/// A pricing as Stripe expresses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Native {
+    /// So much for each unit; a flat fee is one unit.
+    PerUnit(UnitAmount),
+    /// Each unit in its own tier.
+    Graduated(Vec<Tier>),
+    /// All units in one tier.
+    Volume(Vec<Tier>),
+    /// By the package, rounded up.
+    Package {
+        /// Units in a package.
+        size: i64,
+        /// For a package.
+        unit_amount: UnitAmount,
+    },
+}
+
+/// A version of a product's price, to be found or made.
+#[derive(Debug, Clone)]
+pub struct PriceVersion<'a> {
+    /// Who sells it.
+    pub organisation: &'a OrganisationId,
+    /// What it is a price of.
+    pub product: &'a OfferedId,
+    /// Which version.
+    pub version: u32,
+    /// What its amounts are in.
+    pub currency: Currency,
+    /// How often it is billed.
+    pub cadence: Cadence,
+    /// What it costs.
+    pub pricing: &'a Pricing,
+}
+
+/// A price that was found by its lookup key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPrice {
+    /// Stripe's id.
+    pub id: PriceId,
+    /// Whether it can be sold.
+    pub is_active: bool,
+    fingerprint: Option<String>,
+}
+
+impl FoundPrice {
+    /// Whether it was made of the same.
+    #[must_use]
+    pub fn is_of(&self, version: &PriceVersion<'_>) -> bool {
+        self.fingerprint.as_deref() == Some(&version.fingerprint())
+    }
+}
+
+impl PriceVersion<'_> {
+    /// The lookup key of the version: `<organisation>:<product>:v<version>`.
+    #[must_use]
+    pub fn lookup_key(&self) -> String {
+        format!("{}:{}:v{}", self.organisation, self.product, self.version)
+    }
+
+    /// A hash of everything that Stripe's price is made of.
+    fn fingerprint(&self) -> String {
+        let pricing = serde_json::to_string(self.pricing).unwrap_or_default();
+        let made_of = format!("{} {} {pricing}", self.currency, self.cadence);
+        hex::encode(Sha256::digest(made_of))
+    }
+}
+
+/// How Stripe expresses a pricing; none when it cannot, and what it costs is billed as an amount.
+#[must_use]
+pub fn native(pricing: &Pricing) -> Option<Native> {
+    let features = pricing.features();
+    // Stripe rounds a coupon on its own, and has no commitments.
+    if features.discount.is_some() || features.minimum_commitment.is_some_and(|least| least > 0) {
+        return None;
+    }
+    let free_units = features.free_units;
+    let has_free_units = free_units != Quantity::ZERO;
+    match pricing.model() {
+        Model::FlatFee { unit_amount } => Some(Native::PerUnit(*unit_amount)),
+        Model::PerUnit { unit_amount } if has_free_units => {
+            let paid = Tier {
+                up_to: None,
+                unit_amount: *unit_amount,
+                flat_amount: None,
+            };
+            graduated(&[paid], free_units)
+        }
+        Model::PerUnit { unit_amount } => Some(Native::PerUnit(*unit_amount)),
+        Model::Tiered { tiers } => graduated(tiers, free_units),
+        Model::Volume { tiers } if !has_free_units => {
+            has_whole_bounds(tiers).then(|| Native::Volume(tiers.clone()))
+        }
+        Model::Package {
+            package_size,
+            unit_amount,
+        } if !has_free_units => Some(Native::Package {
+            size: package_size.as_whole()?,
+            unit_amount: *unit_amount,
+        }),
+        _ => None,
+    }
+}
+
+/// Free units are a first tier that costs nothing, and all other tiers come so much later. What is due for entering the first
+/// paid tier is due without a unit, so it moves into the free one.
+fn graduated(tiers: &[Tier], free_units: Quantity) -> Option<Native> {
+    if free_units == Quantity::ZERO {
+        return has_whole_bounds(tiers).then(|| Native::Graduated(tiers.to_vec()));
+    }
+    let free = free_units.as_whole()?;
+    let mut shifted = vec![Tier {
+        up_to: Some(free_units),
+        unit_amount: UnitAmount::ZERO,
+        flat_amount: tiers.first()?.flat_amount,
+    }];
+    for (at, tier) in tiers.iter().enumerate() {
+        let up_to = match tier.up_to {
+            None => None,
+            Some(up_to) => Some(Quantity::whole(up_to.as_whole()?.checked_add(free)?)),
+        };
+        shifted.push(Tier {
+            up_to,
+            flat_amount: tier.flat_amount.filter(|_| at > 0),
+            ..*tier
+        });
+    }
+    Some(Native::Graduated(shifted))
+}
+
+/// Stripe counts in whole units.
+fn has_whole_bounds(tiers: &[Tier]) -> bool {
+    tiers
+        .iter()
+        .all(|tier| tier.up_to.is_none_or(|up_to| up_to.as_whole().is_some()))
+}
+
+#[derive(Deserialize)]
+struct Product {
+    id: String,
+    name: String,
+    active: bool,
+    #[serde(default)]
+    metadata: HashMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Price {
+    id: String,
+    active: bool,
+    lookup_key: Option<String>,
+    #[serde(default)]
+    metadata: HashMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    id: String,
+}
+
+impl Stripe {
+    /// Stripe's product for a product of a plan: made if it is not there, renamed if it has another name. `edition` tells apart
+    /// renamings to a name that it had before. Repeating changes nothing.
+    pub async fn ensure_product(
+        &self,
+        organisation: &OrganisationId,
+        product: &OfferedId,
+        name: &str,
+        edition: u64,
+    ) -> Result<ProductId, StripeError> {
+        let found = match self.product(product).await? {
+            Some(found) => found,
+            None => match self.create_product(organisation, product, name).await {
+                Ok(made) => return id(&made.id, "a product"),
+                // Somebody else made it meanwhile.
+                Err(StripeError::Refused(refusal))
+                    if refusal.code.as_deref() == Some("resource_already_exists") =>
+                {
+                    self.product(product)
+                        .await?
+                        .ok_or_else(|| unexpected(format!("product {product} exists and is not there")))?
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        if found.metadata.get(ORGANISATION).map(String::as_str) != Some(organisation.as_str()) {
+            return Err(unexpected(format!(
+                "product {product} is not organisation {organisation}'s"
+            )));
+        }
+        if found.name != name || !found.active {
+            let request = UpdateProduct::new(found.id.as_str()).name(name).active(true);
+            let renamed = hex::encode(Sha256::digest(name));
+            let key = format!("catalog:{product}:{edition}:{renamed}");
+            let _: Made = self.post(request.build(), &key).await?;
+        }
+        id(&found.id, "a product")
+    }
+
+    async fn product(&self, product: &OfferedId) -> Result<Option<Product>, StripeError> {
+        match self.get(RetrieveProduct::new(product.as_str()).build()).await {
+            Ok(found) => Ok(Some(found)),
+            Err(StripeError::Refused(refusal)) if refusal.is_missing("id") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn create_product(
+        &self,
+        organisation: &OrganisationId,
+        product: &OfferedId,
+        name: &str,
+    ) -> Result<Made, StripeError> {
+        let request = CreateProduct::new(name)
+            .id(product.as_str())
+            .metadata(HashMap::from([(
+                ORGANISATION.to_owned(),
+                organisation.to_string(),
+            )]));
+        let named = hex::encode(Sha256::digest(name));
+        self.post(request.build(), &format!("catalog:{product}:new:{named}"))
+            .await
+    }
+
+    /// The prices that there are of these lookup keys, by their key, those that are not sold any more among them.
+    pub async fn prices_of(
+        &self,
+        lookup_keys: &[String],
+    ) -> Result<HashMap<String, FoundPrice>, StripeError> {
+        let mut found = HashMap::new();
+        for keys in lookup_keys.chunks(MOST_KEYS) {
+            let request = ListPrice::new().lookup_keys(keys.to_vec()).limit(100);
+            let page: Page<Price> = self.get(request.build()).await?;
+            for price in page.data {
+                let Some(key) = price.lookup_key else { continue };
+                let price = FoundPrice {
+                    id: id(&price.id, "a price")?,
+                    is_active: price.active,
+                    fingerprint: price.metadata.get(FINGERPRINT).cloned(),
+                };
+                found.insert(key, price);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Makes a version of a price, under its lookup key. None when the key is given already: somebody else was faster, and
+    /// whoever asked has to look again.
+    pub async fn create_price(
+        &self,
+        version: &PriceVersion<'_>,
+        native: &Native,
+        product: &ProductId,
+    ) -> Result<Option<PriceId>, StripeError> {
+        let lookup_key = version.lookup_key();
+        let fingerprint = version.fingerprint();
+        // Stripe's keys are at most 255 long, whatever an organisation is called.
+        let key = format!(
+            "catalog:{}",
+            hex::encode(Sha256::digest(format!("{lookup_key} {fingerprint}")))
+        );
+        let request = request(version, native)
+            .product(product.as_str())
+            .lookup_key(lookup_key)
+            .metadata(HashMap::from([
+                (ORGANISATION.to_owned(), version.organisation.to_string()),
+                (FINGERPRINT.to_owned(), fingerprint),
+            ]));
+        match self.post::<Made>(request.build(), &key).await {
+            Ok(made) => id(&made.id, "a price").map(Some),
+            Err(StripeError::Refused(refusal)) if refusal.param.as_deref() == Some("lookup_key") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has a price sold again that was archived by hand. `edition` tells this time apart from earlier ones.
+    pub async fn activate_price(&self, price: &PriceId, edition: u64) -> Result<(), StripeError> {
+        let request = UpdatePrice::new(price.as_str()).active(true);
+        let key = format!("catalog:{price}:{edition}:active");
+        let _: Made = self.post(request.build(), &key).await?;
+        Ok(())
+    }
+}
+
+fn request(version: &PriceVersion<'_>, native: &Native) -> CreatePrice {
+    let (interval, count) = match version.cadence {
+        Cadence::P1M => (CreatePriceRecurringInterval::Month, 1_u64),
+        Cadence::P3M => (CreatePriceRecurringInterval::Month, 3),
+        Cadence::P1Y => (CreatePriceRecurringInterval::Year, 1),
+    };
+    let mut recurring = CreatePriceRecurring::new(interval);
+    recurring.interval_count = Some(count);
+    // Every code becomes one: those that the client does not know are sent as they are.
+    let currency = match version.currency.code().parse::<stripe_types::Currency>() {
+        Ok(currency) => currency,
+        Err(never) => match never {},
+    };
+    let request = CreatePrice::new(currency).recurring(recurring);
+    match native {
+        Native::PerUnit(unit_amount) => request.unit_amount_decimal(unit_amount.to_string()),
+        Native::Package { size, unit_amount } => request
+            .unit_amount_decimal(unit_amount.to_string())
+            .transform_quantity(CreatePriceTransformQuantity::new(
+                *size,
+                CreatePriceTransformQuantityRound::Up,
+            )),
+        Native::Graduated(tiers) => tiered(request, PriceTiersMode::Graduated, tiers),
+        Native::Volume(tiers) => tiered(request, PriceTiersMode::Volume, tiers),
+    }
+}
+
+fn tiered(request: CreatePrice, mode: PriceTiersMode, tiers: &[Tier]) -> CreatePrice {
+    let tiers: Vec<CreatePriceTiers> = tiers
+        .iter()
+        .map(|tier| {
+            let up_to = tier.up_to.and_then(Quantity::as_whole);
+            let mut wire =
+                CreatePriceTiers::new(up_to.map_or(CreatePriceTiersUpTo::Inf, CreatePriceTiersUpTo::I64));
+            wire.unit_amount_decimal = Some(tier.unit_amount.to_string());
+            wire.flat_amount_decimal = tier.flat_amount.map(|amount| amount.to_string());
+            wire
+        })
+        .collect();
+    request
+        .billing_scheme(PriceBillingScheme::Tiered)
+        .tiers_mode(mode)
+        .tiers(tiers)
+}
+
+fn unexpected(reason: String) -> StripeError {
+    StripeError::Unexpected { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn native_of(json: &str) -> Option<Native> {
+        native(&serde_json::from_str(json).unwrap())
+    }
+
+    fn tier(up_to: Option<i64>, unit: i64, flat: Option<i64>) -> Tier {
+        Tier {
+            up_to: up_to.map(Quantity::whole),
+            unit_amount: UnitAmount::whole(unit),
+            flat_amount: flat.map(UnitAmount::whole),
+        }
+    }
+
+    #[test]
+    fn stripe_expresses_five_of_eight() {
+        let two_tiers = r#""tiers": [{"up_to": 5, "unit_amount": 7, "flat_amount": 1}, {"unit_amount": 6}]"#;
+        let tiers = vec![tier(Some(5), 7, Some(1)), tier(None, 6, None)];
+        for (json, expected) in [
+            (
+                r#"{"pricing_type": "flat_fee", "unit_amount": 500}"#.to_owned(),
+                Some(Native::PerUnit(UnitAmount::whole(500))),
+            ),
+            (
+                r#"{"pricing_type": "per_unit", "unit_amount": "0.5"}"#.to_owned(),
+                Some(Native::PerUnit("0.5".parse().unwrap())),
+            ),
+            (
+                format!(r#"{{"pricing_type": "tiered", {two_tiers}}}"#),
+                Some(Native::Graduated(tiers.clone())),
+            ),
+            (
+                format!(r#"{{"pricing_type": "volume", {two_tiers}}}"#),
+                Some(Native::Volume(tiers)),
+            ),
+            (
+                r#"{"pricing_type": "package", "package_size": 12, "unit_amount": 100}"#.to_owned(),
+                Some(Native::Package {
+                    size: 12,
+                    unit_amount: UnitAmount::whole(100),
+                }),
+            ),
+            (
+                r#"{"pricing_type": "step", "tiers": [{"flat_amount": 1}]}"#.to_owned(),
+                None,
+            ),
+            (
+                r#"{"pricing_type": "percent", "percentage": "5"}"#.to_owned(),
+                None,
+            ),
+            (
+                r#"{"pricing_type": "matrix", "dimensions": ["a"], "values": [{"match": {"a": "1"}, "unit_amount": 1}]}"#
+                    .to_owned(),
+                None,
+            ),
+        ] {
+            assert_eq!(native_of(&json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_stripe_would_round_or_count_otherwise_is_billed_as_an_amount() {
+        for json in [
+            r#"{"pricing_type": "per_unit", "unit_amount": 1, "discount": {"percent": "5"}}"#,
+            r#"{"pricing_type": "per_unit", "unit_amount": 1, "minimum_commitment": 5}"#,
+            r#"{"pricing_type": "per_unit", "unit_amount": 1, "free_units": "2.5"}"#,
+            r#"{"pricing_type": "tiered", "tiers": [{"up_to": "2.5", "unit_amount": 1}, {"unit_amount": 2}]}"#,
+            r#"{"pricing_type": "volume", "tiers": [{"unit_amount": 2}], "free_units": 2}"#,
+            r#"{"pricing_type": "package", "package_size": "0.5", "unit_amount": 1}"#,
+            r#"{"pricing_type": "package", "package_size": 5, "unit_amount": 1, "free_units": 2}"#,
+        ] {
+            assert_eq!(native_of(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn free_units_are_a_first_tier_that_costs_nothing() {
+        assert_eq!(
+            native_of(r#"{"pricing_type": "per_unit", "unit_amount": 10, "free_units": 3}"#),
+            Some(Native::Graduated(vec![
+                tier(Some(3), 0, None),
+                tier(None, 10, None)
+            ]))
+        );
+        assert_eq!(
+            native_of(
+                r#"{"pricing_type": "tiered", "free_units": 3, "tiers": [
+                    {"up_to": 5, "unit_amount": 7, "flat_amount": 1}, {"unit_amount": 6, "flat_amount": 2}]}"#
+            ),
+            Some(Native::Graduated(vec![
+                tier(Some(3), 0, Some(1)),
+                tier(Some(8), 7, None),
+                tier(None, 6, Some(2)),
+            ]))
+        );
+    }
+
+    #[test]
+    fn a_price_is_only_found_for_what_it_was_made_of() {
+        let (organisation, product) = (
+            "acme".parse().unwrap(),
+            "00000000-0000-4000-8000-000000000001".parse().unwrap(),
+        );
+        let pricing: Pricing =
+            serde_json::from_str(r#"{"pricing_type": "per_unit", "unit_amount": 10}"#).unwrap();
+        let other: Pricing =
+            serde_json::from_str(r#"{"pricing_type": "per_unit", "unit_amount": 11}"#).unwrap();
+        let version = PriceVersion {
+            organisation: &organisation,
+            product: &product,
+            version: 2,
+            currency: "usd".parse().unwrap(),
+            cadence: Cadence::P1M,
+            pricing: &pricing,
+        };
+        assert_eq!(
+            version.lookup_key(),
+            "acme:00000000-0000-4000-8000-000000000001:v2"
+        );
+        let found = FoundPrice {
+            id: "price_1".parse().unwrap(),
+            is_active: true,
+            fingerprint: Some(version.fingerprint()),
+        };
+        assert!(found.is_of(&version));
+        for other in [
+            PriceVersion {
+                pricing: &other,
+                ..version.clone()
+            },
+            PriceVersion {
+                cadence: Cadence::P1Y,
+                ..version.clone()
+            },
+            PriceVersion {
+                currency: "eur".parse().unwrap(),
+                ..version.clone()
+            },
+        ] {
+            assert!(!found.is_of(&other));
+        }
+    }
+}

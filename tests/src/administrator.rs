@@ -1,0 +1,45 @@
+//! An administrator at a machine of their own, whose network can fail at any single step.
+
+use billing_admin::catalog::{self, CatalogFile};
+use billing_admin::command::Place;
+use billing_admin::{Failure, connection};
+use billing_core::Timestamp;
+use billing_store::Store;
+use local_stack::Stack;
+
+use crate::network::Network;
+
+/// Somebody who applies catalogs. Dropping what they are doing is a machine that dies over it.
+pub struct Administrator {
+    /// What they reach DynamoDB and Stripe through.
+    pub network: Network,
+    store: Store,
+    stripe: billing_stripe::Stripe,
+    now: Timestamp,
+}
+
+impl Administrator {
+    pub(crate) async fn at(stack: &Stack) -> Self {
+        let network = Network::new();
+        let place = Place {
+            endpoint_url: Some(network.way_to(&stack.directory.dynamodb).await),
+            accounts_table: stack.variables["ACCOUNTS_TABLE"].clone(),
+            sessions_table: stack.variables["SESSIONS_TABLE"].clone(),
+            json: false,
+        };
+        let stripe = network.way_to(&stack.directory.stripe).await;
+        let connector = billing_edge::connector();
+        Self {
+            store: connection::open(&place, connector.clone()).await.unwrap(),
+            stripe: connection::stripe(&stripe, &stack.directory.stripe_key, connector),
+            now: stack.time.now(),
+            network,
+        }
+    }
+
+    /// Applies a catalog, and answers how many things that changed.
+    pub async fn applies(&self, file: &CatalogFile) -> Result<usize, Failure> {
+        let done = catalog::apply(&self.store, &self.stripe, file, self.now).await?;
+        Ok(done.entries.len())
+    }
+}

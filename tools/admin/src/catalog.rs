@@ -1,0 +1,125 @@
+//! The catalog: a file that declares what an organisation sells, and making it so.
+//!
+//! # How it works
+//! [`CatalogFile::read`] checks the file alone. [`difference`] compares it with what is stored, and [`apply`] writes the difference:
+//! Stripe's products and prices first, then, plan by plan, the plan with the new versions of its prices in one transaction.
+//! Prices are never changed: one that costs something else is a new version, and contracts keep theirs. A plan that the file
+//! does not have is withdrawn, which ends no contract; customers and business entities that it does not have are left alone.
+//!
+//! # If it fails half-way
+//! What was made is found again: at Stripe by id and lookup key, in the tables by key. Applying once more does the rest, and
+//! applying what is applied writes nothing. Of two that apply at once, the one that comes second to a plan reads it again and
+//! decides again.
+
+use std::path::Path;
+
+use billing_core::organisation::Organisation;
+use billing_store::{Store, StoreError};
+use billing_stripe::Stripe;
+use jiff::Timestamp;
+use serde_json::json;
+
+/// Making the difference so.
+mod apply;
+/// What a file changes about what is stored.
+mod difference;
+/// What a file says.
+mod file;
+/// The pricing of a product in a file.
+mod pricing;
+/// A file with its lines.
+mod source;
+
+pub use difference::{Difference, Entry, difference};
+pub use file::{CatalogFile, Named};
+pub use source::Fault;
+
+use crate::Failure;
+use crate::report::Report;
+
+/// How often a catalog is decided again because somebody else was writing it.
+const ROUNDS: u32 = 5;
+
+/// Reads a catalog file from the disk.
+pub fn read(path: &Path) -> Result<CatalogFile, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::Unreadable {
+        path: path.to_owned(),
+        error,
+    })?;
+    CatalogFile::read(&text).map_err(|faults| Failure::Faults {
+        path: path.to_owned(),
+        faults,
+    })
+}
+
+/// Makes what is stored, and what Stripe has, as the file says. Answers what it changed; repeating changes nothing.
+pub async fn apply(
+    store: &Store,
+    stripe: &Stripe,
+    file: &CatalogFile,
+    now: Timestamp,
+) -> Result<Difference, Failure> {
+    ensure_organisation(store, file, now).await?;
+    let mut done = Difference::default();
+    for _ in 0..ROUNDS {
+        match apply::once(store, stripe, file, now, &mut done).await {
+            // Somebody else has written meanwhile: what is left is decided on what is there now.
+            Err(Failure::Store(StoreError::Conflict)) => {}
+            Err(failure) => return Err(failure),
+            Ok(()) => return Ok(done),
+        }
+    }
+    Err(Failure::Contended)
+}
+
+async fn ensure_organisation(store: &Store, file: &CatalogFile, now: Timestamp) -> Result<(), Failure> {
+    let organisation = Organisation {
+        id: file.organisation.clone(),
+        name: Some(file.organisation_name.clone()),
+        created_at: now,
+    };
+    match store.create_organisation(&organisation).await {
+        Ok(()) | Err(StoreError::Conflict) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// That a file is right, and what is in it.
+pub(crate) fn checked(file: &CatalogFile) -> Report {
+    let products: usize = file.plans.iter().map(|plan| plan.it.products.len()).sum();
+    let counts = json!({
+        "organisation": file.organisation,
+        "businessEntities": ids(&file.business_entities, |it| it.id.to_string()),
+        "customers": ids(&file.customers, |it| it.id.to_string()),
+        "plans": ids(&file.plans, |it| it.id.to_string()),
+    });
+    Report {
+        text: format!(
+            "the catalog of {} is right: {} with {}, {}, {}\n",
+            file.organisation,
+            told(file.plans.len(), "plan"),
+            told(products, "product"),
+            told(file.business_entities.len(), "business entity"),
+            told(file.customers.len(), "customer"),
+        ),
+        json: counts,
+    }
+}
+
+/// The ids by the names of the file.
+fn ids<T>(all: &[Named<T>], id: impl Fn(&T) -> String) -> serde_json::Map<String, serde_json::Value> {
+    all.iter()
+        .map(|named| (named.name.clone(), json!(id(&named.it))))
+        .collect()
+}
+
+fn told(count: usize, one: &str) -> String {
+    match (count, one.strip_suffix('y')) {
+        (1, _) => format!("1 {one}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {one}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

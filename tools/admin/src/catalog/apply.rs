@@ -1,0 +1,239 @@
+//! Making what is stored, and what Stripe has, as a catalog file says.
+//!
+//! # If it fails half-way
+//! Stripe comes first: a price that is there and that no plan names costs nobody anything, and is found by the next attempt. A
+//! plan that names a price which is not there could not be sold.
+
+use std::collections::HashMap;
+
+use billing_core::catalog::{Plan, Product};
+use billing_core::contact::Email;
+use billing_core::id::OrganisationId;
+use billing_store::{BuyerWrite, Store, StoredPlan, StoredPrice};
+use billing_stripe::{FoundPrice, PriceVersion, Stripe, native};
+use jiff::Timestamp;
+
+use super::difference::{self, Act, Difference, Entry, Stored};
+use super::file::{CatalogFile, Named};
+use crate::Failure;
+
+/// How often versions are counted up because their lookup keys are taken by prices that nobody stored.
+const MOST_SKIPS: u32 = 20;
+
+/// Writes everything that differs, and notes it in `done`. A conflict means that somebody else was writing too.
+pub(super) async fn once(
+    store: &Store,
+    stripe: &Stripe,
+    file: &CatalogFile,
+    now: Timestamp,
+    done: &mut Difference,
+) -> Result<(), Failure> {
+    let organisation = &file.organisation;
+    let stored = Stored::read(store, file).await?;
+    for entity in &file.business_entities {
+        if let Some(entry) = difference::of_entity(&stored, entity) {
+            store.put_business_entity(organisation, &entity.it).await?;
+            done.entries.push(entry);
+        }
+    }
+    for customer in &file.customers {
+        if let Some(entry) = difference::of_customer(&stored, customer) {
+            put_customer(store, file, &stored, customer).await?;
+            done.entries.push(entry);
+        }
+    }
+    let work = Work {
+        store,
+        stripe,
+        organisation,
+        now,
+    };
+    for plan in &file.plans {
+        let before = stored.plan(&plan.it);
+        let entry = work
+            .plan(&plan.name, before, stored.with_versions(&plan.it))
+            .await?;
+        done.entries.extend(entry);
+    }
+    for before in difference::withdrawn(&stored, file) {
+        let new = StoredPlan {
+            plan: Plan {
+                withdrawn: true,
+                ..before.plan.clone()
+            },
+            edition: before.edition + 1,
+        };
+        store.put_plan(organisation, &new, &[]).await?;
+        done.entries.push(difference::of_withdrawal(&before.plan));
+    }
+    Ok(())
+}
+
+async fn put_customer(
+    store: &Store,
+    file: &CatalogFile,
+    stored: &Stored,
+    customer: &Named<billing_core::catalog::Buyer>,
+) -> Result<(), Failure> {
+    let read = stored.customers.get(&customer.it.id);
+    let email_hash = customer.it.email.as_ref().map(hash);
+    let read_email_hash = read.and_then(|read| read.email.as_ref()).map(hash);
+    if let Some(hash) = &email_hash
+        && let Some(owner) = store.buyer_of_email(&file.organisation, hash).await?
+        && owner != customer.it.id
+    {
+        return Err(Failure::AddressTaken {
+            customer: customer.name.clone(),
+            owner,
+        });
+    }
+    let write = BuyerWrite {
+        new: &customer.it,
+        email_hash: email_hash.as_deref(),
+        read,
+        read_email_hash: read_email_hash.as_deref(),
+    };
+    Ok(store.put_buyer(&file.organisation, write).await?)
+}
+
+/// Under which a customer is found by its address. Case does not matter.
+fn hash(email: &Email) -> String {
+    billing_edge::key::hash(&email.as_str().to_ascii_lowercase())
+}
+
+/// Where plans are made.
+struct Work<'a> {
+    store: &'a Store,
+    stripe: &'a Stripe,
+    organisation: &'a OrganisationId,
+    now: Timestamp,
+}
+
+impl Work<'_> {
+    /// Has a plan sold as it is wanted. None when it is already.
+    async fn plan(
+        &self,
+        name: &str,
+        before: Option<&StoredPlan>,
+        wanted: Plan,
+    ) -> Result<Option<Entry>, Failure> {
+        let edition = before.map_or(0, |before| before.edition) + 1;
+        let known = before.map(|before| &before.plan);
+        let wanted = self.at_stripe(known, wanted, edition).await?;
+        if known == Some(&wanted) {
+            return Ok(None);
+        }
+        let mut prices = Vec::new();
+        for product in &wanted.products {
+            let was = known.and_then(|plan| plan.product(&product.id));
+            if was.is_none_or(|was| was.price != product.price) {
+                prices.push(self.stored_price(&wanted, product).await?);
+            }
+        }
+        let entry = difference::of_plan(name, known, &wanted).unwrap_or_else(|| Entry {
+            act: Act::Change,
+            what: "plan",
+            name: name.to_owned(),
+            details: vec!["is made anew at Stripe".to_owned()],
+        });
+        let new = StoredPlan {
+            plan: wanted,
+            edition,
+        };
+        self.store.put_plan(self.organisation, &new, &prices).await?;
+        Ok(Some(entry))
+    }
+
+    async fn stored_price(&self, plan: &Plan, product: &Product) -> Result<StoredPrice, Failure> {
+        let version = product.price.version;
+        let earlier = self.store.price(self.organisation, &product.id, version).await?;
+        Ok(StoredPrice {
+            product: product.id.clone(),
+            plan: plan.id.clone(),
+            currency: plan.currency,
+            cadence: plan.cadence,
+            price: product.price.clone(),
+            created_at: earlier.map_or(self.now, |earlier| earlier.created_at),
+        })
+    }
+
+    /// The plan with what Stripe has of it, made where it is missing.
+    async fn at_stripe(&self, before: Option<&Plan>, mut plan: Plan, edition: u64) -> Result<Plan, Failure> {
+        for product in &mut plan.products {
+            let made = self
+                .stripe
+                .ensure_product(self.organisation, &product.id, &product.name, edition)
+                .await?;
+            product.stripe_product = Some(made);
+        }
+        for _ in 0..MOST_SKIPS {
+            let found = self.stripe.prices_of(&self.lookup_keys(&plan)).await?;
+            if self.prices(before, &mut plan, &found, edition).await? {
+                return Ok(plan);
+            }
+        }
+        Err(Failure::Contended)
+    }
+
+    fn lookup_keys(&self, plan: &Plan) -> Vec<String> {
+        let sold = plan
+            .products
+            .iter()
+            .filter(|it| native(&it.price.pricing).is_some());
+        sold.map(|product| self.version(plan, product).lookup_key())
+            .collect()
+    }
+
+    fn version<'a>(&'a self, plan: &Plan, product: &'a Product) -> PriceVersion<'a> {
+        PriceVersion {
+            organisation: self.organisation,
+            product: &product.id,
+            version: product.price.version,
+            currency: plan.currency,
+            cadence: plan.cadence,
+            pricing: &product.price.pricing,
+        }
+    }
+
+    /// Gives every product its price at Stripe. False when a lookup key turned out to be taken, so that it has to be looked again.
+    async fn prices(
+        &self,
+        before: Option<&Plan>,
+        plan: &mut Plan,
+        found: &HashMap<String, FoundPrice>,
+        edition: u64,
+    ) -> Result<bool, Failure> {
+        let mut complete = true;
+        for at in 0..plan.products.len() {
+            let product = &plan.products[at];
+            let Some(native) = native(&product.price.pricing) else {
+                plan.products[at].price.stripe_price = None;
+                continue;
+            };
+            let version = self.version(plan, product);
+            let was = before.and_then(|before| before.product(&product.id));
+            let is_new = was.is_none_or(|was| was.price.version != product.price.version);
+            let price = match found.get(&version.lookup_key()) {
+                Some(price) if price.is_of(&version) => {
+                    if !price.is_active {
+                        self.stripe.activate_price(&price.id, edition).await?;
+                    }
+                    Some(price.id.clone())
+                }
+                // Made by an attempt that stored nothing, of a file that said something else. Nobody was sold it.
+                Some(_) if is_new => {
+                    plan.products[at].price.version += 1;
+                    None
+                }
+                Some(_) => return Err(Failure::OtherPrice(version.lookup_key())),
+                None => match &product.stripe_product {
+                    Some(sold) => self.stripe.create_price(&version, &native, sold).await?,
+                    None => None,
+                },
+            };
+            complete &= price.is_some();
+            plan.products[at].price.stripe_price = price;
+        }
+        Ok(complete)
+    }
+}

@@ -1,0 +1,370 @@
+//! `catalog.toml`: what it says, held to the rules.
+//!
+//! Names in the file (`[plans.team]`) are for the file: the API knows ids. An id that is not given is made of the organisation and
+//! the name, so the same file always means the same things, and a renamed table means another one.
+
+use billing_core::calendar::{AnchorRule, Cadence, Day, Month, Zone};
+use billing_core::catalog::{BusinessEntity, Buyer, Plan, Price, Product};
+use billing_core::contact::{Email, Name};
+use billing_core::decimal::Quantity;
+use billing_core::id::{BusinessEntityId, OrganisationId};
+use billing_core::pricing::{Dimensions, Pricing};
+use toml::de::DeTable;
+
+use super::pricing;
+use super::source::{Fault, Member, Source, Table};
+
+/// The longest id of an organisation that leaves room in Stripe's lookup keys (200 characters).
+const LONGEST_ORGANISATION: usize = 150;
+
+/// What a catalog file declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogFile {
+    /// Whose catalog it is.
+    pub organisation: OrganisationId,
+    /// What the organisation is called.
+    pub organisation_name: Name,
+    /// Its business entities, by their names in the file.
+    pub business_entities: Vec<Named<BusinessEntity>>,
+    /// Its customers, by their names in the file.
+    pub customers: Vec<Named<Buyer>>,
+    /// Its plans, by their names in the file. All prices are of version 0: which they are, only the store knows.
+    pub plans: Vec<Named<Plan>>,
+}
+
+/// Something, and what the file calls it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named<T> {
+    /// Its name in the file.
+    pub name: String,
+    /// What it is.
+    pub it: T,
+}
+
+impl CatalogFile {
+    /// Reads a file. Answers everything that is wrong with it, in the order of its lines.
+    pub fn read(text: &str) -> Result<Self, Vec<Fault>> {
+        Self::read_as(text, None)
+    }
+
+    /// Reads a file as the catalog of another organisation than the one that it names.
+    pub fn read_for(text: &str, organisation: &OrganisationId) -> Result<Self, Vec<Fault>> {
+        Self::read_as(text, Some(organisation))
+    }
+
+    fn read_as(text: &str, organisation: Option<&OrganisationId>) -> Result<Self, Vec<Fault>> {
+        let source = Source::new(text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            let at = error.span().map_or(0, |span| span.start);
+            source.fault(at, "", error.message());
+        }
+        // What cannot be parsed is not looked into: what it would say is a guess.
+        let file = if errors.is_empty() {
+            read(&Table::root(&source, &table), organisation)
+        } else {
+            None
+        };
+        match (file, source.into_faults()) {
+            (Some(file), faults) if faults.is_empty() => Ok(file),
+            (_, faults) => Err(faults),
+        }
+    }
+}
+
+fn read(root: &Table<'_, '_>, of: Option<&OrganisationId>) -> Option<CatalogFile> {
+    let organisation = root.required("organisation", organisation);
+    let organisation = organisation.map(|(id, name)| (of.cloned().unwrap_or(id), name));
+    // Without knowing whose they are, things can still be looked at; their ids do not matter then.
+    let (id, name) = match &organisation {
+        Some((id, name)) => (Some(id), Some(name)),
+        None => (None, None),
+    };
+    let ids = Ids(id.map_or("", OrganisationId::as_str));
+    let business_entities = each(root, "business_entities", |name, table| {
+        business_entity(&ids, name, table)
+    });
+    let entities = business_entities.clone().unwrap_or_default();
+    let customers = each(root, "customers", |name, table| {
+        customer(&ids, &entities, name, table)
+    });
+    let plans = each(root, "plans", |name, table| plan(&ids, name, table));
+    root.finish();
+    check_once(
+        root,
+        customers.as_deref().unwrap_or_default(),
+        plans.as_deref().unwrap_or_default(),
+    );
+    Some(CatalogFile {
+        organisation: id?.clone(),
+        organisation_name: name?.clone(),
+        business_entities: business_entities?,
+        customers: customers?,
+        plans: plans?,
+    })
+}
+
+fn organisation(member: &Member<'_, '_>) -> Option<(OrganisationId, Name)> {
+    let table = member.table()?;
+    let id = table.required("id", |member| {
+        let id: OrganisationId = member.parsed()?;
+        if id.as_str().len() > LONGEST_ORGANISATION {
+            return member.none("must be at most 150 characters");
+        }
+        Some(id)
+    });
+    let name = table.required("name", Member::parsed);
+    table.finish();
+    Some((id?, name?))
+}
+
+fn business_entity(ids: &Ids<'_>, name: &str, table: &Table<'_, '_>) -> Option<BusinessEntity> {
+    let id = ids.read(table, &["entity", name]);
+    let called = table.required("name", Member::parsed);
+    let time_zone = table.optional("time_zone", Zone::UTC, Member::parsed);
+    Some(BusinessEntity {
+        id: id?,
+        name: called?,
+        time_zone: time_zone?,
+    })
+}
+
+fn customer(
+    ids: &Ids<'_>,
+    entities: &[Named<BusinessEntity>],
+    name: &str,
+    table: &Table<'_, '_>,
+) -> Option<Buyer> {
+    let id = ids.read(table, &["customer", name]);
+    let called = table.required("name", Member::parsed);
+    let email: Option<Option<Email>> = table.optional("email", None, |member| member.parsed().map(Some));
+    let business_entity: Option<BusinessEntityId> = table.required("business_entity", |member| {
+        let named = member.text()?;
+        match entities.iter().find(|entity| entity.name == named) {
+            Some(entity) => Some(entity.it.id.clone()),
+            None => member.none("must be the name of one of the business_entities"),
+        }
+    });
+    Some(Buyer {
+        id: id?,
+        business_entity: business_entity?,
+        name: called?,
+        email: email?,
+        customer: None,
+    })
+}
+
+fn plan(ids: &Ids<'_>, name: &str, table: &Table<'_, '_>) -> Option<Plan> {
+    let id = ids.read(table, &["plan", name]);
+    let called = table.required("name", |member| member.text().map(str::to_owned));
+    let currency = table.required("currency", Member::parsed);
+    let cadence: Option<Cadence> = table.required("cadence", Member::parsed);
+    let anchor = table.optional("anchor", AnchorRule::Start, anchor);
+    let mut paths = Vec::new();
+    let products = table.required("products", |member| {
+        let products = member.table()?;
+        let read: Vec<_> = products
+            .entries()
+            .into_iter()
+            .map(|(product, member)| {
+                paths.push(format!("products.{product}"));
+                named(product, &member)?;
+                let table = member.table()?;
+                let read = self::product(ids, name, product, &table);
+                table.finish();
+                read
+            })
+            .collect();
+        read.into_iter().collect::<Option<Vec<Product>>>()
+    });
+    let plan = Plan {
+        id: id?,
+        name: called?,
+        currency: currency?,
+        cadence: cadence?,
+        anchor: anchor?,
+        products: products?,
+        withdrawn: false,
+    };
+    for fault in plan.faults() {
+        // The rules count products; the file names them.
+        let member = match fault
+            .member
+            .strip_prefix("products[")
+            .and_then(|rest| rest.split_once(']'))
+        {
+            Some((at, rest)) => {
+                let path = at.parse().ok().and_then(|at: usize| paths.get(at));
+                format!("{}{rest}", path.map_or("products", String::as_str))
+            }
+            None => fault.member.clone(),
+        };
+        table.fault_of(&member, fault.fault);
+    }
+    Some(plan)
+}
+
+/// `"start"`, `{ day_of_month = 1 }` or `{ month = 1, day = 1 }`.
+fn anchor(member: &Member<'_, '_>) -> Option<AnchorRule> {
+    const FORMS: &str = r#"must be "start", { day_of_month = 1 } or { month = 1, day = 1 }"#;
+    if member.is_text() {
+        return match member.text()? {
+            "start" => Some(AnchorRule::Start),
+            _ => member.none(FORMS),
+        };
+    }
+    let day = |member: &Member<'_, '_>| {
+        let number: u8 = member.whole()?;
+        member.noted(Day::try_from(number))
+    };
+    let table = member.table()?;
+    if table.get("day_of_month").is_some() {
+        let rule = table.required("day_of_month", day).map(AnchorRule::DayOfMonth);
+        table.finish();
+        return rule;
+    }
+    let month = table.required("month", |member| {
+        let number: u8 = member.whole()?;
+        member.noted(Month::try_from(number))
+    });
+    let day = table.required("day", day);
+    table.finish();
+    Some(AnchorRule::DayOfYear {
+        month: month?,
+        day: day?,
+    })
+}
+
+fn product(ids: &Ids<'_>, plan: &str, name: &str, table: &Table<'_, '_>) -> Option<Product> {
+    let id = ids.read(table, &["product", plan, name]);
+    let called = table.required("name", |member| member.text().map(str::to_owned));
+    let required = table.optional("required", false, Member::boolean);
+    let one = Quantity::whole(1);
+    let default_quantity = table.optional("default_quantity", one, Member::decimal);
+    let min = table.optional("min", Quantity::ZERO, Member::decimal);
+    let max = table.optional("max", None, |member| member.decimal().map(Some));
+    let dimensions: Option<Dimensions> = table.optional("dimensions", Dimensions::new(), pricing::dimensions);
+    let pricing: Option<Pricing> = table.required("pricing", |member| pricing::read(&member.table()?));
+    Some(Product {
+        id: id?,
+        name: called?,
+        required: required?,
+        default_quantity: default_quantity?,
+        min: min?,
+        max: max?,
+        dimensions: dimensions?,
+        price: Price {
+            version: 0,
+            pricing: pricing?,
+            stripe_price: None,
+        },
+        stripe_product: None,
+    })
+}
+
+/// Ids and addresses mean one thing each.
+fn check_once(root: &Table<'_, '_>, customers: &[Named<Buyer>], plans: &[Named<Plan>]) {
+    let address = |buyer: &Buyer| {
+        let email = buyer.email.as_ref();
+        email.map(|email| email.as_str().to_ascii_lowercase())
+    };
+    for (at, customer) in customers.iter().enumerate() {
+        let email = address(&customer.it);
+        let twice = |other: &Named<Buyer>| email.is_some() && address(&other.it) == email;
+        if customers[..at].iter().any(twice) {
+            root.fault_of(
+                &format!("customers.{}.email", customer.name),
+                "is another customer's already",
+            );
+        }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for plan in plans {
+        for product in &plan.it.products {
+            if !seen.insert(&product.id) {
+                let of_plan = plan.it.products.iter().filter(|other| other.id == product.id);
+                // Within a plan the plan's own rules say so.
+                if of_plan.count() == 1 {
+                    let member = format!("plans.{}.products", plan.name);
+                    root.fault_of(
+                        &member,
+                        format!("product {} is another plan's already", product.id),
+                    );
+                }
+            }
+        }
+    }
+    for (at, plan) in plans.iter().enumerate() {
+        if plans[..at].iter().any(|other| other.it.id == plan.it.id) {
+            root.fault_of(&format!("plans.{}.id", plan.name), "is another plan's already");
+        }
+    }
+}
+
+/// The tables of a table, each read by `read`; those that are wrong are noted.
+fn each<T>(
+    root: &Table<'_, '_>,
+    name: &'static str,
+    read: impl Fn(&str, &Table<'_, '_>) -> Option<T>,
+) -> Option<Vec<Named<T>>> {
+    let Some(member) = root.get(name) else {
+        return Some(Vec::new());
+    };
+    let all: Vec<_> = member
+        .table()?
+        .entries()
+        .into_iter()
+        .map(|(name, member)| {
+            named(name, &member)?;
+            let table = member.table()?;
+            let it = read(name, &table);
+            table.finish();
+            Some(Named {
+                name: name.to_owned(),
+                it: it?,
+            })
+        })
+        .collect();
+    all.into_iter().collect()
+}
+
+/// Names are plain, so that they can be written in paths and on command lines.
+fn named(name: &str, member: &Member<'_, '_>) -> Option<()> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if !name.is_empty() && name.len() <= 100 && name.bytes().all(plain) {
+        Some(())
+    } else {
+        member.none("a name is 1 to 100 letters, digits, dashes and underscores")
+    }
+}
+
+/// Makes ids of the names of an organisation.
+struct Ids<'a>(&'a str);
+
+impl Ids<'_> {
+    /// The member `id`, or one that is made.
+    fn read<T>(&self, table: &Table<'_, '_>, names: &[&str]) -> Option<T>
+    where
+        T: std::str::FromStr,
+        T::Err: std::fmt::Display,
+    {
+        match table.get("id") {
+            Some(member) => member.parsed(),
+            None => self.make(names).parse().ok(),
+        }
+    }
+
+    /// A UUID of version 8 (RFC 9562: made as one likes), from a hash of organisation, kind and names.
+    fn make(&self, names: &[&str]) -> String {
+        // No name contains a slash.
+        let hash = billing_edge::key::hash(&format!("billing-catalog/{}/{}", self.0, names.join("/")));
+        format!(
+            "{}-{}-8{}-8{}-{}",
+            &hash[..8],
+            &hash[8..12],
+            &hash[13..16],
+            &hash[17..20],
+            &hash[20..32]
+        )
+    }
+}

@@ -76,7 +76,9 @@ impl Process {
 }
 
 /// What never stands in a log, whatever a function was asked: keys, secrets, addresses, numbers.
-const UNTOLD: [&str; 8] = ["sk_test_", "sk_live_", "whsec_", "_secret_", "Bearer ", "v1=", "@", "+1555"];
+const UNTOLD: [&str; 8] = [
+    "sk_test_", "sk_live_", "whsec_", "_secret_", "Bearer ", "v1=", "@", "+1555",
+];
 
 impl Drop for Process {
     #[expect(clippy::print_stderr, reason = "a test that fails says why")]

@@ -143,9 +143,9 @@ async fn a_payment_survives_every_outage() {
 
 /// The end of a subscription is scheduled while everything goes down: it is, once it is asked for again, and can be taken back.
 #[tokio::test]
-async fn a_cancellation_survives_every_outage() {
+async fn a_cancellation_survives_an_outage() {
     at_every_step(
-        &Outage::QUICK,
+        &Outage::KINDS,
         async |world| {
             let ada = world.account(1).await;
             ada.subscribes("monthly").await;
@@ -167,9 +167,9 @@ async fn a_cancellation_survives_every_outage() {
 
 /// Reading fails as a whole or not at all, and changes nothing.
 #[tokio::test]
-async fn what_only_reads_survives_every_outage() {
+async fn what_only_reads_survives_an_outage() {
     at_every_step(
-        &Outage::QUICK,
+        &Outage::KINDS,
         async |world| {
             let ada = world.account(1).await;
             ada.subscribes("monthly").await;

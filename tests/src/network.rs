@@ -73,6 +73,9 @@ impl Outage {
         Self::Fails,
     ];
 
+    /// One of each kind: nothing arrives, an answer is lost, both say no.
+    pub const KINDS: [Self; 3] = [Self::Refuses, Self::Mute, Self::Throttles];
+
     /// What is answered instead of doing anything: a status and a body.
     fn refusal(self, step: &str) -> Option<(u16, String)> {
         let dynamodb = step.strip_prefix("DynamoDB ");

@@ -6,12 +6,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod contract;
-mod loopback;
+mod emulator;
 mod operations;
 mod permissions;
 mod process;
 mod project;
-mod runtime_api;
 mod secrets;
 mod world;
 
@@ -20,8 +19,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use stripe_stand_in::Payment;
 
-use crate::runtime_api::Outcome;
 use crate::world::World;
+use billing_bench::runtime_api::Outcome;
 
 /// A function is several things in several places; forgetting one of them fails here.
 #[test]

@@ -16,8 +16,8 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value as Yaml;
 
-use crate::loopback::{answer, serve};
 use crate::project;
+use billing_bench::loopback::{answer, serve};
 
 /// One statement about a table.
 struct Statement {

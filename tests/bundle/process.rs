@@ -4,6 +4,7 @@
 //! says where it is. It deliberately does not inherit anything of the test's own environment.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +14,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::runtime_api::{Outcome, RuntimeApi};
+use crate::emulator::{self, Emulator};
+use billing_bench::runtime_api::{Outcome, RuntimeApi};
 
 /// Where the binary is that is deployed as every function.
 const BINARY: &str = env!("CARGO_BIN_EXE_bundle");
@@ -26,21 +28,41 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A function that has started. It ends with the test that started it, and its log is shown when that test fails.
 pub(crate) struct Process {
-    api: RuntimeApi,
+    lambda: Lambda,
     log: Arc<Mutex<String>>,
     _child: Child,
+}
+
+/// What the function takes its events from.
+enum Lambda {
+    Ours(RuntimeApi),
+    Amazons(Emulator),
 }
 
 impl Process {
     /// Starts a function and waits until it has polled for its first event.
     pub(crate) async fn start(function: &str, environment: &Environment) -> Self {
-        let api = RuntimeApi::start().await;
-        let mut child = command(function, environment, &api)
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
+        let (lambda, mut command) = match Emulator::new().await {
+            Some((program, emulator)) => {
+                let mut command = Command::new(program);
+                command.args(emulator.arguments()).arg(binary()).arg(function);
+                (Lambda::Amazons(emulator), command)
+            }
+            None => (Lambda::Ours(RuntimeApi::start().await), Command::new(binary())),
+        };
+        surround(&mut command, function, environment).stderr(Stdio::inherit());
+        if let Lambda::Ours(api) = &lambda {
+            command.env("AWS_LAMBDA_RUNTIME_API", api.address());
+        }
+        let mut child = command.spawn().unwrap();
+        let ready = async {
+            match &lambda {
+                Lambda::Ours(api) => api.polled().await,
+                Lambda::Amazons(emulator) => emulator.listens().await,
+            }
+        };
         tokio::select! {
-            () = api.polled() => {}
+            () = ready => {}
             status = child.wait() => panic!("{function} ended before its first poll: {status:?}"),
             () = tokio::time::sleep(PATIENCE) => panic!("{function} did not poll"),
         }
@@ -53,7 +75,7 @@ impl Process {
             }
         });
         Self {
-            api,
+            lambda,
             log,
             _child: child,
         }
@@ -61,7 +83,13 @@ impl Process {
 
     /// Gives the function an event and waits for the outcome.
     pub(crate) async fn invoke(&self, event: &Value) -> Outcome {
-        timeout(PATIENCE, self.api.invoke(event))
+        let outcome = async {
+            match &self.lambda {
+                Lambda::Ours(api) => api.invoke(event).await,
+                Lambda::Amazons(emulator) => emulator.invoke(event).await,
+            }
+        };
+        timeout(PATIENCE, outcome)
             .await
             .expect("the function answers in time")
     }
@@ -98,7 +126,9 @@ impl Drop for Process {
 /// Starts a function that is expected to refuse its environment, and answers all it said before it ended.
 pub(crate) async fn refusal(function: &str, environment: &Environment) -> String {
     let api = RuntimeApi::start().await;
-    let child = command(function, environment, &api)
+    let mut command = Command::new(binary());
+    let child = surround(&mut command, function, environment)
+        .env("AWS_LAMBDA_RUNTIME_API", api.address())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -111,12 +141,16 @@ pub(crate) async fn refusal(function: &str, environment: &Environment) -> String
     String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned()
 }
 
-fn command(function: &str, environment: &Environment, api: &RuntimeApi) -> Command {
-    let mut command = Command::new(BINARY);
+/// The deployed binary, or whatever `BUNDLE` names.
+fn binary() -> OsString {
+    emulator::named("BUNDLE").unwrap_or_else(|| BINARY.into())
+}
+
+/// What Lambda has around a function's process.
+fn surround<'a>(command: &'a mut Command, function: &str, environment: &Environment) -> &'a mut Command {
     command
         .env_clear()
         .envs(environment)
-        .env("AWS_LAMBDA_RUNTIME_API", api.address())
         .env("_HANDLER", function)
         .env("AWS_LAMBDA_FUNCTION_NAME", function)
         .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
@@ -126,6 +160,5 @@ fn command(function: &str, environment: &Environment, api: &RuntimeApi) -> Comma
         .env("LAMBDA_TASK_ROOT", "/var/task")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .kill_on_drop(true);
-    command
+        .kill_on_drop(true)
 }

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::loopback::{answer, serve};
+use billing_bench::loopback::{answer, serve};
 
 /// Serves secrets by their ARNs, and answers the address.
 pub(crate) async fn start(secrets: BTreeMap<String, String>) -> String {

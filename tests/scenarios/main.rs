@@ -51,6 +51,8 @@ mod outages;
 mod logs;
 /// Random histories.
 mod model;
+/// What an operation costs in calls.
+mod round_trips;
 /// The store's conditions, each against the race that it closes.
 mod conditions;
 /// Catalogs that are applied on machines that die, and at once.

@@ -1,6 +1,6 @@
 //! An operator looks at events that failed, and has them delivered once more.
 
-use billing_admin::command::CommandLine;
+use billing_admin::command::{CommandLine, Task};
 use billing_tests::World;
 use clap::Parser;
 
@@ -10,7 +10,10 @@ async fn admin(world: &World, command: &str) -> Result<String, String> {
     let line = CommandLine::try_parse_from(words).map_err(|error| error.to_string())?;
     let mut out = Vec::new();
     let store = world.stack().app.store();
-    let done = billing_admin::run(store, line.command, line.place.json, world.now(), &mut out).await;
+    let Task::Stored(command) = line.task else {
+        panic!("not about what is stored")
+    };
+    let done = billing_admin::run(store, command, line.place.json, world.now(), &mut out).await;
     let printed = String::from_utf8(out).unwrap();
     match done {
         Ok(()) => Ok(printed),

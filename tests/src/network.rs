@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -21,6 +22,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+/// How long an answer of a network that is far takes: far longer than asking for two things at the same time.
+const DISTANCE: Duration = Duration::from_millis(40);
 
 /// When a step fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +123,10 @@ struct Inner {
 #[derive(Default)]
 struct State {
     steps: Vec<String>,
+    /// When each step began and ended, in the order of all beginnings and ends.
+    spans: Vec<(usize, Option<usize>)>,
+    moments: usize,
+    far: bool,
     faults: Vec<(Which, Fault)>,
     /// From which step on everything is down, and how.
     down: Option<(usize, Outage)>,
@@ -217,6 +225,24 @@ impl Network {
         self.0.state.lock().unwrap().steps.clone()
     }
 
+    /// From now on an answer takes a while, so that it shows which steps wait for which.
+    pub fn is_far(&self) {
+        self.0.state.lock().unwrap().far = true;
+    }
+
+    /// How many of the steps so far went one after the other: those that were under way at the same time count once.
+    #[must_use]
+    pub fn steps_in_a_row(&self) -> usize {
+        let state = self.0.state.lock().unwrap();
+        let mut rows: Vec<(usize, usize)> = Vec::new();
+        for (began, ended) in &state.spans {
+            let before = rows.iter().filter(|(ended, _)| ended < began);
+            let row = before.map(|(_, row)| row + 1).max().unwrap_or(1);
+            rows.push((ended.unwrap_or(usize::MAX), row));
+        }
+        rows.into_iter().map(|(_, row)| row).max().unwrap_or(0)
+    }
+
     fn fault(&self, which: Which, fault: Fault) {
         self.0.state.lock().unwrap().faults.push((which, fault));
     }
@@ -230,6 +256,9 @@ impl Network {
             Which::Named(part) => description.contains(part),
         });
         state.steps.push(description);
+        state.moments += 1;
+        let began = state.moments;
+        state.spans.push((began, None));
         let outage = state.down.filter(|(from, _)| number >= *from).map(|(_, how)| how);
         (number, due.map(|place| state.faults.remove(place).1), outage)
     }
@@ -271,6 +300,7 @@ impl Network {
             return answer.map_err(|_| Broken);
         }
         let answer = self.forward(request, address).await?;
+        self.ends(number).await;
         match fault {
             Some(Fault::Stop(_)) => {
                 self.0.reached.send_replace(number);
@@ -290,6 +320,18 @@ impl Network {
             }
             Some(Fault::Answer(..)) | None => Ok(answer),
         }
+    }
+
+    /// The step's answer is on its way back.
+    async fn ends(&self, number: usize) {
+        let far = self.0.state.lock().unwrap().far;
+        if far {
+            tokio::time::sleep(DISTANCE).await;
+        }
+        let mut state = self.0.state.lock().unwrap();
+        state.moments += 1;
+        let ended = state.moments;
+        state.spans[number - 1].1 = Some(ended);
     }
 
     async fn forward(&self, request: Request<Incoming>, address: &str) -> Result<Response<Passed>, Broken> {

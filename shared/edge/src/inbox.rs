@@ -26,6 +26,7 @@ use billing_stripe::webhook::Event;
 
 use crate::call::Call;
 use crate::problem::Problem;
+pub use errand::EVENT_TYPES;
 use errand::Errand;
 
 /// When to come back to an event that somebody is at.

@@ -38,6 +38,8 @@ mod changes;
 mod promotions;
 /// Stripe's events, each done once.
 mod inbox;
+/// What an administrator's checks need of a deployment.
+mod checkup;
 /// A function on the Lambda runtime.
 mod boot;
 
@@ -48,9 +50,9 @@ pub use call::{Call, Rounds};
 pub use clock::Clock;
 pub use config::{Config, ConfigError};
 pub use function::{Function, Outcome, Trigger};
-pub use inbox::Taken;
+pub use inbox::{EVENT_TYPES, Taken};
 pub use prices::ShownPrices;
 pub use problem::Problem;
 pub use promotions::Redemption;
 pub use reply::Reply;
-pub use secret::Secret;
+pub use secret::{NoSecret, Secret};

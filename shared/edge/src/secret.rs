@@ -61,7 +61,7 @@ pub(crate) enum Source {
 /// Why a secret could not be had.
 #[derive(Debug, thiserror::Error)]
 #[error("secrets manager: {0}")]
-pub(crate) struct NoSecret(String);
+pub struct NoSecret(String);
 
 /// A secret that is looked up when needed.
 #[derive(Debug)]

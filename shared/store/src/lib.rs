@@ -40,6 +40,8 @@ mod cursors;
 mod expiries;
 /// Replies under an idempotency key.
 mod replies;
+/// The tables as they are deployed.
+mod inspection;
 
 pub use accounts::NewAccount;
 pub use catalog::{BuyerWrite, StoredPlan, StoredPrice};
@@ -48,6 +50,7 @@ pub use cursors::StoredCursor;
 pub use error::{StoreError, unless_conflict};
 pub use expiries::Expired;
 pub use failures::Failure;
+pub use inspection::TableState;
 pub use receipts::{Claim, EventKey, FailedAttempt, Receipt, ReceiptStatus};
 pub use replies::{FoundReply, ReplyClaim, ReplyKey};
 pub use reservations::NewReservation;

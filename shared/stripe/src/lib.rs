@@ -32,6 +32,8 @@ mod promotions;
 mod catalog;
 /// Prices.
 mod prices;
+/// What an administrator's checks ask.
+mod inspection;
 /// The list of events.
 mod events;
 /// Signed events.
@@ -44,6 +46,7 @@ pub use client::{Connector, Stripe, StripeConfig};
 pub use customers::NewCustomer;
 pub use error::{Refusal, StripeError};
 pub use events::{EventPage, EventWindow};
+pub use inspection::{PriceState, Recurring, WebhookEndpoint, api_version};
 pub use invoices::{Invoice, OpenPayment};
 pub use previews::{Preview, PreviewLine, PreviewedChange};
 pub use prices::Price;

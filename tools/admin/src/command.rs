@@ -24,7 +24,7 @@ pub struct CommandLine {
     pub place: Place,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub task: Task,
 }
 
 /// Which DynamoDB, and which tables in it.
@@ -60,7 +60,24 @@ pub struct Place {
     pub json: bool,
 }
 
-/// What to do.
+/// What to do: with what is stored, or with the deployment as a whole.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Something with what is stored.
+    #[command(flatten)]
+    Stored(Command),
+    /// Check a deployment: tables, secrets, prices, webhook endpoint, clock. Changes nothing
+    ///
+    /// It is told by the environment what the functions are told (ACCOUNTS_TABLE, SESSIONS_TABLE, BILLING_MODE, STRIPE_SECRET_KEY_ARN,
+    /// STRIPE_WEBHOOK_SECRETS_ARN, PRICE_MONTHLY, PRICE_ANNUAL, …): docs/operations.md shows how to take it from the deployment.
+    Doctor {
+        /// Where Stripe sends its events (stack output WebhookUrl)
+        #[arg(long, env = "WEBHOOK_URL", value_name = "URL")]
+        webhook_url: Option<String>,
+    },
+}
+
+/// What to do with what is stored.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Create, show and change accounts
@@ -349,13 +366,14 @@ Examples:
   billing-admin key issue --agency north
   billing-admin key list --account acme
   billing-admin key revoke --account acme key_0123456789abcdef
+  billing-admin doctor --webhook-url https://….amazonaws.com/stripe/webhook
   billing-admin catalog check catalog.toml
   billing-admin catalog apply catalog.toml      (with STRIPE_SECRET_KEY in the environment)
   billing-admin events list
   billing-admin events replay --all      (with WEBHOOK_URL, STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS in the environment)
   billing-admin --endpoint-url http://127.0.0.1:8000 account show acme     (a local stack)
 
-Exit code: 0 when done, 1 when it could not be done, 2 when the command line makes no sense.
+Exit code: 0 when done, 1 when it could not be done or the doctor found something wrong, 2 when the command line makes no sense.
 Signed in by SSO? First: eval \"$(aws configure export-credentials --format env)\"";
 
 #[cfg(test)]

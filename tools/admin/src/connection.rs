@@ -1,4 +1,4 @@
-//! Which tables and which Stripe the administrator means, and how to reach them.
+//! Which tables and which Stripe the administrator means, how to reach them, and what is around them.
 //!
 //! Here alone the whole AWS credential chain is used; the functions are given what Lambda sets.
 
@@ -11,6 +11,7 @@ use billing_stripe::{Stripe, StripeConfig};
 
 use crate::Failure;
 use crate::command::Place;
+use crate::doctor::Told;
 
 /// How long a command may go on asking Stripe.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -29,6 +30,47 @@ pub async fn open(place: &Place, connector: Connector) -> Result<Store, Failure>
         sessions_table: place.sessions_table.clone(),
     };
     Ok(Store::new(config, connector))
+}
+
+/// What the functions would be told here: the environment's own variables, with the tables that the administrator means and with
+/// the credentials of the whole chain in the place of those that Lambda sets.
+pub async fn told(
+    place: &Place,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Told, Failure> {
+    let mut told: Told = environment.collect();
+    let mut tell = |name: &str, value: &str| told.insert(name.to_owned(), value.to_owned());
+    tell("ACCOUNTS_TABLE", &place.accounts_table);
+    tell("SESSIONS_TABLE", &place.sessions_table);
+    let (region, credentials) = match &place.endpoint_url {
+        Some(url) => {
+            tell("AWS_ENDPOINT_URL_DYNAMODB", url);
+            (local::REGION.to_owned(), local::credentials())
+        }
+        None => from_environment(&billing_edge::connector()).await?,
+    };
+    tell("AWS_REGION", &region);
+    let (id, secret, token) = match credentials {
+        Credentials::Keys {
+            access_key_id,
+            secret_access_key,
+            session_token,
+        } => (access_key_id, secret_access_key, session_token),
+        Credentials::Provider(provider) => {
+            let keys = provider.provide_credentials().await;
+            let keys = keys.map_err(|_| Failure::NoCredentials)?;
+            let token = keys.session_token().map(str::to_owned);
+            (
+                keys.access_key_id().to_owned(),
+                keys.secret_access_key().to_owned(),
+                token,
+            )
+        }
+    };
+    tell("AWS_ACCESS_KEY_ID", &id);
+    tell("AWS_SECRET_ACCESS_KEY", &secret);
+    tell("AWS_SESSION_TOKEN", &token.unwrap_or_default());
+    Ok(told)
 }
 
 /// A Stripe, with a key to it.

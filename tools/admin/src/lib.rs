@@ -1,4 +1,4 @@
-//! `billing-admin`: accounts, API keys, catalogs and failed events, by hand.
+//! `billing-admin`: accounts, API keys, catalogs and failed events, by hand, and the deployment's doctor.
 //!
 //! What each command does is a function of its own over the store, which the local stack uses too for its demo world.
 
@@ -18,6 +18,7 @@ pub mod accounts;
 pub mod catalog;
 pub mod command;
 pub mod connection;
+pub mod doctor;
 pub mod events;
 pub mod keys;
 mod report;
@@ -91,6 +92,9 @@ pub enum Failure {
     /// DynamoDB did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The deployment is not as it should be; what is wrong was printed.
+    #[error("{0} wrong: see above")]
+    Unwell(usize),
     /// A file is not there, or not for us.
     #[error("cannot read {}: {error}", .path.display())]
     Unreadable {
@@ -124,6 +128,16 @@ pub enum Failure {
     /// The answer could not be printed.
     #[error("cannot print: {0}")]
     Output(#[from] io::Error),
+}
+
+/// Examines a deployment and prints what the doctor says; a failure when anything is wrong.
+pub async fn examine(patient: &doctor::Patient<'_>, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let findings = doctor::examine(patient).await;
+    print(&doctor::report(&findings), json, out)?;
+    match doctor::wrongs(&findings) {
+        0 => Ok(()),
+        wrongs => Err(Failure::Unwell(wrongs)),
+    }
 }
 
 /// Every fault of a file on a line of its own.

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use billing_admin::command::{CatalogCommand, Command, CommandLine};
-use billing_admin::{connection, run};
+use billing_admin::command::{CatalogCommand, Command, CommandLine, Task};
+use billing_admin::doctor::Patient;
+use billing_admin::{check, connection, examine, run};
 use clap::Parser;
 use jiff::Timestamp;
 
@@ -21,13 +22,28 @@ async fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "an administrator's command happens now")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an administrator's command happens now, in this environment"
+)]
 async fn carry_out(line: CommandLine) -> Result<(), billing_admin::Failure> {
-    let mut out = io::stdout().lock();
-    // A file can be checked by anyone, without a deployment.
-    if let Command::Catalog(CatalogCommand::Check { file }) = &line.command {
-        return billing_admin::check(file, line.place.json, &mut out);
+    let (now, json) = (Timestamp::now(), line.place.json);
+    let out = &mut io::stdout().lock();
+    match line.task {
+        // A file can be checked by anyone, without a deployment.
+        Task::Stored(Command::Catalog(CatalogCommand::Check { file })) => check(&file, json, out),
+        Task::Stored(command) => {
+            let store = connection::open(&line.place, billing_edge::connector()).await?;
+            run(&store, command, json, now, out).await
+        }
+        Task::Doctor { webhook_url } => {
+            let told = connection::told(&line.place, std::env::vars()).await?;
+            let patient = Patient {
+                told: &told,
+                webhook_url: webhook_url.as_deref(),
+                now,
+            };
+            examine(&patient, json, out).await
+        }
     }
-    let store = connection::open(&line.place, billing_edge::connector()).await?;
-    run(&store, line.command, line.place.json, Timestamp::now(), &mut out).await
 }

@@ -10,7 +10,7 @@ use local_stack::template::Template;
 use serde_json::Value;
 
 use super::*;
-use crate::command::CommandLine;
+use crate::command::{CommandLine, Task};
 
 fn now() -> Timestamp {
     "2026-04-01T00:00:00Z".parse().unwrap()
@@ -41,7 +41,10 @@ impl Admin {
         let words = std::iter::once("billing-admin").chain(command.split(' '));
         let line = CommandLine::try_parse_from(words).map_err(|error| error.to_string())?;
         let mut out = Vec::new();
-        let done = run(&self.0, line.command, line.place.json, now(), &mut out).await;
+        let Task::Stored(command) = line.task else {
+            panic!("{command} is not about what is stored")
+        };
+        let done = run(&self.0, command, line.place.json, now(), &mut out).await;
         done.map_err(|failure| failure.to_string())?;
         Ok(String::from_utf8(out).unwrap())
     }

@@ -2,6 +2,7 @@
 //!
 //! Not part of the product: nothing under `template.yaml` knows these routes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,6 +37,8 @@ pub struct Directory {
 pub struct Control {
     /// What `GET /_local` tells.
     pub directory: Directory,
+    /// What the functions are told.
+    pub variables: BTreeMap<String, String>,
     /// The clock.
     pub time: Arc<Time>,
     /// Makes accounts.
@@ -63,6 +66,8 @@ impl Control {
     pub async fn call(&self, request: Request<Bytes>) -> Response<Bytes> {
         let answer = match (request.method(), request.uri().path()) {
             (&Method::GET, "/_local") => Ok(self.whole()),
+            // As `sam local --env-vars` takes it.
+            (&Method::GET, "/_local/environment") => Ok(self.environment()),
             (&Method::GET, "/_local/clock") => Ok(json!({ "now": iso(self.time.now()) })),
             (&Method::POST, "/_local/clock") => self.move_clock(request.body()).await,
             (&Method::POST, "/_local/accounts") => self.make_account(request.body()).await,
@@ -82,6 +87,15 @@ impl Control {
         let mut whole = json!(self.directory);
         whole["clock"] = json!(iso(self.time.now()));
         whole
+    }
+
+    /// Secrets are told as they are here, so those variables are empty that would name them in AWS.
+    fn environment(&self) -> Value {
+        let mut variables = self.variables.clone();
+        for secret in ["STRIPE_SECRET_KEY_ARN", "STRIPE_WEBHOOK_SECRETS_ARN"] {
+            variables.insert(secret.to_owned(), String::new());
+        }
+        json!({ "Parameters": variables })
     }
 
     async fn move_clock(&self, body: &[u8]) -> Result<Value, (StatusCode, String)> {

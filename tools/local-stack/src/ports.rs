@@ -1,7 +1,7 @@
-//! The ports of a stack, on 127.0.0.1 only.
+//! The ports of a stack, on 127.0.0.1 unless another address is asked for.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use tokio::net::TcpListener;
 
@@ -34,14 +34,28 @@ pub struct PortError {
 
 impl Ports {
     pub(crate) async fn bind(settings: &Settings) -> Result<Self, PortError> {
-        let api = bind(settings.port, "the API", "--port").await?;
+        let api = bind((settings.host, settings.port), "the API", "--port").await?;
         let stripe = match settings.stripe.clone() {
             Some(outside) => Place::Outside(outside),
-            None => Place::Here(bind(settings.stripe_port, "the Stripe stand-in", "--stripe-port").await?),
+            None => Place::Here(
+                bind(
+                    (settings.host, settings.stripe_port),
+                    "the Stripe stand-in",
+                    "--stripe-port",
+                )
+                .await?,
+            ),
         };
         let dynamodb = match settings.dynamodb_url.clone() {
             Some(outside) => Place::Outside(outside),
-            None => Place::Here(bind(settings.dynamodb_port, "DynamoDB", "--dynamodb-port").await?),
+            None => Place::Here(
+                bind(
+                    (settings.host, settings.dynamodb_port),
+                    "DynamoDB",
+                    "--dynamodb-port",
+                )
+                .await?,
+            ),
         };
         Ok(Self {
             api,
@@ -56,8 +70,12 @@ pub(crate) fn address(port: &TcpListener) -> io::Result<String> {
     port.local_addr().map(|address| format!("http://{address}"))
 }
 
-async fn bind(port: u16, what: &'static str, option: &'static str) -> Result<TcpListener, PortError> {
-    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+async fn bind(
+    (host, port): (IpAddr, u16),
+    what: &'static str,
+    option: &'static str,
+) -> Result<TcpListener, PortError> {
+    let bound = TcpListener::bind((host, port)).await;
     bound.map_err(|reason| PortError {
         port,
         what,

@@ -1,5 +1,6 @@
 //! How a stack is to be started: ports, addresses, clock.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use crate::options::Options;
 /// How a stack is to be started.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The address that everything listens at.
+    pub host: IpAddr,
     /// Port of the API; 0 for a free one.
     pub port: u16,
     /// Port of the stand-in; 0 for a free one.
@@ -60,6 +63,7 @@ impl Settings {
     #[must_use]
     pub fn free_ports() -> Self {
         Self {
+            host: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             stripe_port: 0,
             dynamodb_port: 0,
@@ -78,6 +82,7 @@ impl Settings {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, OutsideStripeError> {
         let Options {
+            host,
             port,
             stripe_port,
             dynamodb_port,
@@ -90,6 +95,7 @@ impl Settings {
             .map(|url| OutsideStripe::read(url, environment))
             .transpose()?;
         Ok(Self {
+            host,
             port,
             stripe_port,
             dynamodb_port,

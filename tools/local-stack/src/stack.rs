@@ -181,6 +181,7 @@ impl Stack {
         let mut front = Background::new();
         let control = Control {
             directory: directory.clone(),
+            variables: variables.clone(),
             time: Arc::clone(&time),
             accounts,
         };

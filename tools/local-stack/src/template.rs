@@ -235,6 +235,7 @@ fn table(id: &str, resource: &Resource, globals: &FunctionProperties) -> Result<
         "AttributeDefinitions": properties.attribute_definitions,
         "KeySchema": properties.key_schema,
         "BillingMode": properties.billing_mode,
+        "DeletionProtectionEnabled": properties.deletion_protection_enabled,
     });
     if let Some(stream) = properties.stream {
         // CloudFormation implies what the API wants to be told.
@@ -347,6 +348,8 @@ struct TableProperties {
     attribute_definitions: Json,
     key_schema: Json,
     billing_mode: String,
+    #[serde(default)]
+    deletion_protection_enabled: bool,
     #[serde(rename = "StreamSpecification")]
     stream: Option<StreamSpecification>,
     #[serde(rename = "TimeToLiveSpecification")]

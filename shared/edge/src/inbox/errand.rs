@@ -4,6 +4,29 @@ use billing_core::id::{InvoiceId, NotAnId, SessionId, SubscriptionId};
 use billing_stripe::Reversed;
 use billing_stripe::webhook::Event;
 
+/// Every type of event that means something here: what the webhook endpoint at Stripe has to be registered with.
+pub const EVENT_TYPES: &[&str] = &[
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "invoice.paid",
+    "invoice.payment_failed",
+    "invoice.payment_action_required",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
+    "customer.subscription.pending_update_applied",
+    "customer.subscription.pending_update_expired",
+    "charge.refunded",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+    "credit_note.created",
+    "credit_note.voided",
+];
+
 /// An object at Stripe that has to be read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Errand {
@@ -21,6 +44,9 @@ impl Errand {
     /// The errand of an event; none for a type that means nothing here. An event that should name an object and does not is
     /// an error: it must be seen, not passed over.
     pub(super) fn of(event: &Event) -> Option<Result<Self, NotAnId>> {
+        if !EVENT_TYPES.contains(&event.kind.as_str()) {
+            return None;
+        }
         let object = event.object.as_deref().unwrap_or_default();
         match event.kind.as_str() {
             "checkout.session.completed"

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 /// Answers every request with `handler` from now on, and says where.
-pub(crate) async fn serve<H, F>(handler: H) -> SocketAddr
+pub async fn serve<H, F>(handler: H) -> SocketAddr
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
@@ -39,7 +39,7 @@ where
 }
 
 /// A JSON answer.
-pub(crate) fn answer(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+pub fn answer(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     Response::builder()
         .status(status)
         .header("content-type", "application/json")

@@ -25,7 +25,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 /// What a function made of an event.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// It answered.
     Response(Value),
     /// It reported that it could not.
@@ -33,7 +33,7 @@ pub(crate) enum Outcome {
 }
 
 /// A Runtime API for one process.
-pub(crate) struct RuntimeApi {
+pub struct RuntimeApi {
     address: SocketAddr,
     events: mpsc::UnboundedSender<Invocation>,
     made: AtomicU64,
@@ -55,7 +55,7 @@ struct State {
 
 impl RuntimeApi {
     /// Listens on a free port until the runtime of the test ends.
-    pub(crate) async fn start() -> Self {
+    pub async fn start() -> Self {
         let (events, waiting) = mpsc::unbounded_channel();
         let (polls_made, polls) = watch::channel(0);
         let state = Arc::new(State {
@@ -77,17 +77,17 @@ impl RuntimeApi {
     }
 
     /// What `AWS_LAMBDA_RUNTIME_API` says: host and port.
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         self.address.to_string()
     }
 
     /// Waits until the process has asked for its first event: its init is over.
-    pub(crate) async fn polled(&self) {
+    pub async fn polled(&self) {
         self.polls.clone().wait_for(|polls| *polls > 0).await.unwrap();
     }
 
     /// Hands out an event and waits for its outcome.
-    pub(crate) async fn invoke(&self, event: &Value) -> Outcome {
+    pub async fn invoke(&self, event: &Value) -> Outcome {
         let (outcome, answered) = oneshot::channel();
         let id = format!(
             "8476a536-e9f4-11e8-9739-{:012}",

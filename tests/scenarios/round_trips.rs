@@ -1,0 +1,184 @@
+//! What an operation costs: how often it goes to DynamoDB and to Stripe, and how many of those calls go one after the other. Each is a network
+//! away, so these are the latency and the bill.
+//!
+//! A call more is a decision; here it is made visible. `docs/performance.md` explains each figure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use billing_tests::{Machine, World};
+use bytes::Bytes;
+use http::Request;
+use serde_json::json;
+
+/// Calls to DynamoDB, calls to Stripe, and how many in a row.
+type Cost = (usize, usize, usize);
+
+/// What every operation costs on the way that is usual for it. A function that is missing here has not been measured: add it, and the
+/// scenario that measures it.
+const COSTS: &[(&str, &[(&str, Cost)])] = &[
+    ("cancel-subscription", &[("at the period's end", (4, 2, 6))]),
+    (
+        "change-subscription-interval",
+        &[("paid at once", (4, 2, 6)), ("there already", (2, 1, 3))],
+    ),
+    (
+        "create-subscription-checkout",
+        &[
+            ("the account's first", (5, 2, 6)),
+            ("the same again", (3, 1, 3)),
+            ("with an Idempotency-Key again", (2, 0, 2)),
+        ],
+    ),
+    ("expire-checkouts", &[("one reservation", (3, 3, 5))]),
+    ("get-billing", &[("prices known", (2, 0, 2))]),
+    ("preview-subscription-change", &[("without a code", (3, 2, 5))]),
+    ("reconcile", &[("nothing new", (3, 1, 4))]),
+    ("resume-subscription", &[("after a cancellation", (4, 2, 6))]),
+    (
+        "stripe-webhook",
+        &[
+            ("a paid invoice", (6, 2, 7)),
+            ("a known duplicate", (1, 0, 1)),
+            ("a type that means nothing here", (0, 0, 0)),
+        ],
+    ),
+];
+
+/// What was measured.
+type Measured = BTreeMap<(&'static str, &'static str), Cost>;
+
+#[test]
+fn every_function_is_measured() {
+    let functions: BTreeSet<_> = billing_bundle::ALL.iter().map(|function| function.name).collect();
+    let measured: BTreeSet<_> = COSTS.iter().map(|(function, _)| *function).collect();
+    assert_eq!(functions, measured, "bundle/src/lib.rs and COSTS");
+}
+
+#[tokio::test]
+async fn no_operation_costs_more_calls_than_is_written_here() {
+    let mut measured = Measured::new();
+    of_selling(&mut measured).await;
+    of_changing(&mut measured).await;
+    of_events(&mut measured).await;
+    let pinned: Measured = COSTS
+        .iter()
+        .flat_map(|(function, ways)| ways.iter().map(|(way, cost)| ((*function, *way), *cost)))
+        .collect();
+    assert_eq!(measured, pinned, "(calls to DynamoDB, calls to Stripe, in a row)");
+}
+
+async fn of_selling(measured: &mut Measured) {
+    const CHECKOUT: &str = "create-subscription-checkout";
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    // Nobody else is at these accounts meanwhile.
+    world.stripe.holds_events(true).await;
+    let ada = world.account(2).await;
+    let monthly = json!({ "interval": "monthly" });
+    let machine = far_machine(&world).await;
+    ada.starts_checkout_on(&machine, "monthly")
+        .await
+        .unwrap()
+        .client_secret();
+    measured.insert((CHECKOUT, "the account's first"), cost(&machine));
+    let machine = far_machine(&world).await;
+    ada.starts_checkout_on(&machine, "monthly")
+        .await
+        .unwrap()
+        .client_secret();
+    measured.insert((CHECKOUT, "the same again"), cost(&machine));
+
+    let keyed = || {
+        let mut request = ada.checkout_request(&monthly);
+        request
+            .headers_mut()
+            .insert("idempotency-key", "once".parse().unwrap());
+        request
+    };
+    assert_eq!(ada.sends(keyed()).await.status, 200);
+    let machine = far_machine(&world).await;
+    assert_eq!(machine.call(keyed()).await.unwrap().status, 200);
+    measured.insert((CHECKOUT, "with an Idempotency-Key again"), cost(&machine));
+
+    let record = world.expired_reservation(&ada).await;
+    let machine = far_machine(&world).await;
+    machine.hands("expire-checkouts", &record).await.unwrap().unwrap();
+    measured.insert(("expire-checkouts", "one reservation"), cost(&machine));
+}
+
+async fn of_changing(measured: &mut Measured) {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(2).await;
+    ada.subscribes("monthly").await;
+    world.advance("1d").await;
+
+    let machine = far_machine(&world).await;
+    let billing = || {
+        Request::get("/api/v1/billing")
+            .header("authorization", format!("Bearer {}", ada.key))
+            .body(Bytes::new())
+            .unwrap()
+    };
+    assert_eq!(machine.call(billing()).await.unwrap().status, 200);
+    let first = cost(&machine);
+    assert_eq!(machine.call(billing()).await.unwrap().status, 200);
+    let both = cost(&machine);
+    let second = (both.0 - first.0, both.1 - first.1, both.2 - first.2);
+    measured.insert(("get-billing", "prices known"), second);
+
+    let annual = json!({ "interval": "annual" });
+    let machine = far_machine(&world).await;
+    assert_eq!(ada.previews_on(&machine, &annual).await.unwrap().status, 200);
+    measured.insert(("preview-subscription-change", "without a code"), cost(&machine));
+    for (function, way, path) in [
+        ("cancel-subscription", "at the period's end", "cancel"),
+        ("resume-subscription", "after a cancellation", "resume"),
+    ] {
+        let machine = far_machine(&world).await;
+        assert_eq!(ada.ends_on(&machine, path).await.unwrap().status, 200);
+        measured.insert((function, way), cost(&machine));
+    }
+    for way in ["paid at once", "there already"] {
+        let machine = far_machine(&world).await;
+        assert_eq!(ada.changes_on(&machine, &annual).await.unwrap().status, 200);
+        measured.insert(("change-subscription-interval", way), cost(&machine));
+    }
+}
+
+async fn of_events(measured: &mut Measured) {
+    const WEBHOOK: &str = "stripe-webhook";
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(2).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.holds_events(true).await;
+    world.stripe.checks_out(&secret, "succeed").await;
+    for (kind, way) in [
+        ("invoice.paid", "a paid invoice"),
+        ("invoice.paid", "a known duplicate"),
+        ("invoice.created", "a type that means nothing here"),
+    ] {
+        let event = world.stripe.events(kind)[0].clone();
+        let machine = far_machine(&world).await;
+        let answer = machine.call(world.stripe.signed_event(&event)).await.unwrap();
+        assert_eq!(answer.status, 200, "{way}");
+        measured.insert((WEBHOOK, way), cost(&machine));
+    }
+    let tick = json!({ "detail-type": "Scheduled Event", "source": "aws.events" });
+    world.hands("reconcile", &tick).await;
+    let machine = far_machine(&world).await;
+    machine.hands("reconcile", &tick).await.unwrap().unwrap();
+    measured.insert(("reconcile", "nothing new"), cost(&machine));
+}
+
+/// A machine whose calls take a while, so that those that are made at the same time are seen to be.
+async fn far_machine(world: &World) -> Machine {
+    let machine = world.machine().await;
+    machine.network.is_far();
+    machine
+}
+
+/// What a machine's network has seen.
+fn cost(machine: &Machine) -> Cost {
+    let steps = machine.network.steps();
+    let dynamodb = steps.iter().filter(|step| step.starts_with("DynamoDB ")).count();
+    (dynamodb, steps.len() - dynamodb, machine.network.steps_in_a_row())
+}

@@ -1,0 +1,85 @@
+//! The two tables: that they are there, and have what keeps what is stored safe.
+
+use billing_edge::App;
+use billing_store::{StoreError, TableState};
+
+use super::Finding;
+
+const ACCOUNTS: &str = "accounts table";
+const SESSIONS: &str = "sessions table";
+
+/// What is demanded of a table, and what it means when it is not so.
+struct Demand {
+    met: Option<bool>,
+    otherwise: &'static str,
+}
+
+pub(super) async fn examine(app: &App) -> Vec<Finding> {
+    let store = app.store();
+    let (accounts, sessions) = tokio::join!(store.inspect_accounts(), store.inspect_sessions());
+    let mut findings = judge(ACCOUNTS, accounts, |table| {
+        vec![
+            Demand {
+                met: table.point_in_time_recovery,
+                otherwise: "has no point-in-time recovery: what is overwritten by mistake is gone",
+            },
+            Demand {
+                met: table.deletion_protection,
+                otherwise: "has no deletion protection: one command deletes every account",
+            },
+            Demand {
+                met: Some(table.expires_by.is_none()),
+                otherwise: "has a time to live: accounts would be deleted",
+            },
+        ]
+    });
+    findings.extend(judge(SESSIONS, sessions, |table| {
+        vec![
+            Demand {
+                met: Some(table.expires_by.as_deref() == Some("expires_at")),
+                otherwise: "has no time to live on expires_at: it grows for ever, and nothing expires by itself",
+            },
+            Demand {
+                met: Some(table.stream.as_deref() == Some("OLD_IMAGE")),
+                otherwise: "has no stream of OLD_IMAGE: nobody learns what expired",
+            },
+        ]
+    }));
+    findings
+}
+
+fn judge(
+    subject: &'static str,
+    state: Result<Option<TableState>, StoreError>,
+    demands: impl Fn(&TableState) -> Vec<Demand>,
+) -> Vec<Finding> {
+    let table = match state {
+        Ok(Some(table)) => table,
+        Ok(None) => {
+            let words = "does not exist in this region: every request is answered 503";
+            return vec![Finding::wrong(subject, words)];
+        }
+        Err(error) => return vec![Finding::wrong(subject, format!("cannot be described: {error}"))],
+    };
+    let keys = Demand {
+        met: Some(table.keys == ["pk", "sk"]),
+        otherwise: "has other keys than pk and sk: it is another program's",
+    };
+    let demands: Vec<_> = [keys].into_iter().chain(demands(&table)).collect();
+    let name = &table.name;
+    let mut findings = Vec::new();
+    for demand in &demands {
+        match demand.met {
+            Some(true) => {}
+            Some(false) => findings.push(Finding::wrong(subject, format!("{name} {}", demand.otherwise))),
+            None => findings.push(Finding::unknown(
+                subject,
+                format!("this DynamoDB does not tell whether {name} {}", demand.otherwise),
+            )),
+        }
+    }
+    if findings.is_empty() {
+        findings.push(Finding::well(subject, format!("{name} is as it should be")));
+    }
+    findings
+}

@@ -27,6 +27,7 @@ const SECONDS: std::ops::Range<i64> = 1_704_067_200..1_956_528_000;
 struct Case {
     currency: &'static str,
     start: i64,
+    zone: &'static str,
     /// The day of the month that periods are counted from; none for the start's own.
     anchor: Option<u8>,
     plan: Plan,
@@ -131,13 +132,20 @@ fn cases() -> impl Strategy<Value = Case> {
     (
         prop_oneof![Just("usd"), Just("jpy"), Just("kwd")],
         SECONDS,
+        prop_oneof![
+            Just("UTC"),
+            Just("Pacific/Auckland"),
+            Just("Europe/Berlin"),
+            Just("America/New_York")
+        ],
         prop::option::weighted(0.4, 1_u8..=28),
         plans(),
         prop::collection::vec(events(), 0..4),
     )
-        .prop_map(|(currency, start, anchor, plan, events)| Case {
+        .prop_map(|(currency, start, zone, anchor, plan, events)| Case {
             currency,
             start,
+            zone,
             anchor,
             plan,
             events,
@@ -432,7 +440,8 @@ fn agrees(estimate: &Estimate, [preview, invoice]: &[Value; 2], what: &str) -> R
 fn follow(case: &Case) -> Result<(), TestCaseError> {
     let start = instant(case.start);
     let mut at_stripe = Subscription::none_yet(case.start);
-    let first = estimate::first_invoice(&configuration(case, &case.plan, 1), &Zone::UTC, start).unwrap();
+    let zone: Zone = case.zone.parse().unwrap();
+    let first = estimate::first_invoice(&configuration(case, &case.plan, 1), &zone, start).unwrap();
     agrees(&first.estimate, &at_stripe.begin(&first), "the beginning")?;
     let mut standing = first.standing;
     let mut now = start;

@@ -2,11 +2,12 @@
 //!
 //! # How it works
 //! Dates are the business entity's: a date begins at midnight in its zone, and an anchor rule ("on the first") means its days. From
-//! the anchor on, periods are counted in UTC, because Stripe, which bills them, counts so; a quote is only the charge when both
-//! count alike. A month that is too short for the anchor's day ends on its last day, and the day comes back: the day is stored,
-//! never read off the last period. So 31 January is followed by 28 February and 31 March.
+//! the anchor on, periods are counted in UTC and from the anchor's own day, because Stripe, which bills them, counts so; a quote is
+//! only the charge when both count alike. A month that is too short for the anchor's day ends on its last day, and the day comes
+//! back: the day is stored, never read off the last period. So 31 January is followed by 28 February and 31 March.
 //!
-//! East of Greenwich, midnight on the first is the last of the month before in UTC; such an anchor is on the 31st.
+//! An anchor of a rule is at the first instant that is on its day both there and in UTC, whatever the season: midnight there west of
+//! Greenwich, midnight UTC east of it. So the day is the same for everybody, and stays so.
 //!
 //! Zones are looked up in the IANA database that is compiled in: no file, no network, nothing at init.
 
@@ -99,6 +100,23 @@ impl Zone {
     pub fn start_of(&self, date: Date) -> Result<Timestamp, OutOfTime> {
         let zoned = date.to_zoned(self.0.clone()).map_err(|_| OutOfTime)?;
         Ok(zoned.timestamp())
+    }
+
+    /// The first instant that is on a date both there and in UTC, at a time of day in UTC that is so in every season.
+    fn shared_start_of(&self, date: Date) -> Result<Timestamp, OutOfTime> {
+        let mut shared = Time::midnight();
+        // Clocks change between January and July, in either half of the world.
+        for day in [
+            date,
+            Date::constant(date.year(), 1, 1),
+            Date::constant(date.year(), 7, 1),
+        ] {
+            let midnight = utc(self.start_of(day)?);
+            if midnight.date() == day {
+                shared = shared.max(midnight.time());
+            }
+        }
+        instant(date, shared)
     }
 }
 
@@ -197,7 +215,8 @@ pub enum AnchorRule {
     /// From the contract's start: the first period is a whole one.
     #[default]
     Start,
-    /// From the next such day of a month; the first period ends there, and is short unless the contract begins on that day.
+    /// From the next such day of a month; the first period ends there, and is short unless the contract begins on that day. Plans
+    /// have the days that every month has: Stripe could not be told that the 28th of February stands for the 31st.
     DayOfMonth(Day),
     /// From the next such day of a year. For yearly plans.
     DayOfYear {
@@ -206,6 +225,19 @@ pub enum AnchorRule {
         /// The day of that month.
         day: Day,
     },
+}
+
+impl AnchorRule {
+    /// Whether every period that it can begin has its day.
+    #[must_use]
+    pub fn is_in_every_period(self) -> bool {
+        match self {
+            Self::Start => true,
+            Self::DayOfMonth(day) => day.0 <= 28,
+            // 2027 is a common year.
+            Self::DayOfYear { month, day } => Date::new(2027, month.0, day.0).is_ok(),
+        }
+    }
 }
 
 /// A month of the year; January is 1.
@@ -256,29 +288,27 @@ impl Anchor {
         }
     }
 
-    /// The anchor of a contract that begins at `start`, in a business entity's zone.
+    /// The anchor of a contract that begins at `start`, in a business entity's zone: the start itself on a day of the rule, and
+    /// the next such day otherwise.
     pub fn of_contract(rule: AnchorRule, zone: &Zone, start: Timestamp) -> Result<Self, OutOfTime> {
         let start = whole_second(start);
-        let (months, day) = match rule {
-            AnchorRule::Start => return Ok(Self::of(start)),
-            AnchorRule::DayOfMonth(day) => (1, day),
-            AnchorRule::DayOfYear { day, .. } => (12, day),
-        };
         let local = zone.date(start);
-        let month = match rule {
-            AnchorRule::DayOfYear { month, .. } => month.0,
-            _ => local.month(),
+        let (months, month, day) = match rule {
+            AnchorRule::Start => return Ok(Self::of(start)),
+            AnchorRule::DayOfMonth(day) => (1, local.month(), day),
+            AnchorRule::DayOfYear { month, day } => (12, month.0, day),
         };
-        // Last month's, too: east of Greenwich the anchor is on the 31st in UTC, which a short month puts off to its last day.
         let mut turn = Turn {
             year: local.year(),
             month,
-        }
-        .plus(-months)?;
+        };
         loop {
-            let anchor = turn.anchor(day, zone)?;
-            if anchor.at >= start {
-                return Ok(anchor);
+            let date = day.within(turn.year, turn.month)?;
+            if date == local {
+                return Ok(Self::of(start));
+            }
+            if date > local {
+                return Ok(Self::of(zone.shared_start_of(date)?));
             }
             turn = turn.plus(months)?;
         }
@@ -326,27 +356,6 @@ impl Turn {
         Ok(Self {
             year: i16::try_from(month.div_euclid(12)).map_err(|_| OutOfTime)?,
             month: i8::try_from(month.rem_euclid(12) + 1).map_err(|_| OutOfTime)?,
-        })
-    }
-
-    /// Midnight in a zone on a day of this month, as an anchor in UTC.
-    fn anchor(self, day: Day, zone: &Zone) -> Result<Anchor, OutOfTime> {
-        let date = day.within(self.year, self.month)?;
-        let midnight = utc(zone.start_of(date)?);
-        if midnight.date() >= date {
-            return Ok(Anchor {
-                at: instant(midnight.date(), midnight.time())?,
-                day,
-            });
-        }
-        // In UTC it is still the day before: for the first, the last of the month before.
-        let (day, turn) = match day.0 {
-            1 => (Day(31), self.plus(-1)?),
-            later => (Day(later - 1), self),
-        };
-        Ok(Anchor {
-            at: instant(day.within(turn.year, turn.month)?, midnight.time())?,
-            day,
         })
     }
 }

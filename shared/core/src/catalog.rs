@@ -133,6 +133,12 @@ impl Plan {
                 "a day of the year is for a plan that is billed by the year",
             );
         }
+        if !self.anchor.is_in_every_period() {
+            add(
+                "anchor".to_owned(),
+                "must be a day that every period has: 1 to 28 of a month, any but 29 February of a year",
+            );
+        }
         if self.products.is_empty() || self.products.len() > MOST_PRODUCTS {
             add("products".to_owned(), "must be 1 to 20");
         }

@@ -91,82 +91,113 @@ fn a_period_is_found_before_the_anchor_as_well() {
     );
 }
 
-/// "On the first" in London begins at midnight there; from 10 April that is 1 May, an hour earlier in UTC: the last of April.
+/// "On the first" is the first there and in UTC: in London and Auckland from midnight UTC on, in New York from the later of its two
+/// midnights on, which is the same day in winter and in summer.
 #[test]
 fn an_anchor_rule_means_the_business_entitys_days() {
-    for (rule, name, start, anchored, next) in [
-        // The rule's day itself is a whole period.
+    for (number, name, start, anchored, next) in [
+        // The day itself is a whole period.
         (
-            AnchorRule::DayOfMonth(day(1)),
+            1,
             "UTC",
             "2026-04-01T00:00:00Z",
             "2026-04-01T00h",
             "2026-05-01T00h",
         ),
         (
-            AnchorRule::DayOfMonth(day(1)),
+            1,
             "UTC",
-            "2026-04-01T00:00:01Z",
+            "2026-04-01T09:00:00Z",
+            "2026-04-01T09h",
+            "2026-05-01T09h",
+        ),
+        (
+            1,
+            "UTC",
+            "2026-04-02T00:00:00Z",
             "2026-05-01T00h",
             "2026-06-01T00h",
         ),
         (
-            AnchorRule::DayOfMonth(day(15)),
+            15,
             "UTC",
             "2026-12-20T00:00:00Z",
             "2027-01-15T00h",
             "2027-02-15T00h",
         ),
         (
-            AnchorRule::DayOfMonth(day(31)),
+            28,
             "UTC",
-            "2026-04-10T00:00:00Z",
-            "2026-04-30T00h",
-            "2026-05-31T00h",
+            "2026-02-10T00:00:00Z",
+            "2026-02-28T00h",
+            "2026-03-28T00h",
         ),
         (
-            AnchorRule::DayOfMonth(day(1)),
+            1,
             "Europe/London",
             "2026-04-10T00:00:00Z",
-            "2026-04-30T23h",
-            "2026-05-31T23h",
+            "2026-05-01T00h",
+            "2026-06-01T00h",
         ),
         (
-            AnchorRule::DayOfMonth(day(1)),
+            1,
+            "Pacific/Auckland",
+            "2026-04-10T00:00:00Z",
+            "2026-05-01T00h",
+            "2026-06-01T00h",
+        ),
+        (
+            15,
             "Pacific/Auckland",
             "2026-01-20T00:00:00Z",
-            "2026-01-31T11h",
-            "2026-02-28T11h",
+            "2026-02-15T00h",
+            "2026-03-15T00h",
         ),
+        // Still the 30th of April in Auckland, and already the first.
         (
-            AnchorRule::DayOfMonth(day(1)),
+            1,
             "Pacific/Auckland",
-            "2026-01-31T11:00:00Z",
-            "2026-01-31T11h",
-            "2026-02-28T11h",
+            "2026-04-30T11:00:00Z",
+            "2026-05-01T00h",
+            "2026-06-01T00h",
         ),
         (
-            AnchorRule::DayOfMonth(day(15)),
+            1,
             "Pacific/Auckland",
-            "2026-01-20T00:00:00Z",
-            "2026-02-14T11h",
-            "2026-03-14T11h",
+            "2026-04-30T12:00:00Z",
+            "2026-04-30T12h",
+            "2026-05-30T12h",
         ),
         (
-            AnchorRule::DayOfMonth(day(1)),
+            1,
             "America/New_York",
             "2026-01-20T00:00:00Z",
             "2026-02-01T05h",
             "2026-03-01T05h",
         ),
         (
-            AnchorRule::DayOfMonth(day(31)),
+            1,
+            "America/New_York",
+            "2026-05-20T00:00:00Z",
+            "2026-06-01T05h",
+            "2026-07-01T05h",
+        ),
+        (
+            28,
             "America/New_York",
             "2026-02-02T00:00:00Z",
             "2026-02-28T05h",
-            "2026-03-31T05h",
+            "2026-03-28T05h",
+        ),
+        (
+            1,
+            "America/Santiago",
+            "2026-05-20T00:00:00Z",
+            "2026-06-01T04h",
+            "2026-07-01T04h",
         ),
     ] {
+        let rule = AnchorRule::DayOfMonth(day(number));
         let anchor = Anchor::of_contract(rule, &zone(name), at(start)).unwrap();
         let told = starts(anchor, Cadence::P1M, &anchor.at.to_string(), 2);
         assert_eq!(told, [anchored, next], "{rule:?} in {name} from {start}");
@@ -175,36 +206,46 @@ fn an_anchor_rule_means_the_business_entitys_days() {
 
 #[test]
 fn a_day_of_the_year_is_the_next_such_day() {
-    let (january, february) = (Month::try_from(1).unwrap(), Month::try_from(2).unwrap());
+    let month = |number: u8| Month::try_from(number).unwrap();
     for (month, number, name, start, anchored) in [
-        (january, 1, "UTC", "2026-04-10T00:00:00Z", "2027-01-01T00:00:00Z"),
-        (january, 1, "UTC", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+        (month(1), 1, "UTC", "2026-04-10T00:00:00Z", "2027-01-01T00:00:00Z"),
+        (month(1), 1, "UTC", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
         (
-            january,
+            month(1),
             1,
             "Pacific/Auckland",
             "2026-04-10T00:00:00Z",
-            "2026-12-31T11:00:00Z",
+            "2027-01-01T00:00:00Z",
         ),
         (
-            february,
-            29,
-            "UTC",
+            month(12),
+            31,
+            "America/New_York",
             "2026-04-10T00:00:00Z",
-            "2027-02-28T00:00:00Z",
-        ),
-        (
-            february,
-            29,
-            "UTC",
-            "2027-04-10T00:00:00Z",
-            "2028-02-29T00:00:00Z",
+            "2026-12-31T05:00:00Z",
         ),
     ] {
         let day = day(number);
         let rule = AnchorRule::DayOfYear { month, day };
         let anchor = Anchor::of_contract(rule, &zone(name), at(start)).unwrap();
         assert_eq!(anchor.at, at(anchored), "{rule:?} in {name} from {start}");
+    }
+}
+
+#[test]
+fn a_rule_names_a_day_that_every_period_has() {
+    let rule = |number| AnchorRule::DayOfMonth(day(number));
+    assert!(rule(28).is_in_every_period() && !rule(29).is_in_every_period());
+    let yearly = |month: u8, number| AnchorRule::DayOfYear {
+        month: month.try_into().unwrap(),
+        day: day(number),
+    };
+    for (month, number, good) in [(12, 31, true), (2, 28, true), (2, 29, false), (4, 31, false)] {
+        assert_eq!(
+            yearly(month, number).is_in_every_period(),
+            good,
+            "{month}-{number}"
+        );
     }
 }
 
@@ -294,27 +335,32 @@ proptest! {
         prop_assert_eq!(own.start, anchor.at);
     }
 
-    /// The anchor of a rule is not before the start, and less than a month (or a year and a day) after it.
+    /// The anchor of a rule is the start or less than a month after it, and all periods from there on end on its day, there as in
+    /// UTC.
     #[test]
     fn an_anchor_is_the_next_of_its_rule(
         start in SECONDS,
-        number in 1_u8..=31,
+        number in 1_u8..=28,
         name in prop_oneof![
             Just("UTC"), Just("Pacific/Auckland"), Just("America/New_York"), Just("Asia/Kolkata"), Just("Pacific/Kiritimati"),
-            Just("Pacific/Pago_Pago"), Just("Africa/Cairo"),
+            Just("Pacific/Pago_Pago"), Just("Africa/Cairo"), Just("America/Santiago"), Just("Europe/Berlin"),
         ],
     ) {
         let start = Timestamp::from_second(start).unwrap();
         let rule = AnchorRule::DayOfMonth(day(number));
-        let anchor = Anchor::of_contract(rule, &zone(name), start).unwrap();
-        let wait = anchor.at.duration_since(start).as_hours();
-        prop_assert!((0..=32 * 24).contains(&wait), "{}", wait);
-        // In a month that has the day, it is midnight of that day there, give or take what a shorter month or a change of
-        // the clocks takes or gives.
-        if number <= 28 {
-            let local = anchor.at.to_zoned(zone(name).0);
-            prop_assert_eq!(local.day(), i8::try_from(number).unwrap());
-            prop_assert!(local.hour() <= 1);
+        let zone = zone(name);
+        let anchor = Anchor::of_contract(rule, &zone, start).unwrap();
+        let number = i8::try_from(number).unwrap();
+        if zone.date(start).day() == number {
+            prop_assert_eq!(anchor.at, start);
+        } else {
+            let natural = Anchor::of(start).period_at(Cadence::P1M, start).unwrap().end;
+            prop_assert!(start < anchor.at && anchor.at < natural);
+            let mut end = anchor.at;
+            for _ in 0..14 {
+                prop_assert_eq!((zone.date(end).day(), utc(end).day()), (number, number), "{}", end);
+                end = anchor.period_at(Cadence::P1M, end).unwrap().end;
+            }
         }
     }
 }

@@ -374,11 +374,12 @@ fn a_month_in_which_clocks_spring_has_the_seconds_that_it_has() {
     assert_eq!(amounts_of(&changed), [-2 * 86_400, 0]);
 }
 
-/// Opened at 23:59 in Auckland the contract is the 25th's, and the first anchor is midnight there.
+/// Opened at 23:59 in Auckland, the contract is the 25th's, from midnight there on. To midnight UTC on the first, which is the first
+/// there as well, it is six days and 13 hours: 157 of November's 720 hours, of 72.00.
 #[test]
-fn a_contract_is_anchored_to_its_business_entitys_midnight() {
+fn a_contract_begins_at_its_business_entitys_midnight() {
     let auckland: Zone = "Pacific/Auckland".parse().unwrap();
-    let pricing = serde_json::json!({ "pricing_type": "flat_fee", "unit_amount": 3000 });
+    let pricing = serde_json::json!({ "pricing_type": "flat_fee", "unit_amount": 7200 });
     let configuration = plan(
         "nzd",
         "P1M",
@@ -389,9 +390,9 @@ fn a_contract_is_anchored_to_its_business_entitys_midnight() {
     assert_eq!(today.to_string(), "2026-11-25");
     let start = auckland.start_of(today).unwrap();
     let first = first_invoice(&configuration, &auckland, start).unwrap();
-    // From 25 November to 1 December there: 6 of 30 days.
-    assert_eq!(amounts_of(&first), [600]);
-    assert_eq!(first.estimate.period_end, at("2026-11-30T11:00:00Z"));
+    assert_eq!(first.estimate.period_start, at("2026-11-24T11:00:00Z"));
+    assert_eq!(first.estimate.period_end, at("2026-12-01T00:00:00Z"));
+    assert_eq!(amounts_of(&first), [1570]);
 }
 
 #[test]

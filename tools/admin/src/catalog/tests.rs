@@ -169,6 +169,7 @@ fn faults_of_members_together_have_lines_too() {
         faults(&bounds),
         [
             "line 9: plans.basic.anchor: a day of the year is for a plan that is billed by the year",
+            "line 9: plans.basic.anchor: must be a day that every period has: 1 to 28 of a month, any but 29 February of a year",
             "line 13: plans.basic.products.seat.default_quantity: must lie between min and max",
             "line 15: plans.basic.products.seat.max: must not be below the minimum, and more than 0",
         ]

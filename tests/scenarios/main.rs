@@ -31,8 +31,14 @@ mod replays;
 mod expiries;
 /// The same request under the same Idempotency-Key.
 mod idempotency;
-/// Changes of the interval: what they cost, what they cover, what stands in their way.
+/// Changes of the interval: what they cost, and what they cover.
 mod changes;
+/// Where a subscription stands when somebody wants to change or end it.
+mod change_states;
+/// Every promise in every one of the possible Stripes.
+mod possible_worlds;
+/// Periods: their first and last second, months and years of every length, clocks that differ.
+mod periods;
 /// A quote is what is charged, or nothing is charged.
 mod quotes;
 /// Promotion codes: taken by preview and change, or by neither.
@@ -41,6 +47,10 @@ mod promotion_codes;
 mod open_payments;
 /// Changes on several machines, which die.
 mod change_races;
+/// Every step of a change, a cancellation and a resumption fails, is lost, or dies.
+mod change_faults;
+/// Somebody else acts in between: another machine, a cancellation, an operator, an event.
+mod interference;
 /// Ending a subscription, and taking that back.
 mod endings;
 /// Arbitrary bytes from everybody.

@@ -162,3 +162,94 @@ async fn a_payment_that_failed_does_not_use_up_a_code() {
     );
     assert_eq!(redeemed(&world, &code).await, 1);
 }
+
+/// A fifth off for ever, for one redemption: on the subscription it is used up for everybody. Naming it again, in whatever spelling, is
+/// what not naming it is: the same amounts, the same discount, not one redemption more. Another code takes its place.
+#[tokio::test]
+async fn a_code_that_the_subscription_has_is_neither_redeemed_again_nor_started_over() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = subscribed(&world).await;
+    let terms = "percent_off=20&duration=repeating&duration_in_months=24";
+    let code = world
+        .stripe
+        .makes_code(terms, "code=LONG20&max_redemptions=1")
+        .await;
+    assert_eq!(ada.changes(&with("LONG20")).await.body["changed"], true);
+    let discounts = world.stripe.subscription(&ada).await["discounts"].clone();
+    assert_eq!(
+        (discounts.as_array().unwrap().len(), redeemed(&world, &code).await),
+        (1, 1)
+    );
+    world.stripe.stand_in().settle().await;
+    world.advance("73d").await;
+    let named = json!({ "interval": "monthly", "promotionCode": " long20 " });
+    let (with_it, without) = (
+        ada.previews(&named).await,
+        ada.previews(&json!({ "interval": "monthly" })).await,
+    );
+    assert_eq!(with_it.status, 200, "{with_it}");
+    assert_eq!(with_it.body, without.body);
+    let mut wish = named.clone();
+    wish["prorationDate"] = with_it.body["prorationDate"].clone();
+    assert_eq!(
+        ada.changes(&wish).await,
+        r#"200 {"changed":true,"interval":"monthly"}"#
+    );
+    assert_eq!(world.stripe.subscription(&ada).await["discounts"], discounts);
+    assert_eq!(redeemed(&world, &code).await, 1);
+    let bob = world.account(1).await;
+    bob.subscribes("monthly").await;
+    assert_eq!(
+        bob.changes(&with("LONG20")).await,
+        r#"400 {"error":"promotion code \"LONG20\" has been used up"}"#
+    );
+    world
+        .stripe
+        .makes_code("percent_off=50&duration=forever", "code=HALF")
+        .await;
+    assert_eq!(ada.changes(&with("HALF")).await.body["changed"], true);
+    let replaced = world.stripe.subscription(&ada).await["discounts"].clone();
+    assert!(
+        replaced.as_array().unwrap().len() == 1 && replaced != discounts,
+        "{replaced}"
+    );
+}
+
+/// Letters that are none of a code's are refused by their place, and never reach Stripe.
+#[tokio::test]
+async fn what_can_be_no_code_is_a_fault_of_its_member() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = subscribed(&world).await;
+    world
+        .stripe
+        .makes_code("percent_off=20&duration=once", "code=SPRING20")
+        .await;
+    for code in [
+        "",
+        " ",
+        "SPRING 20",
+        "SPRING20\u{200b}",
+        "ＳＰＲＩＮＧ２０",
+        "SPRİNG20",
+        "ſpring20",
+        "🎁",
+        "a\u{0}",
+    ] {
+        for answer in [ada.previews(&with(code)).await, ada.changes(&with(code)).await] {
+            assert_eq!(
+                (answer.status, &answer.body["error"]["fieldErrors"]),
+                (
+                    400,
+                    &json!({ "promotionCode": ["must be 1 to 500 letters, digits, dashes or underscores"] })
+                ),
+                "{code:?}"
+            );
+        }
+    }
+    nothing_changed(&world, &ada, &[3000]).await;
+    assert_eq!(
+        ada.changes(&with("\tspring20\u{a0}\n")).await.body["changed"],
+        true
+    );
+    assert_eq!(world.stripe.payments(&ada).await, [3000, 21_040]);
+}

@@ -1,6 +1,6 @@
 //! A quote is what is charged, or nothing is charged.
 
-use billing_tests::World;
+use billing_tests::{Answer, Moment, World};
 use serde_json::json;
 
 use crate::changes::nothing_changed;
@@ -117,8 +117,8 @@ async fn forgetting_the_code_of_a_quote_charges_nothing() {
     );
 }
 
-/// Between the fresh preview and the charge an operator puts 5.00 on the customer's balance: 26800 + 500. Nothing can stop it then;
-/// that it is counted is `billing_core::change`'s to say.
+/// Between the fresh preview and the charge an operator puts 5.00 on the customer's balance: 26800 + 500. Nothing can stop it then, and
+/// somebody is told.
 #[tokio::test]
 async fn what_an_operator_adds_after_the_last_look_does_not_stop_the_change() {
     let world = World::at("2026-04-01T00:00:00Z").await;
@@ -141,6 +141,166 @@ async fn what_an_operator_adds_after_the_last_look_does_not_stop_the_change() {
     });
     assert_eq!(answer.unwrap().status, 200);
     assert_eq!(world.stripe.payments(&ada).await, [3000, 27_300]);
+    assert_eq!(machine.metric("QuoteMismatches"), 1);
+}
+
+/// The same, and the machine that asked Stripe dies over it: the webhook is the first to see the invoice, and tells. What is charged as
+/// quoted is told by nobody.
+#[tokio::test]
+async fn an_invoice_that_differs_from_its_quote_is_told_by_whoever_sees_it_first() {
+    for (added, mismatches) in [(500, 1), (0, 0)] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let ada = world.account(3).await;
+        ada.subscribes("monthly").await;
+        world.advance("10d").await;
+        let preview = ada.previews(&json!({ "interval": "annual" })).await;
+        let customer = world.stripe.customers(&ada).await[0]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        world.stripe.holds_events(true).await;
+        let (machine, other) = (world.machine().await, world.machine().await);
+        machine.network.holds("create_preview");
+        let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
+        tokio::join!(ada.changes_on(&machine, &wish), async {
+            machine.network.reached().await;
+            let path = format!("/v1/customers/{customer}");
+            let form = format!("balance={added}");
+            world.stripe.operator("POST", &path, &form).await;
+            // It does not live to tell what Stripe answers.
+            machine
+                .network
+                .stops_named(Moment::After, "POST /v1/subscriptions/");
+            let held = machine.network.steps().len();
+            machine.network.lets_go();
+            machine.network.reached_beyond(held).await;
+            machine.ends();
+        });
+        assert_eq!(world.stripe.payments(&ada).await, [3000, 26_800 + added]);
+        let paid = world.stripe.events("invoice.paid").pop().unwrap();
+        let delivered = other.call(world.stripe.signed_event(&paid)).await.unwrap();
+        assert_eq!(delivered.status, 200);
+        assert_eq!(other.metric("QuoteMismatches"), mismatches);
+        assert_eq!(machine.metric("QuoteMismatches"), 0);
+        assert_eq!(ada.stored().await.profile.change, None);
+    }
+}
+
+/// Two callers ask within one second, and an operator puts 5.00 on the balance between them: 268.00 and 273.00 were shown. Neither is
+/// charged what the other was told; a second later there is one answer.
+#[tokio::test]
+async fn two_amounts_told_within_one_second_are_charged_to_nobody() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    let wish = json!({ "interval": "annual" });
+    let first = ada.previews(&wish).await;
+    let customer = world.stripe.customers(&ada).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/v1/customers/{customer}");
+    world.stripe.operator("POST", &path, "balance=500").await;
+    let second = ada.previews(&wish).await;
+    assert_eq!(first.body["prorationDate"], second.body["prorationDate"]);
+    assert_eq!(second.body["amountDueCents"], 27_300);
+    let quoted = |preview: &Answer| {
+        let date = &preview.body["prorationDate"];
+        json!({ "interval": "annual", "prorationDate": date })
+    };
+    let stale = ada.changes(&quoted(&second)).await;
+    assert_eq!(
+        (stale.status, &stale.body["amountDueCents"]),
+        (409, &json!(27_300))
+    );
+    nothing_changed(&world, &ada, &[3000]).await;
+    world.advance("1s").await;
+    let third = ada.previews(&wish).await;
+    assert_eq!(ada.changes(&quoted(&third)).await.body["changed"], true);
+    assert_eq!(
+        json!(world.stripe.payments(&ada).await[1]),
+        third.body["amountDueCents"]
+    );
+}
+
+/// The machine dies after the change was written down and before Stripe was asked; then an operator puts 5.00 on the balance. Whoever
+/// takes the change over within the minute charges the quote or nothing, and so does whoever begins anew after it.
+#[tokio::test]
+async fn a_change_that_is_taken_over_is_held_to_its_quote_again() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for moved in [false, true] {
+        let ada = world.account(3).await;
+        ada.subscribes("monthly").await;
+        let preview = ada.previews(&json!({ "interval": "annual" })).await;
+        let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
+        let machine = world.machine().await;
+        machine
+            .network
+            .stops_named(Moment::Before, "POST /v1/subscriptions/");
+        tokio::select! {
+            _ = ada.changes_on(&machine, &wish) => panic!("it was to be stopped"),
+            () = machine.network.reached() => machine.dies(),
+        }
+        assert!(ada.stored().await.profile.change.is_some());
+        if !moved {
+            assert_eq!(ada.changes(&wish).await.body["changed"], true);
+            assert_eq!(world.stripe.payments(&ada).await, [3000, 25_800]);
+            continue;
+        }
+        let customer = world.stripe.customers(&ada).await[0]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let path = format!("/v1/customers/{customer}");
+        world.stripe.operator("POST", &path, "balance=500").await;
+        let taken_over = ada.changes(&wish).await;
+        assert_eq!(
+            taken_over,
+            r#"409 {"error":"another change of the subscription is being made"}"#
+        );
+        assert_eq!(taken_over.header("retry-after"), "5");
+        world.advance("61s").await;
+        let stale = ada.changes(&wish).await;
+        assert_eq!(
+            (stale.status, &stale.body["amountDueCents"]),
+            (409, &json!(26_300)),
+            "{stale}"
+        );
+        assert_eq!(world.stripe.payments(&ada).await, [3000]);
+        assert_eq!(world.stripe.invoices(&ada).await.len(), 1);
+    }
+}
+
+/// Twelve fees of 1.00 wait for the next invoice: with the credit and the year there are fourteen lines, and all of them are told.
+/// −2000 + 28800 + 1200 = 28000.
+#[tokio::test]
+async fn all_lines_of_a_preview_are_told() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    let customer = world.stripe.customers(&ada).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for _ in 0..12 {
+        let form = format!("customer={customer}&amount=100&currency=usd");
+        world.stripe.operator("POST", "/v1/invoiceitems", &form).await;
+    }
+    let preview = ada.previews(&json!({ "interval": "annual" })).await;
+    let lines = preview.body["lines"].as_array().unwrap();
+    let sum: i64 = lines
+        .iter()
+        .map(|line| line["amountCents"].as_i64().unwrap())
+        .sum();
+    assert_eq!(
+        (lines.len(), sum, &preview.body["amountDueCents"]),
+        (14, 28_000, &json!(28_000))
+    );
+    let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
+    assert_eq!(ada.changes(&wish).await.body["changed"], true);
+    assert_eq!(world.stripe.payments(&ada).await, [3000, 28_000]);
 }
 
 #[tokio::test]

@@ -118,10 +118,19 @@ impl<'w> Account<'w> {
         self.posts(RESUME, &Value::Null).await
     }
 
+    /// The request to one of the two, to be changed.
+    #[must_use]
+    pub fn end_request(&self, path: &str) -> Request<Bytes> {
+        self.request(
+            "POST",
+            &format!("/api/v1/billing/subscription/{path}"),
+            &Value::Null,
+        )
+    }
+
     /// The same as one of the two, on that machine; none when it dies over it.
     pub async fn ends_on(&self, machine: &Machine, path: &str) -> Option<Answer> {
-        let path = format!("/api/v1/billing/subscription/{path}");
-        machine.call(self.request("POST", &path, &Value::Null)).await
+        machine.call(self.end_request(path)).await
     }
 
     /// Its key is revoked, as an administrator does.

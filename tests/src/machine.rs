@@ -2,9 +2,10 @@
 //!
 //! Killing it ends everything on it at once, in the middle of whatever it was doing, as when Lambda takes a sandbox away.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use billing_core::SignedDuration;
 use billing_edge::{App, Config};
 use bytes::Bytes;
 use http::Request;
@@ -21,11 +22,22 @@ pub struct Machine {
     gateway: Gateway,
     /// What it reaches DynamoDB and Stripe through.
     pub network: Network,
-    runtime: Option<Runtime>,
+    runtime: Mutex<Option<Runtime>>,
+    metrics: Arc<Mutex<Vec<Value>>>,
+}
+
+/// What is special about a machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Peculiarity<'a> {
+    /// Variables that it is told otherwise.
+    pub(crate) told: &'a [(&'a str, &'a str)],
+    /// How many seconds its clock is ahead of everybody else's; behind, below zero.
+    pub(crate) seconds_ahead: i64,
 }
 
 impl Machine {
-    pub(crate) async fn start(stack: &Stack, network: Network, told: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(stack: &Stack, network: Network, peculiarity: Peculiarity<'_>) -> Self {
+        let Peculiarity { told, seconds_ahead } = peculiarity;
         let mut variables = stack.variables.clone();
         variables.extend(
             told.iter()
@@ -37,8 +49,13 @@ impl Machine {
         }
         let config = Config::read(&|name| variables.get(name).cloned()).unwrap();
         let time = Arc::clone(&stack.time);
-        let now: Arc<dyn Fn() -> _ + Send + Sync> = Arc::new(move || time.now());
-        let app = Arc::new(App::new(config, billing_edge::Clock::from_fn(Arc::clone(&now))));
+        let ahead = SignedDuration::from_secs(seconds_ahead);
+        let now: Arc<dyn Fn() -> _ + Send + Sync> = Arc::new(move || time.now() + ahead);
+        let metrics = Arc::<Mutex<Vec<Value>>>::default();
+        let told = Arc::clone(&metrics);
+        let app = App::new(config, billing_edge::Clock::from_fn(Arc::clone(&now)));
+        let app =
+            Arc::new(app.with_metrics_of("machine", move |line| told.lock().unwrap().push(line.clone())));
         let gateway = Gateway::new(&Template::project().unwrap(), app, now).unwrap();
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
@@ -48,7 +65,8 @@ impl Machine {
         Self {
             gateway,
             network,
-            runtime: Some(runtime),
+            runtime: Mutex::new(Some(runtime)),
+            metrics,
         }
     }
 
@@ -57,6 +75,8 @@ impl Machine {
         let gateway = self.gateway.clone();
         let work = self
             .runtime
+            .lock()
+            .unwrap()
             .as_ref()?
             .spawn(async move { gateway.call(request).await });
         work.await.ok().map(Answer::new)
@@ -72,23 +92,33 @@ impl Machine {
         work.await.ok().map(Answer::new)
     }
 
+    /// What it has told CloudWatch under that name, all requests together.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> u64 {
+        let lines = self.metrics.lock().unwrap();
+        lines.iter().filter_map(|line| line[name].as_u64()).sum()
+    }
+
     /// Hands a function an event that nobody waits for; none when the machine dies over it.
     pub async fn hands(&self, function: &'static str, event: &Value) -> Option<Result<Value, String>> {
         let (gateway, event) = (self.gateway.clone(), event.clone());
         let work = self
             .runtime
+            .lock()
+            .unwrap()
             .as_ref()?
             .spawn(async move { gateway.deliver(function, &event).await });
         work.await.ok()
     }
 
     /// Ends it, in the middle of whatever it is doing.
-    pub fn dies(mut self) {
-        self.end();
+    pub fn dies(self) {
+        self.ends();
     }
 
-    fn end(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+    /// The same, while somebody waits for it.
+    pub fn ends(&self) {
+        if let Some(runtime) = self.runtime.lock().unwrap().take() {
             runtime.shutdown_background();
         }
     }
@@ -96,6 +126,6 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        self.end();
+        self.ends();
     }
 }

@@ -45,6 +45,8 @@ enum Fault {
     Hold,
     /// The step does not take effect, and is answered with this status and header by somebody on the way.
     Answer(u16, (&'static str, &'static str), &'static str),
+    /// The step fails at this moment, and is answered with this status by somebody on the way.
+    Fail(Moment, u16),
 }
 
 /// How everything is down.
@@ -177,6 +179,11 @@ impl Network {
         self.fault(Which::Number(number), Fault::Stop(moment));
     }
 
+    /// The next step whose description contains `part` never ends.
+    pub fn stops_named(&self, moment: Moment, part: &'static str) {
+        self.fault(Which::Named(part), Fault::Stop(moment));
+    }
+
     /// Step `number`, from 1, takes effect and its answer is lost.
     pub fn loses_answer(&self, number: usize) {
         self.fault(Which::Number(number), Fault::LoseAnswer);
@@ -185,6 +192,11 @@ impl Network {
     /// The first step whose description contains `part` takes effect, and its answer waits until [`Network::lets_go`].
     pub fn holds(&self, part: &'static str) {
         self.fault(Which::Named(part), Fault::Hold);
+    }
+
+    /// Step `number`, from 1, takes effect, and its answer waits until [`Network::lets_go`].
+    pub fn holds_step(&self, number: usize) {
+        self.fault(Which::Number(number), Fault::Hold);
     }
 
     /// The first step whose description contains `part` is answered with this status and header, and not passed on.
@@ -208,6 +220,11 @@ impl Network {
         self.0.state.lock().unwrap().down = None;
     }
 
+    /// Step `number`, from 1, is answered with this status, before it is passed on or after it took effect.
+    pub fn fails(&self, moment: Moment, number: usize, status: u16) {
+        self.fault(Which::Number(number), Fault::Fail(moment, status));
+    }
+
     /// What was held goes on.
     pub fn lets_go(&self) {
         self.0.let_go.send_replace(true);
@@ -217,6 +234,12 @@ impl Network {
     pub async fn reached(&self) {
         let mut reached = self.0.reached.subscribe();
         reached.wait_for(|number| *number > 0).await.unwrap();
+    }
+
+    /// Waits until a step after step `number` is stopped or held.
+    pub async fn reached_beyond(&self, number: usize) {
+        let mut reached = self.0.reached.subscribe();
+        reached.wait_for(|reached| *reached > number).await.unwrap();
     }
 
     /// The steps so far, as `POST /v1/customers` or `DynamoDB GetItem`.
@@ -299,9 +322,14 @@ impl Network {
                 .body(Passed::whole(Bytes::from_static(body.as_bytes())));
             return answer.map_err(|_| Broken);
         }
+        let failure = |status| Response::builder().status(status).body(Passed::whole(Bytes::new()));
+        if let Some(Fault::Fail(Moment::Before, status)) = fault {
+            return failure(status).map_err(|_| Broken);
+        }
         let answer = self.forward(request, address).await?;
         self.ends(number).await;
         match fault {
+            Some(Fault::Fail(_, status)) => failure(status).map_err(|_| Broken),
             Some(Fault::Stop(_)) => {
                 self.0.reached.send_replace(number);
                 std::future::pending::<Infallible>().await;

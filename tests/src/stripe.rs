@@ -9,7 +9,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use local_stack::Stack;
 use serde_json::{Value, json};
-use stripe_stand_in::{Fault, FaultKind, StandIn};
+use stripe_stand_in::{Fault, FaultKind, Settings, StandIn};
 
 use crate::account::Account;
 
@@ -266,6 +266,11 @@ impl Stripe {
     pub async fn applies_without_answering(&self, method: &str, path: &str) {
         self.stand_in
             .add_fault(Fault::new(FaultKind::DropAfter).on(method, path).times(ALWAYS));
+    }
+
+    /// From now on Stripe is another of the possible ones.
+    pub fn is(&self, settings: Settings) {
+        self.stand_in.set(settings);
     }
 
     /// Nothing goes wrong any more.

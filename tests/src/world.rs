@@ -14,7 +14,7 @@ use stripe_stand_in::conformance::{Judge, Requests};
 use crate::account::Account;
 use crate::administrator::Administrator;
 use crate::answer::Answer;
-use crate::machine::Machine;
+use crate::machine::{Machine, Peculiarity};
 use crate::network::Network;
 use crate::stripe::Stripe;
 
@@ -157,7 +157,7 @@ impl World {
 
     /// Another machine with the same functions, on a network that can fail.
     pub async fn machine(&self) -> Machine {
-        self.machine_told(&[]).await
+        self.peculiar_machine(Peculiarity::default()).await
     }
 
     /// An administrator, on a network that can fail.
@@ -167,7 +167,24 @@ impl World {
 
     /// Another machine, of a deployment that was told something else.
     pub async fn machine_told(&self, variables: &[(&str, &str)]) -> Machine {
-        Machine::start(&self.stack, Network::new(), variables).await
+        self.peculiar_machine(Peculiarity {
+            told: variables,
+            ..Peculiarity::default()
+        })
+        .await
+    }
+
+    /// Another machine, whose clock is that many seconds ahead; behind, below zero.
+    pub async fn machine_ahead(&self, seconds: i64) -> Machine {
+        self.peculiar_machine(Peculiarity {
+            seconds_ahead: seconds,
+            ..Peculiarity::default()
+        })
+        .await
+    }
+
+    async fn peculiar_machine(&self, peculiarity: Peculiarity<'_>) -> Machine {
+        Machine::start(&self.stack, Network::new(), peculiarity).await
     }
 }
 

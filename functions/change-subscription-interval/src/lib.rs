@@ -48,13 +48,26 @@ async fn change_interval(call: &Call<'_>) -> Result<Reply, Problem> {
 async fn change_of(call: &Call<'_>, owner: &Owner) -> Result<Reply, Problem> {
     let wish = read_wish(call)?;
     let mut rounds = call.rounds();
-    let mut spent = None;
+    let mut course = Course::default();
     loop {
-        if let Some(answer) = attempt(call, owner, &wish, &mut spent).await? {
+        if let Some(answer) = attempt(call, owner, &wish, &mut course).await? {
             return Ok(Reply::ok(&answer));
         }
         rounds.lost().await?;
     }
+}
+
+/// What this call has learnt so far; it goes through several attempts while others write first.
+#[derive(Default)]
+struct Course {
+    /// The number of a change that Stripe will not take any more.
+    spent: Option<u64>,
+    /// The number of a change that others may be making, and whose amount is not what was quoted any more.
+    stale: Option<u64>,
+    /// Whether Stripe has refused a change that seemed possible.
+    refused: bool,
+    /// Whether Stripe has taken the change from this very call.
+    taken: bool,
 }
 
 fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
@@ -79,63 +92,90 @@ fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
     }
 }
 
-/// One attempt on fresh facts; none when somebody else wrote first. `spent` is the number of a change that Stripe will not take
-/// any more.
+/// One attempt on fresh facts; none when they have moved since.
 async fn attempt(
     call: &Call<'_>,
     owner: &Owner,
     wish: &Wish,
-    spent: &mut Option<u64>,
+    course: &mut Course,
 ) -> Result<Option<Answer>, Problem> {
-    let account = call.store.account(owner.account()).await?;
-    let account = account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))?;
-    let stored = account.subscription.as_ref().filter(|stored| stored.is_live());
+    let account = call.account(owner.account()).await?;
+    let stored = account.live_subscription();
     let stored = stored.ok_or_else(|| refuse(Unchangeable::NoSubscription.into()))?;
     let (standing, codes) = call.reread(&stored.id, wish.code.as_ref()).await?;
     let known = account.profile.change.as_ref();
-    let known = known.filter(|change| *spent != Some(change.number));
-    let joined = match change::next(known, &standing, wish, call.now).map_err(refuse)? {
+    let known = known.filter(|change| course.spent != Some(change.number));
+    let begun = match change::next(known, &standing, wish, call.now).map_err(refuse)? {
+        // It is this call that brought it there. Somebody else did the rest, or has moved on since: it is not done twice.
+        Next::AlreadyThere | Next::Begin if course.taken => return Ok(Some(Answer::changed(wish.interval))),
         Next::AlreadyThere => return Ok(Some(Answer::unchanged(wish.interval))),
         Next::Finish(change) => {
-            outcome::settle(call, &account.profile, &change, standing).await?;
-            return Ok(Some(Answer::changed(wish.interval)));
+            let settled = outcome::settle(call, &account.profile, &change, standing).await?;
+            return Ok(settled.map(|_| Answer::changed(wish.interval)));
         }
         Next::Settle(change) => {
             outcome::settle(call, &account.profile, &change, standing).await?;
             return Ok(None);
         }
         Next::Await(change) => {
-            let settled = outcome::settle(call, &account.profile, &change, standing).await?;
-            return outcome::answer(call, &change, settled).await.map(Some);
+            return outcome::settle_and_tell(call, &account.profile, &change, standing).await;
         }
-        Next::Join(change) => Some(change),
-        Next::Begin => None,
-    };
-    let planned = plan(call, owner, wish, &account, &standing, &codes).await?;
-    let begun = match joined {
-        Some(change) if change.asks_the_same(&planned) => Some((account.profile.clone(), change)),
-        // What it stood on has moved since, and it may be on its way all the same.
-        Some(_) => return Err(refuse(Refusal::Busy)),
-        None => begin(call, &account, planned).await?,
+        Next::Join(change) => join(call, account.profile, change, &standing, course).await?,
+        Next::Begin => {
+            let planned = plan(call, owner, wish, &account, &standing, &codes).await?;
+            begin(call, &account, planned).await?
+        }
     };
     let Some((profile, change)) = begun else {
         return Ok(None);
     };
     match outcome::ask(call, owner, &change).await {
         Ok(standing) => {
-            let settled = outcome::settle(call, &profile, &change, standing).await?;
-            outcome::answer(call, &change, settled).await.map(Some)
+            course.taken = true;
+            outcome::settle_and_tell(call, &profile, &change, standing).await
         }
         // Stripe keeps a failure under this number; what became of the subscription it tells when it is read again.
         Err(StripeError::Spent { .. }) => {
-            *spent = Some(change.number);
+            course.spent = Some(change.number);
             Ok(None)
         }
-        Err(error @ StripeError::Refused(_)) => {
+        Err(StripeError::Refused(refusal)) => {
             outcome::forget(call, &profile).await?;
-            Err(outcome::refused(error, wish))
+            let problem = outcome::refused(refusal, wish);
+            // Nothing that the caller could do about: it may have been ended, overdue or given to a schedule since it was read.
+            // Once more, and if so it says so.
+            if problem.status < 500 || course.refused {
+                return Err(problem);
+            }
+            course.refused = true;
+            Ok(None)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The change that was written down a moment ago and that may be on its way; whoever wrote it down may have died over it, so its
+/// quote is held once more. None when that tells another amount, which may be so because it was just made.
+async fn join(
+    call: &Call<'_>,
+    profile: Profile,
+    change: Change,
+    standing: &Standing,
+    course: &mut Course,
+) -> Result<Option<(Profile, Change)>, Problem> {
+    // What it stood on has moved since, and it may be on its way all the same.
+    if course.stale == Some(change.number)
+        || !change.still_fits(standing, call.app.config.prices.of(change.interval))
+    {
+        return Err(refuse(Refusal::Busy));
+    }
+    match quote::hold(call, &change).await {
+        Ok(_) => Ok(Some((profile, change))),
+        Err(problem) if problem.status < 500 => {
+            course.stale = Some(change.number);
+            Ok(None)
+        }
+        Err(problem) => Err(problem),
     }
 }
 
@@ -165,7 +205,7 @@ async fn plan(
                 price,
                 quantity: standing.subscription.quantity,
             };
-            Some(call.promotion_code(word, codes, &redemption).await?)
+            call.promotion_code(word, codes, &redemption).await?
         }
         None => None,
     };

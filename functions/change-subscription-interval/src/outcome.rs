@@ -9,10 +9,14 @@ use billing_core::change::{Change, Wish};
 use billing_core::landing::{ChangeStep, Landing};
 use billing_core::plan::Interval;
 use billing_core::subscription::Standing;
-use billing_edge::{Call, Problem};
+use billing_edge::{Call, Finished, Problem};
 use billing_store::unless_conflict;
-use billing_stripe::{OpenPayment, Payment, StripeError};
+use billing_stripe::{OpenPayment, Payment, Refusal, StripeError};
 use serde::Serialize;
+
+/// Where a change with a code cannot wait, and the bank wants the payer: Stripe's own words are for developers.
+const CANNOT_BE_CONFIRMED: &str =
+    "the payment has to be confirmed with the bank, which a change with a promotion code cannot wait for";
 
 /// What the caller is told.
 #[derive(Serialize)]
@@ -76,21 +80,42 @@ pub(crate) async fn ask(call: &Call<'_>, owner: &Owner, change: &Change) -> Resu
 }
 
 /// Does what is left of a change by what Stripe says of the subscription, writes that down, and answers the subscription as it is
-/// then. Whoever wrote in between has read Stripe since, and has done the same.
+/// then. None when somebody wrote before anything was done about it; whoever wrote after that has read Stripe since.
 pub(crate) async fn settle(
     call: &Call<'_>,
     profile: &Profile,
     change: &Change,
     standing: Standing,
-) -> Result<Standing, Problem> {
-    let (standing, step) = call.finish_change(change, standing).await?;
+) -> Result<Option<Standing>, Problem> {
+    let finished = call.finish_change(profile, change, standing).await?;
+    let Some(Finished {
+        profile,
+        standing,
+        step,
+    }) = finished
+    else {
+        return Ok(None);
+    };
     let landing = Landing {
         subscription: Some(standing.subscription.clone()),
         change: step,
         ..Landing::default()
     };
-    unless_conflict(call.store.land(profile, &landing).await)?;
-    Ok(standing)
+    unless_conflict(call.store.land(&profile, &landing).await)?;
+    Ok(Some(standing))
+}
+
+/// The same, and what is told of it.
+pub(crate) async fn settle_and_tell(
+    call: &Call<'_>,
+    profile: &Profile,
+    change: &Change,
+    standing: Standing,
+) -> Result<Option<Answer>, Problem> {
+    match settle(call, profile, change, standing).await? {
+        Some(settled) => tell(call, change, settled).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Forgets a change that Stripe refused: nothing has happened.
@@ -104,7 +129,7 @@ pub(crate) async fn forget(call: &Call<'_>, profile: &Profile) -> Result<(), Pro
 }
 
 /// What is told of a change that Stripe took: that it is made, or which payment it waits for.
-pub(crate) async fn answer(call: &Call<'_>, change: &Change, standing: Standing) -> Result<Answer, Problem> {
+async fn tell(call: &Call<'_>, change: &Change, standing: Standing) -> Result<Answer, Problem> {
     let answer = Answer::changed(change.interval);
     if change.took_effect(&standing) {
         return Ok(answer);
@@ -126,11 +151,12 @@ pub(crate) async fn answer(call: &Call<'_>, change: &Change, standing: Standing)
 }
 
 /// What a refusal of Stripe's means for the caller. Of its words, those about a card are for the payer.
-pub(crate) fn refused(error: StripeError, wish: &Wish) -> Problem {
-    match error {
-        StripeError::Refused(refusal) if refusal.kind == "card_error" => {
-            Problem::payment_required(refusal.message)
-        }
-        error => Problem::refused_with_code(error, wish.code.as_ref()),
+pub(crate) fn refused(refusal: Refusal, wish: &Wish) -> Problem {
+    if refusal.wants_confirmation() {
+        Problem::payment_required(CANNOT_BE_CONFIRMED)
+    } else if refusal.kind == "card_error" {
+        Problem::payment_required(refusal.message)
+    } else {
+        Problem::refused_with_code(StripeError::Refused(refusal), wish.code.as_ref())
     }
 }

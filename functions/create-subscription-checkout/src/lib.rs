@@ -87,9 +87,8 @@ async fn attempt(
     spent: &mut Option<u64>,
 ) -> Result<Option<String>, Problem> {
     let store = &call.store;
-    let (account, seen) =
-        tokio::try_join!(store.account(owner.account()), store.reservation(owner.account()))?;
-    let account = account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))?;
+    let reservation = async { Ok::<_, Problem>(store.reservation(owner.account()).await?) };
+    let (account, seen) = tokio::try_join!(call.account(owner.account()), reservation)?;
     let intent = Intent {
         interval: wish.interval,
         price: call.app.config.prices.of(wish.interval).clone(),

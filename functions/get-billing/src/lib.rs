@@ -60,9 +60,7 @@ struct Pricing {
 
 async fn get_billing(call: &Call<'_>) -> Result<Reply, Problem> {
     let caller = call.authenticate().await?.with(Scope::BillingRead)?;
-    let account = async { Ok::<_, Problem>(call.store.account(caller.account()).await?) };
-    let (account, prices) = tokio::try_join!(account, call.shown_prices())?;
-    let account = account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))?;
+    let (account, prices) = tokio::try_join!(call.account(caller.account()), call.shown_prices())?;
     let covered = account.covered(call.now, call.app.config.grace);
     Ok(Reply::ok(&answer(&account, covered, prices)))
 }

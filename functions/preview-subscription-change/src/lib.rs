@@ -16,11 +16,14 @@ use billing_core::change::{self, Unchangeable};
 use billing_core::money::Currency;
 use billing_core::plan::Interval;
 use billing_core::promotion::Word;
-use billing_core::quote::{Asked, Charge, Quote};
+use billing_core::quote::{self, Asked, Charge, Quote};
 use billing_core::subscription::Standing;
 use billing_edge::{Call, Function, Problem, Redemption, Reply};
 use billing_stripe::{Preview, PreviewLine, PreviewedChange};
 use serde::Serialize;
+
+/// What Stripe's refusal of a preview is told as, unless the reason for it is known.
+const BAD_GATEWAY: u16 = 502;
 
 /// This Lambda.
 pub const FUNCTION: Function = Function::new("preview-subscription-change", |call| Box::pin(preview(call)));
@@ -57,9 +60,8 @@ struct Question {
 async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     let caller = call.authenticate().await?.with(Scope::BillingRead)?;
     let question = read_question(call)?;
-    let account = call.store.account(caller.account()).await?;
-    let account = account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))?;
-    let stored = account.subscription.as_ref().filter(|stored| stored.is_live());
+    let account = call.account(caller.account()).await?;
+    let stored = account.live_subscription();
     let stored = stored.ok_or_else(|| refuse(Unchangeable::NoSubscription))?;
     let (standing, codes) = call.reread(&stored.id, question.code.as_ref()).await?;
     let item = change::changeable(&standing).map_err(refuse)?;
@@ -78,7 +80,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
                 price,
                 quantity,
             };
-            Some(call.promotion_code(word, &codes, &redemption).await?)
+            call.promotion_code(word, &codes, &redemption).await?
         }
         None => None,
     };
@@ -95,7 +97,18 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
         proration_date,
     };
     let preview = call.stripe().await?.preview_change(&previewed).await;
-    let preview = preview.map_err(|error| Problem::refused_with_code(error, question.code.as_ref()))?;
+    let preview = match preview {
+        Ok(preview) => preview,
+        Err(error) => {
+            let problem = Problem::refused_with_code(error, question.code.as_ref());
+            if problem.status == BAD_GATEWAY {
+                // It may have been ended since it was read; if so that is told, and not Stripe's refusal of it.
+                let (standing, _) = call.reread(&stored.id, None).await?;
+                change::changeable(&standing).map_err(refuse)?;
+            }
+            return Err(problem);
+        }
+    };
     let quote = Quote {
         account: account.profile.id.clone(),
         proration_date,
@@ -107,7 +120,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
         },
         charge: preview.charge,
         quantity,
-        expires_at: present.period.end,
+        expires_at: quote::expiry(present.period.end),
     };
     call.store.put_quote(&quote).await?;
     Ok(Reply::ok(&answer(preview, proration_date)))

@@ -136,6 +136,12 @@ pub struct Account {
 }
 
 impl Account {
+    /// Its subscription, unless that is over.
+    #[must_use]
+    pub fn live_subscription(&self) -> Option<&Subscription> {
+        self.subscription.as_ref().filter(|stored| stored.is_live())
+    }
+
     /// How many units a subscription of this account is billed for.
     #[must_use]
     pub fn quantity(&self) -> u64 {

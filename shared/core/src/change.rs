@@ -93,6 +93,10 @@ pub struct Change {
     /// The invoice whose payment it waits for, once that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice: Option<InvoiceId>,
+    /// When somebody last set about taking the cancellation back. Whoever cancels meanwhile has to wait for that to be done: of the
+    /// two writes at Stripe the later one counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finishing_at: Option<Timestamp>,
 }
 
 /// Why a subscription cannot be changed as it stands.
@@ -160,7 +164,7 @@ pub enum Next {
     Settle(Change),
     /// The change that was wished for waits for its payment.
     Await(Change),
-    /// It was written down a moment ago: ask Stripe under its number.
+    /// It was written down a moment ago: ask Stripe under its number, for what it says.
     Join(Change),
     /// Write it down under the next number, and ask Stripe.
     Begin,
@@ -203,7 +207,8 @@ pub fn changeable(standing: &Standing) -> Result<&ItemId, Unchangeable> {
 pub fn check_date(at: Timestamp, period: Period, now: Timestamp) -> Result<(), BadDate> {
     if at < period.start || at >= period.end {
         Err(BadDate::OutsidePeriod)
-    } else if at > now {
+    } else if at > preview_date(period, now) {
+        // What a preview names can be taken at once, also where clocks differ.
         Err(BadDate::Future)
     } else {
         Ok(())
@@ -278,7 +283,7 @@ pub fn fate(change: &Change, standing: &Standing, now: Timestamp) -> Fate {
     match (&change.invoice, &standing.latest_invoice) {
         (None, Some(invoice)) if standing.pending => Fate::Waits(invoice.id.clone()),
         _ if standing.pending => Fate::Open,
-        (None, _) if change.is_in_flight(now) => Fate::Open,
+        _ if change.is_in_flight(now) => Fate::Open,
         // Nothing waits and nothing changed: the payment failed for good, or Stripe was never asked.
         _ => Fate::Over,
     }
@@ -310,21 +315,25 @@ impl Change {
             quoted: None,
             asked_at: now,
             invoice: None,
+            finishing_at: None,
         }
     }
 
-    /// Whether Stripe is asked for the same by both, so that they may share a number.
+    /// Whether it would still be written down as it was: what it stood on has not moved. What its code means is not asked again,
+    /// as it may have used it up itself.
     #[must_use]
-    pub fn asks_the_same(&self, other: &Self) -> bool {
-        let asked = |change: &Self| Self {
-            number: 0,
-            clears_cancellation: false,
-            quoted: None,
-            asked_at: Timestamp::UNIX_EPOCH,
-            invoice: None,
-            ..change.clone()
-        };
-        asked(self) == asked(other)
+    pub fn still_fits(&self, standing: &Standing, price: &PriceId) -> bool {
+        self.subscription == standing.subscription.id
+            && standing.items == [self.item.clone()]
+            && self.quantity == standing.subscription.quantity
+            && self.price == *price
+    }
+
+    /// Whether somebody may be about to take the cancellation back at Stripe.
+    #[must_use]
+    pub fn is_being_finished(&self, now: Timestamp) -> bool {
+        let since = self.finishing_at.filter(|_| self.clears_cancellation);
+        since.is_some_and(|since| now.duration_since(since) < IN_FLIGHT)
     }
 
     /// Whether the invoice of a change is not what was quoted. It is only asked of a subscription that was read after Stripe took
@@ -343,10 +352,11 @@ impl Change {
             && (wish.proration_date.is_none() || wish.proration_date == self.proration_date)
     }
 
-    /// Whether the subscription is as the change wants it. Stripe applies a change when its invoice is paid, not before.
+    /// Whether the subscription is as the change wants it. Stripe applies a change when its invoice is paid, not before; what waits
+    /// beside it then is somebody else's.
     #[must_use]
     pub fn took_effect(&self, standing: &Standing) -> bool {
-        !standing.pending && standing.subscription.price == self.price
+        standing.subscription.price == self.price
     }
 
     fn is_in_flight(&self, now: Timestamp) -> bool {

@@ -1,6 +1,18 @@
 //! Ending a subscription with its period, and taking that back.
 
-use crate::subscription::{Standing, Status};
+use jiff::Timestamp;
+
+use crate::change::Change;
+use crate::subscription::{ScheduledEnd, Standing, Status};
+
+/// What somebody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// The subscription is to end with its current period.
+    Cancel,
+    /// It is to go on.
+    Resume,
+}
 
 /// Why the end of a subscription can neither be scheduled nor taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,12 +28,170 @@ pub enum Unendable {
     Scheduled,
 }
 
-/// Whether its end can be scheduled and taken back. An overdue one can be ended, too.
-pub fn endable(standing: &Standing) -> Result<(), Unendable> {
+/// What to do about a wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: it is as was wished for.
+    Done,
+    /// It is as was wished for, and no change that is under way may undo that: count the wish.
+    Keep,
+    /// Count the wish, and have Stripe end the subscription with its period.
+    Schedule,
+    /// Count the wish, and have Stripe take back an end that was scheduled in this way.
+    TakeBack(ScheduledEnd),
+    /// A change is taking an older cancellation back at this moment: look again.
+    Wait,
+}
+
+/// What to do about a wish, given the change that is written down and what Stripe has just said. One that is overdue can be ended,
+/// too.
+pub fn next(
+    wish: Wish,
+    change: Option<&Change>,
+    standing: &Standing,
+    now: Timestamp,
+) -> Result<Next, Unendable> {
     match standing.subscription.status {
-        Status::Canceled | Status::IncompleteExpired => Err(Unendable::NoSubscription),
-        Status::Incomplete => Err(Unendable::Incomplete),
-        _ if standing.scheduled => Err(Unendable::Scheduled),
-        _ => Ok(()),
+        Status::Canceled | Status::IncompleteExpired => return Err(Unendable::NoSubscription),
+        Status::Incomplete => return Err(Unendable::Incomplete),
+        _ if standing.scheduled => return Err(Unendable::Scheduled),
+        _ => {}
+    }
+    let scheduled = standing.subscription.cancel_at_period_end;
+    Ok(match wish {
+        Wish::Cancel if change.is_some_and(|change| change.is_being_finished(now)) => Next::Wait,
+        Wish::Cancel if !scheduled => Next::Schedule,
+        Wish::Cancel if change.is_some_and(|change| change.clears_cancellation) => Next::Keep,
+        Wish::Cancel => Next::Done,
+        // An end on another date than the period's is an operator's doing.
+        Wish::Resume => match standing.end {
+            Some(end) if scheduled => Next::TakeBack(end),
+            _ => Next::Done,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::period::Period;
+    use crate::plan::Interval;
+    use crate::subscription::Subscription;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn now() -> Timestamp {
+        at("2026-04-11T00:00:00Z")
+    }
+
+    /// Ends with its period in the way that is said, if at all.
+    fn standing(status: &str, cancelled: bool, end: Option<ScheduledEnd>) -> Standing {
+        Standing {
+            subscription: Subscription {
+                id: "sub_1".parse().unwrap(),
+                status: Status::parse(status),
+                price: "price_m".parse().unwrap(),
+                interval: Some(Interval::Monthly),
+                quantity: 1,
+                period: Period {
+                    start: at("2026-04-01T00:00:00Z"),
+                    end: at("2026-05-01T00:00:00Z"),
+                },
+                cancel_at_period_end: cancelled,
+            },
+            customer: "cus_1".parse().unwrap(),
+            currency: "usd".parse().unwrap(),
+            items: vec!["si_1".parse().unwrap()],
+            codes: vec![],
+            scheduled: false,
+            pending: false,
+            end,
+            latest_invoice: None,
+        }
+    }
+
+    fn change(clears_cancellation: bool, finishing_at: Option<Timestamp>) -> Change {
+        Change {
+            account: "ada".parse().unwrap(),
+            number: 1,
+            subscription: "sub_1".parse().unwrap(),
+            item: "si_1".parse().unwrap(),
+            interval: Interval::Annual,
+            price: "price_a".parse().unwrap(),
+            quantity: 1,
+            code: None,
+            promotion_code: None,
+            proration_date: None,
+            clears_cancellation,
+            quoted: None,
+            asked_at: now(),
+            invoice: None,
+            finishing_at,
+        }
+    }
+
+    #[test]
+    fn a_wish_meets_what_is_there() {
+        let running = standing("active", false, None);
+        let ending = standing("active", true, Some(ScheduledEnd::WithPeriod));
+        let by_date = standing("active", true, Some(ScheduledEnd::OnDate));
+        let on_another_date = standing("active", false, Some(ScheduledEnd::OnDate));
+        let (clears, keeps) = (change(true, None), change(false, None));
+        let finishing = change(true, Some(now()));
+        let long_ago = change(true, Some(at("2026-04-10T00:00:00Z")));
+        use Wish::{Cancel, Resume};
+        for (wish, change, standing, expected) in [
+            (Cancel, None, &running, Next::Schedule),
+            (Cancel, None, &on_another_date, Next::Schedule),
+            (Cancel, None, &ending, Next::Done),
+            (Cancel, Some(&keeps), &ending, Next::Done),
+            (Cancel, Some(&clears), &ending, Next::Keep),
+            (Cancel, Some(&clears), &running, Next::Schedule),
+            (Cancel, Some(&finishing), &ending, Next::Wait),
+            (Cancel, Some(&finishing), &running, Next::Wait),
+            (Cancel, Some(&long_ago), &ending, Next::Keep),
+            (Resume, None, &running, Next::Done),
+            (Resume, None, &on_another_date, Next::Done),
+            (Resume, None, &ending, Next::TakeBack(ScheduledEnd::WithPeriod)),
+            (
+                Resume,
+                Some(&finishing),
+                &by_date,
+                Next::TakeBack(ScheduledEnd::OnDate),
+            ),
+        ] {
+            assert_eq!(
+                next(wish, change, standing, now()),
+                Ok(expected),
+                "{wish:?} {change:?} {standing:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_not_begun_what_is_over_and_what_a_schedule_owns_is_not_ended() {
+        for wish in [Wish::Cancel, Wish::Resume] {
+            let on = |status: &str| next(wish, None, &standing(status, false, None), now());
+            assert_eq!(on("canceled"), Err(Unendable::NoSubscription));
+            assert_eq!(on("incomplete_expired"), Err(Unendable::NoSubscription));
+            assert_eq!(on("incomplete"), Err(Unendable::Incomplete));
+            for status in [
+                "active",
+                "trialing",
+                "past_due",
+                "unpaid",
+                "paused",
+                "a word of tomorrow",
+            ] {
+                assert!(on(status).is_ok(), "{status}");
+            }
+            let scheduled = Standing {
+                scheduled: true,
+                ..standing("active", true, Some(ScheduledEnd::WithPeriod))
+            };
+            assert_eq!(next(wish, None, &scheduled, now()), Err(Unendable::Scheduled));
+        }
     }
 }

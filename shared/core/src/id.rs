@@ -135,6 +135,8 @@ ids! {
     MeterId, "a meter id (mtr_…)", |text| token(text, "mtr_");
     /// A Stripe invoice, `in_…`.
     InvoiceId, "an invoice id (in_…)", |text| token(text, "in_");
+    /// What Stripe calls an invoice that it only previews, for as long as its lines are read.
+    PreviewId, "a preview id", |text| token(text, "");
     /// A line of a Stripe invoice (`il_…`; older ones differ).
     LineId, "an invoice line id", |text| token(text, "");
     /// A payment at Stripe, `pi_…`.

@@ -14,7 +14,10 @@ use crate::money::{Currency, Money};
 /// The longest code that Stripe takes.
 const MAX_LENGTH: usize = 500;
 
-/// A code as a customer writes it. Case does not matter.
+/// What may stand around a code.
+const AROUND: [char; 5] = [' ', '\t', '\r', '\n', '\u{a0}'];
+
+/// A code as a customer writes it. Neither case nor white space around it matters: it comes from letters and clipboards.
 #[derive(Debug, Clone, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Word(String);
@@ -42,6 +45,7 @@ impl std::str::FromStr for Word {
     type Err = NotAWord;
     fn from_str(text: &str) -> Result<Self, NotAWord> {
         let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let text = text.trim_matches(AROUND);
         if (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(letters) {
             Ok(Self(text.to_owned()))
         } else {
@@ -90,6 +94,17 @@ pub struct Purchase {
     pub currency: Currency,
     /// What it costs for a period, in minor units; none for a price that is not a plain amount for each unit.
     pub full_price: Option<i64>,
+    /// The codes whose discounts the subscription has.
+    pub has: Vec<PromotionCodeId>,
+}
+
+/// What a word comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice<'a> {
+    /// This code is redeemed.
+    Redeem(&'a PromotionCode),
+    /// The subscription has that code's discount already, and keeps what it has: a code is neither redeemed twice nor started over.
+    Has,
 }
 
 /// A code that cannot be used.
@@ -138,28 +153,34 @@ impl fmt::Display for Why {
 }
 
 /// The code that a word means for this purchase, out of all that Stripe has of that word: there may be an old one that is
-/// turned off, and one for each of several customers.
+/// turned off, and one for each of several customers. What the subscription has already is not asked whether it could be had.
 pub fn choose<'a>(
     found: &'a [PromotionCode],
     word: &Word,
     purchase: &Purchase,
     now: Timestamp,
-) -> Result<&'a PromotionCode, Inapplicable> {
+) -> Result<Choice<'a>, Inapplicable> {
     let refuse = |why| Inapplicable {
         word: word.clone(),
         why,
     };
-    let meant = found.iter().filter(|code| {
-        code.word.eq_ignore_ascii_case(word.as_str())
-            && code
-                .customer
-                .as_ref()
-                .is_none_or(|customer| *customer == purchase.customer)
+    let of_word = || {
+        found
+            .iter()
+            .filter(|code| code.word.eq_ignore_ascii_case(word.as_str()))
+    };
+    if of_word().any(|code| purchase.has.contains(&code.id)) {
+        return Ok(Choice::Has);
+    }
+    let meant = of_word().filter(|code| {
+        code.customer
+            .as_ref()
+            .is_none_or(|customer| *customer == purchase.customer)
     });
     let mut first = None;
     for code in meant {
         match judge(code, purchase, now) {
-            None => return Ok(code),
+            None => return Ok(Choice::Redeem(code)),
             // Stripe lists the newest first: its reason is the one that matters.
             Some(why) => first = first.or(Some(why)),
         }
@@ -200,157 +221,4 @@ fn judge(code: &PromotionCode, purchase: &Purchase, now: Timestamp) -> Option<Wh
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: &str = "2026-04-11T00:00:00Z";
-
-    fn code() -> PromotionCode {
-        PromotionCode {
-            id: "promo_1".parse().unwrap(),
-            word: "LAUNCH20".into(),
-            active: true,
-            expires_at: None,
-            used_up: false,
-            customer: None,
-            first_time: false,
-            minimum: None,
-            coupon_valid: true,
-            products: None,
-            currency: None,
-        }
-    }
-
-    fn purchase() -> Purchase {
-        Purchase {
-            customer: "cus_1".parse().unwrap(),
-            paid_before: true,
-            product: "prod_1".parse().unwrap(),
-            currency: "usd".parse().unwrap(),
-            full_price: Some(9600),
-        }
-    }
-
-    fn judged(found: &[PromotionCode]) -> Result<&str, String> {
-        let word = "launch20".parse().unwrap();
-        choose(found, &word, &purchase(), NOW.parse().unwrap())
-            .map(|code| code.id.as_str())
-            .map_err(|refused| refused.to_string())
-    }
-
-    #[test]
-    fn case_does_not_matter_and_the_words_of_the_caller_are_told_back() {
-        assert_eq!(judged(&[code()]), Ok("promo_1"));
-        assert_eq!(
-            judged(&[]).unwrap_err(),
-            "promotion code \"launch20\" does not exist"
-        );
-    }
-
-    #[test]
-    fn every_reason_is_told() {
-        let usd = |minor| Money {
-            minor,
-            currency: "usd".parse().unwrap(),
-        };
-        let cases = [
-            (
-                PromotionCode {
-                    active: false,
-                    ..code()
-                },
-                "is not active",
-            ),
-            (
-                PromotionCode {
-                    active: false,
-                    expires_at: Some(NOW.parse().unwrap()),
-                    ..code()
-                },
-                "has expired",
-            ),
-            (
-                PromotionCode {
-                    active: false,
-                    used_up: true,
-                    ..code()
-                },
-                "has been used up",
-            ),
-            (
-                PromotionCode {
-                    coupon_valid: false,
-                    ..code()
-                },
-                "has expired",
-            ),
-            (
-                PromotionCode {
-                    customer: Some("cus_2".parse().unwrap()),
-                    ..code()
-                },
-                "does not exist",
-            ),
-            (
-                PromotionCode {
-                    products: Some(vec!["prod_2".parse().unwrap()]),
-                    ..code()
-                },
-                "is not valid for this subscription",
-            ),
-            (
-                PromotionCode {
-                    currency: Some("eur".parse().unwrap()),
-                    ..code()
-                },
-                "is not valid for this subscription",
-            ),
-            (
-                PromotionCode {
-                    first_time: true,
-                    ..code()
-                },
-                "is for first-time customers only",
-            ),
-            (
-                PromotionCode {
-                    minimum: Some(usd(9601)),
-                    ..code()
-                },
-                "needs a higher amount",
-            ),
-        ];
-        for (code, why) in cases {
-            assert_eq!(
-                judged(&[code]).unwrap_err(),
-                format!("promotion code \"launch20\" {why}")
-            );
-        }
-        assert!(
-            judged(&[PromotionCode {
-                minimum: Some(usd(9600)),
-                ..code()
-            }])
-            .is_ok()
-        );
-    }
-
-    #[test]
-    fn a_code_that_was_turned_off_does_not_hide_its_successor() {
-        let old = PromotionCode {
-            active: false,
-            id: "promo_0".parse().unwrap(),
-            ..code()
-        };
-        assert_eq!(judged(&[old.clone(), code()]), Ok("promo_1"));
-        assert_eq!(judged(&[code(), old]), Ok("promo_1"));
-    }
-
-    #[test]
-    fn a_word_goes_into_no_text_that_it_could_break() {
-        for bad in ["", "a b", "\"", "a\n", "é"] {
-            assert!(bad.parse::<Word>().is_err(), "{bad:?}");
-        }
-        assert!("x".repeat(501).parse::<Word>().is_err());
-    }
-}
+mod tests;

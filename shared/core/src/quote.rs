@@ -1,15 +1,19 @@
 //! Quotes: a previewed amount, pinned to what was asked and to what it stood on.
 //!
-//! A quote lives until the end of the period that it was made in: exactly as long as its proration date can be named by a
-//! change. So a date that was quoted is always held to its quote.
+//! A quote outlives the period that it was made in, which is as long as its proration date can be named by a change. So a date
+//! that was quoted is always held to its quote.
 //!
 //! Not here: amounts are never computed; Stripe's preview is what bills.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, PriceId, PromotionCodeId};
 use crate::money::Currency;
+
+/// For how long a quote is kept after the period that it was made in. Clocks differ, and an operator may put the end of a period
+/// off: a date whose quote is forgotten while it can be named would be charged at any amount.
+const KEPT_AFTER_PERIOD: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 /// What an invoice comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +53,7 @@ pub struct Quote {
     pub charge: Charge,
     /// The units that it was for.
     pub quantity: u64,
-    /// The end of the period that it was made in.
+    /// When it may be forgotten.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub expires_at: Timestamp,
 }
@@ -59,14 +63,23 @@ pub struct Quote {
 #[error("the quote is out of date: the amount due has changed")]
 pub struct Stale;
 
+/// When a quote may be forgotten that is made in a period with this end.
+#[must_use]
+pub fn expiry(period_end: Timestamp) -> Timestamp {
+    period_end
+        .saturating_add(KEPT_AFTER_PERIOD)
+        .unwrap_or(Timestamp::MAX)
+}
+
 /// Whether a change that comes to `fresh` may be made, given the quotes at its proration date. With none there is nothing to
-/// hold it to. A quote for something else, such as without the promotion code, is a promise as well: it is kept when the
-/// amount is the same.
+/// hold it to. Of those that asked for the same, all have to be kept: who was told two amounts within one second, or two who
+/// were told one each, are charged neither. A quote for something else, such as without the promotion code, is a promise as
+/// well: it is kept when the amount is the same.
 pub fn hold(quotes: &[Quote], asked: &Asked, fresh: &Charge, quantity: u64) -> Result<(), Stale> {
     let kept = |quote: &Quote| quote.charge == *fresh && quote.quantity == quantity;
     let mut own = quotes.iter().filter(|quote| quote.asked == *asked).peekable();
     let kept = if own.peek().is_some() {
-        own.any(kept)
+        own.all(kept)
     } else {
         quotes.is_empty() || quotes.iter().any(kept)
     };
@@ -132,6 +145,22 @@ mod tests {
         );
     }
 
+    /// Two callers asked within one second, and an operator was between them.
+    #[test]
+    fn two_amounts_for_the_same_are_both_promises() {
+        let quotes = [quote(None, 26_800), quote(None, 36_400)];
+        for fresh in [26_800, 36_400] {
+            assert_eq!(hold(&quotes, &asked(None), &charge(fresh), 3), Err(Stale));
+        }
+    }
+
+    #[test]
+    fn a_quote_outlives_its_period_whatever_becomes_of_that() {
+        let end: Timestamp = "2026-05-01T00:00:00Z".parse().unwrap();
+        assert_eq!(expiry(end).to_string(), "2027-05-02T00:00:00Z");
+        assert_eq!(expiry(Timestamp::MAX), Timestamp::MAX);
+    }
+
     #[test]
     fn forgetting_the_code_that_was_quoted_does_not_charge_more_than_was_shown() {
         assert_eq!(
@@ -142,6 +171,16 @@ mod tests {
                 3
             ),
             Err(Stale)
+        );
+        assert_eq!(
+            hold(
+                &[quote(Some("promo_1"), 26_800)],
+                &asked(None),
+                &charge(26_800),
+                3
+            ),
+            Ok(()),
+            "what was shown is what is charged"
         );
         assert_eq!(hold(&[], &asked(None), &charge(26_800), 3), Ok(()));
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CustomerId, InvoiceId, ItemId, PriceId, SubscriptionId};
+use crate::id::{CustomerId, InvoiceId, ItemId, PriceId, PromotionCodeId, SubscriptionId};
 use crate::money::Currency;
 use crate::period::Period;
 use crate::plan::Interval;
@@ -126,6 +126,8 @@ pub struct Standing {
     pub currency: Currency,
     /// Its items; one, unless an operator added some.
     pub items: Vec<ItemId>,
+    /// The promotion codes whose discounts it has; read with the subscription, not told by a write.
+    pub codes: Vec<PromotionCodeId>,
     /// Whether a schedule decides what becomes of it.
     pub scheduled: bool,
     /// Whether a change waits for its payment.

@@ -1,11 +1,13 @@
 //! What all requests of a process share.
 
+use std::fmt;
 use std::sync::atomic::AtomicBool;
 
 use billing_store::{Credentials, Store, StoreConfig};
 use billing_stripe::{Connector, StripeConfig};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -29,8 +31,8 @@ pub struct App {
     pub(crate) prices: PriceCache,
     /// Whether no request was answered yet.
     pub(crate) cold: AtomicBool,
-    /// The Lambda under whose name metrics are written to standard output; none where nobody collects them.
-    pub(crate) metrics_of: Option<String>,
+    /// Where the metrics of each request go; nowhere unless somebody wants them.
+    pub(crate) metrics: Option<Metrics>,
 }
 
 impl App {
@@ -66,16 +68,24 @@ impl App {
             vault: Vault::new(connector, &aws.keys, aws.secrets_endpoint.as_deref()),
             prices: PriceCache::default(),
             cold: AtomicBool::new(true),
-            metrics_of: None,
+            metrics: None,
             config,
         }
     }
 
-    /// The same, writing metrics to standard output for the Lambda of that name.
+    /// The same, handing over the metrics of each request for the Lambda of that name: one line in CloudWatch's embedded metric
+    /// format.
     #[must_use]
-    pub(crate) fn with_metrics_of(self, lambda: String) -> Self {
+    pub fn with_metrics_of(
+        self,
+        lambda: impl Into<String>,
+        hand_over: impl Fn(&Value) + Send + Sync + 'static,
+    ) -> Self {
         Self {
-            metrics_of: Some(lambda),
+            metrics: Some(Metrics {
+                lambda: lambda.into(),
+                hand_over: Box::new(hand_over),
+            }),
             ..self
         }
     }
@@ -84,6 +94,21 @@ impl App {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+}
+
+/// Somebody who takes metrics.
+pub(crate) struct Metrics {
+    /// The Lambda whose they are.
+    pub(crate) lambda: String,
+    pub(crate) hand_over: Box<dyn Fn(&Value) + Send + Sync>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Metrics")
+            .field("lambda", &self.lambda)
+            .finish_non_exhaustive()
     }
 }
 

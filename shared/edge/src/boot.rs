@@ -1,5 +1,6 @@
 //! One of the functions of a binary on the Lambda runtime.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use lambda_http::lambda_runtime::{self, LambdaEvent};
@@ -61,7 +62,12 @@ fn configured(function: &Function) -> Result<App, ConfigError> {
             fault,
         });
     }
-    Ok(App::new(config, Clock::system()).with_metrics_of(variable("AWS_LAMBDA_FUNCTION_NAME")))
+    let lambda = variable("AWS_LAMBDA_FUNCTION_NAME");
+    let app = App::new(config, Clock::system()).with_metrics_of(lambda, |line| {
+        // Standard output is the way to CloudWatch; where it is gone, there is nobody to tell.
+        let _ = writeln!(std::io::stdout(), "{line}");
+    });
+    Ok(app)
 }
 
 fn run(function: &'static Function, app: App) -> Result<(), Error> {

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use billing_core::account::Account;
+use billing_core::id::AccountId;
 use billing_core::{SignedDuration, Timestamp};
 use billing_store::Store;
 use billing_stripe::{Stripe, webhook};
@@ -149,6 +151,12 @@ impl<'a> Call<'a> {
                 Ok(self.app.stripe.session(key.expose(), self.until, self.seed))
             })
             .await
+    }
+
+    /// An account as it is stored. 401 when it is gone: so is its key.
+    pub async fn account(&self, id: &AccountId) -> Result<Account, Problem> {
+        let account = self.store.account(id).await?;
+        account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))
     }
 
     /// Whether the body carries Stripe's signature. 400 with one constant text if not.

@@ -1,36 +1,70 @@
 //! What is left of a change of the interval, for whoever learns first what became of it: the call that asked, or the webhook.
 //!
 //! # If it fails half-way
-//! Taking a cancellation back repeats under the change's number, and the record of the change stays until it is done.
+//! Taking a cancellation back is said before it is done, under the profile's version, and repeats under a later one. The record of
+//! the change stays until it is done. Whoever cancels meanwhile waits for that: what was cancelled last stays cancelled.
 
+use billing_core::account::Profile;
 use billing_core::change::{Change, Fate, fate};
 use billing_core::landing::ChangeStep;
 use billing_core::subscription::Standing;
+use billing_store::unless_conflict;
+use billing_stripe::StripeError;
 
 use crate::call::Call;
 use crate::problem::Problem;
 
+/// A change after what was left of it is done.
+#[derive(Debug)]
+pub struct Finished {
+    /// The profile as it is now.
+    pub profile: Profile,
+    /// The subscription as it is now.
+    pub standing: Standing,
+    /// What is to be written down about the change.
+    pub step: Option<ChangeStep>,
+}
+
 impl Call<'_> {
-    /// Does what is left of a change by what Stripe says of the subscription. Answers the subscription as it is then, and what is
-    /// to be written down about the change.
+    /// Does what is left of a change by what Stripe says of the subscription, which was read after the profile. None when somebody
+    /// else wrote first: the change may have less to do by then.
     pub async fn finish_change(
         &self,
+        profile: &Profile,
         change: &Change,
         standing: Standing,
-    ) -> Result<(Standing, Option<ChangeStep>), Problem> {
+    ) -> Result<Option<Finished>, Problem> {
         if change.invoice.is_none() && change.differs_from_quote(&standing) {
             let (account, number) = (&change.account, change.number);
             tracing::error!(%account, number, "the invoice of a change is not what was quoted");
             self.count("QuoteMismatches", 1);
         }
-        Ok(match (fate(change, &standing, self.now), standing.end) {
+        let step = match (fate(change, &standing, self.now), standing.end) {
             (Fate::TookEffect, Some(end)) => {
-                let standing = self.stripe().await?.finish_change(change, end).await?;
-                (standing, Some(ChangeStep::Over))
+                let begun = self.store.begin_finish(profile, change, self.now).await;
+                let Some(profile) = unless_conflict(begun)? else {
+                    return Ok(None);
+                };
+                let taken_back = self.stripe().await?.finish_change(change, profile.version, end);
+                return match taken_back.await {
+                    Ok(standing) => Ok(Some(Finished {
+                        profile,
+                        standing,
+                        step: Some(ChangeStep::Over),
+                    })),
+                    // Stripe keeps a failure under this version; the next attempt has another.
+                    Err(StripeError::Spent { .. }) => Ok(None),
+                    Err(error) => Err(error.into()),
+                };
             }
-            (Fate::TookEffect | Fate::Over, _) => (standing, Some(ChangeStep::Over)),
-            (Fate::Waits(invoice), _) => (standing, Some(ChangeStep::Waits(invoice))),
-            (Fate::Open, _) => (standing, None),
-        })
+            (Fate::TookEffect | Fate::Over, _) => Some(ChangeStep::Over),
+            (Fate::Waits(invoice), _) => Some(ChangeStep::Waits(invoice)),
+            (Fate::Open, _) => None,
+        };
+        Ok(Some(Finished {
+            profile: profile.clone(),
+            standing,
+            step,
+        }))
     }
 }

@@ -1,8 +1,8 @@
 //! `Idempotency-Key`: the same request under the same key is done once and answered the same.
 //!
 //! # How it works
-//! The key is claimed before the work and answered after it. What is stored is what the caller was told, unless it was a 5xx:
-//! then the work may not be done, and the key is free again.
+//! The key is claimed before the work and answered after it. What is stored is what the caller was told, unless it was a 5xx, or a
+//! conflict that passes: then the work may not be done, the caller is to ask again, and the key is free for that.
 //!
 //! # If it fails half-way
 //! See [`billing_store::Store::claim_reply`]. Without a key the operations are safe to repeat all the same; the header adds
@@ -62,8 +62,7 @@ impl Call<'_> {
         let outcome = work.await;
         let stored = match &outcome {
             Ok(reply) => self.store.finish_reply(&claim, reply.status, &reply.body).await,
-            // Whoever is told to wait is to be let through under the same key later.
-            Err(problem) if problem.status < 500 && problem.status != 429 => {
+            Err(problem) if problem.is_final() => {
                 self.store
                     .finish_reply(&claim, problem.status, &problem.envelope())
                     .await
@@ -74,7 +73,7 @@ impl Call<'_> {
             // The lease ran out meanwhile; whoever took over answers for the key, and the work is one.
             (Ok(()) | Err(StoreError::Conflict), outcome) => outcome,
             // The claim stays until its lease runs out.
-            (Err(_), Err(problem)) if problem.status >= 500 || problem.status == 429 => Err(problem),
+            (Err(_), Err(problem)) if !problem.is_final() => Err(problem),
             (Err(error), _) => Err(error.into()),
         }
     }

@@ -34,6 +34,8 @@ mod secret;
 mod prices;
 /// What is left of a change, for the call and for the webhook.
 mod changes;
+/// Ending a subscription and taking that back.
+mod endings;
 /// Promotion codes, for previews and for changes.
 mod promotions;
 /// Stripe's events, each done once.
@@ -47,6 +49,7 @@ pub use app::{App, connector};
 pub use body::Members;
 pub use boot::boot;
 pub use call::{Call, Rounds};
+pub use changes::Finished;
 pub use clock::Clock;
 pub use config::{Config, ConfigError};
 pub use function::{Function, Outcome, Trigger};

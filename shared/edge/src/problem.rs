@@ -166,6 +166,12 @@ impl Problem {
         }
     }
 
+    /// Whether asking the very same again comes to the same, until the caller does something about it.
+    #[must_use]
+    pub(crate) fn is_final(&self) -> bool {
+        self.status < 500 && self.retry_after.is_none()
+    }
+
     /// The same 401, for keys that are presented in another way.
     #[must_use]
     pub(crate) fn challenging(self, challenge: Challenge) -> Self {

@@ -2,7 +2,7 @@
 
 use billing_core::account::Account;
 use billing_core::id::{PriceId, PromotionCodeId, SubscriptionId};
-use billing_core::promotion::{self, Inapplicable, PromotionCode, Purchase, Why, Word};
+use billing_core::promotion::{self, Choice, Inapplicable, PromotionCode, Purchase, Why, Word};
 use billing_core::subscription::Standing;
 use billing_stripe::StripeError;
 
@@ -40,13 +40,14 @@ impl Call<'_> {
         Ok((fetched.standing, codes))
     }
 
-    /// The promotion code that a word means, out of what was found of it. 400 when there is none that applies.
+    /// The promotion code to redeem for a word, out of what was found of it; none when the subscription has its discount already. 400
+    /// when there is none that applies.
     pub async fn promotion_code(
         &self,
         word: &Word,
         found: &[PromotionCode],
         redemption: &Redemption<'_>,
-    ) -> Result<PromotionCodeId, Problem> {
+    ) -> Result<Option<PromotionCodeId>, Problem> {
         let Redemption {
             account,
             standing,
@@ -63,9 +64,12 @@ impl Call<'_> {
             product: sold.product,
             currency: standing.currency,
             full_price: unit.map(|full| i64::try_from(full).unwrap_or(i64::MAX)),
+            has: standing.codes.clone(),
         };
-        let chosen = promotion::choose(found, word, &purchase, self.now);
-        Ok(chosen.map_err(inapplicable)?.id.clone())
+        match promotion::choose(found, word, &purchase, self.now).map_err(inapplicable)? {
+            Choice::Redeem(code) => Ok(Some(code.id.clone())),
+            Choice::Has => Ok(None),
+        }
     }
 }
 

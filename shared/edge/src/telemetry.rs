@@ -3,12 +3,12 @@
 //! A line says what was asked, how it ended, how long it took and what it cost in calls. No body, key, e-mail, client secret or
 //! header but the request's and the trace's id gets here.
 
-use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
+use crate::app::Metrics;
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -67,7 +67,7 @@ pub(crate) fn log(operation: &'static str, call: &Call<'_>, outcome: &Result<Rep
             "answered"
         );
     }
-    if let Some(lambda) = &call.app.metrics_of {
+    if let Some(Metrics { lambda, hand_over }) = &call.app.metrics {
         let unknown = outcome.as_ref().is_err_and(|problem| problem.unknown_outcome);
         let mut metrics = vec![
             ("Latency", milliseconds),
@@ -83,9 +83,13 @@ pub(crate) fn log(operation: &'static str, call: &Call<'_>, outcome: &Result<Rep
                 .iter()
                 .flat_map(|counts| counts.iter().copied()),
         );
-        let line = embedded(lambda, operation, status, call.now.as_millisecond(), &metrics);
-        // Standard output is the way to CloudWatch; where it is gone, there is nobody to tell.
-        let _ = writeln!(std::io::stdout(), "{line}");
+        hand_over(&embedded(
+            lambda,
+            operation,
+            status,
+            call.now.as_millisecond(),
+            &metrics,
+        ));
     }
 }
 

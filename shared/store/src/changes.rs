@@ -4,13 +4,14 @@
 //! Each is one conditional write. Whatever dies after it leaves a record that the next reader judges by what Stripe says
 //! ([`billing_core::change`]).
 
+use billing_core::Timestamp;
 use billing_core::account::Profile;
 use billing_core::change::Change;
 use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::item::number;
+use crate::item::{number, string};
 use crate::key;
 
 impl Store {
@@ -40,6 +41,38 @@ impl Store {
             version: read.version + 1,
             changes: change.number,
             change: Some(change.clone()),
+            ..read.clone()
+        })
+    }
+
+    /// Says that the cancellation which a change was to take back is about to be taken back at Stripe, and answers the profile as it
+    /// is then: its version names the request. [`StoreError::Conflict`] when the profile has changed since it was read.
+    pub async fn begin_finish(
+        &self,
+        read: &Profile,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Profile, StoreError> {
+        let change = Change {
+            finishing_at: Some(now),
+            ..change.clone()
+        };
+        self.call()
+            .update_item()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::profile(&read.id).attributes()))
+            .update_expression("SET version = :next, #change.finishing_at = :now")
+            // Somebody cancelled since the change was read, so that it has nothing to take back any more; or took it back already.
+            .condition_expression("version = :read")
+            .expression_attribute_names("#change", "change")
+            .expression_attribute_values(":read", number(read.version))
+            .expression_attribute_values(":next", number(read.version + 1))
+            .expression_attribute_values(":now", string(now))
+            .send()
+            .await?;
+        Ok(Profile {
+            version: read.version + 1,
+            change: Some(change),
             ..read.clone()
         })
     }

@@ -13,7 +13,7 @@ use billing_core::id::{
     AccountId, BusinessEntityId, BuyerId, ConnectedAccountId, CustomerId, EventId, InvoiceId, KeyId,
     NumberId, OfferedId, OrganisationId, PlanId, PromotionCodeId,
 };
-use billing_core::quote::Asked;
+use billing_core::quote::Quote;
 
 /// The partition key's attribute.
 pub(crate) const PK: &str = "pk";
@@ -203,15 +203,19 @@ pub(crate) fn quotes(account: &AccountId, proration_date: Timestamp) -> String {
     format!("QUOTE#{account}#{}", proration_date.as_second())
 }
 
-/// `QUOTE#<account>#<proration date>/QUOTE#<price>#<quantity or ->#<promotion code or ->`: asking the same again at the same
-/// instant is the same quote.
-pub(crate) fn quote(account: &AccountId, proration_date: Timestamp, asked: &Asked) -> Key {
+/// `QUOTE#<account>#<proration date>/QUOTE#<price>#<quantity or ->#<promotion code or ->#<units>#<amount due>#<total>`: the same
+/// answer at the same instant is the same quote, and another answer is another.
+pub(crate) fn quote(quote: &Quote) -> Key {
+    let Quote { asked, charge, .. } = quote;
     let quantity = asked
         .quantity
         .map_or_else(|| "-".to_owned(), |quantity| quantity.to_string());
     let code = asked.promotion_code.as_ref().map_or("-", PromotionCodeId::as_str);
     Key::new(
-        quotes(account, proration_date),
-        format!("QUOTE#{}#{quantity}#{code}", asked.price),
+        quotes(&quote.account, quote.proration_date),
+        format!(
+            "QUOTE#{}#{quantity}#{code}#{}#{}#{}",
+            asked.price, quote.quantity, charge.amount_due, charge.total
+        ),
     )
 }

@@ -1,4 +1,4 @@
-//! Quotes: what was previewed, until the period that it was previewed in is over.
+//! Quotes: what was previewed, for as long as a change may name its second.
 //!
 //! Not here: whether a quote is kept ([`billing_core::quote`] decides).
 
@@ -12,10 +12,10 @@ use crate::item::{item, string, value};
 use crate::key;
 
 impl Store {
-    /// Keeps a quote. Asking the same at the same instant again puts the newer answer in its place: it is the one that the
-    /// caller saw last.
+    /// Keeps a quote. The same answer to the same question at the same instant is the same item; another answer is kept beside it, as
+    /// somebody was told either.
     pub async fn put_quote(&self, quote: &Quote) -> Result<(), StoreError> {
-        let key = key::quote(&quote.account, quote.proration_date, &quote.asked);
+        let key = key::quote(quote);
         self.call()
             .put_item()
             .table_name(&*self.sessions)

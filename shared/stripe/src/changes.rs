@@ -104,13 +104,14 @@ impl Stripe {
     }
 
     /// Takes back the cancellation that a change was to take back, now that it took effect. It was the owner who asked for the
-    /// change: this does the rest of it.
+    /// change: this does the rest of it. `version` is the profile's that the write is recorded under, as for any other.
     pub async fn finish_change(
         &self,
         change: &Change,
+        version: u64,
         scheduled: ScheduledEnd,
     ) -> Result<Standing, StripeError> {
-        let key = format!("resume/{}/change/{}", change.account, change.number);
+        let key = format!("resume/{}/{version}/change/{}", change.account, change.number);
         self.unschedule(&change.subscription, scheduled, &key).await
     }
 

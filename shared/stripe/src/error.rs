@@ -36,6 +36,14 @@ impl Refusal {
             || code.starts_with("coupon")
     }
 
+    /// Whether the payer would have had to confirm a payment (3-D Secure) that was not to wait for it.
+    #[must_use]
+    pub fn wants_confirmation(&self) -> bool {
+        self.code
+            .as_deref()
+            .is_some_and(|code| code.ends_with("_requires_action") || code == "authentication_required")
+    }
+
     /// Whether Stripe objects to having a change with discounts wait for its payment: documented as allowed since
     /// 2026-05-27, and as refused elsewhere.
     #[must_use]

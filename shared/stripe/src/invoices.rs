@@ -11,7 +11,7 @@ use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
 use crate::client::Stripe;
 use crate::error::StripeError;
-use crate::wire::{Page, Reference, at, id};
+use crate::wire::{Listed, Page, Reference, at, id};
 
 /// An invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +105,12 @@ struct Paying {
 #[derive(Deserialize)]
 struct Intent {
     status: String,
+}
+
+impl Listed for Line {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 impl Line {
@@ -210,19 +216,12 @@ impl Stripe {
             .and_then(|parent| parent.subscription_details?.subscription)
             .map(|reference| id(&reference.0, "a subscription"))
             .transpose()?;
-        let mut lines = wire.lines;
-        let mut billed = Vec::new();
-        loop {
-            let last = lines.data.last().map(|line| line.id.clone());
-            billed.extend(lines.data.into_iter().filter(|line| {
-                let of = subscription.as_ref();
-                of.is_some_and(|subscription| line.bills(subscription))
-            }));
-            match last {
-                Some(last) if lines.has_more => lines = self.lines_after(invoice, &last).await?,
-                _ => break,
-            }
-        }
+        let lines = self.all_lines(invoice.as_str(), wire.lines).await?.into_iter();
+        let billed = lines.filter(|line| {
+            let of = subscription.as_ref();
+            of.is_some_and(|subscription| line.bills(subscription))
+        });
+        let billed = billed.collect();
         Ok(Invoice {
             id: id(&wire.id, "an invoice")?,
             paid: wire.status.as_deref() == Some("paid"),
@@ -250,7 +249,24 @@ impl Stripe {
         })
     }
 
-    async fn lines_after(&self, invoice: &InvoiceId, line: &str) -> Result<Page<Line>, StripeError> {
+    /// The lines of an invoice, or of a preview, of which an answer shows the first few.
+    pub(crate) async fn all_lines<T: Listed>(
+        &self,
+        invoice: &str,
+        mut page: Page<T>,
+    ) -> Result<Vec<T>, StripeError> {
+        let mut lines = Vec::new();
+        loop {
+            let more = page.has_more;
+            lines.append(&mut page.data);
+            match lines.last() {
+                Some(last) if more => page = self.lines_after(invoice, last.id()).await?,
+                _ => return Ok(lines),
+            }
+        }
+    }
+
+    async fn lines_after<T: Listed>(&self, invoice: &str, line: &str) -> Result<Page<T>, StripeError> {
         #[derive(Serialize)]
         struct After<'a> {
             limit: u8,

@@ -3,7 +3,7 @@
 //! Writes nothing at Stripe. An amount that is missing is an error, never nothing due.
 
 use billing_core::Timestamp;
-use billing_core::id::{ItemId, PriceId, PromotionCodeId, SubscriptionId};
+use billing_core::id::{ItemId, PreviewId, PriceId, PromotionCodeId, SubscriptionId};
 use billing_core::period::Period;
 use billing_core::quote::Charge;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use stripe_client_core::StripeRequest;
 
 use crate::client::Stripe;
 use crate::error::StripeError;
-use crate::wire::{Page, at, currency};
+use crate::wire::{Listed, Page, at, currency, id};
 
 /// A change to be previewed.
 #[derive(Debug, Clone)]
@@ -62,6 +62,7 @@ pub struct PreviewLine {
 
 #[derive(Deserialize)]
 struct Wire {
+    id: String,
     amount_due: i64,
     total: i64,
     currency: String,
@@ -76,6 +77,7 @@ struct Discount {
 
 #[derive(Deserialize)]
 struct Line {
+    id: String,
     description: Option<String>,
     amount: i64,
     quantity: Option<u64>,
@@ -125,10 +127,14 @@ impl TryFrom<Line> for PreviewLine {
     }
 }
 
-impl TryFrom<Wire> for Preview {
-    type Error = StripeError;
+impl Listed for Line {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
 
-    fn try_from(wire: Wire) -> Result<Self, StripeError> {
+impl Preview {
+    fn of(wire: Wire, lines: Vec<Line>) -> Result<Self, StripeError> {
         let off = wire.total_discount_amounts.unwrap_or_default();
         let discount = off.iter().try_fold(0_i64, |sum, one| sum.checked_add(one.amount));
         Ok(Self {
@@ -140,9 +146,7 @@ impl TryFrom<Wire> for Preview {
             discount: discount.ok_or_else(|| StripeError::Unexpected {
                 reason: "the discounts of a preview are beyond counting".to_owned(),
             })?,
-            lines: wire
-                .lines
-                .data
+            lines: lines
                 .into_iter()
                 .map(TryInto::try_into)
                 .collect::<Result<_, _>>()?,
@@ -176,7 +180,10 @@ impl Stripe {
             }]);
         }
         // A POST that only reads: it takes no idempotency key, and repeating it is safe.
-        let wire: Wire = self.get(request.build()).await?;
-        wire.try_into()
+        let mut wire: Wire = self.get(request.build()).await?;
+        let shown = std::mem::take(&mut wire.lines);
+        let preview: PreviewId = id(&wire.id, "a preview")?;
+        let lines = self.all_lines(preview.as_str(), shown).await?;
+        Preview::of(wire, lines)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use billing_core::id::{AccountId, SubscriptionId};
+use billing_core::id::{AccountId, PromotionCodeId, SubscriptionId};
 use billing_core::period::Period;
 use billing_core::plan::Interval;
 use billing_core::quote::Charge;
@@ -19,6 +19,9 @@ use crate::wire::{Page, Reference, at, currency, id};
 
 /// What is expanded wherever a subscription is answered.
 pub(crate) const LATEST_INVOICE: &str = "latest_invoice";
+
+/// What is expanded besides where a subscription is read.
+const DISCOUNTS: &str = "discounts";
 
 /// A subscription with what it takes to find its account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(crate) struct Wire {
     pending_update: Option<IgnoredAny>,
     latest_invoice: Option<WireInvoice>,
     #[serde(default)]
+    discounts: Vec<Discount>,
+    #[serde(default)]
     metadata: HashMap<String, String>,
 }
 
@@ -64,6 +69,26 @@ struct ItemPrice {
 struct Recurring {
     interval: String,
     interval_count: u64,
+}
+
+/// An id where it was not expanded.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Discount {
+    Whole { promotion_code: Option<Reference> },
+    Id(IgnoredAny),
+}
+
+impl Discount {
+    fn code(&self) -> Option<Result<PromotionCodeId, StripeError>> {
+        match self {
+            Self::Whole { promotion_code } => {
+                let code = promotion_code.as_ref()?;
+                Some(id(&code.0, "a promotion code"))
+            }
+            Self::Id(_) => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -129,6 +154,11 @@ impl TryFrom<Wire> for Standing {
                 .iter()
                 .map(|item| id(&item.id, "a subscription item"))
                 .collect::<Result<_, _>>()?,
+            codes: wire
+                .discounts
+                .iter()
+                .filter_map(Discount::code)
+                .collect::<Result<_, _>>()?,
             scheduled: wire.schedule.is_some(),
             pending: wire.pending_update.is_some(),
             end: match (wire.cancel_at_period_end, wire.cancel_at) {
@@ -144,7 +174,8 @@ impl TryFrom<Wire> for Standing {
 impl Stripe {
     /// A subscription as it is now. Stripe keeps those that are over, so it is there as long as its id is right.
     pub async fn subscription(&self, id: &SubscriptionId) -> Result<FetchedSubscription, StripeError> {
-        let request = RetrieveSubscription::new(id.as_str()).expand(vec![LATEST_INVOICE.to_owned()]);
+        let request = RetrieveSubscription::new(id.as_str())
+            .expand(vec![LATEST_INVOICE.to_owned(), DISCOUNTS.to_owned()]);
         let wire: Wire = self.get(request.build()).await?;
         let account = wire
             .metadata

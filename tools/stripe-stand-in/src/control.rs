@@ -16,7 +16,7 @@ use crate::rules::invoice_page::{self, InvoiceAct};
 use crate::rules::webhook_endpoints::{self, NewEndpoint};
 use crate::rules::{Moment, checkout, payment_methods, refunds};
 use crate::stand_in::{DeliveryOutcome, RequestRecord, StandIn, StandInError};
-use crate::state::{Attempt, Metadata, State, World};
+use crate::state::{Attempt, Metadata, Settings, State, World};
 
 impl From<Refusal> for StandInError {
     fn from(refusal: Refusal) -> Self {
@@ -362,6 +362,20 @@ impl StandIn {
     /// Takes all faults back.
     pub fn clear_faults(&self) {
         self.with_state(|state, _| state.faults.clear());
+    }
+}
+
+/// Which of the possible worlds it is.
+impl StandIn {
+    /// What is set, of what Stripe leaves to an account's owner or to be found out.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.look(|state| state.platform.settings)
+    }
+
+    /// Sets it, in all worlds, from here on.
+    pub fn set(&self, settings: Settings) {
+        self.with_state(|state, _| state.worlds_mut().for_each(|world| world.settings = settings));
     }
 }
 

@@ -48,6 +48,7 @@ pub use rules::completion::{Completion, Later, Payment};
 pub use rules::invoice_page::InvoiceAct;
 pub use seed::{Seed, SeedError, SeedStep};
 pub use stand_in::{Config, DeliveryOutcome, RequestRecord, StandIn, StandInError};
+pub use state::{AfterLastRetry, NewPeriodStart, Settings};
 pub use witness::{Exchange, Witness};
 
 #[cfg(test)]

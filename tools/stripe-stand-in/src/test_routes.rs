@@ -105,6 +105,18 @@ async fn act(stand_in: &StandIn, call: &Call, route: &[&str]) -> Outcome {
             stand_in.advance_to(body.set).await;
             Ok(json!({ "now": stand_in.now(), "nextDue": stand_in.next_due() }))
         }
+        ("GET", ["settings"]) => Ok(json!(stand_in.settings())),
+        ("POST", ["settings"]) => {
+            let wanted: serde_json::Map<String, Value> = read(call)?;
+            let mut settings = json!(stand_in.settings());
+            for (name, value) in wanted {
+                settings[name] = value;
+            }
+            let settings = serde_json::from_value(settings);
+            let settings = settings.map_err(|error| (400, format!("invalid body: {error}")))?;
+            stand_in.set(settings);
+            Ok(json!(settings))
+        }
         ("GET", ["operations"]) => Ok(json!({ "operations": router::operations() })),
         ("GET", ["violations"]) => Ok(json!({ "violations": findings(stand_in)? })),
         ("DELETE", ["violations"]) => {

@@ -22,6 +22,8 @@ mod refunds;
 mod rounding;
 mod schedule_calls;
 mod schedules;
+/// Each of the possible worlds.
+mod settings;
 mod test_clocks;
 mod webhooks;
 mod worlds;

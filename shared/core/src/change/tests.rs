@@ -42,6 +42,7 @@ fn standing(interval: Interval) -> Standing {
         customer: "cus_1".parse().unwrap(),
         currency: usd(),
         items: vec!["si_1".parse().unwrap()],
+        codes: vec![],
         scheduled: false,
         pending: false,
         end: Some(ScheduledEnd::WithPeriod),
@@ -61,8 +62,7 @@ fn wish(interval: Interval) -> Wish {
     }
 }
 
-/// To annual, a moment ago.
-fn change() -> Change {
+fn owner() -> Owner {
     let key = Key {
         id: "key_1".parse().unwrap(),
         holder: Holder::Account("ada".parse().unwrap()),
@@ -74,7 +74,11 @@ fn change() -> Change {
         revoked_at: None,
     };
     let caller: Caller = key.admit(Mode::Test, now()).unwrap();
-    let owner = caller.owner().unwrap();
+    caller.owner().unwrap()
+}
+
+/// To annual, a moment ago.
+fn change() -> Change {
     let standing = standing(Interval::Monthly);
     let facts = Facts {
         number: 1,
@@ -83,7 +87,7 @@ fn change() -> Change {
         price: &"price_annual".parse().unwrap(),
         promotion_code: None,
     };
-    Change::plan(&owner, &wish(Interval::Annual), facts, now())
+    Change::plan(&owner(), &wish(Interval::Annual), facts, now())
 }
 
 fn pending() -> Standing {
@@ -245,6 +249,13 @@ fn a_change_comes_to_an_end_once() {
         },
         ..monthly.clone()
     };
+    let over_annual = Standing {
+        subscription: Subscription {
+            status: Status::Canceled,
+            ..annual.subscription.clone()
+        },
+        ..annual.clone()
+    };
     let another = Standing {
         subscription: Subscription {
             id: "sub_2".parse().unwrap(),
@@ -267,6 +278,9 @@ fn a_change_comes_to_an_end_once() {
         (waiting(), &resumed, later, Fate::Over),
         (keeps, &annual, later, Fate::Over),
         (waiting(), &over, later, Fate::Over),
+        // Ended a moment after it was asked, or after it took effect: nothing is taken back any more.
+        (change(), &over, now(), Fate::Over),
+        (waiting(), &over_annual, later, Fate::Over),
         (waiting(), &another, later, Fate::Open),
     ];
     for (change, standing, now, expected) in cases {
@@ -328,9 +342,148 @@ fn a_date_is_in_the_period_and_not_ahead() {
         assert_eq!(check_date(at(date), period, now()), expected, "{date}");
     }
     assert_eq!(preview_date(period, at("2026-04-11T00:00:00.9Z")), now());
+    // Ours is behind: the period has not begun by it, and its first second is what a preview names.
+    let behind = at("2026-03-31T23:59:55Z");
+    assert_eq!(check_date(period.start, period, behind), Ok(()));
+    assert_eq!(
+        check_date(at("2026-04-01T00:00:01Z"), period, behind),
+        Err(BadDate::Future)
+    );
     assert_eq!(preview_date(period, at("2026-03-31T23:59:59Z")), period.start);
     assert_eq!(
         preview_date(period, at("2026-05-01T00:00:02Z")),
         at("2026-04-30T23:59:59Z")
+    );
+}
+
+/// Three of `si_1` at the annual price, for `sub_1`: whatever of it has moved, it is another change.
+#[test]
+fn a_change_fits_what_it_was_written_down_for() {
+    let annual: PriceId = "price_annual".parse().unwrap();
+    let monthly = standing(Interval::Monthly);
+    assert!(change().still_fits(&monthly, &annual));
+    assert!(!change().still_fits(&monthly, &"price_dearer".parse().unwrap()));
+    let moved = |move_it: fn(&mut Standing)| {
+        let mut standing = monthly.clone();
+        move_it(&mut standing);
+        change().still_fits(&standing, &annual)
+    };
+    assert!(!moved(
+        |standing| standing.subscription.id = "sub_2".parse().unwrap()
+    ));
+    assert!(!moved(|standing| standing.subscription.quantity = 4));
+    assert!(!moved(|standing| standing.items = vec!["si_2".parse().unwrap()]));
+    assert!(!moved(|standing| standing.items.push("si_2".parse().unwrap())));
+}
+
+/// What another subscription of the account is to become says nothing about this one.
+#[test]
+fn a_change_of_another_subscription_is_not_met() {
+    let other = Change {
+        subscription: "sub_0".parse().unwrap(),
+        ..change()
+    };
+    let (monthly, wish) = (standing(Interval::Monthly), wish(Interval::Annual));
+    assert_eq!(next(Some(&other), &monthly, &wish, now()), Ok(Next::Begin));
+    assert_eq!(
+        next(Some(&other), &pending(), &wish, now()),
+        Err(Refusal::AwaitingPayment)
+    );
+}
+
+#[test]
+fn a_cancellation_that_is_being_taken_back_is_waited_for_a_minute() {
+    let finishing = Change {
+        finishing_at: Some(now()),
+        ..waiting()
+    };
+    let last = now() + IN_FLIGHT - SignedDuration::from_secs(1);
+    assert!(finishing.is_being_finished(now()) && finishing.is_being_finished(last));
+    assert!(!finishing.is_being_finished(now() + IN_FLIGHT));
+    assert!(!waiting().is_being_finished(now()));
+    let newer_stays = Change {
+        clears_cancellation: false,
+        ..finishing
+    };
+    assert!(!newer_stays.is_being_finished(now()));
+}
+
+/// What is planned says everything that its request says, and takes back only what was cancelled before.
+#[test]
+fn a_plan_is_the_wish_as_the_subscription_stands() {
+    let planned = |cancelled: bool| {
+        let mut standing = standing(Interval::Monthly);
+        standing.subscription.cancel_at_period_end = cancelled;
+        let wish = Wish {
+            interval: Interval::Annual,
+            code: Some("LAUNCH20".parse().unwrap()),
+            proration_date: Some(now()),
+        };
+        let facts = Facts {
+            number: 7,
+            standing: &standing,
+            item: &standing.items[0],
+            price: &"price_annual".parse().unwrap(),
+            promotion_code: Some("promo_1".parse().unwrap()),
+        };
+        Change::plan(&owner(), &wish, facts, now())
+    };
+    let change = planned(true);
+    assert_eq!(
+        (
+            change.number,
+            change.quantity,
+            change.proration_date,
+            change.asked_at
+        ),
+        (7, 3, Some(now()), now())
+    );
+    assert_eq!(change.code.as_ref().map(Word::as_str), Some("LAUNCH20"));
+    assert!(change.promotion_code.is_some() && change.clears_cancellation);
+    assert!(!planned(false).clears_cancellation);
+}
+
+#[test]
+fn a_schedule_and_other_than_one_item_bar_a_change() {
+    let scheduled = Standing {
+        scheduled: true,
+        ..standing(Interval::Monthly)
+    };
+    assert_eq!(changeable(&scheduled), Err(Unchangeable::Scheduled));
+    for count in [0, 2, 3] {
+        let items = Standing {
+            items: (0..count).map(|n| format!("si_{n}").parse().unwrap()).collect(),
+            ..standing(Interval::Monthly)
+        };
+        assert_eq!(changeable(&items), Err(Unchangeable::Items(count)));
+    }
+}
+
+/// An operator moved it to weeks while the change to years is on its way: a wish for months is another one.
+#[test]
+fn a_change_answers_no_wish_for_another_interval() {
+    let mut weekly = standing(Interval::Monthly);
+    weekly.subscription.interval = None;
+    weekly.subscription.price = "price_week".parse().unwrap();
+    let months = wish(Interval::Monthly);
+    assert_eq!(next(Some(&change()), &weekly, &months, now()), Err(Refusal::Busy));
+    weekly.pending = true;
+    assert_eq!(
+        next(Some(&waiting()), &weekly, &months, now()),
+        Err(Refusal::AwaitingPayment)
+    );
+}
+
+/// It took effect, and an operator's own update waits for a payment: what is left of the change does not wait for that.
+#[test]
+fn a_change_that_took_effect_is_finished_whatever_waits_beside_it() {
+    let beside = Standing {
+        pending: true,
+        ..standing(Interval::Annual)
+    };
+    assert_eq!(fate(&waiting(), &beside, now()), Fate::TookEffect);
+    assert_eq!(
+        next(Some(&waiting()), &beside, &wish(Interval::Annual), now()),
+        Ok(Next::Finish(waiting()))
     );
 }

@@ -51,14 +51,16 @@ async fn find_account(call: &Call<'_>, event: &Event, errand: &Errand) -> Result
 async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option<()>, Problem> {
     // First what we have, then what Stripe has: see `billing_core::landing`.
     let (account, reservation) = tokio::try_join!(call.store.account(id), call.store.reservation(id))?;
-    let Some(account) = account else {
+    let Some(mut account) = account else {
         call.count("UnknownCustomers", 1);
         return Ok(Some(()));
     };
     let Some(found) = facts::find(call, errand).await? else {
         return Ok(Some(()));
     };
-    let facts = with_change(call, &account, found).await?;
+    let Some(facts) = with_change(call, &mut account, found).await? else {
+        return Ok(None);
+    };
     let landing = match landing::land(&account, reservation.as_ref(), facts) {
         Ok(landing) => landing,
         Err(foreign) => {
@@ -88,18 +90,22 @@ async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option
     Ok(landed.filter(|()| !landing.more))
 }
 
-/// The facts, with what became of the change that the profile remembers, after what was left of it is done.
-async fn with_change(call: &Call<'_>, account: &Account, found: Found) -> Result<Facts, Problem> {
+/// The facts, with what became of the change that the profile remembers, after what was left of it is done. None when somebody else
+/// wrote first.
+async fn with_change(call: &Call<'_>, account: &mut Account, found: Found) -> Result<Option<Facts>, Problem> {
     let Found { facts, standing, .. } = found;
     // Somebody else's customer is for the landing to refuse.
     let own = account.profile.customer.as_ref() == Some(&facts.customer);
     let (Some(change), Some(standing), true) = (&account.profile.change, standing, own) else {
-        return Ok(facts);
+        return Ok(Some(facts));
     };
-    let (standing, change) = call.finish_change(change, standing).await?;
-    Ok(Facts {
-        subscription: Some(standing.subscription),
-        change,
-        ..facts
-    })
+    let finished = call.finish_change(&account.profile, change, standing).await?;
+    Ok(finished.map(|finished| {
+        account.profile = finished.profile;
+        Facts {
+            subscription: Some(finished.standing.subscription),
+            change: finished.step,
+            ..facts
+        }
+    }))
 }

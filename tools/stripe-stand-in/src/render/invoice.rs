@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{inner_list, maybe_id, maybe_seconds, seconds, word};
+use super::{inner_beginning, inner_list, maybe_id, maybe_seconds, seconds, word};
 use crate::id::{DiscountId, Id};
 use crate::state::{
     BillingReason, CollectionMethod, Invoice, InvoiceLine, InvoicePayment, InvoicePaymentStatus,
@@ -125,9 +125,17 @@ fn parent(world: &World, invoice: &Invoice) -> Option<Value> {
     }))
 }
 
-pub(crate) fn invoice_lines(invoice: &Invoice) -> Value {
-    let url = format!("/v1/invoices/{}/lines", invoice.id);
-    inner_list(&url, invoice.lines.iter().map(|row| line(invoice, row)).collect())
+fn invoice_lines(invoice: &Invoice) -> Value {
+    let rows = invoice.lines.iter();
+    inner_beginning(
+        &invoice_lines_url(invoice),
+        rows.map(|row| invoice_line(invoice, row)).collect(),
+    )
+}
+
+/// Where all of an invoice's lines are listed.
+pub(crate) fn invoice_lines_url(invoice: &Invoice) -> String {
+    format!("/v1/invoices/{}/lines", invoice.id)
 }
 
 /// What each discount takes off all lines together.
@@ -144,7 +152,7 @@ fn discount_amount(discount: &DiscountId, amount: i64) -> Value {
     json!({ "amount": amount, "discount": discount.as_str() })
 }
 
-fn line(invoice: &Invoice, row: &InvoiceLine) -> Value {
+pub(crate) fn invoice_line(invoice: &Invoice, row: &InvoiceLine) -> Value {
     let line = &row.line;
     json!({
         "id": row.id.as_str(),

@@ -29,7 +29,7 @@ pub(crate) use customer::customer;
 pub(crate) use discount::{coupon, discount, promotion_code};
 pub(crate) use event::{event, webhook_endpoint};
 pub(crate) use expand::expand;
-pub(crate) use invoice::{invoice, invoice_lines, invoice_payment};
+pub(crate) use invoice::{invoice, invoice_line, invoice_lines_url, invoice_payment};
 pub(crate) use invoice_item::invoice_item;
 pub(crate) use meter::{meter, meter_event};
 pub(crate) use payment::{charge, payment_intent, payment_method};
@@ -140,6 +140,16 @@ fn maybe_seconds(at: Option<Timestamp>) -> Option<i64> {
 
 fn maybe_id<I: Id>(id: Option<&I>) -> Option<&str> {
     id.map(Id::as_str)
+}
+
+/// How many elements of a list that may be long an object shows.
+const SHOWN_OF_A_LIST: usize = 10;
+
+/// A list inside an object that may be long: the beginning of it, and where the whole is.
+fn inner_beginning(url: &str, mut data: Vec<Value>) -> Value {
+    let has_more = data.len() > SHOWN_OF_A_LIST;
+    data.truncate(SHOWN_OF_A_LIST);
+    json!({ "object": "list", "url": url, "has_more": has_more, "data": data })
 }
 
 /// A list inside an object: always whole.

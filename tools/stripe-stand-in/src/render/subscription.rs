@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{catalog, inner_list, maybe_id, maybe_seconds, price, seconds, word};
 use crate::id::{CustomerId, Id};
 use crate::state::{
-    AutomaticTax, CancellationReason, CollectionMethod, PendingUpdate, Subscription, SubscriptionItem,
-    SubscriptionStatus, World,
+    AutomaticTax, CancellationReason, CollectionMethod, MissingPaymentMethod, PendingUpdate, Subscription,
+    SubscriptionItem, SubscriptionStatus, World,
 };
 
 pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value {
@@ -70,7 +70,9 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
         "test_clock": maybe_id(world.customers[&subscription.customer].test_clock.as_ref()),
         "transfer_data": null,
         "trial_end": maybe_seconds(subscription.trial_end),
-        "trial_settings": { "end_behavior": { "missing_payment_method": "create_invoice" } },
+        "trial_settings": {
+            "end_behavior": { "missing_payment_method": word(&MissingPaymentMethod::WORDS, subscription.missing_payment_method) },
+        },
         "trial_start": maybe_seconds(subscription.trial_start),
     })
 }

@@ -10,23 +10,8 @@ use jiff::Timestamp;
 use super::{Moment, billing, calendar, item_changes, lifecycle, redemption};
 use crate::params::Params;
 use crate::refusal::Refusal;
-use crate::state::{Line, Subscription, SubscriptionStatus, Terms};
+use crate::state::{Line, NewPeriodStart, Subscription, SubscriptionStatus, Terms};
 use item_changes::ItemChange;
-
-/// Whether the lines of a period that a change begins are themselves told as prorations, which a promotion code then does not
-/// touch. Unconfirmed: Stripe's text speaks of a charge for the new price, and of prorations for shares only.
-const NEW_PERIOD_IS_PRORATION: bool = false;
-
-/// Where a period begins that a change of the interval begins. Unconfirmed: Stripe's text says that the billing date is reset
-/// and does not say to which of the two when they differ.
-const NEW_PERIOD_STARTS_AT: NewPeriodStart = NewPeriodStart::Call;
-
-#[derive(Clone, Copy)]
-#[expect(dead_code, reason = "one of the two is chosen above")]
-enum NewPeriodStart {
-    Call,
-    ProrationDate,
-}
 
 /// What becomes of the lines that a change costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +150,7 @@ pub(crate) fn plan(at: &mut Moment<'_>, before: &Subscription, wish: &Wish) -> R
             bills_now,
         });
     }
-    let start = match NEW_PERIOD_STARTS_AT {
+    let start = match at.world.settings.new_period_starts_at {
         NewPeriodStart::Call => at.now,
         NewPeriodStart::ProrationDate => from,
     };
@@ -179,7 +164,7 @@ pub(crate) fn plan(at: &mut Moment<'_>, before: &Subscription, wish: &Wish) -> R
         .first()
         .map_or(start, |item| item.current_period_start);
     let mut new_period = billing::period_lines(at.world, &after, (over, start));
-    if NEW_PERIOD_IS_PRORATION {
+    if at.world.settings.new_period_is_proration {
         for line in &mut new_period {
             line.proration = true;
             line.discountable = false;

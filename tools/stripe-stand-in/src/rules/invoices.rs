@@ -13,7 +13,7 @@ use crate::id::{Id, InvoiceId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{CollectionMethod, Due, InvoicePaymentStatus, InvoiceStatus};
+use crate::state::{CollectionMethod, Due, InvoiceLine, InvoicePaymentStatus, InvoiceStatus};
 
 pub(crate) fn get(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
     params.finish()?;
@@ -53,10 +53,20 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
 }
 
 pub(crate) fn list_lines(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
-    Paging::read(params)?;
+    let paging = Paging::read(params)?;
     params.finish()?;
-    let invoice = named(&at.world.invoices, id, "invoice")?;
-    Ok(render::invoice_lines(invoice))
+    let invoice = match at.world.previews.find(id) {
+        Some(preview) => preview,
+        None => named(&at.world.invoices, id, "invoice")?,
+    };
+    let rows: Vec<&InvoiceLine> = invoice.lines.iter().collect();
+    listing::cut(
+        &rows,
+        &paging,
+        &render::invoice_lines_url(invoice),
+        |row| render::invoice_line(invoice, row),
+        |_| true,
+    )
 }
 
 pub(crate) fn list_payments(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {

@@ -15,12 +15,9 @@ use crate::id::{CustomerId, DiscountId, InvoiceId, PaymentMethodId, PriceId, Sub
 use crate::render::Object;
 use crate::state::{
     AutomaticTax, BillingReason, CancellationReason, CollectionMethod, Currency, Due, Interval,
-    InvoiceStatus, Metadata, Price, Recurrence, Subscription, SubscriptionItem, SubscriptionStatus, World,
+    InvoiceStatus, Metadata, MissingPaymentMethod, Price, Recurrence, Subscription, SubscriptionItem,
+    SubscriptionStatus, World,
 };
-
-/// What happens to a subscription whose invoice could not be collected in all tries. Stripe lets the account choose between
-/// canceling, `unpaid` and leaving it `past_due`; canceling is its default.
-const AFTER_LAST_RETRY: SubscriptionStatus = SubscriptionStatus::Canceled;
 
 /// A subscription to be begun.
 pub(crate) struct NewSubscription {
@@ -68,6 +65,7 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         days_until_due: new.days_until_due,
         trial_start: None,
         trial_end: None,
+        missing_payment_method: MissingPaymentMethod::default(),
         pending_update: None,
         discounts: new.discounts,
         automatic_tax: new.automatic_tax,
@@ -210,6 +208,13 @@ pub(crate) fn period_ended(at: &mut Moment<'_>, id: &SubscriptionId) {
     if subscription.cancel_at.is_some_and(|end| end <= at.now) {
         return end_at_last(at, id);
     }
+    if subscription.status == SubscriptionStatus::Trialing && !can_pay(at, id) {
+        match subscription.missing_payment_method {
+            MissingPaymentMethod::CreateInvoice => {}
+            MissingPaymentMethod::Cancel => return end(at, id, CancellationReason::PaymentFailed),
+            MissingPaymentMethod::Pause => return pause(at, id),
+        }
+    }
     let object = Object::Subscription(id.clone());
     let before = at.picture(&object);
     let previous = move_on(at, id);
@@ -222,6 +227,19 @@ pub(crate) fn period_ended(at: &mut Moment<'_>, id: &SubscriptionId) {
     await_period_end(at, id);
     at.emit("invoice.created", &Object::Invoice(invoice));
     at.emit_updated("customer.subscription.updated", &object, &before);
+}
+
+/// Whether there is anything to charge.
+fn can_pay(at: &Moment<'_>, id: &SubscriptionId) -> bool {
+    let subscription = &at.world.subscriptions[id];
+    let customer = &at.world.customers[&subscription.customer];
+    subscription.default_payment_method.is_some() || customer.default_payment_method.is_some()
+}
+
+/// The trial is over and nothing can be charged: nothing is billed until somebody resumes it.
+fn pause(at: &mut Moment<'_>, id: &SubscriptionId) {
+    set_status(at, id, SubscriptionStatus::Paused);
+    at.emit("customer.subscription.paused", &Object::Subscription(id.clone()));
 }
 
 /// The scheduled end: what was used until now is still billed.
@@ -362,7 +380,8 @@ pub(crate) fn follow_failure(at: &mut Moment<'_>, invoice: &InvoiceId, for_good:
         return;
     }
     let pursued = at.world.invoices[invoice].auto_advance;
-    match (at.world.subscriptions[&id].status, AFTER_LAST_RETRY) {
+    let last = at.world.settings.after_last_retry.status();
+    match (at.world.subscriptions[&id].status, last) {
         (SubscriptionStatus::Active | SubscriptionStatus::PastDue, SubscriptionStatus::Canceled)
             if for_good && pursued =>
         {

@@ -17,17 +17,13 @@ use crate::id::{InvoiceId, InvoiceItemId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::Object;
-use crate::state::{Due, InvoiceStatus, Metadata, PendingUpdate, SubscriptionStatus, Terms};
+use crate::state::{Due, InvoiceStatus, Metadata, PendingUpdate, Settings, SubscriptionStatus, Terms};
 
 /// How long a pending update waits, unless the period ends first.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(23);
 
-/// Whether `discounts` and `metadata` may come with it. Stripe's change log says so since 2026-05-27; an older page of its
-/// reference does not.
-const TAKES_DISCOUNTS_AND_METADATA: bool = true;
-
 /// Refuses what cannot wait.
-pub(crate) fn check_params(params: &Params<'_>) -> Result<(), Refusal> {
+pub(crate) fn check_params(params: &Params<'_>, settings: Settings) -> Result<(), Refusal> {
     const ALLOWED: [&str; 10] = [
         "items",
         "payment_behavior",
@@ -41,7 +37,7 @@ pub(crate) fn check_params(params: &Params<'_>) -> Result<(), Refusal> {
         "expand",
     ];
     let mut allowed = ALLOWED.to_vec();
-    if TAKES_DISCOUNTS_AND_METADATA {
+    if settings.pending_updates_take_discounts {
         allowed.extend(["discounts", "metadata"]);
     }
     match params.besides(&allowed) {

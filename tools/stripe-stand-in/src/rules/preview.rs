@@ -3,7 +3,10 @@
 //! # How it works
 //! Nothing is worked out here: [`super::subscription_updates::draft`], [`super::lifecycle::begin`] and
 //! [`super::lifecycle::period_ended`] do in the copy what they would do in the world, so that a preview cannot differ from the
-//! bill. The copy is thrown away, and the events in it with it.
+//! bill. The copy is thrown away, and the events in it with it; only the invoice is kept for a while, as its lines are listed
+//! page by page.
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -11,11 +14,14 @@ use super::changes::Wish;
 use super::subscription_creation::AskedFirstPeriod;
 use super::subscription_updates::{self, Update};
 use super::{Moment, customers, lifecycle, redemption, referred, subscription_creation};
-use crate::id::{CustomerId, Id, InvoiceId, InvoiceLineId, SubscriptionId};
+use crate::id::{CustomerId, Id, InvoiceId, InvoiceItemId, InvoiceLineId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render;
-use crate::state::{CancellationReason, InvoiceStatus};
+use crate::state::{CancellationReason, Invoice, InvoiceStatus};
+
+/// How many previews are kept for those who list their lines.
+const MOST_PREVIEWS: usize = 20;
 
 /// What the preview is of.
 struct Asked {
@@ -30,6 +36,7 @@ struct Asked {
 
 pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
     let asked = read(params)?;
+    let known: BTreeSet<InvoiceItemId> = at.world.invoice_items.iter().map(|row| row.id.clone()).collect();
     let mut copy = at.world.copy_without_history();
     let mut there = Moment {
         world: &mut copy,
@@ -38,7 +45,19 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         cause: None,
     };
     let invoice = run(&mut there, asked)?;
-    Ok(picture(&there, &invoice))
+    let preview = named_as_preview(&there, &invoice, &known);
+    let answer = render::invoice(there.world, &preview);
+    keep(at, preview);
+    Ok(answer)
+}
+
+/// Keeps a preview for a while, for those who list its lines.
+fn keep(at: &mut Moment<'_>, preview: Invoice) {
+    if at.world.previews.iter().len() == MOST_PREVIEWS {
+        let oldest = at.world.previews.iter().next().map(|row| row.id.clone());
+        oldest.and_then(|oldest| at.world.previews.remove(&oldest));
+    }
+    at.world.previews.insert(preview);
 }
 
 fn read(params: &Params<'_>) -> Result<Asked, Refusal> {
@@ -173,7 +192,7 @@ fn begun(
 }
 
 /// The invoice as Stripe shows one that there will never be under this id.
-fn picture(at: &Moment<'_>, id: &InvoiceId) -> Value {
+fn named_as_preview(at: &Moment<'_>, id: &InvoiceId, known: &BTreeSet<InvoiceItemId>) -> Invoice {
     let mut invoice = at.world.invoices[id].clone();
     let name = |id: &str| {
         id.split_once('_')
@@ -183,8 +202,8 @@ fn picture(at: &Moment<'_>, id: &InvoiceId) -> Value {
     for row in &mut invoice.lines {
         row.id = InvoiceLineId::from_text(format!("il_tmp_{}", name(row.id.as_str())));
         // What is put by in the copy is put by nowhere else.
-        row.line.invoice_item = None;
+        row.line.invoice_item = row.line.invoice_item.take().filter(|item| known.contains(item));
     }
     invoice.status = InvoiceStatus::Draft;
-    render::invoice(at.world, &invoice)
+    invoice
 }

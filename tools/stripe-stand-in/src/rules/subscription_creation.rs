@@ -65,11 +65,11 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let metadata = params.metadata()?;
     let automatic_tax = taxes::read(params)?.unwrap_or(false);
     let currency = params.text("currency")?;
+    let missing_payment_method = subscription_updates::read_trial_settings(params)?;
     params.inert(&[
         "off_session",
         "payment_settings",
         "proration_behavior",
-        "trial_settings",
         "invoice_settings",
         "billing_mode",
     ]);
@@ -117,6 +117,9 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         ..new
     };
     let id = begin(at, new, behavior, saved)?;
+    if let Some(wanted) = missing_payment_method {
+        at.world.subscriptions[&id].missing_payment_method = wanted;
+    }
     if cancel_at_period_end || cancel_at.is_some() {
         let row = &mut at.world.subscriptions[&id];
         row.cancel_at_period_end = cancel_at_period_end;

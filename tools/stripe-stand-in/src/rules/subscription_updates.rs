@@ -24,7 +24,8 @@ use crate::params::{Change, Params};
 use crate::refusal::Refusal;
 use crate::render::Object;
 use crate::state::{
-    BillingReason, CancellationReason, CollectionMethod, Metadata, Subscription, SubscriptionStatus,
+    BillingReason, CancellationReason, CollectionMethod, Metadata, MissingPaymentMethod, Settings,
+    Subscription, SubscriptionStatus,
 };
 
 /// What happens when the invoice of a change is not paid at once.
@@ -61,6 +62,7 @@ pub(crate) struct Update {
     pub(crate) default_payment_method: Change<String>,
     pub(crate) collection_method: Option<CollectionMethod>,
     pub(crate) days_until_due: Option<u32>,
+    pub(crate) missing_payment_method: Option<MissingPaymentMethod>,
 }
 
 /// What is noted of a subscription, as it is to be.
@@ -84,10 +86,11 @@ impl Update {
             cancel_at: Change::Keep,
             collection_method: None,
             days_until_due: None,
+            missing_payment_method: None,
         }
     }
 
-    fn read(subscription: &Subscription, params: &Params<'_>) -> Result<Self, Refusal> {
+    fn read(subscription: &Subscription, params: &Params<'_>, settings: Settings) -> Result<Self, Refusal> {
         let mut copy = subscription.clone();
         params.metadata_into(&mut copy.metadata)?;
         subscriptions::read_cancellation_details(&mut copy, params)?;
@@ -112,22 +115,18 @@ impl Update {
             cancel_at: params.timestamp_change("cancel_at")?,
             collection_method: params.choice("collection_method", &CollectionMethod::WORDS)?,
             days_until_due: read_days(params)?,
+            missing_payment_method: read_trial_settings(params)?,
         };
-        params.inert(&[
-            "off_session",
-            "payment_settings",
-            "trial_settings",
-            "invoice_settings",
-        ]);
+        params.inert(&["off_session", "payment_settings", "invoice_settings"]);
         params.unsupported(&["trial_from_plan", "add_invoice_items", "pause_collection"])?;
         params.finish()?;
-        update.check(params)?;
+        update.check(params, settings)?;
         Ok(update)
     }
 
-    fn check(&self, params: &Params<'_>) -> Result<(), Refusal> {
+    fn check(&self, params: &Params<'_>, settings: Settings) -> Result<(), Refusal> {
         if self.payment_behavior == PaymentBehavior::Wait {
-            pending_updates::check_params(params)?;
+            pending_updates::check_params(params, settings)?;
         }
         if self.cancel_at_period_end == Some(true) && matches!(self.cancel_at, Change::Set(_)) {
             let message = "You may only specify one of these parameters: cancel_at, cancel_at_period_end.";
@@ -144,10 +143,20 @@ pub(crate) fn read_days(params: &Params<'_>) -> Result<Option<u32>, Refusal> {
         .transpose()
 }
 
+pub(crate) fn read_trial_settings(params: &Params<'_>) -> Result<Option<MissingPaymentMethod>, Refusal> {
+    match params.child("trial_settings")? {
+        None => Ok(None),
+        Some(settings) => match settings.child("end_behavior")? {
+            None => Err(Refusal::missing("trial_settings[end_behavior]")),
+            Some(end) => end.choice("missing_payment_method", &MissingPaymentMethod::WORDS),
+        },
+    }
+}
+
 pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
     let subscription = named(&at.world.subscriptions, id, "id")?;
     let id = subscription.id.clone();
-    let update = Update::read(subscription, params)?;
+    let update = Update::read(subscription, params, at.world.settings)?;
     run(at, &id, update)?;
     Ok(at.picture(&Object::Subscription(id)))
 }
@@ -314,6 +323,9 @@ fn with_members(
     }
     if update.days_until_due.is_some() {
         subscription.days_until_due = update.days_until_due;
+    }
+    if let Some(wanted) = update.missing_payment_method {
+        subscription.missing_payment_method = wanted;
     }
     let sent = subscription.collection_method == CollectionMethod::SendInvoice;
     if sent && subscription.days_until_due.is_none() {

@@ -86,6 +86,8 @@ pub(crate) struct InvoiceLine {
     pub(crate) line: Line,
 }
 
+row!(InvoiceLine, InvoiceLineId, "invoice line item");
+
 /// What a line says, be it on an invoice, in a draft, or waiting for the next invoice.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Line {

@@ -17,6 +17,7 @@ mod payment;
 mod refund;
 mod reply;
 mod schedule;
+mod settings;
 mod subscription;
 mod table;
 mod test_clock;
@@ -52,9 +53,10 @@ pub(crate) use reply::{Reply, ReplyState};
 pub(crate) use schedule::{
     EndBehavior, Phase, PhaseAnchor, PhaseItem, PhaseProrations, PhaseSettings, Schedule, ScheduleStatus,
 };
+pub use settings::{AfterLastRetry, NewPeriodStart, Settings};
 pub(crate) use subscription::{
-    AutomaticTax, CancellationReason, Charged, CollectionMethod, PendingUpdate, Subscription,
-    SubscriptionItem, SubscriptionStatus, Terms,
+    AutomaticTax, CancellationReason, Charged, CollectionMethod, MissingPaymentMethod, PendingUpdate,
+    Subscription, SubscriptionItem, SubscriptionStatus, Terms,
 };
 pub(crate) use table::{Row, Table};
 pub(crate) use test_clock::TestClock;
@@ -112,10 +114,11 @@ impl State {
             None => Some(&mut self.platform),
             Some(id) => {
                 self.platform.accounts.get(id)?;
-                let base_url = &self.platform.base_url;
+                let (base_url, settings) = (&self.platform.base_url, self.platform.settings);
                 Some(self.connected.entry(id.clone()).or_insert_with(|| World {
                     account: Some(id.clone()),
                     base_url: base_url.clone(),
+                    settings,
                     ..World::new(crate::id::Id::as_str(id))
                 }))
             }
@@ -146,6 +149,8 @@ pub(crate) struct World {
     pub(crate) account: Option<AccountId>,
     /// Where the stand-in listens, for the addresses of its pages.
     pub(crate) base_url: String,
+    #[serde(default)]
+    pub(crate) settings: Settings,
     pub(crate) ids: IdSource,
     /// Kept over a reset, as the endpoints are: an id must not be made twice.
     pub(crate) endpoint_ids: IdSource,
@@ -162,6 +167,9 @@ pub(crate) struct World {
     pub(crate) subscriptions: Table<Subscription>,
     pub(crate) schedules: Table<Schedule>,
     pub(crate) invoices: Table<Invoice>,
+    /// The latest previews: their lines are listed page by page.
+    #[serde(skip)]
+    pub(crate) previews: Table<Invoice>,
     pub(crate) invoice_items: Table<InvoiceItem>,
     pub(crate) invoice_payments: Table<InvoicePayment>,
     pub(crate) payment_intents: Table<PaymentIntent>,
@@ -216,6 +224,7 @@ impl World {
         Self {
             account: None,
             base_url: "http://127.0.0.1".to_owned(),
+            settings: Settings::default(),
             ids: IdSource::new(account),
             endpoint_ids: IdSource::new(&format!("{account} endpoints")),
             accounts: Table::default(),
@@ -231,6 +240,7 @@ impl World {
             subscriptions: Table::default(),
             schedules: Table::default(),
             invoices: Table::default(),
+            previews: Table::default(),
             invoice_items: Table::default(),
             invoice_payments: Table::default(),
             payment_intents: Table::default(),

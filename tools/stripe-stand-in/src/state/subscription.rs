@@ -28,6 +28,9 @@ pub(crate) struct Subscription {
     pub(crate) days_until_due: Option<u32>,
     pub(crate) trial_start: Option<Timestamp>,
     pub(crate) trial_end: Option<Timestamp>,
+    /// What a trial's end comes to when there is nothing to pay with.
+    #[serde(default)]
+    pub(crate) missing_payment_method: MissingPaymentMethod,
     /// A change that waits for its invoice to be paid.
     pub(crate) pending_update: Option<PendingUpdate>,
     pub(crate) automatic_tax: AutomaticTax,
@@ -180,6 +183,26 @@ impl SubscriptionStatus {
         ("paused", Self::Paused),
         ("trialing", Self::Trialing),
         ("unpaid", Self::Unpaid),
+    ];
+}
+
+/// What becomes of a subscription whose trial ends without a payment method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum MissingPaymentMethod {
+    /// It is billed all the same.
+    #[default]
+    CreateInvoice,
+    /// It ends.
+    Cancel,
+    /// It stands still, unbilled.
+    Pause,
+}
+
+impl MissingPaymentMethod {
+    pub(crate) const WORDS: [(&'static str, Self); 3] = [
+        ("cancel", Self::Cancel),
+        ("create_invoice", Self::CreateInvoice),
+        ("pause", Self::Pause),
     ];
 }
 

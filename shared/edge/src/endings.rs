@@ -1,0 +1,106 @@
+//! Ending a subscription with its period and taking that back: one frame for both, as they differ in what is wished for alone.
+//!
+//! # How it works
+//! The subscription is re-read at Stripe, and [`billing_core::ending`] says what there is to do. A write is counted in the profile
+//! first, whose version makes Stripe's idempotency key, so that cancelling, resuming and cancelling again are three writes however
+//! late their events are.
+//!
+//! # If it fails half-way
+//! Asking again finds out at Stripe what took effect.
+
+use billing_core::Timestamp;
+use billing_core::access::Owner;
+use billing_core::ending::{self, Next, Unendable, Wish};
+use billing_core::landing::Landing;
+use billing_core::subscription::Standing;
+use billing_store::unless_conflict;
+use billing_stripe::{EndOfSubscription, StripeError};
+use serde::Serialize;
+
+use crate::call::Call;
+use crate::problem::Problem;
+use crate::reply::Reply;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    cancel_at_period_end: bool,
+    period_end: Timestamp,
+}
+
+impl Call<'_> {
+    /// Has the end of the owner's subscription be as was wished for, and tells it.
+    pub async fn set_end(&self, owner: &Owner, wish: Wish) -> Result<Reply, Problem> {
+        let mut rounds = self.rounds();
+        let mut refused = None;
+        loop {
+            if let Some(standing) = self.try_to_set_end(owner, wish, &mut refused).await? {
+                return Ok(Reply::ok(&Answer {
+                    cancel_at_period_end: standing.subscription.cancel_at_period_end,
+                    period_end: standing.subscription.period.end,
+                }));
+            }
+            rounds.lost().await?;
+        }
+    }
+
+    /// One attempt on fresh facts; none when they have moved since. `refused` is what Stripe said of an earlier one.
+    async fn try_to_set_end(
+        &self,
+        owner: &Owner,
+        wish: Wish,
+        refused: &mut Option<StripeError>,
+    ) -> Result<Option<Standing>, Problem> {
+        let account = self.account(owner.account()).await?;
+        let stored = account.live_subscription();
+        let stored = stored.ok_or_else(|| refuse(Unendable::NoSubscription))?;
+        let (standing, _) = self.reread(&stored.id, None).await?;
+        let change = account.profile.change.as_ref();
+        let next = ending::next(wish, change, &standing, self.now).map_err(refuse)?;
+        match next {
+            Next::Done => return Ok(Some(standing)),
+            Next::Wait => return Ok(None),
+            Next::Keep | Next::Schedule | Next::TakeBack(_) => {}
+        }
+        // From here on no change that is under way takes the cancellation back.
+        let Some(profile) = unless_conflict(self.store.begin_end(&account.profile).await)? else {
+            return Ok(None);
+        };
+        let end = EndOfSubscription {
+            owner,
+            subscription: &stored.id,
+            version: profile.version,
+        };
+        let stripe = self.stripe().await?;
+        let written = match next {
+            Next::Schedule => stripe.schedule_end(&end).await,
+            Next::TakeBack(scheduled) => stripe.take_end_back(&end, scheduled).await,
+            Next::Done | Next::Wait | Next::Keep => return Ok(Some(standing)),
+        };
+        let standing = match written {
+            Ok(standing) => standing,
+            // Stripe keeps a failure under this version; the next attempt has another.
+            Err(StripeError::Spent { .. }) => return Ok(None),
+            // It may have been ended or given to a schedule since it was read: once more, and if so it says so.
+            Err(error @ StripeError::Refused(_)) if refused.is_none() => {
+                *refused = Some(error);
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let landing = Landing {
+            subscription: Some(standing.subscription.clone()),
+            ..Landing::default()
+        };
+        // Whoever wrote in between has read Stripe since.
+        unless_conflict(self.store.land(&profile, &landing).await)?;
+        Ok(Some(standing))
+    }
+}
+
+fn refuse(unendable: Unendable) -> Problem {
+    match unendable {
+        Unendable::NoSubscription | Unendable::Incomplete => Problem::bad_request(unendable.to_string()),
+        Unendable::Scheduled => Problem::conflict(unendable.to_string()),
+    }
+}

@@ -1,0 +1,185 @@
+//! Every promise in every one of the possible Stripes: what is not known of the real one is a setting of the stand-in.
+
+use billing_tests::{Account, Moment, World};
+use serde_json::{Value, json};
+use stripe_stand_in::{NewPeriodStart, Settings};
+
+use crate::changes::nothing_changed;
+
+/// A Stripe that refuses to let a change with discounts wait for its payment.
+fn nothing_waits_with_a_code() -> Settings {
+    Settings {
+        pending_updates_take_discounts: false,
+        ..Settings::default()
+    }
+}
+
+fn with_code() -> Value {
+    json!({ "interval": "annual", "promotionCode": "SPRING20" })
+}
+
+/// An account that pays 10.00 for April since ten days, and a code for a fifth off.
+async fn ten_days_later(world: &World) -> (Account<'_>, String) {
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    let code = world
+        .stripe
+        .makes_code("percent_off=20&duration=once", "code=SPRING20")
+        .await;
+    (ada, code)
+}
+
+async fn redeemed(world: &World, code: &str) -> Value {
+    let path = format!("/v1/promotion_codes/{code}");
+    world.stripe.operator("GET", &path, "").await["times_redeemed"].clone()
+}
+
+/// 20/30 of 10.00 back, 96.00 for the year less a fifth: −667 + 9600 − 1920 = 7013. Paid at once in either Stripe, once, as quoted.
+#[tokio::test]
+async fn a_change_with_a_code_is_paid_as_quoted_whether_it_may_wait_or_not() {
+    for settings in [Settings::default(), nothing_waits_with_a_code()] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        world.stripe.is(settings);
+        let (ada, code) = ten_days_later(&world).await;
+        ada.cancels().await;
+        let preview = ada.previews(&with_code()).await;
+        assert_eq!(preview.body["amountDueCents"], 7013, "{preview}");
+        let mut wish = with_code();
+        wish["prorationDate"] = preview.body["prorationDate"].clone();
+        assert_eq!(
+            ada.changes(&wish).await,
+            r#"200 {"changed":true,"interval":"annual"}"#
+        );
+        world.stripe.stand_in().settle().await;
+        assert_eq!(world.stripe.payments(&ada).await, [1000, 7013]);
+        assert_eq!(redeemed(&world, &code).await, 1);
+        assert_eq!(ada.covered_until().await, "2027-04-11T00:00:00Z");
+        assert_eq!(
+            ada.billing().await.body["subscription"]["cancelAtPeriodEnd"],
+            false
+        );
+        assert_eq!(
+            ada.changes(&wish).await,
+            r#"200 {"changed":false,"interval":"annual"}"#
+        );
+    }
+}
+
+/// Where it may not wait, a declined card is told in Stripe's words for the payer, and one whose bank wants the payer in ours. Nothing
+/// is changed, covered, un-cancelled or used up; with another card it goes through.
+#[tokio::test]
+async fn where_a_change_with_a_code_may_not_wait_it_is_paid_or_refused() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    world.stripe.is(nothing_waits_with_a_code());
+    let (ada, code) = ten_days_later(&world).await;
+    ada.cancels().await;
+    for (card, told) in [
+        ("pm_card_chargeCustomerFail", "Your card was declined."),
+        (
+            "pm_card_authenticationRequired",
+            "the payment has to be confirmed with the bank, which a change with a promotion code cannot wait for",
+        ),
+    ] {
+        world.stripe.gives_card(&ada, card).await;
+        let answer = ada.changes(&with_code()).await;
+        assert_eq!((answer.status, &answer.body), (402, &json!({ "error": told })));
+        nothing_changed(&world, &ada, &[1000]).await;
+        let billing = ada.billing().await;
+        assert_eq!(
+            (
+                &billing.body["subscription"]["interval"],
+                &billing.body["subscription"]["cancelAtPeriodEnd"],
+                &billing.body["coveredUntil"]
+            ),
+            (&json!("monthly"), &json!(true), &json!("2026-05-01T00:00:00Z"))
+        );
+        assert_eq!(redeemed(&world, &code).await, 0);
+    }
+    let waits = ada.changes(&json!({ "interval": "annual" })).await;
+    assert_eq!(
+        waits.body["payment"]["status"], "requires_action",
+        "without a code it may wait: {waits}"
+    );
+    world.advance("1d").await;
+    world.stripe.gives_card(&ada, "pm_card_visa").await;
+    assert_eq!(ada.changes(&with_code()).await.status, 200);
+    assert_eq!(redeemed(&world, &code).await, 1);
+}
+
+/// Where it may not wait, the change is two requests to Stripe. Whichever step a machine dies over, the change is made once.
+#[tokio::test]
+async fn where_a_change_with_a_code_may_not_wait_it_converges_after_a_crash_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    world.stripe.is(nothing_waits_with_a_code());
+    let code = world
+        .stripe
+        .makes_code("percent_off=20&duration=once", "code=SPRING20")
+        .await;
+    let mut made = 0;
+    for moment in [Moment::Before, Moment::After] {
+        let mut finished = false;
+        for step in 1..40 {
+            let ada = world.account(1).await;
+            ada.subscribes("monthly").await;
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            let wish = with_code();
+            tokio::select! {
+                answer = ada.changes_on(&machine, &wish) => {
+                    assert_eq!(answer.unwrap().body["changed"], true);
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            machine.dies();
+            let answer = ada.changes(&with_code()).await;
+            assert_eq!(answer.status, 200, "died {moment:?} step {step}: {answer}");
+            world.stripe.stand_in().settle().await;
+            made += 1;
+            // All of 10.00 back on the first day: 9600 − 1000 − 1920.
+            assert_eq!(
+                world.stripe.payments(&ada).await,
+                [1000, 6680],
+                "died {moment:?} step {step}"
+            );
+            assert_eq!(redeemed(&world, &code).await, made, "died {moment:?} step {step}");
+            assert_eq!(ada.stored().await.profile.change, None);
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+/// Quoted on the 11th, taken on the 12th. Whether the year begins at the call or at the quoted second, and whether its charge is
+/// labelled a proration, which a code does not touch: the charge is the quote, and what is covered is what Stripe says is billed.
+#[tokio::test]
+async fn a_quote_is_what_is_charged_wherever_the_new_period_begins_and_however_it_is_labelled() {
+    for (starts_at, until) in [
+        (NewPeriodStart::Call, "2027-04-12T00:00:00Z"),
+        (NewPeriodStart::ProrationDate, "2027-04-11T00:00:00Z"),
+    ] {
+        for (new_period_is_proration, due) in [(false, 7013), (true, 8933)] {
+            let world = World::at("2026-04-01T00:00:00Z").await;
+            world.stripe.is(Settings {
+                new_period_starts_at: starts_at,
+                new_period_is_proration,
+                ..Settings::default()
+            });
+            let (ada, _) = ten_days_later(&world).await;
+            let preview = ada.previews(&with_code()).await;
+            assert_eq!(preview.body["amountDueCents"], due, "{starts_at:?} {preview}");
+            world.advance("1d").await;
+            let mut wish = with_code();
+            wish["prorationDate"] = preview.body["prorationDate"].clone();
+            let answer = ada.changes(&wish).await;
+            assert_eq!(answer.body["changed"], true, "{starts_at:?} {answer}");
+            world.stripe.stand_in().settle().await;
+            assert_eq!(world.stripe.payments(&ada).await, [1000, due]);
+            assert_eq!(ada.covered_until().await, until, "{starts_at:?}");
+            assert_eq!(ada.billing().await.body["subscription"]["periodEnd"], until);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What a Stripe account is set to, and what is not known of Stripe without asking it: for tests to choose.
+
+use serde::{Deserialize, Serialize};
+
+use super::SubscriptionStatus;
+
+/// Which of the possible worlds this is. The default of each is said in this crate's README.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings {
+    /// What happens to a subscription whose invoice could not be collected in all tries: the account's owner chooses.
+    pub after_last_retry: AfterLastRetry,
+    /// Whether `discounts` and `metadata` may come with `pending_if_incomplete`. Stripe's change log says so since 2026-05-27;
+    /// an older page of its reference does not.
+    pub pending_updates_take_discounts: bool,
+    /// Whether the lines of a period that a change begins are themselves told as prorations, which a promotion code then does
+    /// not touch. Unconfirmed: Stripe's text speaks of a charge for the new price, and of prorations for shares only.
+    pub new_period_is_proration: bool,
+    /// Where a period begins that a change of the interval begins. Unconfirmed: Stripe's text says that the billing date is
+    /// reset and does not say to which of the two when they differ.
+    pub new_period_starts_at: NewPeriodStart,
+}
+
+/// What becomes of a subscription that could not be collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterLastRetry {
+    /// It is canceled.
+    Canceled,
+    /// It stays, and is not pursued.
+    Unpaid,
+    /// It stays overdue.
+    PastDue,
+}
+
+/// Where a new period begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NewPeriodStart {
+    /// At the call.
+    Call,
+    /// At the date that time is credited from.
+    ProrationDate,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            after_last_retry: AfterLastRetry::Canceled,
+            pending_updates_take_discounts: true,
+            new_period_is_proration: false,
+            new_period_starts_at: NewPeriodStart::Call,
+        }
+    }
+}
+
+impl AfterLastRetry {
+    pub(crate) fn status(self) -> SubscriptionStatus {
+        match self {
+            Self::Canceled => SubscriptionStatus::Canceled,
+            Self::Unpaid => SubscriptionStatus::Unpaid,
+            Self::PastDue => SubscriptionStatus::PastDue,
+        }
+    }
+}

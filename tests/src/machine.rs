@@ -87,6 +87,8 @@ impl Machine {
         let gateway = self.gateway.clone();
         let work = self
             .runtime
+            .lock()
+            .unwrap()
             .as_ref()?
             .spawn(async move { gateway.call_within(request, limit).await });
         work.await.ok().map(Answer::new)

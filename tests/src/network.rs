@@ -322,7 +322,11 @@ impl Network {
                 .body(Passed::whole(Bytes::from_static(body.as_bytes())));
             return answer.map_err(|_| Broken);
         }
-        let failure = |status| Response::builder().status(status).body(Passed::whole(Bytes::new()));
+        let failure = |status| {
+            Response::builder()
+                .status(status)
+                .body(Passed::whole(Bytes::new()))
+        };
         if let Some(Fault::Fail(Moment::Before, status)) = fault {
             return failure(status).map_err(|_| Broken);
         }

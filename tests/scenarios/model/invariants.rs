@@ -83,7 +83,7 @@ pub(super) async fn faults(world: &World, account: &Account<'_>, who: usize, mem
         withdrawn |= reversal.is_some_and(billing_core::reversal::Reversal::is_full);
         if invoice["billing_reason"] == "subscription_update" {
             let due = invoice["amount_due"].as_i64().unwrap();
-            let quoted = memory.quotes.iter().any(|quote| *quote == (who, due));
+            let quoted = memory.quotes.contains(&(who, due));
             must(quoted, format!("{due} was charged, and never quoted"));
         }
     }

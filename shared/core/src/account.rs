@@ -154,7 +154,7 @@ impl Account {
         self.ledger.iter().any(|entry| entry.invoice == *invoice)
     }
 
-    /// What is covered at `now`; see [`coverage::covered`]. Invoices whose money was all given back do not count.
+    /// What is covered at `now`; see `coverage::covered`. Invoices whose money was all given back do not count.
     #[must_use]
     pub fn covered(&self, now: Timestamp, grace: SignedDuration) -> Option<Coverage> {
         let standing = reversal::standing(&self.ledger, &self.reversals);

@@ -6,23 +6,14 @@ use billing_core::id::KeyId;
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::item::{Item, item, put, string, text, value};
+use crate::item::{Item, item, put, string, text};
 use crate::key::{self, KEY_PREFIX};
 
 impl Store {
     /// The key whose secret has this SHA-256, in lower-case hex; none if there is no such. One read, strongly consistent: a
     /// revoked key opens nothing from that moment on.
     pub async fn api_key(&self, hash: &str) -> Result<Option<Key>, StoreError> {
-        let found = self
-            .call()
-            .get_item()
-            .table_name(&*self.accounts)
-            .set_key(Some(key::api_key(hash).attributes()))
-            .consistent_read(true)
-            .send()
-            .await?
-            .item;
-        found.map(value).transpose()
+        self.read(&key::api_key(hash)).await
     }
 
     /// Stores a new key. [`StoreError::Conflict`] when there is no such holder or the key exists.
@@ -79,25 +70,6 @@ impl Store {
     }
 
     async fn listed_keys(&self, holder: &Holder, prefix: &str) -> Result<Vec<Item>, StoreError> {
-        let mut items = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .call()
-                .query()
-                .table_name(&*self.accounts)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", string(key::holder(holder)))
-                .expression_attribute_values(":prefix", string(prefix))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await?;
-            items.extend(page.items.into_iter().flatten());
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(items);
-            }
-        }
+        self.read_all(key::holder(holder), prefix).await
     }
 }

@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::item::{Item, incomplete, item, number, put, put_if, string, value};
-use crate::key::{self, ENTITY_PREFIX, Key, PLAN_PREFIX};
+use crate::item::{incomplete, item, number, put, put_if, string, value};
+use crate::key::{self, ENTITY_PREFIX, PLAN_PREFIX};
 
 /// A plan, and how often it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl Store {
         organisation: &OrganisationId,
         id: &PlanId,
     ) -> Result<Option<StoredPlan>, StoreError> {
-        self.of_catalog(&key::plan(organisation, id)).await
+        self.read(&key::plan(organisation, id)).await
     }
 
     /// All plans of an organisation, withdrawn ones among them.
@@ -84,7 +84,7 @@ impl Store {
         organisation: &OrganisationId,
         id: &BusinessEntityId,
     ) -> Result<Option<BusinessEntity>, StoreError> {
-        self.of_catalog(&key::business_entity(organisation, id)).await
+        self.read(&key::business_entity(organisation, id)).await
     }
 
     /// All business entities of an organisation.
@@ -101,7 +101,7 @@ impl Store {
         organisation: &OrganisationId,
         id: &BuyerId,
     ) -> Result<Option<Buyer>, StoreError> {
-        self.of_catalog(&key::buyer(organisation, id)).await
+        self.read(&key::buyer(organisation, id)).await
     }
 
     /// The customer that has this e-mail address, by the hash of it.
@@ -114,7 +114,7 @@ impl Store {
         struct Pointer {
             buyer: BuyerId,
         }
-        let found: Option<Pointer> = self.of_catalog(&key::email(organisation, email_hash)).await?;
+        let found: Option<Pointer> = self.read(&key::email(organisation, email_hash)).await?;
         Ok(found.map(|pointer| pointer.buyer))
     }
 
@@ -125,7 +125,7 @@ impl Store {
         product: &OfferedId,
         version: u32,
     ) -> Result<Option<StoredPrice>, StoreError> {
-        self.of_catalog(&key::price(organisation, product, version)).await
+        self.read(&key::price(organisation, product, version)).await
     }
 
     /// The latest version of a product's price, also of a product that its plan has lost; none if it never had one.
@@ -257,43 +257,12 @@ impl Store {
         self.transact(items).await
     }
 
-    async fn of_catalog<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
-        let found = self
-            .call()
-            .get_item()
-            .table_name(&*self.accounts)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true)
-            .send()
-            .await?
-            .item;
-        found.map(value).transpose()
-    }
-
     async fn all_of_catalog<T: DeserializeOwned>(
         &self,
         organisation: &OrganisationId,
         prefix: &str,
     ) -> Result<Vec<T>, StoreError> {
-        let mut items: Vec<Item> = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .call()
-                .query()
-                .table_name(&*self.accounts)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", string(key::organisation(organisation)))
-                .expression_attribute_values(":prefix", string(prefix))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await?;
-            items.extend(page.items.into_iter().flatten());
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return items.into_iter().map(value).collect();
-            }
-        }
+        let items = self.read_all(key::organisation(organisation), prefix).await?;
+        items.into_iter().map(value).collect()
     }
 }

@@ -5,11 +5,10 @@ use billing_core::agency::Agency;
 use billing_core::id::{AgencyId, OrganisationId};
 use billing_core::organisation::Organisation;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::item::{item, value};
+use crate::item::item;
 use crate::key;
 
 impl Store {
@@ -20,7 +19,7 @@ impl Store {
 
     /// An agency, none if there is no such.
     pub async fn agency(&self, id: &AgencyId) -> Result<Option<Agency>, StoreError> {
-        self.head(&id.into()).await
+        self.read(&key::head(&id.into())).await
     }
 
     /// Creates an organisation. [`StoreError::Conflict`] when the id is taken.
@@ -30,7 +29,7 @@ impl Store {
 
     /// An organisation, none if there is no such.
     pub async fn organisation(&self, id: &OrganisationId) -> Result<Option<Organisation>, StoreError> {
-        self.head(&id.into()).await
+        self.read(&key::head(&id.into())).await
     }
 
     async fn create_head(&self, holder: &Holder, new: &impl Serialize) -> Result<(), StoreError> {
@@ -43,18 +42,5 @@ impl Store {
             .send()
             .await?;
         Ok(())
-    }
-
-    async fn head<T: DeserializeOwned>(&self, holder: &Holder) -> Result<Option<T>, StoreError> {
-        let found = self
-            .call()
-            .get_item()
-            .table_name(&*self.accounts)
-            .set_key(Some(key::head(holder).attributes()))
-            .consistent_read(true)
-            .send()
-            .await?
-            .item;
-        found.map(value).transpose()
     }
 }

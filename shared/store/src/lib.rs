@@ -12,6 +12,8 @@ mod client;
 mod key;
 /// Items to and from [`billing_core`]'s types.
 mod item;
+/// Reading items and collections.
+mod reads;
 /// What can go wrong.
 mod error;
 /// Accounts, their numbers, and whose customer is whose.

@@ -1,0 +1,48 @@
+//! Reading the `accounts` table, strongly consistent: one item, or all of a collection whose sort keys begin alike.
+
+use serde::de::DeserializeOwned;
+
+use crate::client::Store;
+use crate::error::StoreError;
+use crate::item::{Item, string, value};
+use crate::key::Key;
+
+impl Store {
+    /// An item as what it is, none if there is no such.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
+        let found = self
+            .call()
+            .get_item()
+            .table_name(&*self.accounts)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true)
+            .send()
+            .await?
+            .item;
+        found.map(value).transpose()
+    }
+
+    /// The items of a collection whose sort keys begin with `prefix`, in their order.
+    pub(crate) async fn read_all(&self, pk: String, prefix: &str) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .call()
+                .query()
+                .table_name(&*self.accounts)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", string(&pk))
+                .expression_attribute_values(":prefix", string(prefix))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await?;
+            items.extend(page.items.into_iter().flatten());
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+}

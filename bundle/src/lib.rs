@@ -10,9 +10,13 @@ use billing_edge::Function;
 pub const ALL: &[&Function] = &[
     &cancel_subscription::FUNCTION,
     &change_subscription_interval::FUNCTION,
+    &confirm_checkout_session::FUNCTION,
+    &create_checkout_session::FUNCTION,
     &create_subscription_checkout::FUNCTION,
     &expire_checkouts::FUNCTION,
     &get_billing::FUNCTION,
+    &get_checkout_session::FUNCTION,
+    &preview_checkout_session::FUNCTION,
     &preview_subscription_change::FUNCTION,
     &reconcile::FUNCTION,
     &resume_subscription::FUNCTION,

@@ -18,7 +18,7 @@ use billing_core::period::Period;
 use billing_core::plan::Interval;
 use billing_core::return_url::{Policy, ReturnUrl};
 use billing_core::subscription::{Status, Subscription};
-use billing_store::{NewReservation, Store, StoreError};
+use billing_store::{CustomerOf, NewReservation, Store, StoreError};
 use billing_tests::{Account, World};
 use futures_util::future::join_all;
 
@@ -324,8 +324,8 @@ async fn a_session_is_recorded_for_the_reservation_that_holds() {
         (Some("cs_2".parse().unwrap()), Some(customer.clone()))
     );
     assert_eq!(
-        store.account_of_customer(&customer).await.unwrap(),
-        Some(profile.id)
+        store.owner_of_customer(&customer).await.unwrap(),
+        Some(CustomerOf::Account(profile.id))
     );
 }
 
@@ -345,7 +345,7 @@ async fn a_session_of_another_customer_is_not_recorded() {
         .await;
     assert_eq!(outcome, Err(StoreError::Conflict));
     assert_eq!(
-        store.account_of_customer(&other).await.unwrap(),
+        store.owner_of_customer(&other).await.unwrap(),
         None,
         "all or nothing"
     );

@@ -61,6 +61,18 @@ mod outages;
 mod logs;
 /// Random histories.
 mod model;
+/// A plan is sold: from the offer to the paid invoice.
+mod plan_checkouts;
+/// The life of a checkout session over plans and contracts.
+mod checkout_sessions;
+/// Bad input to checkout sessions.
+mod checkout_input;
+/// Payments of sessions whose time has run out.
+mod late_payments;
+/// Sales on several machines, which die.
+mod sale_races;
+/// Contracts that become something else.
+mod amendments;
 /// What an operation costs in calls.
 mod round_trips;
 /// The store's conditions, each against the race that it closes.

@@ -12,6 +12,8 @@
 mod world;
 /// An account and what it does.
 mod account;
+/// An organisation that sells plans, and what it does.
+mod organisation;
 /// What it is answered.
 mod answer;
 /// Stripe's side.
@@ -34,6 +36,7 @@ pub use administrator::Administrator;
 pub use answer::Answer;
 pub use machine::Machine;
 pub use network::{Moment, Network, Outage};
+pub use organisation::Organisation;
 pub use paper_stripe::stripe_of;
 pub use stripe::Stripe;
 pub use world::World;

@@ -101,6 +101,72 @@ impl Stripe {
             .collect()
     }
 
+    /// What everybody's invoices have charged so far, oldest first.
+    pub async fn charges(&self) -> Vec<i64> {
+        let invoices = self.list("/v1/invoices?limit=100").await;
+        let paid = invoices
+            .iter()
+            .rev()
+            .filter(|invoice| invoice["status"] == "paid");
+        paid.map(|invoice| invoice["amount_paid"].as_i64().unwrap())
+            .collect()
+    }
+
+    /// What was refunded so far, oldest first.
+    pub async fn refunded(&self) -> Vec<i64> {
+        let refunds = self.list("/v1/refunds?limit=100").await;
+        let amounts = refunds.iter().rev();
+        amounts.map(|refund| refund["amount"].as_i64().unwrap()).collect()
+    }
+
+    /// All customers, newest first.
+    pub async fn all_customers(&self) -> Vec<Value> {
+        self.list("/v1/customers?limit=100").await
+    }
+
+    /// All subscriptions, newest first, also those that are over.
+    pub async fn all_subscriptions(&self) -> Vec<Value> {
+        self.list("/v1/subscriptions?status=all&limit=100").await
+    }
+
+    /// The page that was opened last.
+    pub async fn latest_page(&self) -> Value {
+        self.list("/v1/checkout/sessions?limit=1").await.remove(0)
+    }
+
+    /// The pages that can be paid.
+    pub async fn open_pages(&self) -> Vec<Value> {
+        let pages = self.list("/v1/checkout/sessions?status=open&limit=100").await;
+        pages.into_iter().filter(|page| !page["url"].is_null()).collect()
+    }
+
+    /// The payer pays the invoice that was made last, on its page; its events arrive.
+    pub async fn pays_latest_invoice(&self) {
+        let latest = self.list("/v1/invoices?limit=1").await.remove(0);
+        let path = format!("/_test/invoices/{}/pay", latest["id"].as_str().unwrap());
+        let how = json!({ "paymentMethod": "pm_card_visa" });
+        self.send("POST", &path, how.to_string(), "application/json")
+            .await;
+        self.stand_in.settle().await;
+    }
+
+    /// How many phases the schedule has that was made last.
+    pub async fn phases_of_latest_schedule(&self) -> usize {
+        let schedule = self.list("/v1/subscription_schedules?limit=1").await.remove(0);
+        schedule["phases"].as_array().unwrap().len()
+    }
+
+    /// The payer pays on a page; its events arrive.
+    pub async fn pays_page(&self, page: &Value) {
+        let path = format!(
+            "/_test/checkout/sessions/{}/complete",
+            page["id"].as_str().unwrap()
+        );
+        self.send("POST", &path, "{}".to_owned(), "application/json")
+            .await;
+        self.stand_in.settle().await;
+    }
+
     /// From now on this account pays with one of Stripe's test cards (`pm_card_visa`, `pm_card_authenticationRequired`, …).
     pub async fn gives_card(&self, account: &Account<'_>, card: &str) {
         let subscription = self.subscription(account).await;

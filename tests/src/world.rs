@@ -16,6 +16,7 @@ use crate::administrator::Administrator;
 use crate::answer::Answer;
 use crate::machine::{Machine, Peculiarity};
 use crate::network::Network;
+use crate::organisation::Organisation;
 use crate::stripe::Stripe;
 
 /// A world of its own: DynamoDB, Stripe, the functions, one clock that stands still until it is moved.
@@ -78,6 +79,11 @@ impl World {
     pub async fn admits(&self, id: &str) -> Account<'_> {
         let id = id.parse().unwrap();
         Account::new(self, self.accounts().admit(id, 0, self.now()).await.unwrap())
+    }
+
+    /// An organisation with the example catalog.
+    pub async fn organisation(&self, name: &str) -> Organisation<'_> {
+        Organisation::new(self, name).await
     }
 
     fn accounts(&self) -> Accounts {

@@ -11,6 +11,8 @@
 
 /// The reservation of an account's checkout.
 mod reservation;
+/// The time of a checkout session over plans and contracts.
+mod session;
 
 use std::time::Duration;
 
@@ -82,6 +84,7 @@ async fn expire(call: &Call<'_>) -> Result<Reply, Problem> {
 async fn settle(call: &Call<'_>, image: &Value) -> Result<(), Problem> {
     match Expired::read(image)? {
         Expired::Reservation(reservation) => reservation::settle(call, &reservation).await,
+        Expired::Deadline(deadline) => session::settle(call, &deadline).await,
         // The stream's filter lets nothing else through.
         Expired::Other(key) => {
             tracing::warn!(%key, "nothing is done when this expires");

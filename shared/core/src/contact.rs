@@ -22,6 +22,45 @@ pub struct Name(String);
 #[serde(try_from = "String", into = "String")]
 pub struct Email(String);
 
+/// A postal address, as far as it is known. Its members are Stripe's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Street and number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line1: Option<Name>,
+    /// Floor, suite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line2: Option<Name>,
+    /// City, town, village.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub city: Option<Name>,
+    /// Postal code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<Name>,
+    /// State, county, province.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Name>,
+    /// Two letters. Source: ISO 3166-1 alpha-2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
+}
+
+/// A country by its two letters, in upper case.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Country(String);
+
+impl TryFrom<String> for Country {
+    type Error = Unusable;
+    fn try_from(text: String) -> Result<Self, Unusable> {
+        if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            Ok(Self(text.to_ascii_uppercase()))
+        } else {
+            Err(Unusable::Country)
+        }
+    }
+}
+
 /// A text that cannot be what it was given for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
@@ -31,6 +70,9 @@ pub enum Unusable {
     /// Not `somebody@example.com`.
     #[error("not an e-mail address (somebody@example.com)")]
     Email,
+    /// Not two letters.
+    #[error("not a country: two letters (ISO 3166-1)")]
+    Country,
 }
 
 impl TryFrom<String> for Name {
@@ -101,6 +143,7 @@ macro_rules! texts {
 texts! {
     Name, "Name";
     Email, "Email";
+    Country, "Country";
 }
 
 #[cfg(test)]

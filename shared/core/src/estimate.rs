@@ -159,6 +159,12 @@ pub fn full_price(configuration: &Configuration) -> Result<i64, NoEstimate> {
     Ok(total)
 }
 
+/// What each product that is taken costs for a full period, in the plan's order, in minor units.
+pub fn full_amounts(configuration: &Configuration) -> Result<Vec<(&Chosen, i64)>, NoEstimate> {
+    let amounts = amounts(configuration)?.into_iter();
+    Ok(amounts.map(|(chosen, amount)| (chosen, amount.net)).collect())
+}
+
 /// The first invoice of a contract that begins at `start`: the period that its anchor puts it in, or what is left of it.
 pub fn first_invoice(
     configuration: &Configuration,

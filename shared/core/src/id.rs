@@ -139,6 +139,8 @@ ids! {
     PreviewId, "a preview id", |text| token(text, "");
     /// A line of a Stripe invoice (`il_…`; older ones differ).
     LineId, "an invoice line id", |text| token(text, "");
+    /// A Stripe payment method, `pm_…`; older ones, such as cards, have ids of any form.
+    PaymentMethodId, "a payment method id", |text| token(text, "");
     /// A payment at Stripe, `pi_…`.
     PaymentIntentId, "a payment intent id (pi_…)", |text| token(text, "pi_");
     /// A charge of a payment (`ch_…`, or `py_…` by other means than a card).

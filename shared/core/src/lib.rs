@@ -57,6 +57,12 @@ pub mod catalog;
 pub mod offer;
 /// What a contract's next invoice comes to.
 pub mod estimate;
+/// An offer, and asking Stripe for what it comes to, once.
+pub mod sale;
+/// Checkout sessions over plans and contracts.
+pub mod session;
+/// What a customer has bought of a plan.
+pub mod contract;
 /// Everything that is wrong with an input, at once.
 pub mod invalid;
 

@@ -34,6 +34,14 @@ impl Call<'_> {
         Err(Problem::invalid(Invalid::form(fault)))
     }
 
+    /// The same, where a request may have no body at all.
+    pub fn optional_members(&self) -> Result<Members, Problem> {
+        if self.body.is_empty() {
+            return Ok(Members::of(Map::new()));
+        }
+        self.members()
+    }
+
     /// The parameters of the query, each a text; one that is named twice counts as it was named last.
     #[must_use]
     pub fn query(&self) -> Members {
@@ -111,6 +119,101 @@ impl Members {
         };
         let judged = judge(number).map_err(|fault| fault.to_string());
         self.invalid.take(name, judged)
+    }
+
+    /// Yes or no, if it is there.
+    pub fn optional_flag(&mut self, name: &str) -> Option<bool> {
+        let flag = self.members.get(name)?.as_bool();
+        if flag.is_none() {
+            self.invalid.field(name, "must be true or false");
+        }
+        flag
+    }
+
+    /// An object, if it is there, read by its own members. Their faults are told by path: `customer_data.email`.
+    pub fn optional_object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        match self.members.get(name)? {
+            Value::Object(members) => {
+                let mut inner = Self::of(members.clone());
+                let value = read(&mut inner);
+                self.adopt(name, inner);
+                value
+            }
+            _ => {
+                self.invalid.field(name, "must be an object");
+                None
+            }
+        }
+    }
+
+    /// A list of objects, if it is there, each read by its own members. Their faults are told by path: `product_overrides[0].quantity`.
+    pub fn optional_list<T>(
+        &mut self,
+        name: &str,
+        mut read: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let Some(items) = self.members.get(name)?.as_array().cloned() else {
+            self.invalid.field(name, "must be a list");
+            return None;
+        };
+        let mut values = Vec::new();
+        for (at, item) in items.into_iter().enumerate() {
+            let path = format!("{name}[{at}]");
+            match item {
+                Value::Object(members) => {
+                    let mut inner = Self::of(members);
+                    values.extend(read(&mut inner));
+                    self.adopt(&path, inner);
+                }
+                _ => self.invalid.field(&path, "must be an object"),
+            }
+        }
+        Some(values)
+    }
+
+    /// A member as it is, if it is there: for what has several forms.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.members.get(name)
+    }
+
+    /// Notes a fault of a member.
+    pub fn fault(&mut self, name: &str, fault: impl Into<String>) {
+        self.invalid.field(name, fault);
+    }
+
+    /// The members that were found wrong so far, without what follows a name (`product_overrides` for a fault of one of them).
+    #[must_use]
+    pub fn faulty(&self) -> Vec<String> {
+        let names = self.invalid.fields.keys();
+        names
+            .map(|name| name.split(['.', '[']).next().unwrap_or(name).to_owned())
+            .collect()
+    }
+
+    /// Notes everything that was found wrong elsewhere.
+    pub fn and(&mut self, invalid: Invalid) {
+        self.invalid.form.extend(invalid.form);
+        for (name, faults) in invalid.fields {
+            for fault in faults {
+                self.invalid.field(&name, fault);
+            }
+        }
+    }
+
+    fn of(members: Map<String, Value>) -> Self {
+        Self {
+            members,
+            invalid: Invalid::default(),
+        }
+    }
+
+    fn adopt(&mut self, path: &str, inner: Self) {
+        for (name, faults) in inner.invalid.fields {
+            for fault in faults {
+                self.invalid.field(&format!("{path}.{name}"), fault);
+            }
+        }
     }
 
     /// Everything that was wrong, if anything was.

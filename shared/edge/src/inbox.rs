@@ -16,6 +16,8 @@ mod errand;
 mod facts;
 /// What that changes about its account.
 mod landing;
+/// What that changes about a contract.
+mod contracts;
 
 use std::time::Duration;
 

@@ -61,6 +61,25 @@ pub fn is_well_formed(text: &str) -> bool {
     })
 }
 
+/// A new UUID of version 4.
+pub fn uuid<T: std::str::FromStr<Err = billing_core::id::NotAnId>>() -> Result<T, NoRandomness> {
+    let mut bytes = random::<16>()?;
+    // Source: RFC 9562, 5.4: version and variant.
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let digits = hex::encode(bytes);
+    let text = format!(
+        "{}-{}-{}-{}-{}",
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..]
+    );
+    text.parse()
+        .map_err(|error: billing_core::id::NotAnId| NoRandomness(error.to_string()))
+}
+
 /// Random bytes.
 pub fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];

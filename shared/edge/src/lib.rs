@@ -34,6 +34,12 @@ mod secret;
 mod prices;
 /// What is left of a change, for the call and for the webhook.
 mod changes;
+/// What a request for a checkout session wants, and what that is priced on.
+mod wishes;
+/// What becomes of a sale at Stripe.
+mod sales;
+/// A session whose time has run out.
+mod settling;
 /// Ending a subscription and taking that back.
 mod endings;
 /// Promotion codes, for previews and for changes.
@@ -58,4 +64,7 @@ pub use prices::ShownPrices;
 pub use problem::Problem;
 pub use promotions::Redemption;
 pub use reply::Reply;
+pub use sales::{Billed, Landed};
 pub use secret::{NoSecret, Secret};
+pub use settling::Page;
+pub use wishes::{Obstacle, ToldSession, WishFacts};

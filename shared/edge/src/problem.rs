@@ -113,6 +113,11 @@ impl Problem {
         Self::new(429, told, "")
     }
 
+    /// 410: it was there, and its time has run out.
+    pub fn gone(told: impl Into<String>) -> Self {
+        Self::new(410, told, "")
+    }
+
     /// 402: the payment was refused, in Stripe's words for the payer.
     pub fn payment_required(told: impl Into<String>) -> Self {
         Self::new(402, told, "")

@@ -30,6 +30,14 @@ impl Reply {
         }
     }
 
+    /// 201 with this body.
+    pub fn created(body: &impl Serialize) -> Self {
+        Self {
+            status: 201,
+            ..Self::ok(body)
+        }
+    }
+
     /// A refusal that is told again is told in the form that is asked for this time.
     pub(crate) fn into_response(self, as_problem_json: bool) -> Response<Body> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

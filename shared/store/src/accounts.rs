@@ -26,6 +26,15 @@ pub struct NewAccount {
     pub numbers: Vec<Number>,
 }
 
+/// Whose a customer at Stripe is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CustomerOf {
+    /// An account's.
+    Account(AccountId),
+    /// An organisation's: what it bought is a contract.
+    Organisation,
+}
+
 impl Store {
     /// Creates an account with its numbers. [`StoreError::Conflict`] when the id is taken. Beyond 99 numbers it takes several
     /// transactions; repeating after a failure half-way is a conflict, and [`Store::add_number`] adds what is missing.
@@ -113,23 +122,26 @@ impl Store {
         }
     }
 
-    /// The account that a customer belongs to.
-    pub async fn account_of_customer(&self, customer: &CustomerId) -> Result<Option<AccountId>, StoreError> {
+    /// Whose a customer is.
+    pub async fn owner_of_customer(&self, customer: &CustomerId) -> Result<Option<CustomerOf>, StoreError> {
+        let key = key::pointer(customer);
         let found = self
             .call()
             .get_item()
             .table_name(&*self.accounts)
-            .set_key(Some(key::pointer(customer).attributes()))
+            .set_key(Some(key.attributes()))
             .consistent_read(true)
             .send()
             .await?
             .item;
         let Some(found) = found else { return Ok(None) };
-        let account = text(&found, "account");
-        account
+        if found.contains_key("organisation") {
+            return Ok(Some(CustomerOf::Organisation));
+        }
+        text(&found, "account")
             .parse()
-            .map(Some)
-            .map_err(|error| StoreError::corrupt(key::pointer(customer).to_string(), error))
+            .map(|account| Some(CustomerOf::Account(account)))
+            .map_err(|error| StoreError::corrupt(key.to_string(), error))
     }
 
     /// Forgets a customer that was deleted at Stripe, or that cannot be made under its key, so that another is made.

@@ -4,17 +4,20 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use billing_core::checkout::Reservation;
+use billing_core::session::Deadline;
 use serde_json::Value;
 
 use crate::error::StoreError;
 use crate::item::{Item, text, value};
-use crate::key::{PK, RESERVATION_PREFIX};
+use crate::key::{DEADLINE, PK, RESERVATION_PREFIX, SESSION_PREFIX, SK};
 
 /// An item that is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expired {
     /// The reservation of an account's checkout.
     Reservation(Box<Reservation>),
+    /// The time of a checkout session over plans and contracts.
+    Deadline(Box<Deadline>),
     /// Something that nobody acts upon when it expires; its partition key.
     Other(String),
 }
@@ -32,8 +35,12 @@ impl Expired {
             })
             .ok_or_else(|| StoreError::corrupt("a stream's record", "an image of another form"))?;
         let pk = text(&item, PK).to_owned();
+        // The session itself is deleted much later, when nobody waits for it any more.
+        let is_deadline = pk.starts_with(SESSION_PREFIX) && text(&item, SK) == DEADLINE;
         Ok(if pk.starts_with(RESERVATION_PREFIX) {
             Self::Reservation(Box::new(value(item)?))
+        } else if is_deadline {
+            Self::Deadline(Box::new(value(item)?))
         } else {
             Self::Other(pk)
         })
@@ -79,6 +86,22 @@ mod tests {
         };
         assert_eq!((reservation.number, reservation.account.as_str()), (2, "ada"));
         assert_eq!(reservation.session.unwrap().id.as_str(), "cs_1");
+    }
+
+    #[test]
+    fn a_deadline_comes_back_and_the_session_beside_it_is_nobodys() {
+        let id = "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5e";
+        let image = |sk: &str| {
+            json!({
+                "pk": { "S": format!("SESSION#{id}") }, "sk": { "S": sk }, "organisation": { "S": "acme" },
+                "checkout": { "S": id }, "expires_at": { "N": "1775122200" },
+            })
+        };
+        let Expired::Deadline(deadline) = Expired::read(&image("DEADLINE")).unwrap() else {
+            unreachable!("it is a deadline's image")
+        };
+        assert_eq!(deadline.checkout.as_str(), id);
+        assert!(matches!(Expired::read(&image("SESSION")), Ok(Expired::Other(_))));
     }
 
     #[test]

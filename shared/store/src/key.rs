@@ -10,8 +10,8 @@ use billing_core::Timestamp;
 use billing_core::access::Holder;
 use billing_core::coverage::Entry;
 use billing_core::id::{
-    AccountId, BusinessEntityId, BuyerId, ConnectedAccountId, CustomerId, EventId, InvoiceId, KeyId,
-    NumberId, OfferedId, OrganisationId, PlanId, PromotionCodeId,
+    AccountId, BusinessEntityId, BuyerId, CheckoutId, ConnectedAccountId, ContractId, CustomerId, EventId,
+    InvoiceId, KeyId, NumberId, OfferedId, OrganisationId, PlanId, PromotionCodeId, SubscriptionId,
 };
 use billing_core::quote::Quote;
 
@@ -21,6 +21,10 @@ pub(crate) const PK: &str = "pk";
 pub(crate) const SK: &str = "sk";
 /// How the partitions of reservations begin.
 pub(crate) const RESERVATION_PREFIX: &str = "RESERVATION#";
+/// How the partitions of checkout sessions begin.
+pub(crate) const SESSION_PREFIX: &str = "SESSION#";
+/// The sort key of the moment at which a session's time runs out.
+pub(crate) const DEADLINE: &str = "DEADLINE";
 /// The partition of the events that failed.
 pub(crate) const FAILED: &str = "FAILED";
 /// The attribute by which DynamoDB deletes items of the `sessions` table: unix seconds.
@@ -127,6 +131,11 @@ pub(crate) fn pointer(customer: &CustomerId) -> Key {
     Key::new(format!("STRIPE#-#{customer}"), "POINTER")
 }
 
+/// `STRIPE#-#<subscription>/POINTER`: which contract it bills, on our own Stripe account.
+pub(crate) fn subscription_pointer(subscription: &SubscriptionId) -> Key {
+    Key::new(format!("STRIPE#-#{subscription}"), "POINTER")
+}
+
 /// `ORGANISATION#<id>`: the collection of an organisation.
 pub(crate) fn organisation(id: &OrganisationId) -> String {
     holder(&id.into())
@@ -160,6 +169,57 @@ pub(crate) fn prices(product: &OfferedId) -> String {
 /// `ORGANISATION#<id>/PRICE#<product>#<version>`: a version of a price; the versions sort.
 pub(crate) fn price(of: &OrganisationId, product: &OfferedId, version: u32) -> Key {
     Key::new(organisation(of), format!("{}{version:010}", prices(product)))
+}
+
+/// `ORGANISATION#<id>/CONTRACT#<contract>`: a contract; its ledger and its history follow it.
+pub(crate) fn contract(organisation_id: &OrganisationId, contract: &ContractId) -> Key {
+    Key::new(organisation(organisation_id), format!("CONTRACT#{contract}"))
+}
+
+/// `ORGANISATION#<id>/CONTRACT#<contract>#LEDGER#<invoice>#<line>`: the natural key that lands a line once.
+pub(crate) fn contract_ledger(organisation_id: &OrganisationId, contract: &ContractId, entry: &Entry) -> Key {
+    Key::new(
+        organisation(organisation_id),
+        format!(
+            "CONTRACT#{contract}#{LEDGER_PREFIX}{}#{}",
+            entry.invoice, entry.line
+        ),
+    )
+}
+
+/// `ORGANISATION#<id>/CONTRACT#<contract>#REVERSAL#<invoice>`: what was given back of an invoice.
+pub(crate) fn contract_reversal(
+    organisation_id: &OrganisationId,
+    contract: &ContractId,
+    invoice: &InvoiceId,
+) -> Key {
+    Key::new(
+        organisation(organisation_id),
+        format!("CONTRACT#{contract}#REVERSAL#{invoice}"),
+    )
+}
+
+/// `ORGANISATION#<id>/CONTRACT#<contract>#AMENDMENT#<number>`: an entry of its history; the numbers sort.
+pub(crate) fn amendment(organisation_id: &OrganisationId, contract: &ContractId, number: u64) -> Key {
+    Key::new(
+        organisation(organisation_id),
+        format!("CONTRACT#{contract}#AMENDMENT#{number:06}"),
+    )
+}
+
+/// `SESSION#<id>/SESSION`.
+pub(crate) fn session(id: &CheckoutId) -> Key {
+    Key::new(format!("{SESSION_PREFIX}{id}"), "SESSION")
+}
+
+/// `SESSION#<id>/DEADLINE`: deleted when the session's time runs out, while the session itself is kept for its readers.
+pub(crate) fn deadline(id: &CheckoutId) -> Key {
+    Key::new(format!("{SESSION_PREFIX}{id}"), DEADLINE)
+}
+
+/// `INTENT#<organisation>#<hash>/INTENT`: the session that a wish was last made into.
+pub(crate) fn intent(organisation: &OrganisationId, hash: &str) -> Key {
+    Key::new(format!("INTENT#{organisation}#{hash}"), "INTENT")
 }
 
 /// `RESERVATION#<account>/RESERVATION`.

@@ -32,6 +32,10 @@ mod changes;
 mod quotes;
 /// Landing what Stripe told.
 mod landings;
+/// Checkout sessions over plans and contracts.
+mod checkout_sessions;
+/// Contracts, their ledgers, their histories, and whose they are.
+mod contracts;
 /// Which events were handled.
 mod receipts;
 /// Which of them failed.
@@ -45,9 +49,10 @@ mod replies;
 /// The tables as they are deployed.
 mod inspection;
 
-pub use accounts::NewAccount;
+pub use accounts::{CustomerOf, NewAccount};
 pub use catalog::{BuyerWrite, StoredPlan, StoredPrice};
 pub use client::{Connector, Credentials, Store, StoreConfig, http_client};
+pub use contracts::{SessionWrite, StoredContract};
 pub use cursors::StoredCursor;
 pub use error::{StoreError, unless_conflict};
 pub use expiries::Expired;

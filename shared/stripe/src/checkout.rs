@@ -48,6 +48,20 @@ pub enum SessionStatus {
     Expired,
 }
 
+impl SessionStatus {
+    /// Stripe's word.
+    pub(crate) fn read(word: Option<&str>) -> Result<Self, StripeError> {
+        match word {
+            Some("open") => Ok(Self::Open),
+            Some("complete") => Ok(Self::Complete),
+            Some("expired") => Ok(Self::Expired),
+            other => Err(StripeError::Unexpected {
+                reason: format!("a checkout session is {other:?}"),
+            }),
+        }
+    }
+}
+
 /// A checkout session.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CheckoutSession {
@@ -96,16 +110,7 @@ impl TryFrom<Wire> for CheckoutSession {
     type Error = StripeError;
 
     fn try_from(wire: Wire) -> Result<Self, StripeError> {
-        let status = match wire.status.as_deref() {
-            Some("open") => SessionStatus::Open,
-            Some("complete") => SessionStatus::Complete,
-            Some("expired") => SessionStatus::Expired,
-            other => {
-                return Err(StripeError::Unexpected {
-                    reason: format!("a checkout session is {other:?}"),
-                });
-            }
-        };
+        let status = SessionStatus::read(wire.status.as_deref())?;
         let metadata = wire.metadata.unwrap_or_default();
         Ok(Self {
             id: id(&wire.id, "a checkout session")?,

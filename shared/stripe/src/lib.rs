@@ -26,6 +26,18 @@ mod invoices;
 mod reversals;
 /// What a change would be invoiced at.
 mod previews;
+/// Customers of organisations, and what they pay by.
+mod buyers;
+/// Prices that are made of an amount.
+mod computed_prices;
+/// The subscriptions of contracts.
+mod contracts;
+/// Contracts that change when their period ends.
+mod contract_schedules;
+/// What a sale would be billed at.
+mod contract_previews;
+/// The hosted page of a sale.
+mod contract_pages;
 /// Promotion codes.
 mod promotions;
 /// The catalog: products, and the versions of their prices.
@@ -39,10 +51,13 @@ mod events;
 /// Signed events.
 pub mod webhook;
 
+pub use buyers::NewBuyer;
 pub use catalog::{FoundPrice, Native, PriceVersion, native};
 pub use changes::{EndOfSubscription, Payment};
 pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Connector, Stripe, StripeConfig};
+pub use contract_pages::{ContractPage, NewPage};
+pub use contracts::{AskedSale, OfContract, ReadContract};
 pub use customers::NewCustomer;
 pub use error::{Refusal, StripeError};
 pub use events::{EventPage, EventWindow};

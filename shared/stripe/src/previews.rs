@@ -61,7 +61,7 @@ pub struct PreviewLine {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+pub(crate) struct Wire {
     id: String,
     amount_due: i64,
     total: i64,
@@ -180,7 +180,12 @@ impl Stripe {
             }]);
         }
         // A POST that only reads: it takes no idempotency key, and repeating it is safe.
-        let mut wire: Wire = self.get(request.build()).await?;
+        let wire = self.get(request.build()).await?;
+        self.whole_preview(wire).await
+    }
+
+    /// A preview with all of its lines, of which Stripe shows but the first.
+    pub(crate) async fn whole_preview(&self, mut wire: Wire) -> Result<Preview, StripeError> {
         let shown = std::mem::take(&mut wire.lines);
         let preview: PreviewId = id(&wire.id, "a preview")?;
         let lines = self.all_lines(preview.as_str(), shown).await?;

@@ -3,7 +3,7 @@
 use billing_core::access::Holder;
 use billing_core::account::{Account as Stored, Number};
 use billing_core::landing::Landing;
-use billing_store::{NewAccount, StoreError};
+use billing_store::{CustomerOf, NewAccount, StoreError};
 use billing_tests::World;
 
 use super::{NOW, at, customer, reserved, session, store, unique};
@@ -54,8 +54,8 @@ async fn a_customer_that_a_landing_links_is_found() {
     store(&world).land(&profile, &landing).await.unwrap();
     assert_eq!(ada.stored().await.profile.customer, Some(customer.clone()));
     assert_eq!(
-        store(&world).account_of_customer(&customer).await,
-        Ok(Some(profile.id))
+        store(&world).owner_of_customer(&customer).await,
+        Ok(Some(CustomerOf::Account(profile.id)))
     );
 }
 
@@ -74,8 +74,8 @@ async fn a_customer_is_not_claimed_by_a_second_account() {
     }
     assert_eq!(bob.stored().await.profile.customer, None);
     assert_eq!(
-        store.account_of_customer(&customer).await,
-        Ok(Some(ada.id.parse().unwrap()))
+        store.owner_of_customer(&customer).await,
+        Ok(Some(CustomerOf::Account(ada.id.parse().unwrap())))
     );
 }
 

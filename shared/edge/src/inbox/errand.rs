@@ -1,6 +1,6 @@
 //! Which object an event sends us to.
 
-use billing_core::id::{InvoiceId, NotAnId, SessionId, SubscriptionId};
+use billing_core::id::{InvoiceId, NotAnId, ScheduleId, SessionId, SubscriptionId};
 use billing_stripe::Reversed;
 use billing_stripe::webhook::Event;
 
@@ -20,6 +20,10 @@ pub const EVENT_TYPES: &[&str] = &[
     "customer.subscription.resumed",
     "customer.subscription.pending_update_applied",
     "customer.subscription.pending_update_expired",
+    "subscription_schedule.updated",
+    "subscription_schedule.released",
+    "subscription_schedule.canceled",
+    "subscription_schedule.aborted",
     "charge.refunded",
     "charge.dispute.created",
     "charge.dispute.closed",
@@ -36,6 +40,8 @@ pub(super) enum Errand {
     Invoice(InvoiceId),
     /// A subscription that changed.
     Subscription(SubscriptionId),
+    /// A schedule that leads a contract's subscription.
+    Schedule(ScheduleId),
     /// Money that went back, of some invoice.
     Reversal(Reversed),
 }
@@ -59,6 +65,7 @@ impl Errand {
             kind if kind.starts_with("customer.subscription.") => {
                 Some(object.parse().map(Self::Subscription))
             }
+            kind if kind.starts_with("subscription_schedule.") => Some(object.parse().map(Self::Schedule)),
             "charge.refunded" => Some(object.parse().map(Reversed::Charge).map(Self::Reversal)),
             kind if kind.starts_with("charge.dispute.") => {
                 Some(object.parse().map(Reversed::Dispute).map(Self::Reversal))

@@ -27,6 +27,8 @@ pub(super) async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Foun
         Errand::Invoice(id) => invoice(stripe, id).await,
         Errand::Subscription(id) => subscription(stripe, id).await.map(Some),
         Errand::Reversal(reversed) => reversal(stripe, reversed).await,
+        // Accounts have none.
+        Errand::Schedule(_) => Ok(None),
     };
     match found {
         // Stripe keeps what is over. In test mode somebody may have erased it; where real money moves, it is our key that looks

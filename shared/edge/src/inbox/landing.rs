@@ -3,9 +3,10 @@
 use billing_core::account::Account;
 use billing_core::id::AccountId;
 use billing_core::landing::{self, Facts};
-use billing_store::unless_conflict;
+use billing_store::{CustomerOf, unless_conflict};
 use billing_stripe::webhook::Event;
 
+use super::contracts;
 use super::errand::Errand;
 use super::facts::{self, Found};
 use crate::call::Call;
@@ -13,8 +14,10 @@ use crate::problem::Problem;
 
 /// Does an event's errand, in as many rounds as it takes.
 pub(super) async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<(), Problem> {
-    let Some(account) = find_account(call, event, errand).await? else {
-        return Ok(());
+    let account = match find_owner(call, event, errand).await? {
+        Some(CustomerOf::Account(account)) => account,
+        Some(CustomerOf::Organisation) => return contracts::run(call, errand).await,
+        None => return Ok(()),
     };
     run_for(call, &account, errand).await
 }
@@ -28,23 +31,24 @@ pub(super) async fn run_for(call: &Call<'_>, account: &AccountId, errand: &Erran
     Ok(())
 }
 
-/// The account an event is about: by its customer's pointer; before that is written, by what our objects say of themselves. None
+/// Whom an event is about: by its customer's pointer; before that is written, by what our objects say of themselves. None
 /// when there is nothing to do for anybody, or for nobody we know.
-async fn find_account(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<Option<AccountId>, Problem> {
+async fn find_owner(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<Option<CustomerOf>, Problem> {
     if let Some(customer) = &event.customer
-        && let Some(account) = call.store.account_of_customer(customer).await?
+        && let Some(owner) = call.store.owner_of_customer(customer).await?
     {
-        return Ok(Some(account));
+        return Ok(Some(owner));
     }
     let Some(Found { facts, account, .. }) = facts::find(call, errand).await? else {
         return Ok(None);
     };
-    let account = call.store.account_of_customer(&facts.customer).await?.or(account);
-    if account.is_none() {
+    let owner = call.store.owner_of_customer(&facts.customer).await?;
+    let owner = owner.or_else(|| account.map(CustomerOf::Account));
+    if owner.is_none() {
         // Somebody else's customer on the same Stripe account.
         call.count("UnknownCustomers", 1);
     }
-    Ok(account)
+    Ok(owner)
 }
 
 /// One round; none when somebody else wrote first.

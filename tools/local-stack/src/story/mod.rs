@@ -16,6 +16,8 @@ use crate::http_client::{HttpClient, NoAnswer};
 mod subscribing;
 /// She moves to a year, is quoted, and pays what was quoted.
 mod changing;
+/// An organisation sells a plan, and changes what was sold.
+mod contracting;
 
 /// Why the story was not told to its end.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,7 @@ pub async fn tell(directory: &Directory, out: &mut (dyn Write + Send)) -> Result
     };
     subscribing::tell(&mut narrator).await?;
     changing::tell(&mut narrator).await?;
+    contracting::tell(&mut narrator).await?;
     narrator.say("\nEverything is as told.")
 }
 

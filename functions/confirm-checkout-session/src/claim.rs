@@ -1,0 +1,227 @@
+//! Holding a session to its offer, and claiming it: the last step before Stripe is asked for anything.
+//!
+//! # If it fails half-way
+//! A fresh offer is one write, a claim one transaction. What was claimed is found by the next confirmation, and finished.
+
+use billing_core::catalog::Buyer;
+use billing_core::contract::{Contract, Status as ContractStatus};
+use billing_core::id::{BuyerId, OrganisationId};
+use billing_core::sale::{self, Sale};
+use billing_core::session::{Guest, Session, Status, Wish};
+use billing_edge::key::{hash, uuid};
+use billing_edge::{Call, Obstacle, Problem, WishFacts};
+use billing_store::{SessionWrite, StoredContract, unless_conflict};
+
+use crate::{Wanted, moved};
+
+/// A session and the contract that were claimed for a sale.
+pub(crate) struct Claimed {
+    pub(crate) session: Session,
+    pub(crate) stored: StoredContract,
+    /// Whether the sale was found under way: whoever wrote it down may be at it still.
+    pub(crate) is_joined: bool,
+}
+
+/// Prices the wish again, and claims session and contract for the sale of the same offer. 409 with the fresh offer when it is not the
+/// same. None when somebody else wrote first.
+pub(crate) async fn claim(
+    call: &Call<'_>,
+    wanted: &Wanted,
+    session: &Session,
+) -> Result<Option<Claimed>, Problem> {
+    let organisation = &session.organisation;
+    let (facts, stored) = tokio::try_join!(facts(call, session), async {
+        let stored = call.store.contract(organisation, &session.contract).await;
+        stored.map_err(Problem::from)
+    })?;
+    match facts.obstacle() {
+        Some(Obstacle::Ended) => return cancel(call, session).await,
+        Some(obstacle @ (Obstacle::Scheduled | Obstacle::Unpaid)) => {
+            return Err(Problem::conflict(obstacle.to_string()));
+        }
+        None => {}
+    }
+    if let Some(other) = stored.as_ref().and_then(|stored| stored.contract.sale.as_ref()) {
+        return Err(other_sale(other, call));
+    }
+    hold(call, session, &facts).await?;
+    let Some(buyer) = buyer_of(call, organisation, session, &facts).await? else {
+        return Ok(None);
+    };
+    let sale = sale_of(call, wanted, session)?;
+    let claimed = Session {
+        version: session.version + 1,
+        status: Status::Pending,
+        buyer: Some(buyer.clone()),
+        sales: sale.number,
+        updated_at: call.now,
+        ..session.clone()
+    };
+    let read = stored.as_ref().map(|stored| &stored.contract);
+    let contract = Contract {
+        version: read.map_or(1, |read| read.version + 1),
+        sale: Some(sale.clone()),
+        updated_at: call.now,
+        ..read
+            .cloned()
+            .unwrap_or_else(|| new_contract(call, session, &sale, buyer))
+    };
+    let write = SessionWrite {
+        read: session,
+        new: &claimed,
+    };
+    let written = unless_conflict(call.store.claim_sale(write, read, &contract).await)?;
+    let (ledger, history) = stored.map_or_else(Default::default, |stored| (stored.ledger, stored.history));
+    Ok(written.map(|()| Claimed {
+        session: claimed,
+        stored: StoredContract {
+            contract,
+            ledger,
+            history,
+        },
+        is_joined: false,
+    }))
+}
+
+/// What the session's wish is priced on now. What it named was there when it was made; what is not there any more is a moved offer.
+async fn facts(call: &Call<'_>, session: &Session) -> Result<WishFacts, Problem> {
+    // A guest that has become a customer meanwhile is priced as a guest still.
+    let wish = Wish {
+        business_entity: Some(session.business_entity.clone()),
+        ..session.wish.clone()
+    };
+    call.wish_facts(&session.organisation, &wish).await
+}
+
+/// The session's offer, if it is what the wish comes to now.
+async fn hold(call: &Call<'_>, session: &Session, facts: &WishFacts) -> Result<(), Problem> {
+    let same = facts.offer(&session.wish, session.start, session.offer.at);
+    if same.is_ok_and(|fresh| fresh.is_as(&session.offer)) && !session.offer.is_past(call.now) {
+        return Ok(());
+    }
+    let past = session.offer.is_past(call.now);
+    let today = facts.start(
+        &Wish {
+            start: None,
+            ..session.wish.clone()
+        },
+        call.now,
+    )?;
+    // The frozen start stands for as long as the period that begins with it can be sold.
+    let start = if past { today } else { session.start };
+    let fresh = facts.offer(&session.wish, start, call.now);
+    let offer = fresh.map_err(|none| Problem::invalid(none.into_invalid()))?;
+    let requoted = Session {
+        version: session.version + 1,
+        start,
+        offer,
+        is_requoted: true,
+        updated_at: call.now,
+        ..session.clone()
+    };
+    match unless_conflict(call.store.put_checkout_session(session, &requoted).await)? {
+        Some(()) => Err(moved(
+            "the offer has changed: confirm the version that the fresh estimates are of".to_owned(),
+            &requoted,
+        )),
+        None => Err(Problem::conflict(
+            "the checkout session was written meanwhile: read it again",
+        )),
+    }
+}
+
+/// What it was to amend is over.
+async fn cancel(call: &Call<'_>, session: &Session) -> Result<Option<Claimed>, Problem> {
+    let cancelled = Session {
+        version: session.version + 1,
+        status: Status::Cancelled,
+        updated_at: call.now,
+        ..session.clone()
+    };
+    unless_conflict(call.store.put_checkout_session(session, &cancelled).await)?;
+    Ok(None)
+}
+
+/// Another session of the same contract is being sold.
+fn other_sale(other: &Sale, call: &Call<'_>) -> Problem {
+    let problem = Problem::conflict("another change of the contract is being paid for");
+    if other.is_in_flight(call.now) {
+        problem.after(crate::BUSY)
+    } else {
+        problem
+    }
+}
+
+fn sale_of(call: &Call<'_>, wanted: &Wanted, session: &Session) -> Result<Sale, Problem> {
+    let internal = |error: String| Problem::internal(error);
+    let order =
+        sale::order(&session.offer.after.configuration).map_err(|error| internal(error.to_string()))?;
+    Ok(Sale {
+        checkout: session.id.clone(),
+        number: session.sales + 1,
+        kind: session.wish.kind,
+        offer: session.offer.clone(),
+        order: order.map_err(|error| internal(error.to_string()))?,
+        payment_method: wanted.payment_method.clone(),
+        asked_at: call.now,
+        open_until: session.open_until,
+        page: None,
+        invoice: None,
+        is_to_be_refunded: false,
+    })
+}
+
+fn new_contract(call: &Call<'_>, session: &Session, sale: &Sale, buyer: BuyerId) -> Contract {
+    Contract {
+        organisation: session.organisation.clone(),
+        id: session.contract.clone(),
+        version: 0,
+        status: ContractStatus::Pending,
+        buyer,
+        business_entity: session.business_entity.clone(),
+        standing: sale.offer.after.clone(),
+        order: sale.order.clone(),
+        started_at: sale.offer.at,
+        ends_at: sale.offer.ends_at,
+        billing: None,
+        amendments: 0,
+        sale: None,
+        scheduled: None,
+        created_at: call.now,
+        updated_at: call.now,
+    }
+}
+
+/// The customer, made of the guest if there is none with its address yet. None when somebody else made one at this moment.
+async fn buyer_of(
+    call: &Call<'_>,
+    organisation: &OrganisationId,
+    session: &Session,
+    facts: &WishFacts,
+) -> Result<Option<BuyerId>, Problem> {
+    let known = session.buyer.clone();
+    if let Some(known) = known.or_else(|| facts.buyer.as_ref().map(|buyer| buyer.id.clone())) {
+        return Ok(Some(known));
+    }
+    let Some(guest) = &session.wish.guest else {
+        return Err(Problem::internal("a session of neither a customer nor a guest"));
+    };
+    let email_hash = email_hash(guest);
+    if let Some(known) = call.store.buyer_of_email(organisation, &email_hash).await? {
+        return Ok(Some(known));
+    }
+    let new = Buyer {
+        id: uuid().map_err(|error| Problem::internal(error.to_string()))?,
+        business_entity: session.business_entity.clone(),
+        name: guest.name.clone(),
+        email: Some(guest.email.clone()),
+        customer: None,
+    };
+    let created = call.store.create_guest(organisation, &new, &email_hash).await;
+    Ok(unless_conflict(created)?.map(|()| new.id))
+}
+
+/// By which a guest is recognised: the address in lower case, for nobody's provider tells them apart.
+fn email_hash(guest: &Guest) -> String {
+    hash(&guest.email.as_str().to_ascii_lowercase())
+}

@@ -1,0 +1,48 @@
+//! The customer at Stripe, made once.
+//!
+//! # If it fails half-way
+//! Its creation repeats under one idempotency key for as long as Stripe surely keeps it; after that, Stripe is asked whether the
+//! customer exists before another is made. Of two that were made all the same, the one that is recorded first counts.
+
+use billing_core::SignedDuration;
+use billing_core::id::CustomerId;
+use billing_core::session::Session;
+use billing_edge::{Call, Problem};
+use billing_store::unless_conflict;
+use billing_stripe::{NewBuyer, StripeError};
+
+/// How much earlier than our record of it a customer may seem to be created, by Stripe's clock.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
+
+/// The customer of a claimed session: as recorded, found, or created. None when another one was recorded meanwhile.
+pub(crate) async fn of(call: &Call<'_>, session: &Session) -> Result<Option<CustomerId>, Problem> {
+    let organisation = &session.organisation;
+    let missing = || Problem::internal("a session was claimed for a customer that is not there");
+    let id = session.buyer.as_ref().ok_or_else(missing)?;
+    let buyer = call.store.buyer(organisation, id).await?.ok_or_else(missing)?;
+    if let Some(customer) = buyer.customer {
+        return Ok(Some(customer));
+    }
+    let new = NewBuyer {
+        organisation,
+        buyer: id,
+        name: &buyer.name,
+        email: buyer.email.as_ref(),
+        address: session
+            .wish
+            .guest
+            .as_ref()
+            .and_then(|guest| guest.address.as_ref()),
+    };
+    let stripe = call.stripe().await?;
+    let since = session.created_at.saturating_sub(CLOCK_SKEW);
+    let since = since.map_err(|error| Problem::internal(error.to_string()))?;
+    let customer = match stripe.create_buyer(&new).await {
+        Ok(customer) => customer,
+        // The name or address was edited since, or Stripe failed for good under this key: it may have been created all the same.
+        Err(error @ StripeError::Spent { .. }) => stripe.find_buyer(&new, since).await?.ok_or(error)?,
+        Err(error) => return Err(error.into()),
+    };
+    let recorded = call.store.record_buyer(organisation, id, &customer).await;
+    Ok(unless_conflict(recorded)?.map(|()| customer))
+}

@@ -1,0 +1,119 @@
+//! The hosted page of a sale: for a payer without a payment method, or one who has to authenticate.
+//!
+//! # If it fails half-way
+//! The page is asked for under the sale's key and recorded before its address is handed out. Whoever finds a sale with a page asks
+//! Stripe what has become of it.
+
+use billing_core::contract::Contract;
+use billing_core::id::SessionId;
+use billing_core::sale::Sale;
+use billing_core::session::{Session, Status};
+use billing_core::{SignedDuration, Timestamp};
+use billing_edge::{Call, Page, Problem};
+use billing_store::{SessionWrite, unless_conflict};
+use billing_stripe::{AskedSale, NewPage, SessionStatus, StripeError};
+
+use crate::claim::Claimed;
+use crate::sell;
+
+/// The shortest life of a page, and as much again as clocks and calls may take. Source: Stripe, 30 minutes.
+const SHORTEST: SignedDuration = SignedDuration::from_mins(31);
+
+/// Whether there is anything to pay: Stripe's page takes a subscription that costs nothing too, and nobody needs it then.
+pub(crate) fn is_needed(sale: &Sale) -> bool {
+    sale.offer.estimates.current_invoice.amount_due > 0
+}
+
+/// Until when a page can be paid: as long as its session lives, but no shorter than Stripe allows. By the moment of the sale, so that
+/// asking again is the same request.
+fn expires_at(sale: &Sale) -> Timestamp {
+    let least = sale.asked_at.saturating_add(SHORTEST).unwrap_or(Timestamp::MAX);
+    sale.open_until.max(least)
+}
+
+/// Opens the page of a sale, records it, and answers the session with its address. None when somebody else wrote first.
+pub(crate) async fn open(
+    call: &Call<'_>,
+    claimed: &Claimed,
+    asked: &AskedSale<'_>,
+) -> Result<Option<Session>, Problem> {
+    let (session, contract, sale) = (&claimed.session, &claimed.stored.contract, asked.sale);
+    let new = NewPage {
+        asked,
+        success_url: session
+            .wish
+            .success_url
+            .as_ref()
+            .unwrap_or(&call.app.config.return_url),
+        cancel_url: session.wish.cancel_url.as_ref(),
+        expires_at: expires_at(sale),
+    };
+    let stripe = call.stripe().await?;
+    let page = match stripe.open_contract_page(&new).await {
+        Ok(page) => page,
+        Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {
+            call.release_sale(contract).await?;
+            return Err(error.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if page.total != sale.offer.estimates.current_invoice.total {
+        // Nobody has seen its address yet.
+        stripe.expire_checkout_session(&page.id).await?;
+        let charge = billing_core::quote::Charge {
+            amount_due: page.total,
+            total: page.total,
+            currency: sale.offer.estimates.current_invoice.currency,
+        };
+        sell::hold(call, claimed, Ok(charge)).await?;
+        return Ok(None);
+    }
+    let shown = Session {
+        version: session.version + 1,
+        status: Status::Pending,
+        url: page.url.clone(),
+        updated_at: call.now,
+        ..session.clone()
+    };
+    let recorded = Contract {
+        sale: Some(Sale {
+            page: Some(page.id),
+            ..sale.clone()
+        }),
+        updated_at: call.now,
+        ..contract.clone()
+    };
+    let write = SessionWrite {
+        read: session,
+        new: &shown,
+    };
+    let written = call.store.claim_sale(write, Some(contract), &recorded).await;
+    Ok(unless_conflict(written)?.map(|()| shown))
+}
+
+/// What has become of the page of a sale; with another payment method at hand it is closed, unless it was paid. None when the session
+/// has to be looked at again.
+pub(crate) async fn resume(
+    call: &Call<'_>,
+    claimed: &Claimed,
+    page: &SessionId,
+    other: bool,
+) -> Result<Option<Session>, Problem> {
+    let stored = &claimed.stored;
+    let ended = if other {
+        call.close_page(stored, page).await?
+    } else {
+        let page = call.read_page(page).await?;
+        if page
+            .as_ref()
+            .is_some_and(|page| page.status == SessionStatus::Open)
+        {
+            return Ok(Some(claimed.session.clone()));
+        }
+        call.end_page(stored, page).await?
+    };
+    Ok(match ended {
+        Page::Paid(landed) => landed.session,
+        Page::Unpaid | Page::Overtaken => None,
+    })
+}

@@ -1,0 +1,381 @@
+//! Asking Stripe for a sale, and what becomes of it.
+//!
+//! # How it works
+//! The customer, the prices that are made of amounts, Stripe's own preview against the estimate, then the sale itself under its
+//! number: a subscription that begins, one that changes at once, or one that is scheduled to change. What it came to is landed as
+//! the webhook lands it.
+//!
+//! # If it fails half-way
+//! The sale is written down before any of this. Repeating a step answers the same; a sale that Stripe refused is forgotten, and the
+//! session is open again.
+
+use billing_core::access::Owner;
+use billing_core::contract::{Billing, Contract, Fate, Lateness, Read, charge, fate};
+use billing_core::id::{CustomerId, OrganisationId, PaymentMethodId};
+use billing_core::invalid::Invalid;
+use billing_core::quote::Charge;
+use billing_core::sale::{Sale, Way};
+use billing_core::session::{Session, Status};
+use billing_edge::{Billed, Call, Problem};
+use billing_store::{StoredContract, unless_conflict};
+use billing_stripe::{AskedSale, Refusal, StripeError};
+
+use crate::claim::Claimed;
+use crate::{Wanted, busy, customer, expired, page};
+
+/// Finishes a sale that was found under way. None when it has to be looked at again.
+pub(crate) async fn finish(
+    call: &Call<'_>,
+    owner: &Owner<OrganisationId>,
+    wanted: &Wanted,
+    session: &Session,
+) -> Result<Option<Session>, Problem> {
+    let Some(claimed) = claimed(call, session).await? else {
+        return Ok(None);
+    };
+    let Some(sale) = &claimed.stored.contract.sale else {
+        return Ok(None);
+    };
+    let other = wanted.payment_method.is_some() && wanted.payment_method != sale.payment_method;
+    if let Some(page) = &sale.page {
+        return page::resume(call, &claimed, page, other).await;
+    }
+    if sale.invoice.is_some() {
+        let read = call.read_contract(&claimed.stored.contract).await?;
+        return match read {
+            Some(read) => land(call, &claimed, read).await,
+            None => Ok(None),
+        };
+    }
+    if other {
+        return Err(busy());
+    }
+    sell(call, owner, &claimed).await
+}
+
+/// The time of a session has run out, and something was asked of Stripe for it. What was paid is landed; 410 for what was not. None
+/// when it has to be looked at again.
+pub(crate) async fn settle(call: &Call<'_>, session: &Session) -> Result<Option<Session>, Problem> {
+    if call.settle_session(session).await?.is_none() {
+        return Ok(None);
+    }
+    let settled = call.store.checkout_session(&session.id).await?;
+    let sold = settled.filter(|settled| settled.status == Status::ContractCreated);
+    sold.map(Some).ok_or_else(expired)
+}
+
+/// The session with its contract, as it is now; none when there is no sale of the session's any more.
+async fn claimed(call: &Call<'_>, session: &Session) -> Result<Option<Claimed>, Problem> {
+    let stored = call
+        .store
+        .contract(&session.organisation, &session.contract)
+        .await?;
+    let own = |stored: &StoredContract| {
+        let sale = stored.contract.sale.as_ref();
+        sale.is_some_and(|sale| sale.checkout == session.id)
+    };
+    Ok(stored.filter(own).map(|stored| Claimed {
+        session: session.clone(),
+        stored,
+        is_joined: true,
+    }))
+}
+
+/// Asks Stripe for a sale that was claimed. None when it has to be looked at again.
+pub(crate) async fn sell(
+    call: &Call<'_>,
+    owner: &Owner<OrganisationId>,
+    claimed: &Claimed,
+) -> Result<Option<Session>, Problem> {
+    let Some(customer) = customer::of(call, &claimed.session).await? else {
+        return Ok(None);
+    };
+    let Some(claimed) = priced(call, claimed).await? else {
+        return Ok(None);
+    };
+    let contract = &claimed.stored.contract;
+    let Some(sale) = &contract.sale else {
+        return Ok(None);
+    };
+    // Stripe may have forgotten the keys of an old one: it is looked for before it is asked again.
+    if sale.is_forgotten(call.now) || sale.offer.way != Way::Begin {
+        let read = call.read_contract(contract).await?;
+        match (&read, sale.offer.way) {
+            (Some(read), Way::Begin) => return land(call, &claimed, read.clone()).await,
+            (Some(read), _) => return amend(call, owner, &claimed, sale, &customer, read).await,
+            (None, Way::Begin) => {}
+            (None, _) => return Err(Problem::internal("a contract without a subscription is amended")),
+        }
+    }
+    let payment_method = match method(call, sale, &customer).await {
+        Err(Payer::Refused(problem)) => {
+            call.release_sale(contract).await?;
+            return Err(problem);
+        }
+        Err(Payer::Problem(problem)) => return Err(problem),
+        Ok(method) => method,
+    };
+    let asked = AskedSale {
+        owner,
+        contract: &contract.id,
+        customer: &customer,
+        sale,
+        payment_method: payment_method.as_ref(),
+    };
+    if payment_method.is_none() && sale.offer.short_first_period().is_none() && page::is_needed(sale) {
+        return page::open(call, &claimed, &asked).await;
+    }
+    let stripe = call.stripe().await?;
+    let preview = stripe.preview_contract(&asked).await;
+    if !hold(call, &claimed, preview.map(|preview| preview.charge)).await? {
+        return Ok(None);
+    }
+    match stripe.begin_contract(&asked).await {
+        Ok(begun) => land(call, &claimed, begun.read).await,
+        // The payer has to authenticate, which only a page can do.
+        Err(StripeError::Refused(refusal))
+            if needs_payer(&refusal) && sale.offer.short_first_period().is_none() =>
+        {
+            page::open(call, &claimed, &asked).await
+        }
+        Err(error) => refused(call, &claimed, error).await,
+    }
+}
+
+/// Changes a contract, at once or when its period ends.
+async fn amend(
+    call: &Call<'_>,
+    owner: &Owner<OrganisationId>,
+    claimed: &Claimed,
+    sale: &Sale,
+    customer: &CustomerId,
+    read: &Read,
+) -> Result<Option<Session>, Problem> {
+    let contract = &claimed.stored.contract;
+    let billing: &Billing = &read.billing;
+    if fate(sale, read, Lateness::InTime) != Fate::Open {
+        return land(call, claimed, read.clone()).await;
+    }
+    let asked = AskedSale {
+        owner,
+        contract: &contract.id,
+        customer,
+        sale,
+        payment_method: None,
+    };
+    let stripe = call.stripe().await?;
+    let answer = match sale.offer.way {
+        Way::AtPeriodEnd => stripe.schedule_contract(&asked, billing).await,
+        Way::Begin | Way::AtOnce => {
+            match method(call, sale, customer).await {
+                Err(Payer::Refused(problem)) => {
+                    call.release_sale(contract).await?;
+                    return Err(problem);
+                }
+                Err(Payer::Problem(problem)) => return Err(problem),
+                Ok(Some(method)) => {
+                    stripe
+                        .pay_contract_by(&billing.subscription, &method, sale)
+                        .await?;
+                }
+                Ok(None) => {}
+            }
+            let preview = stripe.preview_amendment(sale, billing).await;
+            if !hold(call, claimed, preview.map(|preview| preview.charge)).await? {
+                return Ok(None);
+            }
+            stripe.amend_contract(&asked, billing).await
+        }
+    };
+    match answer {
+        Ok(amended) => land(call, claimed, amended.read).await,
+        Err(error) => refused(call, claimed, error).await,
+    }
+}
+
+/// The sale with a price for each of its lines, written down. None when somebody else wrote first.
+async fn priced(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Claimed>, Problem> {
+    let stored = &claimed.stored;
+    let contract = &stored.contract;
+    let Some(sale) = &contract.sale else {
+        return Ok(None);
+    };
+    let session = claimed.session.clone();
+    let mut order = sale.order.clone();
+    let sold = &sale.offer.after.configuration;
+    let mut is_new = false;
+    for line in order.iter_mut().filter(|line| line.price.is_none()) {
+        // What stays as it is keeps its price, so that Stripe leaves it alone.
+        let kept = contract.order.iter().find(|kept| {
+            kept.product == line.product && kept.amount == line.amount && kept.quantity == line.quantity
+        });
+        let same_cadence = contract.standing.configuration.cadence == sold.cadence;
+        line.price = match kept.and_then(|kept| kept.price.clone()).filter(|_| same_cadence) {
+            Some(price) => Some(price),
+            None => {
+                let stripe = call.stripe().await?;
+                let made = stripe
+                    .price_of_line(sale, line, (sold.currency, sold.cadence))
+                    .await?;
+                Some(made)
+            }
+        };
+        is_new = true;
+    }
+    let contract = if is_new {
+        let priced = Contract {
+            sale: Some(Sale {
+                order,
+                ..sale.clone()
+            }),
+            updated_at: call.now,
+            ..contract.clone()
+        };
+        if unless_conflict(call.store.put_contract(contract, &priced).await)?.is_none() {
+            return Ok(None);
+        }
+        Contract {
+            version: contract.version + 1,
+            ..priced
+        }
+    } else {
+        contract.clone()
+    };
+    Ok(Some(Claimed {
+        session,
+        stored: StoredContract {
+            contract,
+            ..stored.clone()
+        },
+        is_joined: claimed.is_joined,
+    }))
+}
+
+/// Why there is no payment method.
+enum Payer {
+    /// It is refused, and the sale with it.
+    Refused(Problem),
+    /// Something else is wrong.
+    Problem(Problem),
+}
+
+impl<E: Into<Problem>> From<E> for Payer {
+    fn from(error: E) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+/// What is charged: the method that was named, given to the customer; or for a new contract the customer's own.
+async fn method(
+    call: &Call<'_>,
+    sale: &Sale,
+    customer: &CustomerId,
+) -> Result<Option<PaymentMethodId>, Payer> {
+    let stripe = call.stripe().await?;
+    let Some(named) = &sale.payment_method else {
+        return match sale.offer.way {
+            Way::Begin => Ok(stripe.default_payment_method(customer).await?),
+            Way::AtOnce | Way::AtPeriodEnd => Ok(None),
+        };
+    };
+    let key = format!("sale/{}", sale.name());
+    match stripe.attach_payment_method(named, customer, &key).await {
+        Ok(attached) => Ok(Some(attached)),
+        Err(StripeError::Refused(refusal)) if refusal.kind == "card_error" => {
+            Err(Payer::Refused(Problem::payment_required(refusal.message)))
+        }
+        Err(StripeError::Refused(_)) => {
+            let mut invalid = Invalid::default();
+            invalid.field(
+                "payment_method_id",
+                "is not a payment method that the customer can pay by",
+            );
+            Err(Payer::Refused(Problem::invalid(invalid)))
+        }
+        // What was refused under this number is refused again; the next number asks anew.
+        Err(error @ StripeError::Spent { .. }) => Err(Payer::Refused(error.into())),
+        Err(error) => Err(Payer::Problem(error.into())),
+    }
+}
+
+/// Holds Stripe's own figure against the estimate. A mismatch charges nothing: the sale is forgotten. But another machine may be at the
+/// same sale, and what it has just done is what differs: then the answer is false, and the sale has to be looked at again.
+pub(crate) async fn hold(
+    call: &Call<'_>,
+    claimed: &Claimed,
+    preview: Result<Charge, StripeError>,
+) -> Result<bool, Problem> {
+    let contract = &claimed.stored.contract;
+    let Some(sale) = &contract.sale else {
+        return Ok(false);
+    };
+    let quoted = charge(&sale.offer);
+    let fresh = match preview {
+        // A price that was archived: asking again will not help.
+        Err(error @ StripeError::Refused(_)) => {
+            call.release_sale(contract).await?;
+            return Err(error.into());
+        }
+        preview => preview?,
+    };
+    let same = fresh.total == quoted.total && fresh.currency == quoted.currency;
+    // What the customer has on account may be taken off, and what it owes must not be added.
+    if same && fresh.amount_due <= quoted.amount_due {
+        return Ok(true);
+    }
+    if claimed.is_joined && sale.is_in_flight(call.now) {
+        return Ok(false);
+    }
+    let (checkout, number) = (&sale.checkout, sale.number);
+    tracing::error!(%checkout, number, estimated = quoted.total, previewed = fresh.total, "Stripe would charge something else");
+    call.count("QuoteMismatches", 1);
+    call.release_sale(contract).await?;
+    Err(Problem::conflict(
+        "the payment provider would charge another amount than was estimated; nothing was charged",
+    ))
+}
+
+/// Lands what a sale came to, and answers its session. None when it has to be looked at again.
+pub(crate) async fn land(call: &Call<'_>, claimed: &Claimed, read: Read) -> Result<Option<Session>, Problem> {
+    let landed = call
+        .land_contract(&claimed.stored, read, Billed::default())
+        .await?;
+    Ok(landed.and_then(|landed| landed.session))
+}
+
+/// Stripe said no: the sale is forgotten, and the session open again.
+async fn refused(call: &Call<'_>, claimed: &Claimed, error: StripeError) -> Result<Option<Session>, Problem> {
+    let contract = &claimed.stored.contract;
+    match error {
+        StripeError::Refused(refusal) => {
+            call.release_sale(contract).await?;
+            Err(if refusal.kind == "card_error" {
+                Problem::payment_required(refusal.message)
+            } else {
+                StripeError::Refused(refusal).into()
+            })
+        }
+        // Stripe keeps a failure under this number, or has done what was asked under it in other words: which, it tells when it is
+        // read. Otherwise the next number asks anew.
+        StripeError::Spent { .. } => {
+            let sale = contract.sale.as_ref();
+            let read = call.read_contract(contract).await?;
+            let done =
+                read.filter(|read| sale.is_some_and(|sale| fate(sale, read, Lateness::InTime) != Fate::Open));
+            match done {
+                Some(read) => land(call, claimed, read).await,
+                None => {
+                    call.release_sale(contract).await?;
+                    Ok(None)
+                }
+            }
+        }
+        error => Err(error.into()),
+    }
+}
+
+/// Whether a payment needs its payer: to authenticate it (3-D Secure).
+fn needs_payer(refusal: &Refusal) -> bool {
+    let code = refusal.code.as_deref().unwrap_or_default();
+    code.contains("requires_action") || code == "authentication_required"
+}

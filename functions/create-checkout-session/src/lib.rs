@@ -1,0 +1,135 @@
+//! `POST /checkouts`: makes an offer of a plan, of a change of plan, or of other quantities, that stands for a while.
+//!
+//! Nothing is asked of Stripe, and no contract is made: that is for `confirm-checkout-session`.
+//!
+//! # How it works
+//! The wish is read and priced on the catalog and the contract as they are ([`billing_core::sale`]); the session holds what it came
+//! to. Two requests that wish the same are one session while it lives and its offer still stands: a hash of the wish says which.
+//!
+//! # If it fails half-way
+//! The session, its deadline and the hash are written in one transaction. Repeating the request finds the session.
+
+use billing_core::id::{CheckoutId, OrganisationId};
+use billing_core::session::{self, KEPT, Session, Status, When, Wish};
+use billing_edge::key::{self, uuid};
+use billing_edge::{Call, Function, Problem, Reply, ToldSession, WishFacts};
+use billing_store::unless_conflict;
+
+const NAME: &str = "create-checkout-session";
+
+/// This Lambda.
+pub const FUNCTION: Function = Function::new(NAME, |call| Box::pin(create(call)));
+
+async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
+    let owner = call.authenticate_organisation().await?.owner()?;
+    let organisation = owner.organisation();
+    call.once(organisation, NAME, session_of(call, organisation))
+        .await
+}
+
+async fn session_of(call: &Call<'_>, organisation: &OrganisationId) -> Result<Reply, Problem> {
+    let wish = call.read_wish()?;
+    let hash = hash(&wish)?;
+    let mut rounds = call.rounds();
+    loop {
+        if let Some(session) = attempt(call, organisation, &wish, &hash).await? {
+            return Ok(Reply::created(&ToldSession::of(&session, call.now)));
+        }
+        rounds.lost().await?;
+    }
+}
+
+/// One attempt on fresh facts; none when another session of the same wish was made meanwhile.
+async fn attempt(
+    call: &Call<'_>,
+    organisation: &OrganisationId,
+    wish: &Wish,
+    hash: &str,
+) -> Result<Option<Session>, Problem> {
+    let (facts, seen) = tokio::try_join!(call.wish_facts(organisation, wish), async {
+        let seen = call.store.session_of_wish(organisation, hash).await;
+        seen.map_err(Problem::from)
+    })?;
+    if let Some(obstacle) = facts.obstacle() {
+        return Err(Problem::conflict(obstacle.to_string()));
+    }
+    let start = facts.start(wish, call.now)?;
+    if let Some(seen) = &seen
+        && let Some(session) = standing(call, seen, &facts, start).await?
+    {
+        return Ok(Some(session));
+    }
+    let new = session(call, organisation, wish, &facts, start)?;
+    let created = call
+        .store
+        .create_checkout_session(&new, hash, seen.as_ref())
+        .await;
+    Ok(unless_conflict(created)?.map(|()| new))
+}
+
+/// The session that the wish was made into before, if it can still be confirmed and its offer is what it would be now.
+async fn standing(
+    call: &Call<'_>,
+    id: &CheckoutId,
+    facts: &WishFacts,
+    start: When,
+) -> Result<Option<Session>, Problem> {
+    let Some(session) = call.store.checkout_session(id).await? else {
+        return Ok(None);
+    };
+    let lives = matches!(session.status_at(call.now), Status::Open | Status::Pending);
+    if !lives || session.start != start {
+        return Ok(None);
+    }
+    // Priced at the same instant, so that time that passes is no other offer.
+    let fresh = facts.offer(&session.wish, session.start, session.offer.at);
+    let stands = fresh.is_ok_and(|fresh| fresh.is_as(&session.offer)) && !session.offer.is_past(call.now);
+    Ok(Some(session).filter(|_| stands))
+}
+
+fn session(
+    call: &Call<'_>,
+    organisation: &OrganisationId,
+    wish: &Wish,
+    facts: &WishFacts,
+    start: When,
+) -> Result<Session, Problem> {
+    let offer = facts
+        .offer(wish, start, call.now)
+        .map_err(|none| Problem::invalid(none.into_invalid()))?;
+    let open_until = session::open_until(wish.expires_at, call.now);
+    let open_until = open_until.map_err(|bad| Problem::bad_request(bad.to_string()))?;
+    let internal = |error: billing_edge::key::NoRandomness| Problem::internal(error.to_string());
+    let contract = match &facts.stored {
+        Some(stored) => stored.contract.id.clone(),
+        None => uuid().map_err(internal)?,
+    };
+    Ok(Session {
+        id: uuid().map_err(internal)?,
+        organisation: organisation.clone(),
+        version: 1,
+        status: Status::Open,
+        wish: wish.clone(),
+        buyer: facts.buyer.as_ref().map(|buyer| buyer.id.clone()),
+        business_entity: facts.entity.id.clone(),
+        start,
+        offer,
+        is_requoted: false,
+        contract,
+        sales: 0,
+        url: None,
+        is_paying: false,
+        late_payment: None,
+        open_until,
+        created_at: call.now,
+        updated_at: call.now,
+        expires_at: open_until
+            .saturating_add(KEPT)
+            .map_err(|error| Problem::internal(error.to_string()))?,
+    })
+}
+
+fn hash(wish: &Wish) -> Result<String, Problem> {
+    let text = serde_json::to_string(wish).map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(key::hash(&text))
+}

@@ -1,0 +1,418 @@
+//! A sale: an offer, and asking Stripe for what it comes to, once.
+//!
+//! # How it works
+//! An [`Offer`] is what a wish comes to at an instant: the products with their prices, what the first or next invoice would be, and when
+//! it takes effect. It is priced again when it is confirmed, from the same facts, and must come out the same.
+//!
+//! Before Stripe is asked, the offer is written into the contract as a [`Sale`], under a number of its session's that only grows.
+//! Session and number make Stripe's idempotency keys, so whoever works on a sale, once or ten times, on one machine or many,
+//! charges once. Nobody waits for anybody: whoever finds an unfinished sale finishes it.
+//!
+//! # If it fails half-way
+//! * Written, Stripe not asked: the next confirmation asks; after the session's time, nobody does.
+//! * Stripe asked, answer lost: the next confirmation asks again under the same key, and the webhook reads what became of it.
+//! * Refused by Stripe: the sale is forgotten, and the session is open again.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::calendar::{OutOfTime, Zone, whole_second};
+use crate::catalog::Plan;
+use crate::estimate::{self, Direction, Estimate, NoEstimate, Standing};
+use crate::id::{CheckoutId, InvoiceId, OfferedId, PaymentMethodId, PriceId, ProductId, SessionId};
+use crate::invalid::Invalid;
+use crate::offer::{Chosen, Configuration, Override};
+use crate::period::Period;
+use crate::pricing::Model;
+use crate::session::{Kind, When};
+
+/// For how long a sale may be on its way to Stripe: longer than any invocation lasts.
+pub const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(60);
+
+/// For how long Stripe surely keeps an idempotency key, less what clocks differ by: a day at least.
+pub const KEY_KEPT: SignedDuration = SignedDuration::from_hours(20);
+
+/// The two invoices of an offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Estimates {
+    /// What confirming it charges.
+    pub current_invoice: Estimate,
+    /// The one after; none when the contract ends before it.
+    pub next_invoice: Option<Estimate>,
+}
+
+/// When a sale takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// A contract begins.
+    Begin,
+    /// A contract changes at once, and what that costs is charged at once.
+    AtOnce,
+    /// A contract changes when its period ends, and nothing is charged before.
+    AtPeriodEnd,
+}
+
+/// What a wish comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// When it takes effect.
+    pub way: Way,
+    /// The instant that time is charged and credited from; of a new contract, its start.
+    pub at: Timestamp,
+    /// When what is bought begins.
+    pub effective_at: Timestamp,
+    /// When the contract ends; none for one that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// What an amended contract stood at when the offer was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Standing>,
+    /// What the contract stands at once it took effect.
+    pub after: Standing,
+    /// What it costs.
+    pub estimates: Estimates,
+}
+
+/// Why a wish comes to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoOffer {
+    /// Members of the request that do not fit the plan or the contract.
+    Invalid(Invalid),
+    /// It cannot be priced.
+    NoEstimate(NoEstimate),
+}
+
+impl From<Invalid> for NoOffer {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<NoEstimate> for NoOffer {
+    fn from(why: NoEstimate) -> Self {
+        Self::NoEstimate(why)
+    }
+}
+
+impl From<OutOfTime> for NoOffer {
+    fn from(why: OutOfTime) -> Self {
+        Self::NoEstimate(why.into())
+    }
+}
+
+impl NoOffer {
+    /// The same as faults of a request's members.
+    #[must_use]
+    pub fn into_invalid(self) -> Invalid {
+        match self {
+            Self::Invalid(invalid) => invalid,
+            Self::NoEstimate(why) => Invalid::form(why.to_string()),
+        }
+    }
+
+    fn field(name: &str, fault: &str) -> Self {
+        let mut invalid = Invalid::default();
+        invalid.field(name, fault);
+        Self::Invalid(invalid)
+    }
+}
+
+/// What a new contract is priced on.
+#[derive(Debug)]
+pub struct NewContract<'a> {
+    /// The plan, as it is offered now.
+    pub plan: &'a Plan,
+    /// The choices made.
+    pub overrides: &'a [Override],
+    /// The business entity's.
+    pub zone: &'a Zone,
+    /// When it begins.
+    pub start: When,
+    /// When it ends, if ever.
+    pub end: Option<When>,
+}
+
+/// What a contract with the given terms costs.
+pub fn begin(new: &NewContract<'_>) -> Result<Offer, NoOffer> {
+    let configuration = Configuration::of(new.plan).with(new.overrides)?;
+    let at = new.start.instant(new.zone)?;
+    let ends_at = new.end.map(|end| end.instant(new.zone)).transpose()?;
+    if ends_at.is_some_and(|end| end <= at) {
+        return Err(NoOffer::field("end_date", "must be after start_date"));
+    }
+    let first = estimate::first_invoice(&configuration, new.zone, at)?;
+    let next = next_before(&first.standing, &configuration, ends_at)?;
+    Ok(Offer {
+        way: Way::Begin,
+        at,
+        effective_at: at,
+        ends_at,
+        before: None,
+        after: first.standing,
+        estimates: Estimates {
+            current_invoice: first.estimate,
+            next_invoice: next,
+        },
+    })
+}
+
+/// What a contract is amended on.
+#[derive(Debug)]
+pub struct Amended<'a> {
+    /// What it stands at.
+    pub standing: &'a Standing,
+    /// When it ends, if ever.
+    pub ends_at: Option<Timestamp>,
+    /// The plan to change to, as it is offered now; none to stay with the one that was sold.
+    pub plan: Option<&'a Plan>,
+    /// The choices made.
+    pub overrides: &'a [Override],
+    /// The instant that it is priced at.
+    pub at: Timestamp,
+}
+
+/// What amending a contract costs.
+pub fn amend(amended: &Amended<'_>) -> Result<Offer, NoOffer> {
+    let standing = amended.standing;
+    let before = &standing.configuration;
+    let after = match amended.plan {
+        Some(plan) if plan.id == before.plan => {
+            return Err(NoOffer::field("plan_id", "is the plan that the contract has"));
+        }
+        Some(plan) => Configuration::of(plan).with(amended.overrides)?,
+        None => before.with(amended.overrides)?,
+    };
+    if after.currency != before.currency {
+        return Err(NoOffer::field(
+            "plan_id",
+            "is in another currency than the contract",
+        ));
+    }
+    if amended.plan.is_none() && after == *before {
+        return Err(NoOffer::field(
+            "product_overrides",
+            "change nothing: the contract has these quantities",
+        ));
+    }
+    let way = match amended.plan {
+        // What is dropped is credited, so that a quantity has nothing to wait for.
+        None => Way::AtOnce,
+        Some(_) => match estimate::direction(before, &after)? {
+            Direction::Upgrade => Way::AtOnce,
+            Direction::Downgrade => Way::AtPeriodEnd,
+        },
+    };
+    if way == Way::AtPeriodEnd && amended.ends_at.is_some_and(|end| end <= standing.period.end) {
+        return Err(NoOffer::field(
+            "plan_id",
+            "would take effect when the contract has ended",
+        ));
+    }
+    let at = whole_second(amended.at);
+    let (effective_at, current, after_standing) = match way {
+        Way::AtPeriodEnd => {
+            let later = estimate::next_invoice(standing, &after)?;
+            (standing.period.end, nothing(standing, at), later.standing)
+        }
+        Way::Begin | Way::AtOnce => {
+            let priced = estimate::change(standing, &after, at)?;
+            (at, priced.estimate, priced.standing)
+        }
+    };
+    let next = match way {
+        Way::AtPeriodEnd => next_before(standing, &after, amended.ends_at)?,
+        Way::Begin | Way::AtOnce => next_before(&after_standing, &after, amended.ends_at)?,
+    };
+    Ok(Offer {
+        way,
+        at,
+        effective_at,
+        ends_at: amended.ends_at,
+        before: Some(standing.clone()),
+        after: after_standing,
+        estimates: Estimates {
+            current_invoice: current,
+            next_invoice: next,
+        },
+    })
+}
+
+/// The invoice of the next period, unless the contract ends before that.
+fn next_before(
+    standing: &Standing,
+    then: &Configuration,
+    ends_at: Option<Timestamp>,
+) -> Result<Option<Estimate>, NoOffer> {
+    if ends_at.is_some_and(|end| end <= standing.period.end) {
+        return Ok(None);
+    }
+    Ok(Some(estimate::next_invoice(standing, then)?.estimate))
+}
+
+/// An invoice of nothing, for what is left of a period.
+fn nothing(standing: &Standing, at: Timestamp) -> Estimate {
+    Estimate {
+        currency: standing.configuration.currency,
+        subtotal: 0,
+        discount: 0,
+        total: 0,
+        amount_due: 0,
+        period_start: at,
+        period_end: standing.period.end,
+        lines: Vec::new(),
+    }
+}
+
+impl Offer {
+    /// Whether the offer is the same that was made: what is sold, at which prices and quantities, from when on, and what it costs.
+    #[must_use]
+    pub fn is_as(&self, made: &Self) -> bool {
+        self == made
+    }
+
+    /// Whether a plan is offered as it was when this was: what it consists of, and what that costs.
+    #[must_use]
+    pub fn still_holds(&self, plan: &Plan) -> bool {
+        let sold = &self.after.configuration;
+        (sold.currency, sold.cadence, sold.anchor) == (plan.currency, plan.cadence, plan.anchor)
+            && sold.products.len() == plan.products.len()
+            && sold
+                .products
+                .iter()
+                .all(|chosen| plan.product(&chosen.product.id) == Some(&chosen.product))
+    }
+
+    /// The first period of a new contract, where its anchor makes that a short one.
+    #[must_use]
+    pub fn short_first_period(&self) -> Option<Period> {
+        let whole = self.after.period;
+        (self.way == Way::Begin && self.at > whole.start).then_some(Period {
+            start: self.at,
+            end: whole.end,
+        })
+    }
+
+    /// Whether the instant that it was priced at is too late to be charged at `now`: the period that it charges a share of is
+    /// over.
+    #[must_use]
+    pub fn is_past(&self, now: Timestamp) -> bool {
+        match self.way {
+            Way::Begin => {
+                self.short_first_period().is_some_and(|first| first.end <= now)
+                    || self.ends_at.is_some_and(|end| end <= now)
+            }
+            Way::AtOnce | Way::AtPeriodEnd => self
+                .before
+                .as_ref()
+                .is_some_and(|before| before.period.end <= now),
+        }
+    }
+}
+
+/// A sale that was, or is about to be, asked of Stripe: everything that its requests say, so that they can be repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sale {
+    /// The session that is confirmed.
+    pub checkout: CheckoutId,
+    /// Counts the session's sales; session and number name Stripe's requests.
+    pub number: u64,
+    /// Which kind of session it is.
+    pub kind: Kind,
+    /// What is sold.
+    pub offer: Offer,
+    /// What Stripe is asked to bill.
+    pub order: Vec<OrderLine>,
+    /// What is to be charged; none for the customer's own, or for a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_method: Option<PaymentMethodId>,
+    /// When it was written down.
+    pub asked_at: Timestamp,
+    /// Until when the session could be confirmed: a payment after that is late.
+    pub open_until: Timestamp,
+    /// The page that it can be paid on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<SessionId>,
+    /// The invoice whose payment it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice: Option<InvoiceId>,
+    /// Whether it was paid too late for an offer that had moved, and the money is to be given back.
+    #[serde(default)]
+    pub is_to_be_refunded: bool,
+}
+
+/// A product as Stripe is asked to bill it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// Which product.
+    pub product: OfferedId,
+    /// Stripe's product.
+    pub stripe_product: ProductId,
+    /// Stripe's price: the catalog's, or one that was made of the amount of this line; none until that is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<PriceId>,
+    /// How many of the price.
+    pub quantity: u64,
+    /// What a full period comes to, in minor units.
+    pub amount: i64,
+}
+
+/// A product that the catalog has not made at Stripe.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("product {0} is not at Stripe yet: apply the catalog")]
+pub struct NotAtStripe(pub OfferedId);
+
+/// What Stripe is asked to bill for a configuration. What Stripe can express is so many of the catalog's price; everything else
+/// (steps, percentages, a matrix, commitments, fractions of a unit) is one of a price that is made of the amount.
+pub fn order(configuration: &Configuration) -> Result<Result<Vec<OrderLine>, NotAtStripe>, NoEstimate> {
+    let amounts = estimate::full_amounts(configuration)?;
+    Ok(amounts
+        .into_iter()
+        .map(|(chosen, amount)| {
+            let product = &chosen.product;
+            let stripe_product = product.stripe_product.clone();
+            let native = product.price.stripe_price.clone().zip(billed_quantity(chosen));
+            Ok(OrderLine {
+                product: product.id.clone(),
+                stripe_product: stripe_product.ok_or_else(|| NotAtStripe(product.id.clone()))?,
+                quantity: native.as_ref().map_or(1, |(_, quantity)| *quantity),
+                price: native.map(|(price, _)| price),
+                amount,
+            })
+        })
+        .collect())
+}
+
+/// How many of its price a product is billed as: whole ones, or one of a flat fee.
+fn billed_quantity(chosen: &Chosen) -> Option<u64> {
+    match chosen.product.price.pricing.model() {
+        Model::FlatFee { .. } => Some(1),
+        _ => chosen
+            .quantity
+            .as_whole()
+            .and_then(|quantity| quantity.try_into().ok()),
+    }
+}
+
+impl Sale {
+    /// `<checkout>/<number>`: what its requests at Stripe are called by.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.checkout, self.number)
+    }
+
+    /// Whether it may be on its way to Stripe from another machine.
+    #[must_use]
+    pub fn is_in_flight(&self, now: Timestamp) -> bool {
+        now.duration_since(self.asked_at) < IN_FLIGHT
+    }
+
+    /// Whether Stripe may have forgotten its keys.
+    #[must_use]
+    pub fn is_forgotten(&self, now: Timestamp) -> bool {
+        now.duration_since(self.asked_at) > KEY_KEPT
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! Offers and what becomes of them, each sum worked out by hand.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::contract::{self, Bill, BilledItem, Billing, Contract, Facts, Fate, Lateness, Ledger, Read, Told};
+use crate::quote::Charge;
+use crate::subscription::Status as BillingStatus;
+
+const SEATS: &str = "00000000-0000-4000-8000-000000000001";
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A plan of seats at that amount, and an optional archive at 5.00.
+fn plan(id: u8, cadence: &str, anchor: Value, unit_amount: i64) -> Plan {
+    let product = |number: u8, required: bool, pricing: Value| {
+        json!({
+            "id": format!("00000000-0000-4000-8000-00000000000{number}"), "name": "Seat", "required": required,
+            "default_quantity": 1, "min": 0, "stripe_product": format!("prod_{number}"),
+            "price": { "version": 1, "pricing": pricing, "stripe_price": format!("price_{number}_{unit_amount}") },
+        })
+    };
+    serde_json::from_value(json!({
+        "id": format!("00000000-0000-4000-8000-0000000000f{id}"), "name": "Team", "currency": "usd", "cadence": cadence,
+        "anchor": anchor,
+        "products": [
+            product(1, true, json!({ "pricing_type": "per_unit", "unit_amount": unit_amount })),
+            product(2, false, json!({ "pricing_type": "flat_fee", "unit_amount": 500 })),
+        ],
+    }))
+    .unwrap()
+}
+
+fn seats(quantity: i64) -> Vec<Override> {
+    vec![serde_json::from_value(json!({ "product_id": SEATS, "quantity": quantity })).unwrap()]
+}
+
+fn begun(plan: &Plan, start: &str, end: Option<&str>) -> Result<Offer, NoOffer> {
+    begin(&NewContract {
+        plan,
+        overrides: &[],
+        zone: &Zone::UTC,
+        start: start.parse().unwrap(),
+        end: end.map(|end| end.parse().unwrap()),
+    })
+}
+
+fn amended(
+    standing: &Standing,
+    plan: Option<&Plan>,
+    overrides: &[Override],
+    now: &str,
+) -> Result<Offer, NoOffer> {
+    amend(&Amended {
+        standing,
+        ends_at: None,
+        plan,
+        overrides,
+        at: at(now),
+    })
+}
+
+fn total(offer: &Offer) -> i64 {
+    offer.estimates.current_invoice.total
+}
+
+#[test]
+fn a_contract_begins_with_a_whole_period_or_with_a_share_of_one() {
+    let whole = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-16", None).unwrap();
+    assert_eq!((total(&whole), whole.short_first_period()), (1500, None));
+    // 15 of April's 30 days.
+    let short = begun(
+        &plan(1, "P1M", json!({ "day_of_month": 1 }), 1000),
+        "2026-04-16",
+        None,
+    )
+    .unwrap();
+    let first = Period {
+        start: at("2026-04-16T00:00:00Z"),
+        end: at("2026-05-01T00:00:00Z"),
+    };
+    assert_eq!((total(&short), short.short_first_period()), (750, Some(first)));
+    assert!(!short.is_past(at("2026-04-30T23:59:59Z")));
+    assert!(short.is_past(at("2026-05-01T00:00:00Z")));
+    assert!(!whole.is_past(at("2026-07-01T00:00:00Z")));
+}
+
+#[test]
+fn what_ends_before_the_next_period_has_no_next_invoice() {
+    let plan = plan(1, "P1M", json!("start"), 1000);
+    let ends =
+        |end| begun(&plan, "2026-04-01", Some(end)).map(|offer| offer.estimates.next_invoice.is_some());
+    assert_eq!(ends("2026-05-01"), Ok(false));
+    assert_eq!(ends("2026-05-02"), Ok(true));
+    assert!(ends("2026-04-01").is_err());
+}
+
+#[test]
+fn a_longer_cadence_or_as_much_is_an_upgrade_and_less_waits() {
+    let standing = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None)
+        .unwrap()
+        .after;
+    let now = "2026-04-16T00:00:00Z";
+    for (to, way, effective_at) in [
+        (plan(2, "P1Y", json!("start"), 100), Way::AtOnce, now),
+        (plan(2, "P1M", json!("start"), 1000), Way::AtOnce, now),
+        (
+            plan(2, "P1M", json!("start"), 999),
+            Way::AtPeriodEnd,
+            "2026-05-01T00:00:00Z",
+        ),
+    ] {
+        let offer = amended(&standing, Some(&to), &[], now).unwrap();
+        assert_eq!((offer.way, offer.effective_at), (way, at(effective_at)));
+        assert!(offer.way == Way::AtOnce || total(&offer) == 0);
+    }
+    assert!(amended(&standing, Some(&plan(1, "P1M", json!("start"), 2000)), &[], now).is_err());
+    assert!(amended(&standing, None, &seats(1), now).is_err());
+    // Half of 10.00 back, half of 30.00 to pay.
+    assert_eq!(total(&amended(&standing, None, &seats(3), now).unwrap()), 1000);
+}
+
+fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> Read {
+    Read {
+        billing: Billing {
+            subscription: "sub_1".parse().unwrap(),
+            status,
+            items: items
+                .iter()
+                .enumerate()
+                .map(|(number, (price, quantity))| BilledItem {
+                    id: format!("si_{number}").parse().unwrap(),
+                    price: price.parse().unwrap(),
+                    quantity: *quantity,
+                })
+                .collect(),
+            period: Period {
+                start: at(period.0),
+                end: at(period.1),
+            },
+            cancel_at: None,
+            schedule: None,
+        },
+        customer: "cus_1".parse().unwrap(),
+        created: at(period.0),
+        is_pending: false,
+        scheduled: None,
+        latest_invoice: Some(Bill {
+            id: "in_1".parse().unwrap(),
+            charge: Charge {
+                amount_due: 1500,
+                total: 1500,
+                currency: "usd".parse().unwrap(),
+            },
+            is_paid: true,
+            paid_at: None,
+            is_open: false,
+            is_first: true,
+            page: None,
+        }),
+    }
+}
+
+const APRIL: (&str, &str) = ("2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z");
+const MAY: (&str, &str) = ("2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z");
+
+fn sale(offer: Offer) -> Sale {
+    Sale {
+        checkout: "00000000-0000-4000-8000-0000000000c1".parse().unwrap(),
+        number: 1,
+        kind: Kind::PlanBased,
+        order: order(&offer.after.configuration).unwrap().unwrap(),
+        offer,
+        payment_method: None,
+        asked_at: at(APRIL.0),
+        open_until: at(MAY.0),
+        page: None,
+        invoice: None,
+        is_to_be_refunded: false,
+    }
+}
+
+fn contract(sale: Sale) -> Contract {
+    Contract {
+        organisation: "acme".parse().unwrap(),
+        id: "00000000-0000-4000-8000-0000000000c2".parse().unwrap(),
+        version: 1,
+        status: contract::Status::Pending,
+        buyer: "00000000-0000-4000-8000-0000000000c3".parse().unwrap(),
+        business_entity: "00000000-0000-4000-8000-0000000000c4".parse().unwrap(),
+        standing: sale.offer.after.clone(),
+        order: sale.order.clone(),
+        started_at: at(APRIL.0),
+        ends_at: None,
+        billing: None,
+        amendments: 0,
+        sale: Some(sale),
+        scheduled: None,
+        created_at: at(APRIL.0),
+        updated_at: at(APRIL.0),
+    }
+}
+
+fn land(contract: &Contract, read: Read, lateness: Lateness) -> contract::Landing {
+    let facts = Facts {
+        read,
+        paid: vec![],
+        reversal: None,
+        lateness,
+    };
+    contract::land(contract, &Ledger::default(), facts, at(APRIL.0)).unwrap()
+}
+
+const SOLD: [(&str, u64); 2] = [("price_1_1000", 1), ("price_2_1000", 1)];
+
+#[test]
+fn a_sale_is_done_when_stripe_bills_it_and_not_before() {
+    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
+    let selling = contract(sale(offer));
+    let landed = |status| land(&selling, read(status, &SOLD, APRIL), Lateness::InTime);
+    let done = landed(BillingStatus::Active);
+    assert_eq!(done.contract.status, contract::Status::Active);
+    assert_eq!((done.contract.sale, done.contract.amendments), (None, 1));
+    assert_eq!(done.amendment.unwrap().charge.total, 1500);
+    let waits = landed(BillingStatus::Incomplete);
+    assert!(matches!(
+        waits.told,
+        Some((_, Told::Waits { is_paying: false, .. }))
+    ));
+    assert_eq!(waits.contract.status, contract::Status::Pending);
+    let over = landed(BillingStatus::IncompleteExpired);
+    assert_eq!((over.told.unwrap().1, over.contract.sale), (Told::Over, None));
+}
+
+#[test]
+fn what_is_paid_too_late_for_an_offer_that_moved_is_given_back_first_and_then_told() {
+    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
+    let selling = contract(sale(offer));
+    let late = land(
+        &selling,
+        read(BillingStatus::Active, &SOLD, APRIL),
+        Lateness::Moved,
+    );
+    assert_eq!(
+        (late.told, late.contract.status),
+        (None, contract::Status::Pending)
+    );
+    assert!(late.contract.sale.as_ref().unwrap().is_to_be_refunded);
+    let back = land(
+        &late.contract,
+        read(BillingStatus::Canceled, &SOLD, APRIL),
+        Lateness::Moved,
+    );
+    assert_eq!(back.told.unwrap().1, Told::Refunded);
+    assert_eq!(back.contract.status, contract::Status::Refunded);
+}
+
+/// A downgrade: in the contract as scheduled, and what it stands at once Stripe bills it in the next period.
+#[test]
+fn a_downgrade_is_scheduled_and_begins_with_its_period() {
+    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
+    let active = land(
+        &contract(sale(offer)),
+        read(BillingStatus::Active, &SOLD, APRIL),
+        Lateness::InTime,
+    )
+    .contract;
+    let less = plan(2, "P1M", json!("start"), 100);
+    let offer = amended(&active.standing, Some(&less), &[], "2026-04-16T00:00:00Z").unwrap();
+    let downgrade = sale(offer);
+    let mut asked = Contract {
+        sale: Some(downgrade.clone()),
+        ..active
+    };
+    let mut half = read(BillingStatus::Active, &SOLD, APRIL);
+    half.billing.schedule = "sub_sched_1".parse().ok();
+    assert_eq!(contract::fate(&downgrade, &half, Lateness::InTime), Fate::Open);
+    half.scheduled = Some(downgrade.name());
+    let scheduled = land(&asked, half, Lateness::InTime);
+    assert_eq!(scheduled.contract.standing, asked.standing);
+    asked = scheduled.contract;
+    let next = [("price_1_100", 1), ("price_2_100", 1)];
+    let begun = land(&asked, read(BillingStatus::Active, &next, MAY), Lateness::InTime).contract;
+    assert_eq!(begun.scheduled, None);
+    assert_eq!(begun.standing.configuration.plan, less.id);
+    assert_eq!(begun.standing.period.start, at(MAY.0));
+}
+
+#[test]
+fn a_renewal_moves_the_period_and_keeps_the_prices() {
+    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
+    let active = land(
+        &contract(sale(offer)),
+        read(BillingStatus::Active, &SOLD, APRIL),
+        Lateness::InTime,
+    )
+    .contract;
+    let renewed = land(&active, read(BillingStatus::Active, &SOLD, MAY), Lateness::InTime).contract;
+    assert_eq!(renewed.standing.period.start, at(MAY.0));
+    assert_eq!(renewed.standing.configuration, active.standing.configuration);
+    assert_eq!(renewed.standing.billed, active.standing.billed);
+    let ended = land(
+        &renewed,
+        read(BillingStatus::Canceled, &SOLD, MAY),
+        Lateness::InTime,
+    )
+    .contract;
+    assert_eq!(ended.status, contract::Status::Ended);
+}

@@ -1,0 +1,131 @@
+//! Kinds, faults, and the life of a session to the second.
+
+use super::*;
+use crate::offer::Override;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn uuid<T: std::str::FromStr>() -> Option<T> {
+    "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5e".parse().ok()
+}
+
+fn some_override() -> Vec<Override> {
+    vec![Override {
+        product_id: uuid().unwrap(),
+        quantity: None,
+        is_enabled: Some(true),
+        dimensions: None,
+    }]
+}
+
+fn faults(asked: Asked) -> Vec<(String, String)> {
+    let invalid = asked.wish().unwrap_err();
+    let fields = invalid.fields.into_iter();
+    fields
+        .flat_map(|(name, faults)| faults.into_iter().map(move |fault| (name.clone(), fault)))
+        .collect()
+}
+
+#[test]
+fn the_kind_is_told_by_what_is_there() {
+    let new = Asked {
+        plan: uuid(),
+        buyer: uuid(),
+        ..Asked::default()
+    };
+    assert_eq!(new.wish().unwrap().kind, Kind::PlanBased);
+    let change = Asked {
+        plan: uuid(),
+        contract: uuid(),
+        ..Asked::default()
+    };
+    assert_eq!(change.wish().unwrap().kind, Kind::PlanChange);
+    let update = Asked {
+        contract: uuid(),
+        overrides: some_override(),
+        ..Asked::default()
+    };
+    assert_eq!(update.wish().unwrap().kind, Kind::QuantityUpdate);
+}
+
+#[test]
+fn what_is_missing_is_told_by_name() {
+    let told = faults(Asked::default());
+    let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["contract_id", "plan_id"]);
+    let told = faults(Asked {
+        contract: uuid(),
+        ..Asked::default()
+    });
+    let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["plan_id", "product_overrides"]);
+    let told = faults(Asked {
+        plan: uuid(),
+        guest_checkout: true,
+        buyer: uuid(),
+        ..Asked::default()
+    });
+    let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["business_entity_id", "customer_data", "customer_id"]);
+}
+
+#[test]
+fn an_amendment_takes_nothing_of_a_new_contract() {
+    let told = faults(Asked {
+        plan: uuid(),
+        contract: uuid(),
+        guest_checkout: true,
+        start: "2026-04-01".parse().ok(),
+        end: "2027-04-01".parse().ok(),
+        ..Asked::default()
+    });
+    let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["end_date", "guest_checkout", "start_date"]);
+}
+
+#[test]
+fn a_day_is_a_date_and_an_instant_has_an_offset() {
+    assert_eq!("2026-04-01".parse::<When>().unwrap().to_string(), "2026-04-01");
+    assert_eq!(
+        "2026-04-01T12:00:00+12:00".parse::<When>().unwrap().to_string(),
+        "2026-04-01T00:00:00Z"
+    );
+    for bad in [
+        "",
+        "2026-4-1",
+        "2026-13-01",
+        "2026-04-01T00:00:00",
+        "tomorrow",
+        "20260401",
+    ] {
+        assert!(bad.parse::<When>().is_err(), "{bad}");
+    }
+}
+
+/// At 23:59 in Auckland it is still noon of the same day in UTC, and a minute later another day there.
+#[test]
+fn today_is_the_day_of_the_business_entity() {
+    let zone: Zone = "Pacific/Auckland".parse().unwrap();
+    let late = When::Instant(at("2026-06-14T11:59:00Z"));
+    assert_eq!(late.day(&zone).to_string(), "2026-06-14");
+    let later = When::Instant(at("2026-06-14T12:00:00Z"));
+    assert_eq!(later.day(&zone).to_string(), "2026-06-15");
+    let day = When::Day("2026-06-14".parse().unwrap());
+    assert_eq!(day.instant(&zone).unwrap(), at("2026-06-13T12:00:00Z"));
+}
+
+#[test]
+fn a_session_lives_from_thirty_minutes_to_a_day() {
+    let now = at("2026-04-01T00:00:00Z");
+    for (asked, good) in [
+        ("2026-04-01T00:29:59Z", false),
+        ("2026-04-01T00:30:00Z", true),
+        ("2026-04-02T00:00:00Z", true),
+        ("2026-04-02T00:00:01Z", false),
+    ] {
+        assert_eq!(open_until(Some(at(asked)), now).is_ok(), good, "{asked}");
+    }
+    assert_eq!(open_until(None, now), Ok(at("2026-04-02T00:00:00Z")));
+}

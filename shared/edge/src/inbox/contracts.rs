@@ -1,0 +1,189 @@
+//! Landing an event of an organisation's customer: its contract, and what Stripe's word changes about it.
+//!
+//! # How it works
+//! As for accounts: the contract is read first, then the object at Stripe, and what they differ in is written under the contract's
+//! version ([`crate::sales`]). Which contract it is, the subscription's pointer says; before that is written, what our objects at
+//! Stripe say of themselves.
+
+use billing_core::id::{ScheduleId, SessionId, SubscriptionId};
+use billing_stripe::{OfContract, ReadContract, Reversed, ReversedInvoice, SessionStatus, StripeError};
+
+use super::errand::Errand;
+use crate::call::Call;
+use crate::problem::Problem;
+use crate::sales::Billed;
+
+/// What Stripe says of the object of an errand.
+enum Found {
+    /// A contract's subscription, with what is told of a bill of it.
+    Subscription(Box<ReadContract>, Billed),
+    /// A page that nobody paid.
+    Unpaid(SessionId, OfContract),
+}
+
+/// Does an event's errand, in as many rounds as it takes.
+pub(super) async fn run(call: &Call<'_>, errand: &Errand) -> Result<(), Problem> {
+    let Some(of) = contract_of(call, errand).await? else {
+        return Ok(());
+    };
+    let mut rounds = call.rounds();
+    while land(call, errand, &of).await?.is_none() {
+        rounds.lost().await?;
+    }
+    Ok(())
+}
+
+/// The contract that an errand is about; none when it is about something else of the same customer.
+async fn contract_of(call: &Call<'_>, errand: &Errand) -> Result<Option<OfContract>, Problem> {
+    if let Errand::Subscription(subscription) = errand
+        && let Some(of) = pointed(call, subscription).await?
+    {
+        return Ok(Some(of));
+    }
+    match find(call, errand).await? {
+        Some(Found::Subscription(read, _)) => {
+            let pointed = pointed(call, &read.read.billing.subscription).await?;
+            Ok(pointed.or(read.of))
+        }
+        Some(Found::Unpaid(_, of)) => Ok(Some(of)),
+        None => Ok(None),
+    }
+}
+
+async fn pointed(call: &Call<'_>, subscription: &SubscriptionId) -> Result<Option<OfContract>, Problem> {
+    let pointed = call.store.contract_of_subscription(subscription).await?;
+    Ok(pointed.map(|(organisation, contract)| OfContract {
+        organisation,
+        contract,
+    }))
+}
+
+/// One round; none when somebody else wrote first.
+async fn land(call: &Call<'_>, errand: &Errand, of: &OfContract) -> Result<Option<()>, Problem> {
+    // First what we have, then what Stripe has: see `billing_core::landing`.
+    let stored = call.store.contract(&of.organisation, &of.contract).await?;
+    let Some(found) = find(call, errand).await? else {
+        return Ok(Some(()));
+    };
+    let (Some(stored), OfContract { contract: id, .. }) = (stored, of) else {
+        // A sale that came to nothing and was forgotten; one that was paid all the same must be seen.
+        if let Found::Subscription(read, _) = &found
+            && read.read.billing.status.is_live()
+        {
+            let subscription = &read.read.billing.subscription;
+            tracing::error!(contract = %of.contract, %subscription, "a live subscription of a contract that is not there");
+            call.count("UnknownContracts", 1);
+        }
+        return Ok(Some(()));
+    };
+    match found {
+        Found::Subscription(read, bill) => {
+            let known = stored.contract.billing.as_ref();
+            if known.is_some_and(|known| known.subscription != read.read.billing.subscription) {
+                if read.read.billing.status.is_live() {
+                    let second = &read.read.billing.subscription;
+                    tracing::error!(contract = %id, subscription = %second, "a second live subscription: cancel one at Stripe");
+                    call.count("SecondSubscriptions", 1);
+                }
+                return Ok(Some(()));
+            }
+            let landed = call.land_contract(&stored, read.read, bill).await?;
+            Ok(landed.map(|_| ()))
+        }
+        Found::Unpaid(page, _) => {
+            let own = stored.contract.sale.as_ref();
+            if own.is_some_and(|sale| sale.page.as_ref() == Some(&page)) {
+                return call.release_sale(&stored.contract).await;
+            }
+            Ok(Some(()))
+        }
+    }
+}
+
+/// Reads the object again; none when it says nothing that would change a contract.
+async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Found>, Problem> {
+    let found = match errand {
+        Errand::Session(id) => page(call, id).await,
+        Errand::Invoice(id) => invoice(call, id).await,
+        Errand::Subscription(id) => subscription(call, id, Billed::default()).await,
+        Errand::Schedule(id) => schedule(call, id).await,
+        Errand::Reversal(reversed) => reversal(call, reversed).await,
+    };
+    match found {
+        // Stripe keeps what is over; what it does not know was test data that somebody erased.
+        Err(Unread::Stripe(StripeError::Refused(refusal))) if refusal.status == 404 => {
+            tracing::warn!(?errand, "an event named an object that is not there");
+            Ok(None)
+        }
+        Err(Unread::Stripe(error)) => Err(error.into()),
+        Err(Unread::Problem(problem)) => Err(problem),
+        Ok(found) => Ok(found),
+    }
+}
+
+enum Unread {
+    Stripe(StripeError),
+    Problem(Problem),
+}
+
+impl From<StripeError> for Unread {
+    fn from(error: StripeError) -> Self {
+        Self::Stripe(error)
+    }
+}
+
+impl From<Problem> for Unread {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+async fn subscription(call: &Call<'_>, id: &SubscriptionId, bill: Billed) -> Result<Option<Found>, Unread> {
+    let read = call.stripe().await?.contract_subscription(id).await?;
+    Ok(Some(Found::Subscription(Box::new(read), bill)))
+}
+
+async fn page(call: &Call<'_>, id: &SessionId) -> Result<Option<Found>, Unread> {
+    let page = call.stripe().await?.contract_page(id).await?;
+    match (page.status, page.subscription, page.of) {
+        (_, Some(bought), _) => subscription(call, &bought, Billed::default()).await,
+        (SessionStatus::Expired, None, Some(of)) => Ok(Some(Found::Unpaid(page.id, of))),
+        _ => Ok(None),
+    }
+}
+
+async fn invoice(call: &Call<'_>, id: &billing_core::id::InvoiceId) -> Result<Option<Found>, Unread> {
+    let invoice = call.stripe().await?.invoice(id).await?;
+    let Some(billed) = &invoice.subscription else {
+        return Ok(None);
+    };
+    // What is not paid grants nothing, and leaves alone what was paid for before.
+    let bill = Billed {
+        paid: if invoice.paid { invoice.service } else { Vec::new() },
+        reversal: None,
+    };
+    subscription(call, billed, bill).await
+}
+
+async fn reversal(call: &Call<'_>, reversed: &Reversed) -> Result<Option<Found>, Unread> {
+    let Some(ReversedInvoice {
+        subscription: Some(billed),
+        reversal,
+        ..
+    }) = call.stripe().await?.reversed(reversed).await?
+    else {
+        return Ok(None);
+    };
+    let bill = Billed {
+        paid: Vec::new(),
+        reversal: Some(reversal),
+    };
+    subscription(call, &billed, bill).await
+}
+
+async fn schedule(call: &Call<'_>, id: &ScheduleId) -> Result<Option<Found>, Unread> {
+    match call.stripe().await?.led_by(id).await? {
+        Some(led) => subscription(call, &led, Billed::default()).await,
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,223 @@
+//! What becomes of a sale at Stripe, for whoever learns it first: the confirmation that asked, the webhook, or the expiry.
+//!
+//! # How it works
+//! In rounds: read the contract, *then* read its subscription at Stripe, do what is left to do there (a scheduled end, a refund),
+//! decide ([`billing_core::contract::land`]), and write the contract, its ledger and its session in one transaction under the
+//! versions that were read first. A round that somebody else overtook starts over.
+//!
+//! # If it fails half-way
+//! The sale stays in the contract until it is landed, and what is done at Stripe repeats under the sale's keys.
+
+use billing_core::contract::{self, Contract, Facts, Fate, Landing, Lateness, Read, Told};
+use billing_core::coverage::Entry;
+use billing_core::reversal::Reversal;
+use billing_core::sale::{Sale, Way};
+use billing_core::session::{Session, Status};
+use billing_store::{SessionWrite, StoredContract, unless_conflict};
+use billing_stripe::OfContract;
+
+use crate::call::Call;
+use crate::problem::Problem;
+
+/// What an event told of a bill of a contract's.
+#[derive(Debug, Clone, Default)]
+pub struct Billed {
+    /// Its lines, when it is paid.
+    pub paid: Vec<Entry>,
+    /// What was given back of it.
+    pub reversal: Option<Reversal>,
+}
+
+/// What was landed.
+#[derive(Debug, Clone)]
+pub struct Landed {
+    /// The contract, as it is then.
+    pub contract: Contract,
+    /// The session of the sale that was under way, as it is then.
+    pub session: Option<Session>,
+}
+
+impl Call<'_> {
+    /// Lands what Stripe says of a contract's subscription: one round; none when it has to be done again, on fresh facts.
+    pub async fn land_contract(
+        &self,
+        stored: &StoredContract,
+        read: Read,
+        bill: Billed,
+    ) -> Result<Option<Landed>, Problem> {
+        let contract = &stored.contract;
+        let sale = contract.sale.as_ref();
+        let mut session = match sale {
+            Some(sale) => self.store.checkout_session(&sale.checkout).await?,
+            None => None,
+        };
+        let (read, lateness) = match sale {
+            Some(sale) => {
+                let lateness = self.lateness(contract, sale, &read).await?;
+                let read = self.finish_at_stripe(sale, &mut session, read, lateness);
+                (read.await?, lateness)
+            }
+            None => (read, Lateness::InTime),
+        };
+        let read = match contract.led_by(&read) {
+            // The schedule has led where it was to lead; what is left of it would only stand in the way of the next change.
+            Some((scheduled, schedule)) => {
+                let stripe = self.stripe().await?;
+                let subscription = &read.billing.subscription;
+                let key = format!("sale/{}", scheduled.checkout);
+                stripe.release_schedule(&schedule, &key).await?;
+                stripe.contract_subscription(subscription).await?.read
+            }
+            None => read,
+        };
+        let facts = Facts {
+            read,
+            paid: bill.paid,
+            reversal: bill.reversal,
+            lateness,
+        };
+        let landing = contract::land(contract, &stored.ledger, facts, self.now)
+            .map_err(|error| Problem::internal(error.to_string()))?;
+        self.check_charge(sale, &landing);
+        if let Some(reversal) = &landing.reversal {
+            let (contract, invoice, full) = (&contract.id, &reversal.invoice, reversal.is_full());
+            tracing::warn!(%contract, %invoice, full, disputed = reversal.disputed, "money of an invoice went back");
+            self.count(if full { "Withdrawals" } else { "Reversals" }, 1);
+            if reversal.disputed {
+                self.count("Disputes", 1);
+            }
+        }
+        let told = landing.told.as_ref().map(|(_, told)| told);
+        let new = session
+            .as_ref()
+            .zip(told)
+            .map(|(session, told)| session.after(told, self.now));
+        let write = session
+            .as_ref()
+            .zip(new.as_ref())
+            .map(|(read, new)| SessionWrite { read, new });
+        // Also when there is nothing to change: whoever read Stripe earlier and writes later has to look again.
+        let written = unless_conflict(self.store.land_contract(contract, &landing, write).await)?;
+        // An invoice of more lines than one transaction takes needs another round, and so does a refund that was just decided on.
+        let refunds = landing
+            .contract
+            .sale
+            .as_ref()
+            .is_some_and(|sale| sale.is_to_be_refunded);
+        Ok(written.filter(|()| !landing.more && !refunds).map(|()| Landed {
+            contract: landing.contract,
+            session: new.or(session),
+        }))
+    }
+
+    /// Whether a sale was paid after its session's time had run out, and whether the offer still held then.
+    async fn lateness(&self, contract: &Contract, sale: &Sale, read: &Read) -> Result<Lateness, Problem> {
+        if sale.is_to_be_refunded {
+            return Ok(Lateness::Moved);
+        }
+        let begun =
+            sale.offer.way == Way::Begin && contract::fate(sale, read, Lateness::InTime) == Fate::TookEffect;
+        let first = read.latest_invoice.as_ref().filter(|bill| bill.is_first);
+        let paid_at = first.and_then(|bill| bill.paid_at);
+        if !begun || paid_at.unwrap_or(read.created) < sale.open_until {
+            return Ok(Lateness::InTime);
+        }
+        let plan = &sale.offer.after.configuration.plan;
+        let plan = self.store.plan(&contract.organisation, plan).await?;
+        let holds = plan.is_some_and(|stored| !stored.plan.withdrawn && sale.offer.still_holds(&stored.plan));
+        Ok(if holds { Lateness::Holds } else { Lateness::Moved })
+    }
+
+    /// Does what a sale that took effect leaves to be done at Stripe: the end of its contract; or gives the money back.
+    async fn finish_at_stripe(
+        &self,
+        sale: &Sale,
+        session: &mut Option<Session>,
+        read: Read,
+        lateness: Lateness,
+    ) -> Result<Read, Problem> {
+        let subscription = read.billing.subscription.clone();
+        match (contract::fate(sale, &read, lateness), sale.offer.ends_at) {
+            // Decided in an earlier round, and written down.
+            (Fate::TooLate, _) if sale.is_to_be_refunded => {
+                let stripe = self.stripe().await?;
+                if let Some(bill) = &read.latest_invoice {
+                    stripe.refund_invoice(&bill.id, sale).await?;
+                }
+                self.count("LatePaymentsRefunded", 1);
+                Ok(stripe.cancel_contract(&subscription, sale).await?.read)
+            }
+            (Fate::TookEffect, Some(end))
+                if sale.offer.way == Way::Begin && read.billing.cancel_at != Some(end) && self.now < end =>
+            {
+                if let Some(known) = session.take_if(|known| known.status != Status::PaymentSucceeded) {
+                    let paid = known.paid(self.now);
+                    self.store.put_checkout_session(&known, &paid).await?;
+                    *session = Some(paid);
+                }
+                let stripe = self.stripe().await?;
+                Ok(stripe.end_contract_at(&subscription, end, sale).await?.read)
+            }
+            _ => Ok(read),
+        }
+    }
+
+    /// The charge was previewed right before it was asked for, and compared. Should it have come out as something else all the
+    /// same, somebody must be told.
+    fn check_charge(&self, sale: Option<&Sale>, landing: &Landing) {
+        let Some(sale) = sale.filter(|sale| sale.offer.way != Way::AtPeriodEnd) else {
+            return;
+        };
+        if !matches!(&landing.told, Some((_, Told::Done(_)))) {
+            return;
+        }
+        let quoted = contract::charge(&sale.offer);
+        let billed = landing.billed.as_ref().map(|bill| bill.charge);
+        if billed.is_some_and(|billed| billed.total != quoted.total) {
+            let (checkout, number) = (&sale.checkout, sale.number);
+            tracing::error!(%checkout, number, "the invoice of a sale is not what was estimated");
+            self.count("QuoteMismatches", 1);
+        }
+    }
+
+    /// Forgets a sale that came to nothing; the session is open again while its time lasts. None when somebody else wrote first.
+    pub async fn release_sale(&self, contract: &Contract) -> Result<Option<()>, Problem> {
+        let Some(sale) = &contract.sale else {
+            return Ok(Some(()));
+        };
+        let session = self.store.checkout_session(&sale.checkout).await?;
+        let released = Contract {
+            sale: None,
+            updated_at: self.now,
+            ..contract.clone()
+        };
+        let new = session
+            .as_ref()
+            .map(|session| session.after(&Told::Over, self.now));
+        let write = session
+            .as_ref()
+            .zip(new.as_ref())
+            .map(|(read, new)| SessionWrite { read, new });
+        let written = self.store.release_sale(write, contract, &released).await;
+        Ok(unless_conflict(written)?)
+    }
+
+    /// What Stripe has of a contract: its subscription, or, while none is recorded, the one that names it.
+    pub async fn read_contract(&self, contract: &Contract) -> Result<Option<Read>, Problem> {
+        let stripe = self.stripe().await?;
+        if let Some(billing) = &contract.billing {
+            let found = stripe.contract_subscription(&billing.subscription).await?;
+            return Ok(Some(found.read));
+        }
+        let buyer = self.store.buyer(&contract.organisation, &contract.buyer).await?;
+        let Some(customer) = buyer.and_then(|buyer| buyer.customer) else {
+            return Ok(None);
+        };
+        let of = OfContract {
+            organisation: contract.organisation.clone(),
+            contract: contract.id.clone(),
+        };
+        let found = stripe.find_contract_subscription(&customer, &of).await?;
+        Ok(found.map(|found| found.read))
+    }
+}

@@ -1,0 +1,366 @@
+//! What a request for a checkout session wants, what that is priced on, and how a session is told.
+//!
+//! Shared by creating, previewing and confirming: the same request is the same wish, and the same wish at the same instant the same
+//! offer.
+
+use billing_core::Timestamp;
+use billing_core::catalog::{BusinessEntity, Buyer, Plan};
+use billing_core::contact::Address;
+use billing_core::contract::Status;
+use billing_core::id::OrganisationId;
+use billing_core::invalid::Invalid;
+use billing_core::offer::Override;
+use billing_core::return_url::ReturnUrl;
+use billing_core::sale::{self, Amended, Estimates, NewContract, NoOffer, Offer};
+use billing_core::session::{Asked, Guest, Kind, Session, When, Wish};
+use billing_core::subscription::Status as BillingStatus;
+use billing_store::StoredContract;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::body::Members;
+use crate::call::Call;
+use crate::problem::Problem;
+
+/// What a wish is priced on: read anew for each request.
+#[derive(Debug)]
+pub struct WishFacts {
+    /// The plan, as it is offered now.
+    pub plan: Option<Plan>,
+    /// Who sells.
+    pub entity: BusinessEntity,
+    /// Who buys; none for a guest.
+    pub buyer: Option<Buyer>,
+    /// The contract to amend.
+    pub stored: Option<StoredContract>,
+}
+
+/// The body of a session, to the letter of the contract.
+#[derive(Debug, Serialize)]
+pub struct ToldSession<'a> {
+    id: &'a str,
+    organisation_id: &'a str,
+    #[serde(rename = "type")]
+    kind: Kind,
+    checkout_status: billing_core::session::Status,
+    plan_id: Option<&'a str>,
+    contract_id: Option<&'a str>,
+    customer_id: Option<&'a str>,
+    business_entity_id: &'a str,
+    guest_checkout: bool,
+    customer_data: Option<&'a Guest>,
+    start_date: When,
+    end_date: Option<When>,
+    effective_at: Timestamp,
+    product_overrides: &'a [Override],
+    estimates: &'a Estimates,
+    expires_at: Timestamp,
+    success_url: Option<&'a str>,
+    cancel_url: Option<&'a str>,
+    url: Option<&'a str>,
+    version: u64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl<'a> ToldSession<'a> {
+    /// A session as it is at an instant.
+    #[must_use]
+    pub fn of(session: &'a Session, now: Timestamp) -> Self {
+        let wish = &session.wish;
+        Self {
+            id: session.id.as_str(),
+            organisation_id: session.organisation.as_str(),
+            kind: wish.kind,
+            checkout_status: session.status_at(now),
+            plan_id: wish.plan.as_ref().map(|plan| plan.as_str()),
+            contract_id: session.told_contract().map(|contract| contract.as_str()),
+            customer_id: session.buyer.as_ref().map(|buyer| buyer.as_str()),
+            business_entity_id: session.business_entity.as_str(),
+            guest_checkout: wish.guest.is_some(),
+            customer_data: wish.guest.as_ref(),
+            start_date: session.start,
+            end_date: wish.end,
+            effective_at: session.offer.effective_at,
+            product_overrides: &wish.overrides,
+            estimates: &session.offer.estimates,
+            expires_at: session.open_until,
+            success_url: wish.success_url.as_ref().map(ReturnUrl::as_str),
+            cancel_url: wish.cancel_url.as_ref().map(ReturnUrl::as_str),
+            url: session.url_at(now),
+            version: session.version,
+            created_at: session.created_at,
+            updated_at: session.updated_at,
+        }
+    }
+}
+
+impl Call<'_> {
+    /// The wish of a request's body. Everything that is wrong with it is told at once.
+    pub fn read_wish(&self) -> Result<Wish, Problem> {
+        let mut members = self.members()?;
+        let policy = &self.app.config.return_policy;
+        let url = |text: &str| match text {
+            "" => Err("must not be empty".to_owned()),
+            text => ReturnUrl::parse(text, policy).map_err(|refused| refused.to_string()),
+        };
+        let mut asked = Asked {
+            plan: members.optional("plan_id", str::parse),
+            contract: members.optional("contract_id", str::parse),
+            start: members.optional("start_date", str::parse),
+            end: members.optional("end_date", str::parse),
+            buyer: members.optional("customer_id", str::parse),
+            business_entity: members.optional("business_entity_id", str::parse),
+            guest_checkout: members.optional_flag("guest_checkout").unwrap_or(false),
+            guest: members.optional_object("customer_data", guest),
+            expires_at: members.optional("expires_at", |text| {
+                text.parse::<Timestamp>()
+                    .map_err(|_| "must be a date-time with an offset (2026-04-01T00:00:00Z)")
+            }),
+            success_url: members.optional("success_url", url),
+            cancel_url: members.optional("cancel_url", url),
+            overrides: overrides(&mut members),
+            faulty: Vec::new(),
+        };
+        if let Some(at) = asked.expires_at
+            && let Err(bad) = billing_core::session::open_until(Some(at), self.now)
+        {
+            members.fault("expires_at", bad.to_string());
+        }
+        asked.faulty = members.faulty();
+        match asked.wish() {
+            Ok(wish) => members.finish().map(|()| wish),
+            Err(invalid) => {
+                members.and(invalid);
+                members.finish()?;
+                Err(Problem::internal("a wish was refused without a reason"))
+            }
+        }
+    }
+
+    /// What a wish is priced on. 400 when it names what is not there.
+    pub async fn wish_facts(&self, organisation: &OrganisationId, wish: &Wish) -> Result<WishFacts, Problem> {
+        let mut invalid = Invalid::default();
+        let plan = async {
+            match &wish.plan {
+                Some(id) => self.store.plan(organisation, id).await,
+                None => Ok(None),
+            }
+        };
+        let stored = async {
+            match &wish.contract {
+                Some(id) => self.store.contract(organisation, id).await,
+                None => Ok(None),
+            }
+        };
+        let (plan, stored) = tokio::try_join!(plan, stored)?;
+        let plan = plan.map(|stored| stored.plan).filter(|plan| !plan.withdrawn);
+        if wish.plan.is_some() && plan.is_none() {
+            invalid.field("plan_id", "is not a plan that is offered");
+        }
+        let stored = stored.filter(|stored| stored.contract.status != Status::Pending);
+        if wish.contract.is_some() && stored.is_none() {
+            invalid.field("contract_id", "is not a contract of the organisation");
+        }
+        let buyer_id = match (&stored, &wish.buyer) {
+            (Some(stored), Some(asked)) if stored.contract.buyer != *asked => {
+                invalid.field("customer_id", "is not the customer of the contract");
+                None
+            }
+            (Some(stored), _) => Some(&stored.contract.buyer),
+            (None, asked) => asked.as_ref(),
+        };
+        let buyer = match buyer_id {
+            Some(id) => self.store.buyer(organisation, id).await?,
+            None => None,
+        };
+        if wish.buyer.is_some() && buyer.is_none() && invalid.is_empty() {
+            invalid.field("customer_id", "is not a customer of the organisation");
+        }
+        let entity_id = match (&buyer, &wish.business_entity) {
+            (Some(buyer), Some(asked)) if buyer.business_entity != *asked => {
+                invalid.field("business_entity_id", "is not the customer's");
+                None
+            }
+            (Some(buyer), _) => Some(&buyer.business_entity),
+            (None, asked) => asked.as_ref(),
+        };
+        let entity = match entity_id {
+            Some(id) => self.store.business_entity(organisation, id).await?,
+            None => None,
+        };
+        if entity.is_none() && wish.business_entity.is_some() && invalid.is_empty() {
+            invalid.field(
+                "business_entity_id",
+                "is not a business entity of the organisation",
+            );
+        }
+        match entity {
+            Some(entity) if invalid.is_empty() => Ok(WishFacts {
+                plan,
+                entity,
+                buyer,
+                stored,
+            }),
+            None if invalid.is_empty() => Err(Problem::internal("a customer has no business entity")),
+            _ => Err(Problem::invalid(invalid)),
+        }
+    }
+}
+
+impl WishFacts {
+    /// When a contract of this wish begins that is asked for now: as it was said, or today where it is sold.
+    pub fn start(&self, wish: &Wish, now: Timestamp) -> Result<When, Problem> {
+        let today = self.entity.time_zone.date(now);
+        let Some(start) = wish.start else {
+            return Ok(When::Day(today));
+        };
+        let mut invalid = Invalid::default();
+        if start.day(&self.entity.time_zone) != today {
+            // What lies in the past would be charged for time that nobody was served; what lies ahead, before it begins.
+            invalid.field("start_date", "must be today, where it is sold");
+        } else if matches!(start, When::Instant(at) if at > now) {
+            invalid.field("start_date", "must not be in the future");
+        }
+        if invalid.is_empty() {
+            Ok(start)
+        } else {
+            Err(Problem::invalid(invalid))
+        }
+    }
+
+    /// What the wish comes to, for a contract that begins at `start`, or for one that is amended at `at`.
+    pub fn offer(&self, wish: &Wish, start: When, at: Timestamp) -> Result<Offer, NoOffer> {
+        match (&self.stored, &self.plan) {
+            (None, Some(plan)) => sale::begin(&NewContract {
+                plan,
+                overrides: &wish.overrides,
+                zone: &self.entity.time_zone,
+                start,
+                end: wish.end,
+            }),
+            (Some(stored), plan) => sale::amend(&Amended {
+                standing: &stored.contract.standing,
+                ends_at: stored.contract.ends_at,
+                plan: plan.as_ref(),
+                overrides: &wish.overrides,
+                at,
+            }),
+            (None, None) => {
+                let mut invalid = Invalid::default();
+                invalid.field("plan_id", "is not a plan that is offered");
+                Err(NoOffer::Invalid(invalid))
+            }
+        }
+    }
+
+    /// Why the contract cannot be amended as it stands, if it cannot.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        let contract = &self.stored.as_ref()?.contract;
+        match contract.status {
+            Status::Active => {
+                let billing = contract.billing.as_ref()?;
+                match billing.status {
+                    BillingStatus::Active | BillingStatus::Trialing => {
+                        let scheduled = contract.scheduled.is_some() || billing.schedule.is_some();
+                        scheduled.then_some(Obstacle::Scheduled)
+                    }
+                    BillingStatus::Canceled | BillingStatus::IncompleteExpired => Some(Obstacle::Ended),
+                    _ => Some(Obstacle::Unpaid),
+                }
+            }
+            Status::Pending | Status::Ended | Status::Refunded => Some(Obstacle::Ended),
+        }
+    }
+}
+
+/// Why a contract cannot be amended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// It is over.
+    #[error("the contract has ended")]
+    Ended,
+    /// An invoice is overdue.
+    #[error("the contract's latest invoice has to be paid first")]
+    Unpaid,
+    /// It becomes something else when its period ends.
+    #[error("a change of the contract is scheduled for the end of its period")]
+    Scheduled,
+}
+
+fn guest(members: &mut Members) -> Option<Guest> {
+    let name = members.required("name", str::parse);
+    let email = members.required("email", str::parse);
+    let address = members.optional_object("address", |members| {
+        Some(Address {
+            line1: members.optional("line1", str::parse),
+            line2: members.optional("line2", str::parse),
+            city: members.optional("city", str::parse),
+            postal_code: members.optional("postal_code", str::parse),
+            state: members.optional("state", str::parse),
+            country: members.optional("country", str::parse),
+        })
+    });
+    Some(Guest {
+        name: name?,
+        email: email?,
+        address,
+    })
+}
+
+/// `product_overrides`, or `product_quantities`, as it was called before.
+fn overrides(members: &mut Members) -> Vec<Override> {
+    let (newer, older) = ("product_overrides", "product_quantities");
+    if members.member(newer).is_some() && members.member(older).is_some() {
+        members.fault(older, "is the older name of product_overrides: give one of them");
+        return Vec::new();
+    }
+    let name = if members.member(older).is_some() {
+        older
+    } else {
+        newer
+    };
+    members.optional_list(name, one_override).unwrap_or_default()
+}
+
+fn one_override(members: &mut Members) -> Option<Override> {
+    let product_id = members.required("product_id", str::parse);
+    let is_enabled = members.optional_flag("is_enabled");
+    let quantity = match members.member("quantity").cloned() {
+        None => None,
+        Some(given) => match serde_json::from_value::<billing_core::decimal::Quantity>(given.clone()) {
+            Ok(quantity) if !quantity.is_negative() => Some(quantity),
+            _ => {
+                members.fault("quantity", quantity_fault(&given));
+                None
+            }
+        },
+    };
+    let dimensions = match members.member("dimensions").cloned() {
+        None => None,
+        Some(given) => match serde_json::from_value(given) {
+            Ok(dimensions) => Some(dimensions),
+            Err(_) => {
+                members.fault("dimensions", "must be an object of texts");
+                None
+            }
+        },
+    };
+    if quantity.is_none() && is_enabled.is_none() && dimensions.is_none() && members.faulty().is_empty() {
+        members.fault("quantity", "is required unless is_enabled is given");
+    }
+    Some(Override {
+        product_id: product_id?,
+        quantity,
+        is_enabled,
+        dimensions,
+    })
+}
+
+fn quantity_fault(given: &Value) -> &'static str {
+    match given {
+        Value::Number(_) | Value::String(_) => "must be 0 or more, a fraction as a text (\"0.5\")",
+        _ => "must be a number",
+    }
+}

@@ -1,0 +1,152 @@
+//! Customers of organisations: made once, with the payment method that they pay by.
+
+use std::collections::HashMap;
+
+use billing_core::Timestamp;
+use billing_core::contact::{Address, Country, Email, Name};
+use billing_core::id::{BuyerId, CustomerId, OrganisationId, PaymentMethodId};
+use serde::{Deserialize, Serialize};
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+use stripe_core::customer::{CreateCustomer, ListCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer};
+use stripe_types::RangeQueryTs;
+
+use crate::client::Stripe;
+use crate::error::StripeError;
+use crate::wire::{Page, Reference, id};
+
+/// The metadata member by which a customer at Stripe names whose it is: `<organisation>/<customer>`.
+const BUYER: &str = "buyer";
+
+/// A customer of an organisation's to be made at Stripe.
+#[derive(Debug)]
+pub struct NewBuyer<'a> {
+    /// Whose customer.
+    pub organisation: &'a OrganisationId,
+    /// Which.
+    pub buyer: &'a BuyerId,
+    /// For people.
+    pub name: &'a Name,
+    /// Where receipts go.
+    pub email: Option<&'a Email>,
+    /// Where they are.
+    pub address: Option<&'a Address>,
+}
+
+#[derive(Deserialize)]
+struct Customer {
+    id: String,
+    #[serde(default)]
+    metadata: HashMap<String, String>,
+    invoice_settings: Option<Settings>,
+    #[serde(default)]
+    deleted: bool,
+}
+
+#[derive(Deserialize)]
+struct Settings {
+    default_payment_method: Option<Reference>,
+}
+
+impl NewBuyer<'_> {
+    fn named(&self) -> String {
+        format!("{}/{}", self.organisation, self.buyer)
+    }
+}
+
+impl Stripe {
+    /// Makes the customer. Safe to repeat for as long as Stripe keeps the key (a day at least); after that,
+    /// [`Stripe::find_buyer`] tells whether it exists.
+    pub async fn create_buyer(&self, new: &NewBuyer<'_>) -> Result<CustomerId, StripeError> {
+        let mut request = CreateCustomer::new()
+            .name(new.name.as_str())
+            .metadata(HashMap::from([(BUYER.to_owned(), new.named())]));
+        if let Some(email) = new.email {
+            request = request.email(email.as_str());
+        }
+        if let Some(address) = new.address {
+            let text = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
+            request = request.address(OptionalFieldsCustomerAddress {
+                city: text(&address.city),
+                country: address.country.as_ref().map(Country::as_str).map(str::to_owned),
+                line1: text(&address.line1),
+                line2: text(&address.line2),
+                postal_code: text(&address.postal_code),
+                state: text(&address.state),
+            });
+        }
+        let key = format!("buyer/{}", new.named());
+        let customer: Customer = self.post(request.build(), &key).await?;
+        id(&customer.id, "a customer")
+    }
+
+    /// The customer that was made for an organisation's among those made from this instant on, the oldest first.
+    pub async fn find_buyer(
+        &self,
+        new: &NewBuyer<'_>,
+        from: Timestamp,
+    ) -> Result<Option<CustomerId>, StripeError> {
+        let named = new.named();
+        let mut found = None;
+        let mut after: Option<String> = None;
+        loop {
+            let mut request = ListCustomer::new()
+                .created(RangeQueryTs::gte(from.as_second()))
+                .limit(100);
+            if let Some(after) = &after {
+                request = request.starting_after(after);
+            }
+            let page: Page<Customer> = self.get(request.build()).await?;
+            for customer in &page.data {
+                if customer.metadata.get(BUYER) == Some(&named) {
+                    found = Some(id(&customer.id, "a customer")?);
+                }
+            }
+            after = page.data.last().map(|customer| customer.id.clone());
+            if !page.has_more || after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// What a customer pays by when nothing else is said.
+    pub async fn default_payment_method(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<Option<PaymentMethodId>, StripeError> {
+        let read: Customer = self.get(RetrieveCustomer::new(customer.as_str()).build()).await?;
+        if read.deleted {
+            return Err(StripeError::Unexpected {
+                reason: format!("customer {customer} was deleted at Stripe"),
+            });
+        }
+        read.invoice_settings
+            .and_then(|settings| settings.default_payment_method)
+            .map(|method| id(&method.0, "a payment method"))
+            .transpose()
+    }
+
+    /// Gives a payment method to a customer; giving it again changes nothing. Answers its id, which for one of Stripe's test methods is
+    /// another than the one that was given.
+    pub async fn attach_payment_method(
+        &self,
+        method: &PaymentMethodId,
+        customer: &CustomerId,
+        key: &str,
+    ) -> Result<PaymentMethodId, StripeError> {
+        #[derive(Serialize)]
+        struct To<'a> {
+            customer: &'a str,
+        }
+        #[derive(Deserialize)]
+        struct Attached {
+            id: String,
+        }
+        let form = To {
+            customer: customer.as_str(),
+        };
+        let path = format!("/payment_methods/{method}/attach");
+        let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
+        let attached: Attached = self.post(request, &format!("{key}/attach")).await?;
+        id(&attached.id, "a payment method")
+    }
+}

@@ -1,0 +1,170 @@
+//! The hosted page of a sale: where a payer without a payment method pays it.
+
+use std::collections::HashMap;
+
+use billing_core::Timestamp;
+use billing_core::id::{PaymentIntentId, SessionId};
+use billing_core::return_url::ReturnUrl;
+use billing_core::sale::Sale;
+use serde::Deserialize;
+use stripe_checkout::checkout_session::{
+    CreateCheckoutSession, CreateCheckoutSessionLineItems, CreateCheckoutSessionSubscriptionData,
+    RetrieveCheckoutSession,
+};
+use stripe_client_core::StripeRequest;
+use stripe_core::refund::CreateRefund;
+use stripe_shared::{CheckoutSessionMode, CheckoutSessionUiMode};
+
+use crate::checkout::SessionStatus;
+use crate::client::Stripe;
+use crate::contracts::{AskedSale, OfContract, key, priced};
+use crate::error::StripeError;
+use crate::wire::{Page, Reference, id};
+
+/// The page of a sale, to be opened.
+#[derive(Debug)]
+pub struct NewPage<'a> {
+    /// What is sold to whom.
+    pub asked: &'a AskedSale<'a>,
+    /// Where the payer returns to after paying.
+    pub success_url: &'a ReturnUrl,
+    /// Where the payer returns to without.
+    pub cancel_url: Option<&'a ReturnUrl>,
+    /// Until when it can be paid: 30 minutes to 24 hours from now.
+    pub expires_at: Timestamp,
+}
+
+/// The page of a sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractPage {
+    /// Stripe's id.
+    pub id: SessionId,
+    /// Whether it can be paid.
+    pub status: SessionStatus,
+    /// Where it is; none once it is over.
+    pub url: Option<String>,
+    /// What it comes to.
+    pub total: i64,
+    /// The subscription that it became.
+    pub subscription: Option<billing_core::id::SubscriptionId>,
+    /// The contract that it is for; none for a page that is not of a sale.
+    pub of: Option<OfContract>,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    id: String,
+    status: Option<String>,
+    url: Option<String>,
+    amount_total: Option<i64>,
+    subscription: Option<Reference>,
+    #[serde(default)]
+    metadata: Option<HashMap<String, String>>,
+}
+
+impl TryFrom<Wire> for ContractPage {
+    type Error = StripeError;
+
+    fn try_from(wire: Wire) -> Result<Self, StripeError> {
+        let unexpected = |what: &str| StripeError::Unexpected {
+            reason: format!("the checkout session {} {what}", wire.id),
+        };
+        Ok(Self {
+            id: id(&wire.id, "a checkout session")?,
+            status: SessionStatus::read(wire.status.as_deref())?,
+            total: wire.amount_total.ok_or_else(|| unexpected("has no total"))?,
+            subscription: wire
+                .subscription
+                .as_ref()
+                .map(|reference| id(&reference.0, "a subscription"))
+                .transpose()?,
+            of: wire.metadata.as_ref().and_then(OfContract::read),
+            url: wire.url,
+        })
+    }
+}
+
+impl Stripe {
+    /// Opens the page of a sale. Its subscription begins when it is paid, with a whole period.
+    pub async fn open_contract_page(&self, new: &NewPage<'_>) -> Result<ContractPage, StripeError> {
+        let asked = new.asked;
+        let lines =
+            priced(&asked.sale.order)?
+                .into_iter()
+                .map(|(price, quantity)| CreateCheckoutSessionLineItems {
+                    price: Some(price),
+                    quantity: Some(quantity),
+                    ..CreateCheckoutSessionLineItems::new()
+                });
+        let mut request = CreateCheckoutSession::new()
+            .mode(CheckoutSessionMode::Subscription)
+            .ui_mode(CheckoutSessionUiMode::HostedPage)
+            .customer(asked.customer.as_str())
+            .success_url(new.success_url.as_str())
+            .line_items(lines.collect::<Vec<_>>())
+            .expires_at(new.expires_at.as_second())
+            .subscription_data(CreateCheckoutSessionSubscriptionData {
+                metadata: Some(asked.of().metadata()),
+                ..CreateCheckoutSessionSubscriptionData::new()
+            })
+            .metadata(asked.of().metadata());
+        if let Some(cancel_url) = new.cancel_url {
+            request = request.cancel_url(cancel_url.as_str());
+        }
+        let wire: Wire = self
+            .post(request.build(), &format!("{}/page", key(asked.sale)))
+            .await?;
+        wire.try_into()
+    }
+
+    /// A page as it is now.
+    pub async fn contract_page(&self, page: &SessionId) -> Result<ContractPage, StripeError> {
+        let wire: Wire = self
+            .get(RetrieveCheckoutSession::new(page.as_str()).build())
+            .await?;
+        wire.try_into()
+    }
+
+    /// Gives back all that was paid for an invoice. Repeating it changes nothing: what is given back already is answered as it is.
+    pub async fn refund_invoice(
+        &self,
+        invoice: &billing_core::id::InvoiceId,
+        sale: &Sale,
+    ) -> Result<(), StripeError> {
+        for intent in self.payments_of(invoice).await? {
+            let request = CreateRefund::new().payment_intent(intent.as_str());
+            let key = format!("{}/refund/{intent}", key(sale));
+            match self.post::<serde::de::IgnoredAny>(request.build(), &key).await {
+                Ok(_) => {}
+                Err(StripeError::Refused(refusal))
+                    if refusal.code.as_deref() == Some("charge_already_refunded") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn payments_of(
+        &self,
+        invoice: &billing_core::id::InvoiceId,
+    ) -> Result<Vec<PaymentIntentId>, StripeError> {
+        #[derive(Deserialize)]
+        struct Payment {
+            status: String,
+            payment: Paying,
+        }
+        #[derive(Deserialize)]
+        struct Paying {
+            payment_intent: Option<Reference>,
+        }
+        let request = stripe_billing::invoice_payment::ListInvoicePayment::new().invoice(invoice.as_str());
+        let payments: Page<Payment> = self.get(request.build()).await?;
+        payments
+            .data
+            .into_iter()
+            .filter(|payment| payment.status == "paid")
+            .filter_map(|payment| payment.payment.payment_intent)
+            .map(|intent| id(&intent.0, "a payment intent"))
+            .collect()
+    }
+}

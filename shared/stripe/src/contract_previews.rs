@@ -1,0 +1,87 @@
+//! What a sale would be billed at, by the engine that bills it, before it is asked for.
+//!
+//! Writes nothing at Stripe. The parameters are those of the sale itself, so that what is held against a quote is what is charged.
+
+use billing_core::contract::Billing;
+use billing_core::sale::Sale;
+use serde::Serialize;
+use stripe_billing::invoice::{
+    CreatePreviewInvoice, CreatePreviewInvoiceSubscriptionDetails,
+    CreatePreviewInvoiceSubscriptionDetailsItems, CreatePreviewInvoiceSubscriptionDetailsProrationBehavior,
+};
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+
+use crate::client::Stripe;
+use crate::contracts::{AskedSale, item_changes, priced};
+use crate::error::StripeError;
+use crate::previews::{Preview, Wire};
+
+impl Stripe {
+    /// What the first invoice of a contract would be.
+    pub async fn preview_contract(
+        &self,
+        asked: &AskedSale<'_>,
+    ) -> Result<crate::previews::Preview, StripeError> {
+        /// async-stripe takes the anchor of a subscription to come for an object; Stripe takes an instant.
+        #[derive(Serialize)]
+        struct Preview<'a> {
+            customer: &'a str,
+            subscription_details: Details,
+        }
+        #[derive(Serialize)]
+        struct Details {
+            items: Vec<Item>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            start_date: Option<i64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            billing_cycle_anchor: Option<i64>,
+        }
+        #[derive(Serialize)]
+        struct Item {
+            price: String,
+            quantity: u64,
+        }
+        let sale = asked.sale;
+        let items = priced(&sale.order)?
+            .into_iter()
+            .map(|(price, quantity)| Item { price, quantity });
+        let first = sale.offer.short_first_period();
+        let form = Preview {
+            customer: asked.customer.as_str(),
+            subscription_details: Details {
+                items: items.collect(),
+                start_date: first.map(|first| first.start.as_second()),
+                billing_cycle_anchor: first.map(|first| first.end.as_second()),
+            },
+        };
+        let request = RequestBuilder::new(StripeMethod::Post, "/invoices/create_preview").form(&form);
+        // A POST that only reads: it takes no idempotency key, and repeating it is safe.
+        let wire: Wire = self.get(request).await?;
+        self.whole_preview(wire).await
+    }
+
+    /// What a change at once would be invoiced at, from the instant that was quoted.
+    pub async fn preview_amendment(&self, sale: &Sale, billing: &Billing) -> Result<Preview, StripeError> {
+        let items = item_changes(&billing.items, &priced(&sale.order)?)
+            .into_iter()
+            .map(|change| CreatePreviewInvoiceSubscriptionDetailsItems {
+                id: change.id,
+                price: change.price,
+                quantity: change.quantity,
+                deleted: change.deleted,
+                ..CreatePreviewInvoiceSubscriptionDetailsItems::new()
+            });
+        let request = CreatePreviewInvoice::new()
+            .subscription(billing.subscription.as_str())
+            .subscription_details(CreatePreviewInvoiceSubscriptionDetails {
+                items: Some(items.collect()),
+                proration_behavior: Some(
+                    CreatePreviewInvoiceSubscriptionDetailsProrationBehavior::AlwaysInvoice,
+                ),
+                proration_date: Some(sale.offer.at.as_second()),
+                ..CreatePreviewInvoiceSubscriptionDetails::new()
+            });
+        let wire: Wire = self.get(request.build()).await?;
+        self.whole_preview(wire).await
+    }
+}

@@ -1,0 +1,133 @@
+//! Contracts that change when their period ends: a schedule leads their subscription there, and lets it go.
+//!
+//! # If it fails half-way
+//! Two requests, each under a key of its own. The second one writes the sale's name into the schedule: one that does not bear it is not
+//! done.
+
+use std::collections::HashMap;
+
+use billing_core::contract::Billing;
+use billing_core::id::{ScheduleId, SubscriptionId};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use stripe_client_core::{RequestBuilder, StripeMethod};
+
+use crate::client::Stripe;
+use crate::contracts::{AskedSale, ReadContract, key, priced};
+use crate::error::StripeError;
+use crate::wire::{Reference, id};
+
+/// The metadata member by which a schedule names the sale that it was written for.
+pub(crate) const SALE: &str = "sale";
+
+#[derive(Serialize)]
+struct Phases {
+    end_behavior: &'static str,
+    proration_behavior: &'static str,
+    metadata: HashMap<&'static str, String>,
+    phases: Vec<Phase>,
+}
+
+#[derive(Serialize)]
+struct Phase {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_date: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_date: Option<i64>,
+    items: Vec<PhaseItem>,
+    proration_behavior: &'static str,
+}
+
+#[derive(Serialize)]
+struct PhaseItem {
+    price: String,
+    quantity: u64,
+}
+
+impl Stripe {
+    /// Has the subscription of a contract become what was sold when its period ends: a schedule leads it there and lets it go. Two
+    /// requests, each under a key of its own; nothing is charged before.
+    pub async fn schedule_contract(
+        &self,
+        asked: &AskedSale<'_>,
+        billing: &Billing,
+    ) -> Result<ReadContract, StripeError> {
+        let sale = asked.sale;
+        let schedule = match &billing.schedule {
+            Some(schedule) => schedule.clone(),
+            None => self.schedule_of(&billing.subscription, &key(sale)).await?,
+        };
+        let item = |(price, quantity)| PhaseItem { price, quantity };
+        let present = billing
+            .items
+            .iter()
+            .map(|billed| item((billed.price.to_string(), billed.quantity)))
+            .collect();
+        let form = Phases {
+            end_behavior: "release",
+            proration_behavior: "none",
+            metadata: HashMap::from([(SALE, sale.name())]),
+            phases: vec![
+                Phase {
+                    start_date: Some(billing.period.start.as_second()),
+                    end_date: Some(billing.period.end.as_second()),
+                    items: present,
+                    proration_behavior: "none",
+                },
+                Phase {
+                    start_date: None,
+                    end_date: None,
+                    items: priced(&sale.order)?.into_iter().map(item).collect(),
+                    proration_behavior: "none",
+                },
+            ],
+        };
+        let path = format!("/subscription_schedules/{schedule}");
+        let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
+        let _: IgnoredAny = self.post(request, &format!("{}/phases", key(sale))).await?;
+        self.contract_subscription(&billing.subscription).await
+    }
+
+    async fn schedule_of(&self, subscription: &SubscriptionId, key: &str) -> Result<ScheduleId, StripeError> {
+        #[derive(Serialize)]
+        struct From<'a> {
+            from_subscription: &'a str,
+        }
+        #[derive(Deserialize)]
+        struct Made {
+            id: String,
+        }
+        let form = From {
+            from_subscription: subscription.as_str(),
+        };
+        let request =
+            RequestBuilder::new(StripeMethod::Post, "/subscription_schedules".to_owned()).form(&form);
+        let made: Made = self.post(request, &format!("{key}/schedule")).await?;
+        id(&made.id, "a subscription schedule")
+    }
+
+    /// Lets the subscription of a schedule go on by itself. One that is let go already stays as it is.
+    pub async fn release_schedule(&self, schedule: &ScheduleId, key: &str) -> Result<(), StripeError> {
+        let path = format!("/subscription_schedules/{schedule}/release");
+        let request = RequestBuilder::new(StripeMethod::Post, path);
+        match self.post::<IgnoredAny>(request, &format!("{key}/release")).await {
+            Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The subscription that a schedule leads, or led until it let it go.
+    pub async fn led_by(&self, schedule: &ScheduleId) -> Result<Option<SubscriptionId>, StripeError> {
+        #[derive(Deserialize)]
+        struct Schedule {
+            subscription: Option<Reference>,
+            released_subscription: Option<Reference>,
+        }
+        let path = format!("/subscription_schedules/{schedule}");
+        let read: Schedule = self.get(RequestBuilder::new(StripeMethod::Get, path)).await?;
+        read.subscription
+            .or(read.released_subscription)
+            .map(|led| id(&led.0, "a subscription"))
+            .transpose()
+    }
+}

@@ -1,0 +1,543 @@
+//! The subscriptions of contracts: begun, changed at once, ended, read.
+//!
+//! # If it fails half-way
+//! Every write repeats under its key, which names the checkout session and the number of its sale, never the moment. A request says
+//! what the sale that is written down says, and nothing else.
+
+use std::collections::HashMap;
+
+use billing_core::Timestamp;
+use billing_core::access::Owner;
+use billing_core::contract::{Bill, BilledItem, Billing, Read};
+use billing_core::id::{ContractId, CustomerId, InvoiceId, OrganisationId, PaymentMethodId, SubscriptionId};
+use billing_core::period::Period;
+use billing_core::quote::Charge;
+use billing_core::sale::{OrderLine, Sale};
+use billing_core::subscription::Status;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use stripe_billing::subscription::{
+    CancelSubscription, CreateSubscription, CreateSubscriptionItems, CreateSubscriptionPaymentBehavior,
+    ListSubscription, ListSubscriptionStatus, RetrieveSubscription, UpdateSubscription,
+    UpdateSubscriptionItems, UpdateSubscriptionPaymentBehavior, UpdateSubscriptionProrationBehavior,
+};
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+
+use crate::client::Stripe;
+use crate::contract_schedules::SALE;
+use crate::error::StripeError;
+use crate::subscriptions::LATEST_INVOICE;
+use crate::wire::{Page, Reference, at, currency, id};
+
+/// The metadata member by which an object at Stripe names its contract: `<organisation>/<contract>`.
+pub(crate) const CONTRACT: &str = "contract";
+
+/// Which contract an object belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfContract {
+    /// Who sold it.
+    pub organisation: OrganisationId,
+    /// Which.
+    pub contract: ContractId,
+}
+
+impl OfContract {
+    /// As it is written into metadata. One member: a body must be the same whenever it is built again, and a map of several has
+    /// no order.
+    pub(crate) fn metadata(&self) -> HashMap<String, String> {
+        HashMap::from([(
+            CONTRACT.to_owned(),
+            format!("{}/{}", self.organisation, self.contract),
+        )])
+    }
+
+    /// As it was written there; none for an object that is not a contract's.
+    pub(crate) fn read(metadata: &HashMap<String, String>) -> Option<Self> {
+        let (organisation, contract) = metadata.get(CONTRACT)?.split_once('/')?;
+        Some(Self {
+            organisation: organisation.parse().ok()?,
+            contract: contract.parse().ok()?,
+        })
+    }
+}
+
+/// A sale to be asked of Stripe.
+#[derive(Debug)]
+pub struct AskedSale<'a> {
+    /// Who asks: the organisation itself.
+    pub owner: &'a Owner<OrganisationId>,
+    /// For which contract.
+    pub contract: &'a ContractId,
+    /// Who pays.
+    pub customer: &'a CustomerId,
+    /// What.
+    pub sale: &'a Sale,
+    /// What is charged.
+    pub payment_method: Option<&'a PaymentMethodId>,
+}
+
+/// A contract's subscription, read at Stripe, with what it takes to find the contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadContract {
+    /// As Stripe has it.
+    pub read: Read,
+    /// Whose it is; none for a subscription that is no contract's.
+    pub of: Option<OfContract>,
+    /// What pays it by itself.
+    pub payment_method: Option<PaymentMethodId>,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    id: String,
+    created: i64,
+    customer: Reference,
+    status: String,
+    items: Page<WireItem>,
+    cancel_at: Option<i64>,
+    schedule: Option<WireSchedule>,
+    pending_update: Option<IgnoredAny>,
+    latest_invoice: Option<WireInvoice>,
+    default_payment_method: Option<Reference>,
+    #[serde(default)]
+    metadata: HashMap<String, String>,
+}
+
+/// The schedule that leads a subscription, with what it says of itself when it was expanded.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WireSchedule {
+    Id(String),
+    Object {
+        id: String,
+        #[serde(default)]
+        metadata: HashMap<String, String>,
+    },
+}
+
+impl WireSchedule {
+    fn id(&self) -> &str {
+        match self {
+            Self::Id(id) | Self::Object { id, .. } => id,
+        }
+    }
+
+    /// The sale that it was written for.
+    fn sale(&self) -> Option<&String> {
+        match self {
+            Self::Id(_) => None,
+            Self::Object { metadata, .. } => metadata.get(SALE),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct WireItem {
+    id: String,
+    price: Reference,
+    quantity: Option<u64>,
+    current_period_start: i64,
+    current_period_end: i64,
+}
+
+#[derive(Deserialize)]
+struct WireInvoice {
+    id: String,
+    status: Option<String>,
+    amount_due: i64,
+    total: i64,
+    currency: String,
+    hosted_invoice_url: Option<String>,
+    status_transitions: Option<WireTransitions>,
+    billing_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireTransitions {
+    paid_at: Option<i64>,
+}
+
+impl TryFrom<WireInvoice> for Bill {
+    type Error = StripeError;
+
+    fn try_from(wire: WireInvoice) -> Result<Self, StripeError> {
+        Ok(Self {
+            id: id(&wire.id, "an invoice")?,
+            charge: Charge {
+                amount_due: wire.amount_due,
+                total: wire.total,
+                currency: currency(&wire.currency, "an invoice")?,
+            },
+            is_paid: wire.status.as_deref() == Some("paid"),
+            paid_at: wire
+                .status_transitions
+                .and_then(|transitions| transitions.paid_at)
+                .map(|paid| at(paid, "the payment of an invoice"))
+                .transpose()?,
+            is_open: wire.status.as_deref() == Some("open"),
+            is_first: wire.billing_reason.as_deref() == Some("subscription_create"),
+            page: wire.hosted_invoice_url,
+        })
+    }
+}
+
+impl TryFrom<Wire> for ReadContract {
+    type Error = StripeError;
+
+    fn try_from(wire: Wire) -> Result<Self, StripeError> {
+        let unexpected = || StripeError::Unexpected {
+            reason: format!("subscription {} has no item", wire.id),
+        };
+        let first = wire.items.data.first().ok_or_else(unexpected)?;
+        let period = Period {
+            start: at(first.current_period_start, "the start of a subscription's period")?,
+            end: at(first.current_period_end, "the end of a subscription's period")?,
+        };
+        let items = wire.items.data.iter().map(|item| {
+            Ok(BilledItem {
+                id: id(&item.id, "a subscription item")?,
+                price: id(&item.price.0, "a price")?,
+                quantity: item.quantity.unwrap_or(1),
+            })
+        });
+        let billing = Billing {
+            subscription: id(&wire.id, "a subscription")?,
+            status: Status::parse(&wire.status),
+            items: items.collect::<Result<_, StripeError>>()?,
+            period,
+            cancel_at: wire
+                .cancel_at
+                .map(|end| at(end, "the end of a subscription"))
+                .transpose()?,
+            schedule: wire
+                .schedule
+                .as_ref()
+                .map(|schedule| id(schedule.id(), "a subscription schedule"))
+                .transpose()?,
+        };
+        Ok(Self {
+            of: OfContract::read(&wire.metadata),
+            payment_method: wire
+                .default_payment_method
+                .map(|method| id(&method.0, "a payment method"))
+                .transpose()?,
+            read: Read {
+                billing,
+                customer: id(&wire.customer.0, "a customer")?,
+                created: at(wire.created, "the creation of a subscription")?,
+                is_pending: wire.pending_update.is_some(),
+                scheduled: wire.schedule.as_ref().and_then(WireSchedule::sale).cloned(),
+                latest_invoice: wire.latest_invoice.map(TryInto::try_into).transpose()?,
+            },
+        })
+    }
+}
+
+fn expanded() -> Vec<String> {
+    vec![LATEST_INVOICE.to_owned(), "schedule".to_owned()]
+}
+
+/// The prices of an order, which are all known by the time that Stripe is asked to bill them.
+pub(crate) fn priced(order: &[OrderLine]) -> Result<Vec<(String, u64)>, StripeError> {
+    order
+        .iter()
+        .map(|line| match &line.price {
+            Some(price) => Ok((price.to_string(), line.quantity)),
+            None => Err(StripeError::Unexpected {
+                reason: format!("product {} of an order has no price", line.product),
+            }),
+        })
+        .collect()
+}
+
+/// How the items of a subscription become those of an order: what stays keeps its item, so that a discount or a credit finds it; the
+/// rest of the items is used for what is new, and what is left over is dropped.
+pub(crate) fn item_changes(items: &[BilledItem], order: &[(String, u64)]) -> Vec<ItemChange> {
+    let mut spare: Vec<&BilledItem> = items
+        .iter()
+        .filter(|item| !order.iter().any(|(price, _)| item.price.as_str() == price))
+        .collect();
+    let mut changes: Vec<ItemChange> = order
+        .iter()
+        .filter_map(|(price, quantity)| {
+            let same = items.iter().find(|item| item.price.as_str() == price);
+            match same {
+                Some(item) if item.quantity == *quantity => None,
+                Some(item) => Some(ItemChange::to(Some(item), price, *quantity)),
+                None => {
+                    let item = (!spare.is_empty()).then(|| spare.remove(0));
+                    Some(ItemChange::to(item, price, *quantity))
+                }
+            }
+        })
+        .collect();
+    changes.extend(spare.into_iter().map(|item| ItemChange {
+        id: Some(item.id.to_string()),
+        price: None,
+        quantity: None,
+        deleted: Some(true),
+    }));
+    changes
+}
+
+/// A change of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ItemChange {
+    pub(crate) id: Option<String>,
+    pub(crate) price: Option<String>,
+    pub(crate) quantity: Option<u64>,
+    pub(crate) deleted: Option<bool>,
+}
+
+impl ItemChange {
+    fn to(item: Option<&BilledItem>, price: &str, quantity: u64) -> Self {
+        Self {
+            id: item.map(|item| item.id.to_string()),
+            price: Some(price.to_owned()),
+            quantity: Some(quantity),
+            deleted: None,
+        }
+    }
+}
+
+/// `sale/<checkout>/<number>`: the key of what a sale asks of Stripe.
+pub(crate) fn key(sale: &Sale) -> String {
+    format!("sale/{}", sale.name())
+}
+
+impl AskedSale<'_> {
+    pub(crate) fn of(&self) -> OfContract {
+        OfContract {
+            organisation: self.owner.organisation().clone(),
+            contract: self.contract.clone(),
+        }
+    }
+}
+
+impl Stripe {
+    /// Begins the subscription of a contract, paid at once or not at all: what the payment method does not pay is refused, and
+    /// nothing is left behind. Without one, its first invoice waits to be paid on the invoice's page. A first period that an anchor cuts short is billed from the contract's start on, whenever it is
+    /// confirmed.
+    pub async fn begin_contract(&self, asked: &AskedSale<'_>) -> Result<ReadContract, StripeError> {
+        let sale = asked.sale;
+        let items = priced(&sale.order)?
+            .into_iter()
+            .map(|(price, quantity)| CreateSubscriptionItems {
+                price: Some(price),
+                quantity: Some(quantity),
+                ..CreateSubscriptionItems::new()
+            });
+        let mut request = CreateSubscription::new()
+            .customer(asked.customer.as_str())
+            .items(items.collect::<Vec<_>>())
+            .payment_behavior(if asked.payment_method.is_some() {
+                CreateSubscriptionPaymentBehavior::ErrorIfIncomplete
+            } else {
+                // Its first invoice is left to be paid on the invoice's own page.
+                CreateSubscriptionPaymentBehavior::DefaultIncomplete
+            })
+            .metadata(asked.of().metadata())
+            .expand(expanded());
+        if let Some(method) = asked.payment_method {
+            request = request.default_payment_method(method.as_str());
+        }
+        if let Some(first) = sale.offer.short_first_period() {
+            request = request
+                .backdate_start_date(first.start.as_second())
+                .billing_cycle_anchor(first.end.as_second());
+        }
+        let wire: Wire = self.post(request.build(), &key(sale)).await?;
+        wire.try_into()
+    }
+
+    /// Moves the subscription of a contract to what was sold, prorated from the instant that was quoted, and invoiced at once. What
+    /// cannot be paid at once waits for its payment, and the subscription stays as it is until then.
+    pub async fn amend_contract(
+        &self,
+        asked: &AskedSale<'_>,
+        billing: &Billing,
+    ) -> Result<ReadContract, StripeError> {
+        let sale = asked.sale;
+        let changes = item_changes(&billing.items, &priced(&sale.order)?);
+        let items = changes.into_iter().map(|change| UpdateSubscriptionItems {
+            id: change.id,
+            price: change.price,
+            quantity: change.quantity,
+            deleted: change.deleted,
+            ..UpdateSubscriptionItems::new()
+        });
+        let request = UpdateSubscription::new(billing.subscription.as_str())
+            .items(items.collect::<Vec<_>>())
+            .proration_behavior(UpdateSubscriptionProrationBehavior::AlwaysInvoice)
+            .proration_date(sale.offer.at.as_second())
+            .payment_behavior(UpdateSubscriptionPaymentBehavior::PendingIfIncomplete)
+            .expand(expanded());
+        let wire: Wire = self.post(request.build(), &key(sale)).await?;
+        wire.try_into()
+    }
+
+    /// From now on a contract's subscription is paid by this method.
+    pub async fn pay_contract_by(
+        &self,
+        subscription: &SubscriptionId,
+        method: &PaymentMethodId,
+        sale: &Sale,
+    ) -> Result<(), StripeError> {
+        let request = UpdateSubscription::new(subscription.as_str()).default_payment_method(method.as_str());
+        let key = format!("{}/method", key(sale));
+        let _: IgnoredAny = self.post(request.build(), &key).await?;
+        Ok(())
+    }
+
+    /// Gives up an invoice that nobody has paid, and with it the change that waits for its payment. One that is paid or given up already
+    /// stays as it is.
+    pub async fn void_contract_invoice(&self, invoice: &InvoiceId, sale: &Sale) -> Result<(), StripeError> {
+        let path = format!("/invoices/{invoice}/void");
+        let request = RequestBuilder::new(StripeMethod::Post, path);
+        let key = format!("{}/void", key(sale));
+        match self.post::<IgnoredAny>(request, &key).await {
+            Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A contract's subscription as it is now.
+    pub async fn contract_subscription(&self, id: &SubscriptionId) -> Result<ReadContract, StripeError> {
+        let request = RetrieveSubscription::new(id.as_str()).expand(expanded());
+        let wire: Wire = self.get(request.build()).await?;
+        wire.try_into()
+    }
+
+    /// The subscription that a contract was given, found by what it says of itself among its customer's: for a sale whose answer was
+    /// lost. Stripe's list is up to date at once, other than its search.
+    pub async fn find_contract_subscription(
+        &self,
+        customer: &CustomerId,
+        contract: &OfContract,
+    ) -> Result<Option<ReadContract>, StripeError> {
+        let request = ListSubscription::new()
+            .customer(customer.as_str())
+            .status(ListSubscriptionStatus::All)
+            .limit(100);
+        let page: Page<Listed> = self.get(request.build()).await?;
+        let found = page
+            .data
+            .into_iter()
+            .find(|listed| OfContract::read(&listed.metadata).as_ref() == Some(contract));
+        match found {
+            Some(listed) => {
+                let id: SubscriptionId = id(&listed.id, "a subscription")?;
+                self.contract_subscription(&id).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Has a contract's subscription end at an instant, without crediting what is left of the period that it falls into.
+    pub async fn end_contract_at(
+        &self,
+        subscription: &SubscriptionId,
+        end: Timestamp,
+        sale: &Sale,
+    ) -> Result<ReadContract, StripeError> {
+        let request = UpdateSubscription::new(subscription.as_str())
+            .cancel_at(stripe_billing::subscription::UpdateSubscriptionCancelAt::Timestamp(end.as_second()))
+            .proration_behavior(UpdateSubscriptionProrationBehavior::None)
+            .expand(expanded());
+        let wire: Wire = self.post(request.build(), &format!("{}/end", key(sale))).await?;
+        wire.try_into()
+    }
+
+    /// Ends a contract's subscription now, without a bill: it was paid too late, and the money goes back.
+    pub async fn cancel_contract(
+        &self,
+        subscription: &SubscriptionId,
+        sale: &Sale,
+    ) -> Result<ReadContract, StripeError> {
+        let request = CancelSubscription::new(subscription.as_str())
+            .invoice_now(false)
+            .prorate(false);
+        let answer: Result<IgnoredAny, StripeError> =
+            self.post(request.build(), &format!("{}/cancel", key(sale))).await;
+        match answer {
+            // Ended already: what it is now it tells.
+            Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.contract_subscription(subscription).await
+    }
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    #[serde(default)]
+    metadata: HashMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(id: &str, price: &str, quantity: u64) -> BilledItem {
+        BilledItem {
+            id: id.parse().unwrap(),
+            price: price.parse().unwrap(),
+            quantity,
+        }
+    }
+
+    fn change(
+        id: Option<&str>,
+        price: Option<&str>,
+        quantity: Option<u64>,
+        deleted: Option<bool>,
+    ) -> ItemChange {
+        ItemChange {
+            id: id.map(str::to_owned),
+            price: price.map(str::to_owned),
+            quantity,
+            deleted,
+        }
+    }
+
+    #[test]
+    fn what_stays_is_left_alone_and_what_is_left_over_is_dropped() {
+        let items = [
+            item("si_1", "price_a", 1),
+            item("si_2", "price_b", 2),
+            item("si_3", "price_c", 3),
+        ];
+        let order = [("price_a".to_owned(), 1), ("price_c".to_owned(), 5)];
+        assert_eq!(
+            item_changes(&items, &order),
+            [
+                change(Some("si_3"), Some("price_c"), Some(5), None),
+                change(Some("si_2"), None, None, Some(true)),
+            ]
+        );
+    }
+
+    #[test]
+    fn another_price_takes_the_place_of_one_that_goes() {
+        let items = [item("si_1", "price_a", 1)];
+        let order = [("price_x".to_owned(), 1), ("price_y".to_owned(), 2)];
+        assert_eq!(
+            item_changes(&items, &order),
+            [
+                change(Some("si_1"), Some("price_x"), Some(1), None),
+                change(None, Some("price_y"), Some(2), None),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_contract_is_named_in_one_member_of_the_metadata() {
+        let of = OfContract {
+            organisation: "acme".parse().unwrap(),
+            contract: "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5e".parse().unwrap(),
+        };
+        assert_eq!(OfContract::read(&of.metadata()), Some(of));
+        assert_eq!(OfContract::read(&HashMap::new()), None);
+    }
+}

@@ -1,0 +1,355 @@
+//! A contract becomes something else: another plan, other quantities.
+
+use billing_core::contract::Contract;
+use billing_tests::{Moment, Organisation, World};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+const MOST_STEPS: usize = 60;
+
+/// What a contract has: the plan, and how many of what.
+fn told(contract: &Contract) -> Vec<String> {
+    let taken = contract.standing.configuration.taken();
+    taken
+        .map(|chosen| format!("{} × {}", chosen.quantity, chosen.product.name))
+        .collect()
+}
+
+fn seats(acme: &Organisation<'_>, contract: &str, quantity: u64) -> Value {
+    json!({
+        "contract_id": contract,
+        "product_overrides": [{ "product_id": acme.product("starter", "Starter seat"), "quantity": quantity }],
+    })
+}
+
+/// A contract of the starter plan, on the eleventh of thirty days.
+async fn ten_days_later<'w>(world: &'w World) -> (Organisation<'w>, String) {
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    world.advance("10d").await;
+    (acme, contract)
+}
+
+/// Two thirds of April are left: 3 × 10.00 come back as 20.00, 6 × 10.00 cost 40.00.
+#[tokio::test]
+async fn more_seats_are_prorated_to_the_second() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = ten_days_later(&world).await;
+    let offered = acme.opens(&seats(&acme, &contract, 6)).await;
+    assert_eq!(offered.status, 201, "{offered}");
+    assert_eq!(offered.body["type"], "quantity_update");
+    assert_eq!(offered.body["contract_id"], json!(contract));
+    assert_eq!(offered.body["effective_at"], "2026-04-11T00:00:00Z");
+    let invoice = &offered.body["estimates"]["current_invoice"];
+    assert_eq!(invoice["total"], 2000);
+    let amounts: Vec<_> = invoice["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| &line["amount"])
+        .collect();
+    assert_eq!(amounts, [-2000, 4000]);
+    assert_eq!(offered.body["estimates"]["next_invoice"]["total"], 6500);
+    // An hour later it is the same offer still.
+    world.advance("1h").await;
+    let confirmed = acme
+        .confirms(offered.body["id"].as_str().unwrap(), &Value::Null)
+        .await;
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+    assert_eq!(confirmed.body["contract_id"], json!(contract));
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500, 2000]);
+    let stored = acme.contract(&contract).await;
+    assert_eq!(told(&stored.contract), ["6 × Starter seat", "1 × Call archive"]);
+    assert_eq!(stored.history.len(), 2);
+    world.advance("21d").await;
+    assert_eq!(world.stripe.charges().await, [3500, 2000, 6500]);
+}
+
+/// The archive goes: 20 of 30 days of 5.00 come back on the next bill, rounded in the customer's favour.
+#[tokio::test]
+async fn an_optional_product_is_dropped_with_credit_and_a_required_one_is_not() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = ten_days_later(&world).await;
+    let drop = |product: &str| {
+        json!({
+            "contract_id": contract,
+            "product_overrides": [{ "product_id": acme.product("starter", product), "is_enabled": false }],
+        })
+    };
+    let refused = acme.opens(&drop("Starter seat")).await;
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.to_string().contains("is required and cannot be dropped"),
+        "{refused}"
+    );
+    let offered = acme.opens(&drop("Call archive")).await;
+    assert_eq!(offered.body["estimates"]["current_invoice"]["total"], -334);
+    assert_eq!(offered.body["estimates"]["current_invoice"]["amount_due"], 0);
+    let confirmed = acme
+        .confirms(offered.body["id"].as_str().unwrap(), &Value::Null)
+        .await;
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+    let stored = acme.contract(&contract).await;
+    assert_eq!(told(&stored.contract), ["3 × Starter seat"]);
+    world.advance("21d").await;
+    assert_eq!(world.stripe.charges().await, [3500, 0, 3000 - 334]);
+}
+
+/// From 35.00 a month to 5 × 150.00 a year, at once: what is left of April comes back.
+#[tokio::test]
+async fn an_upgrade_takes_effect_at_once() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = ten_days_later(&world).await;
+    let wish = json!({ "contract_id": contract, "plan_id": acme.plan("team-annual") });
+    let offered = acme.opens(&wish).await;
+    assert_eq!(offered.body["type"], "plan_change", "{offered}");
+    assert_eq!(offered.body["effective_at"], "2026-04-11T00:00:00Z");
+    let total = offered.body["estimates"]["current_invoice"]["total"]
+        .as_i64()
+        .unwrap();
+    assert_eq!(total, 75000 - 2000 - 334);
+    let confirmed = acme
+        .confirms(offered.body["id"].as_str().unwrap(), &Value::Null)
+        .await;
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500, total]);
+    assert_eq!(acme.covered_until(&contract).await, "2027-04-11T00:00:00Z");
+    assert_eq!(
+        told(&acme.contract(&contract).await.contract),
+        ["5 × Annual team seat"]
+    );
+}
+
+/// From a year of seats to months of them: nothing is charged or credited now, and the year is used up first.
+#[tokio::test]
+async fn a_downgrade_takes_effect_by_the_clock() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("team-annual")).await;
+    world.advance("10d").await;
+    let wish = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+    let offered = acme.opens(&wish).await;
+    assert_eq!(offered.body["effective_at"], "2027-04-01T00:00:00Z", "{offered}");
+    assert_eq!(offered.body["estimates"]["current_invoice"]["total"], 0);
+    assert_eq!(offered.body["estimates"]["next_invoice"]["total"], 3500);
+    let id = offered.body["id"].as_str().unwrap();
+    let confirmed = acme.confirms(id, &Value::Null).await;
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [75000]);
+    assert_eq!(
+        told(&acme.contract(&contract).await.contract),
+        ["5 × Annual team seat"]
+    );
+    // Until then nothing else can be changed.
+    let other = json!({ "contract_id": contract, "plan_id": acme.plan("team") });
+    assert_eq!(acme.opens(&other).await.status, 409);
+    world.advance("354d").await;
+    assert_eq!(
+        told(&acme.contract(&contract).await.contract),
+        ["5 × Annual team seat"]
+    );
+    world.advance("2d").await;
+    let stored = acme.contract(&contract).await;
+    assert_eq!(told(&stored.contract), ["3 × Starter seat", "1 × Call archive"]);
+    assert_eq!(stored.contract.scheduled, None);
+    assert_eq!(world.stripe.charges().await, [75000, 3500]);
+    assert_eq!(acme.covered_until(&contract).await, "2027-05-01T00:00:00Z");
+    // Nothing is left of the schedule: the contract can be amended at once.
+    let more = seats(&acme, &contract, 4);
+    assert_eq!(acme.opens(&more).await.status, 201);
+    world.advance("31d").await;
+    assert_eq!(world.stripe.charges().await, [75000, 3500, 3500]);
+}
+
+#[tokio::test]
+async fn an_amendment_that_changes_nothing_is_refused() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = ten_days_later(&world).await;
+    let same = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+    let refused = acme.opens(&same).await;
+    assert_eq!(
+        (
+            refused.status,
+            refused.to_string().contains("is the plan that the contract has")
+        ),
+        (400, true)
+    );
+    assert_eq!(acme.opens(&seats(&acme, &contract, 3)).await.status, 400);
+    assert_eq!(acme.opens(&seats(&acme, &contract, 101)).await.status, 400);
+    assert_eq!(
+        acme.opens(&seats(&acme, "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5e", 4))
+            .await
+            .status,
+        400
+    );
+}
+
+/// The card declines: the change waits for its payment, is nothing until then, and takes effect when it is paid on the bill's page.
+#[tokio::test]
+async fn an_amendment_that_is_not_paid_waits() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = ten_days_later(&world).await;
+    let id = acme.session(&seats(&acme, &contract, 6)).await;
+    let pending = acme
+        .confirms(&id, &json!({ "payment_method_id": "pm_card_chargeCustomerFail" }))
+        .await;
+    assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+    assert_ne!(pending.body["url"], Value::Null);
+    assert_eq!(
+        told(&acme.contract(&contract).await.contract),
+        ["3 × Starter seat", "1 × Call archive"]
+    );
+    world.stripe.pays_latest_invoice().await;
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "contract_created");
+    assert_eq!(
+        told(&acme.contract(&contract).await.contract),
+        ["6 × Starter seat", "1 × Call archive"]
+    );
+    assert_eq!(world.stripe.charges().await, [3500, 2000]);
+}
+
+/// The month has gone by: what was quoted was a share of it.
+#[tokio::test]
+async fn an_offer_of_a_period_that_is_over_has_moved() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    world.advance("719h").await;
+    let id = acme.session(&seats(&acme, &contract, 6)).await;
+    world.advance("3h").await;
+    let moved = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(moved.status, 409, "{moved}");
+    assert_eq!(world.stripe.charges().await, [3500, 3500]);
+}
+
+/// Two sessions of one contract: the second was priced on what the contract is no longer.
+#[tokio::test]
+async fn an_offer_on_a_contract_that_was_amended_since_has_moved() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = ten_days_later(&world).await;
+    let first = acme.session(&seats(&acme, &contract, 6)).await;
+    let second = acme.session(&seats(&acme, &contract, 4)).await;
+    assert_eq!(acme.confirms(&first, &Value::Null).await.status, 200);
+    let moved = acme.confirms(&second, &Value::Null).await;
+    assert_eq!(moved.status, 409, "{moved}");
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500, 2000]);
+}
+
+async fn amended_once(world: &World, acme: &Organisation<'_>, contract: &str, context: &str) {
+    world.stripe.stand_in().settle().await;
+    let stored = acme.contract(contract).await;
+    assert_eq!(
+        told(&stored.contract),
+        ["6 × Starter seat", "1 × Call archive"],
+        "{context}"
+    );
+    assert_eq!(stored.contract.sale, None, "{context}");
+    assert_eq!(
+        (stored.history.len(), stored.ledger.entries.len()),
+        (2, 3),
+        "{context}"
+    );
+}
+
+/// The machine dies before and after every single step of a change of quantities.
+#[tokio::test]
+async fn an_amendment_converges_after_a_crash_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    for moment in [Moment::Before, Moment::After] {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let contract = acme.sells(&acme.order("starter")).await;
+            let id = acme.session(&seats(&acme, &contract, 6)).await;
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            tokio::select! {
+                answer = acme.confirms_on(&machine, &id, &Value::Null) => {
+                    assert_eq!(answer.unwrap().body["checkout_status"], "contract_created");
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            machine.dies();
+            let context = format!("died {moment:?} step {step}");
+            let answer = acme.confirms(&id, &Value::Null).await;
+            assert_eq!(answer.status, 200, "{context}: {answer}");
+            amended_once(&world, &acme, &contract, &context).await;
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+/// The same for a downgrade, which is two requests at Stripe.
+#[tokio::test]
+async fn a_downgrade_converges_after_a_crash_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    for moment in [Moment::Before, Moment::After] {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let contract = acme.sells(&acme.order("team-annual")).await;
+            let wish = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+            let id = acme.session(&wish).await;
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            tokio::select! {
+                answer = acme.confirms_on(&machine, &id, &Value::Null) => {
+                    assert_eq!(answer.unwrap().body["checkout_status"], "contract_created");
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            machine.dies();
+            let context = format!("died {moment:?} step {step}");
+            let answer = acme.confirms(&id, &Value::Null).await;
+            assert_eq!(
+                answer.body["checkout_status"], "contract_created",
+                "{context}: {answer}"
+            );
+            world.stripe.stand_in().settle().await;
+            let stored = acme.contract(&contract).await;
+            assert!(stored.contract.scheduled.is_some(), "{context}");
+            assert_eq!(stored.history.len(), 2, "{context}");
+            assert_eq!(world.stripe.phases_of_latest_schedule().await, 2, "{context}");
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixteen_amendments_at_once_charge_once() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = ten_days_later(&world).await;
+    let id = acme.session(&seats(&acme, &contract, 6)).await;
+    let machines = [world.machine().await, world.machine().await];
+    let body = Value::Null;
+    let answers = join_all((0..16).map(|n| acme.confirms_on(&machines[n % 2], &id, &body))).await;
+    for answer in answers.into_iter().flatten() {
+        assert!(matches!(answer.status, 200 | 503), "{answer}");
+    }
+    amended_once(&world, &acme, &contract, "16 at once").await;
+    assert_eq!(world.stripe.charges().await, [3500, 2000]);
+}

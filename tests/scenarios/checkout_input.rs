@@ -1,0 +1,211 @@
+//! Bad input of every kind to the endpoints of checkout sessions: 400 with all that is wrong, and nothing is stored.
+
+use billing_tests::World;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-04-01T00:00:00Z";
+const SOMEBODY: &str = "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5e";
+
+#[tokio::test]
+async fn all_faults_are_told_at_once_by_name() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    let answer = acme
+        .opens(&json!({
+            "plan_id": "team", "start_date": "yesterday", "end_date": 5, "customer_id": 7, "expires_at": "2026-04-01",
+            "guest_checkout": "yes", "customer_data": { "email": "eve" }, "success_url": "/done", "cancel_url": "",
+            "product_overrides": [{ "product_id": "x", "quantity": -1 }, 5, { "product_id": SOMEBODY }],
+        }))
+        .await;
+    assert_eq!(answer.status, 400);
+    let faults = answer.body["error"]["fieldErrors"].as_object().unwrap();
+    let names: Vec<&str> = faults.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "cancel_url",
+            "customer_data.email",
+            "customer_data.name",
+            "customer_id",
+            "end_date",
+            "expires_at",
+            "guest_checkout",
+            "plan_id",
+            "product_overrides[0].product_id",
+            "product_overrides[0].quantity",
+            "product_overrides[1]",
+            "product_overrides[2].quantity",
+            "start_date",
+            "success_url",
+        ]
+    );
+}
+
+/// Kinds are detected: what is missing, or contradicts the rest, is told by name.
+#[tokio::test]
+async fn members_that_do_not_go_together_are_told() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    let (plan, customer) = (acme.plan("starter"), acme.customer("bakery"));
+    let data = json!({ "name": "Eve", "email": "eve@example.com" });
+    for (body, names) in [
+        (json!({}), vec!["contract_id", "plan_id"]),
+        (
+            json!({ "contract_id": SOMEBODY }),
+            vec!["plan_id", "product_overrides"],
+        ),
+        (
+            json!({ "contract_id": SOMEBODY, "product_overrides": [] }),
+            vec!["plan_id", "product_overrides"],
+        ),
+        (json!({ "plan_id": plan }), vec!["customer_id"]),
+        (
+            json!({ "plan_id": plan, "guest_checkout": true }),
+            vec!["business_entity_id", "customer_data"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "guest_checkout": true, "customer_data": data,
+                    "business_entity_id": acme.entity("headquarters") }),
+            vec!["customer_id"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "customer_data": data }),
+            vec!["customer_data"],
+        ),
+        (
+            json!({ "plan_id": plan, "contract_id": SOMEBODY, "guest_checkout": true, "start_date": "2026-04-01",
+                    "end_date": "2026-05-01" }),
+            vec!["end_date", "guest_checkout", "start_date"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "product_overrides": [], "product_quantities": [] }),
+            vec!["product_quantities"],
+        ),
+        (
+            json!({ "plan_id": SOMEBODY, "customer_id": customer }),
+            vec!["plan_id"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": SOMEBODY }),
+            vec!["customer_id"],
+        ),
+        (
+            json!({ "plan_id": plan, "contract_id": SOMEBODY }),
+            vec!["contract_id"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "business_entity_id": acme.entity("auckland") }),
+            vec!["business_entity_id"],
+        ),
+        (
+            json!({ "plan_id": plan, "guest_checkout": true, "customer_data": data, "business_entity_id": SOMEBODY }),
+            vec!["business_entity_id"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "start_date": "2026-03-31" }),
+            vec!["start_date"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "start_date": "2026-04-01T00:00:01Z" }),
+            vec!["start_date"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "end_date": "2026-04-01" }),
+            vec!["end_date"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "expires_at": "2026-04-01T00:29:59Z" }),
+            vec!["expires_at"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "expires_at": "2026-04-02T00:00:01Z" }),
+            vec!["expires_at"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer,
+                    "product_overrides": [{ "product_id": SOMEBODY, "quantity": 1 }] }),
+            vec!["product_overrides"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer,
+                    "product_overrides": [{ "product_id": acme.product("starter", "Starter seat"), "quantity": 101 }] }),
+            vec!["product_overrides"],
+        ),
+    ] {
+        for answer in [acme.opens(&body).await, acme.previews(&body).await] {
+            assert_eq!(answer.status, 400, "{body}: {answer}");
+            let faults = answer.body["error"]["fieldErrors"].as_object().unwrap();
+            let told: Vec<&str> = faults.keys().map(String::as_str).collect();
+            assert_eq!(told, names, "{body}: {answer}");
+        }
+    }
+}
+
+/// The older name says the same.
+#[tokio::test]
+async fn product_quantities_is_taken_as_it_was() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["product_quantities"] =
+        json!([{ "product_id": acme.product("starter", "Starter seat"), "quantity": 5 }]);
+    let answer = acme.opens(&order).await;
+    assert_eq!(
+        answer.body["estimates"]["current_invoice"]["total"], 5500,
+        "{answer}"
+    );
+    assert_eq!(answer.body["product_overrides"], order["product_quantities"]);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_object_is_refused_as_a_whole() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    for body in ["{", "[]", "null", "\"x\"", "{\"plan_id\":NaN}"] {
+        for path in [
+            "/checkouts",
+            "/checkouts/preview",
+            &format!("/checkouts/{id}/confirm"),
+        ] {
+            let mut request = acme.request("POST", path, &Value::Null);
+            *request.body_mut() = Bytes::copy_from_slice(body.as_bytes());
+            let answer = acme.sends(request).await;
+            assert_eq!(answer.status, 400, "{path} {body}: {answer}");
+        }
+    }
+    assert_eq!(acme.opens(&Value::Null).await.status, 400);
+    let mut request = acme.request("POST", "/checkouts", &json!({}));
+    request
+        .headers_mut()
+        .insert("content-type", "text/plain".parse().unwrap());
+    assert_eq!(acme.sends(request).await.status, 415);
+}
+
+#[tokio::test]
+async fn a_confirmation_says_what_is_wrong_with_it_and_charges_nothing() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    for (body, name) in [
+        (json!({ "payment_method_id": 5 }), "payment_method_id"),
+        (json!({ "payment_method_id": "" }), "payment_method_id"),
+        (json!({ "payment_method_id": "../x" }), "payment_method_id"),
+        (json!({ "payment_method_id": "pm_nobody" }), "payment_method_id"),
+        (json!({ "version": "1" }), "version"),
+        (json!({ "version": -1 }), "version"),
+        (json!({ "version": 1.5 }), "version"),
+    ] {
+        let answer = acme.confirms(&id, &body).await;
+        assert_eq!(answer.status, 400, "{body}: {answer}");
+        assert!(
+            answer.body["error"]["fieldErrors"][name].is_array(),
+            "{body}: {answer}"
+        );
+    }
+    let other = acme.confirms(&id, &json!({ "version": 99 })).await;
+    assert_eq!(other.status, 409, "{other}");
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
+    assert_eq!(world.stripe.all_subscriptions().await.len(), 0);
+}

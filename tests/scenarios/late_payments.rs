@@ -1,0 +1,199 @@
+//! A payment that arrives after its session's time has run out: honoured when the offer still holds, given back otherwise, and
+//! recorded either way.
+
+use billing_core::contract::Status;
+use billing_core::session::LatePayment;
+use billing_tests::{Organisation, World};
+use serde_json::{Value, json};
+
+/// Where a page is closed.
+const CLOSING: &str = "/v1/checkout/sessions/*/expire";
+
+/// A session of half an hour whose page was opened in its last minute, and is open still when the session is not: DynamoDB has not
+/// deleted its deadline yet, or nobody could follow that.
+async fn late(acme: &Organisation<'_>, world: &World) -> (String, Value) {
+    let mut order = acme.order("starter");
+    order["expires_at"] = json!("2026-04-01T00:30:00Z");
+    let id = acme.session(&order).await;
+    world.advance("29m").await;
+    let pending = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(pending.body["checkout_status"], "pending");
+    world.stripe.fails("POST", CLOSING, 500).await;
+    world.advance("90s").await;
+    world.stripe.recovers().await;
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "expired");
+    assert_eq!(acme.reads(&id).await.body["url"], Value::Null);
+    (id, world.stripe.latest_page().await)
+}
+
+#[tokio::test]
+async fn a_late_payment_is_honoured_while_the_offer_holds() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let (id, page) = late(&acme, &world).await;
+    world.stripe.pays_page(&page).await;
+    let read = acme.reads(&id).await;
+    assert_eq!(read.body["checkout_status"], "contract_created", "{read}");
+    assert_eq!(acme.stored(&id).await.late_payment, Some(LatePayment::Honoured));
+    let contract = read.body["contract_id"].as_str().unwrap();
+    assert_eq!(acme.covered_until(contract).await, "2026-05-01T00:30:30Z");
+    assert_eq!(world.stripe.refunded().await, [0_i64; 0]);
+}
+
+#[tokio::test]
+async fn a_late_payment_is_given_back_when_the_offer_has_moved() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let mut acme = world.organisation("acme").await;
+    let (id, page) = late(&acme, &world).await;
+    acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
+        .await;
+    world.stripe.pays_page(&page).await;
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "expired");
+    let session = acme.stored(&id).await;
+    assert_eq!(session.late_payment, Some(LatePayment::Refunded));
+    assert_eq!(world.stripe.refunded().await, [3500]);
+    assert_eq!(world.stripe.all_subscriptions().await[0]["status"], "canceled");
+    let contract = acme.contract(session.contract.as_str()).await.contract;
+    assert_eq!((contract.status, contract.sale), (Status::Refunded, None));
+    assert_eq!(acme.confirms(&id, &Value::Null).await.status, 410);
+    // Everything once more, in whatever order.
+    for kind in [
+        "checkout.session.completed",
+        "invoice.paid",
+        "customer.subscription.deleted",
+    ] {
+        for event in world.stripe.events(kind) {
+            world.stripe.delivers(&event).await;
+        }
+    }
+    assert_eq!(world.stripe.refunded().await, [3500]);
+}
+
+/// The payment's events are lost, and somebody confirms the expired session: it closes the page, or finds that it was paid.
+#[tokio::test]
+async fn an_expired_session_that_was_paid_in_time_is_found_to_be() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["expires_at"] = json!("2026-04-01T00:30:00Z");
+    let id = acme.session(&order).await;
+    acme.confirms(&id, &Value::Null).await;
+    world.stripe.holds_events(true).await;
+    world.stripe.pays_page(&world.stripe.latest_page().await).await;
+    world.stripe.fails("POST", CLOSING, 500).await;
+    world.advance("1830s").await;
+    world.stripe.recovers().await;
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "expired");
+    let confirmed = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+    world.stripe.holds_events(false).await;
+    assert_eq!(world.stripe.charges().await, [3500]);
+}
+
+/// The same, and nobody confirms: the deletion of the deadline settles it.
+#[tokio::test]
+async fn a_session_that_was_paid_after_all_is_completed_when_its_deadline_is_deleted() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    acme.confirms(&id, &Value::Null).await;
+    world.stripe.holds_events(true).await;
+    world.stripe.pays_page(&world.stripe.latest_page().await).await;
+    world.advance("25h").await;
+    let read = acme.reads(&id).await;
+    assert_eq!(read.body["checkout_status"], "contract_created", "{read}");
+    assert!(world.dead_letters().await.is_empty());
+}
+
+/// A page outlives its session by a minute at most: it is closed when the deadline is deleted.
+#[tokio::test]
+async fn an_open_page_is_closed_when_the_deadline_is_deleted() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let (id, _) = late(&acme, &world).await;
+    world.advance("60s").await;
+    assert_eq!(world.stripe.latest_page().await["status"], "expired");
+    let session = acme.stored(&id).await;
+    assert_eq!(acme.contract_if_any(session.contract.as_str()).await, None);
+    assert_eq!(acme.confirms(&id, &Value::Null).await.status, 410);
+    assert!(world.dead_letters().await.is_empty());
+}
+
+/// A plan that begins with a share of a month has no page but its bill's: that is given up with the session.
+#[tokio::test]
+async fn a_first_bill_that_nobody_pays_is_given_up_with_its_session() {
+    let world = World::at("2026-04-16T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("team")).await;
+    let pending = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+    assert_ne!(pending.body["url"], Value::Null);
+    world.advance("25h").await;
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "expired");
+    let subscriptions = world.stripe.all_subscriptions().await;
+    assert!(
+        subscriptions
+            .iter()
+            .all(|it| it["status"] != "active" && it["status"] != "incomplete"),
+        "{subscriptions:?}"
+    );
+    assert_eq!(world.stripe.charges().await, [0_i64; 0]);
+}
+
+#[tokio::test]
+async fn confirming_an_expired_session_closes_its_page() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let (id, _) = late(&acme, &world).await;
+    assert_eq!(acme.confirms(&id, &Value::Null).await.status, 410);
+    assert_eq!(world.stripe.latest_page().await["status"], "expired");
+    assert_eq!(world.stripe.charges().await, [0_i64; 0]);
+}
+
+/// A page that nobody pays: the session is open again while its time lasts, and nothing is left of the sale.
+#[tokio::test]
+async fn a_page_that_expires_leaves_nothing_behind() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    acme.confirms(&id, &Value::Null).await;
+    let page = world.stripe.latest_page().await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world
+        .stripe
+        .operator("POST", &format!("/v1/checkout/sessions/{page}/expire"), "")
+        .await;
+    world.stripe.stand_in().settle().await;
+    let read = acme.reads(&id).await;
+    assert_eq!(read.body["checkout_status"], "open", "{read}");
+    let contract = acme.stored(&id).await.contract;
+    assert_eq!(acme.contract_if_any(contract.as_str()).await, None);
+    let paid = acme
+        .confirms(&id, &json!({ "payment_method_id": "pm_card_visa" }))
+        .await;
+    assert_eq!(paid.body["checkout_status"], "contract_created", "{paid}");
+}
+
+/// A bank debits the amount: the session waits for it, past its own time, and is done when the money has arrived.
+#[tokio::test]
+async fn a_payment_that_takes_days_is_waited_for() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    let pending = acme
+        .confirms(&id, &json!({ "payment_method_id": "pm_usBankAccount" }))
+        .await;
+    assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+    world.advance("30h").await;
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "pending");
+    world.advance("72h").await;
+    let read = acme.reads(&id).await;
+    assert_eq!(read.body["checkout_status"], "contract_created", "{read}");
+    let contract = read.body["contract_id"].as_str().unwrap();
+    assert_eq!(acme.covered_until(contract).await, "2026-05-01T00:00:00Z");
+}

@@ -1,0 +1,148 @@
+//! A plan is sold: from the offer to the paid invoice.
+
+use billing_tests::World;
+use serde_json::{Value, json};
+
+/// A card that pays.
+fn visa() -> Value {
+    json!({ "payment_method_id": "pm_card_visa" })
+}
+
+/// Three seats at 10.00 and the archive at 5.00: 35.00, now and every month.
+#[tokio::test]
+async fn a_plan_is_offered_confirmed_and_paid_for() {
+    let world = World::at("2026-04-01T09:30:00Z").await;
+    let acme = world.organisation("acme").await;
+    let offered = acme.opens(&acme.order("starter")).await;
+    assert_eq!(offered.status, 201, "{offered}");
+    assert_eq!(offered.body["type"], "plan_based");
+    assert_eq!(offered.body["checkout_status"], "open");
+    assert_eq!(offered.body["contract_id"], Value::Null);
+    assert_eq!(offered.body["start_date"], "2026-04-01");
+    assert_eq!(offered.body["estimates"]["current_invoice"]["total"], 3500);
+    assert_eq!(offered.body["estimates"]["next_invoice"]["total"], 3500);
+    let id = offered.body["id"].as_str().unwrap();
+
+    let confirmed = acme.confirms(id, &visa()).await;
+    assert_eq!(confirmed.status, 200, "{confirmed}");
+    assert_eq!(confirmed.body["checkout_status"], "contract_created");
+    let contract = confirmed.body["contract_id"].as_str().unwrap();
+    assert_eq!(acme.covered_until(contract).await, "");
+
+    world.stripe.stand_in().settle().await;
+    assert_eq!(acme.covered_until(contract).await, "2026-05-01T09:30:00Z");
+    assert_eq!(world.stripe.charges().await, [3500]);
+
+    world.advance("32d").await;
+    assert_eq!(acme.covered_until(contract).await, "2026-06-01T09:30:00Z");
+    assert_eq!(world.stripe.charges().await, [3500, 3500]);
+    assert_eq!(acme.contract(contract).await.history.len(), 1);
+}
+
+/// The second half of April: 15 of 30 days of 5 × 20.00 and 3 × 4.00.
+#[tokio::test]
+async fn a_plan_that_is_billed_on_the_first_begins_with_a_share() {
+    let world = World::at("2026-04-16T09:30:00Z").await;
+    let acme = world.organisation("acme").await;
+    let offered = acme.opens(&acme.order("team")).await;
+    assert_eq!(offered.body["estimates"]["current_invoice"]["total"], 5600);
+    assert_eq!(offered.body["estimates"]["next_invoice"]["total"], 11200);
+    let id = offered.body["id"].as_str().unwrap();
+    // The quote stands, an hour later as well.
+    world.advance("1h").await;
+    let confirmed = acme.confirms(id, &visa()).await;
+    assert_eq!(confirmed.status, 200, "{confirmed}");
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [5600]);
+    let contract = confirmed.body["contract_id"].as_str().unwrap();
+    assert_eq!(acme.covered_until(contract).await, "2026-05-01T00:00:00Z");
+    world.advance("16d").await;
+    assert_eq!(world.stripe.charges().await, [5600, 11200]);
+    assert_eq!(acme.covered_until(contract).await, "2026-06-01T00:00:00Z");
+}
+
+/// A step of 900.00, 4000 minutes at 0.02, a tenth of it all: what Stripe cannot express reaches it as an amount.
+#[tokio::test]
+async fn what_stripe_cannot_express_is_billed_as_an_amount() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("business");
+    order["product_overrides"] = json!([{ "product_id": acme.product("business", "Server"), "quantity": 2 }]);
+    let offered = acme.opens(&order).await;
+    let total = offered.body["estimates"]["current_invoice"]["total"]
+        .as_i64()
+        .unwrap();
+    // 90000 + 8000 + 2 × 3000 less a tenth, and a tenth of all that.
+    assert_eq!(total, 90000 + 8000 + 5400 + 10340, "{offered}");
+    acme.confirms(offered.body["id"].as_str().unwrap(), &visa()).await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [total]);
+}
+
+#[tokio::test]
+async fn confirming_again_answers_the_same() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    let first = acme.confirms(&id, &visa()).await;
+    let again = acme.confirms(&id, &visa()).await;
+    assert_eq!((first.status, &first.body), (200, &again.body));
+    world.advance("48h").await;
+    assert_eq!(acme.confirms(&id, &visa()).await.body, first.body);
+    assert_eq!(world.stripe.charges().await, [3500]);
+}
+
+/// Without a payment method the payer goes to Stripe's page, and returns from it.
+#[tokio::test]
+async fn a_payer_without_a_payment_method_pays_on_a_page() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["success_url"] = json!("https://app.example.com/done?session={CHECKOUT_SESSION_ID}");
+    order["cancel_url"] = json!("https://app.example.com/cart");
+    let id = acme.session(&order).await;
+    let pending = acme.confirms(&id, &json!({})).await;
+    assert_eq!(pending.status, 200, "{pending}");
+    assert_eq!(pending.body["checkout_status"], "pending");
+    let url = pending.body["url"].as_str().unwrap().to_owned();
+    assert_eq!(acme.reads(&id).await.body["url"], json!(url));
+    assert_eq!(acme.confirms(&id, &Value::Null).await.body, pending.body);
+    let page = world.stripe.latest_page().await;
+    assert_eq!(page["success_url"], order["success_url"]);
+    assert_eq!(page["cancel_url"], order["cancel_url"]);
+    assert_eq!(page["amount_total"], 3500);
+
+    world.stripe.pays_page(&page).await;
+    let done = acme.reads(&id).await;
+    assert_eq!(done.body["checkout_status"], "contract_created", "{done}");
+    let contract = done.body["contract_id"].as_str().unwrap();
+    assert_eq!(acme.covered_until(contract).await, "2026-05-01T00:00:00Z");
+    assert_eq!(world.stripe.charges().await, [3500]);
+}
+
+/// A card that has to be confirmed by its owner leads to the page as well; a declined one leaves everything as it was.
+#[tokio::test]
+async fn a_card_that_does_not_pay_at_once_charges_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    let declined = acme
+        .confirms(&id, &json!({ "payment_method_id": "pm_card_chargeCustomerFail" }))
+        .await;
+    assert_eq!(declined.status, 402, "{declined}");
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
+    let pending = acme
+        .confirms(
+            &id,
+            &json!({ "payment_method_id": "pm_card_authenticationRequired" }),
+        )
+        .await;
+    assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+    assert_ne!(pending.body["url"], Value::Null);
+    // Another card instead of the page.
+    let paid = acme.confirms(&id, &visa()).await;
+    assert_eq!(paid.body["checkout_status"], "contract_created", "{paid}");
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500]);
+    assert_eq!(world.stripe.latest_page().await["status"], "expired");
+}

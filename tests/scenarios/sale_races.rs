@@ -1,0 +1,320 @@
+//! Confirmations on several machines at once, and on machines that die: one contract, one charge.
+
+use billing_core::contract::Status;
+use billing_tests::{Moment, Organisation, World};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+/// More steps than any confirmation takes.
+const MOST_STEPS: usize = 60;
+
+fn visa() -> Value {
+    json!({ "payment_method_id": "pm_card_visa" })
+}
+
+/// A guest of that address, who buys the starter plan: a customer to be made as well.
+fn order(acme: &Organisation<'_>, email: &str) -> Value {
+    json!({
+        "plan_id": acme.plan("starter"), "business_entity_id": acme.entity("headquarters"), "guest_checkout": true,
+        "customer_data": { "name": "Eve", "email": email },
+    })
+}
+
+/// One subscription that was paid once, one contract that is covered, one session that says so.
+async fn sold_once(world: &World, acme: &Organisation<'_>, session: &str, email: &str, context: &str) {
+    world.stripe.stand_in().settle().await;
+    let customers = world.stripe.all_customers().await;
+    let customers: Vec<_> = customers
+        .iter()
+        .filter(|customer| customer["email"] == email)
+        .collect();
+    assert_eq!(customers.len(), 1, "{context}");
+    let subscriptions = world.stripe.all_subscriptions().await;
+    let own = subscriptions
+        .iter()
+        .filter(|subscription| subscription["customer"] == customers[0]["id"]);
+    assert_eq!(own.count(), 1, "{context}");
+    let read = acme.reads(session).await;
+    assert_eq!(
+        read.body["checkout_status"], "contract_created",
+        "{context}: {read}"
+    );
+    let stored = acme.contract(read.body["contract_id"].as_str().unwrap()).await;
+    assert_eq!(
+        (stored.contract.status, stored.contract.sale),
+        (Status::Active, None),
+        "{context}"
+    );
+    assert_eq!(
+        (stored.ledger.entries.len(), stored.history.len()),
+        (2, 1),
+        "{context}"
+    );
+}
+
+/// The machine dies before and after every single step. Confirming again, or the webhook alone once Stripe was asked, comes to one
+/// contract that is paid once.
+#[tokio::test]
+async fn a_sale_converges_after_a_crash_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    for (moment, retries) in [
+        (Moment::Before, true),
+        (Moment::After, true),
+        (Moment::After, false),
+    ] {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let email = format!("eve-{moment:?}-{retries}-{step}@example.com").to_lowercase();
+            let id = acme.session(&order(&acme, &email)).await;
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            let visa = visa();
+            tokio::select! {
+                answer = acme.confirms_on(&machine, &id, &visa) => {
+                    assert_eq!(answer.unwrap().body["checkout_status"], "contract_created");
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            let steps = machine.network.steps();
+            let charged = steps.iter().any(|step| step == "POST /v1/subscriptions");
+            machine.dies();
+            let context = format!(
+                "died {moment:?} step {step} ({:?}), retries: {retries}",
+                steps.last()
+            );
+            if retries {
+                let answer = acme.confirms(&id, &visa).await;
+                assert_eq!(answer.status, 200, "{context}: {answer}");
+                sold_once(&world, &acme, &id, &email, &context).await;
+            } else if charged {
+                sold_once(&world, &acme, &id, &email, &context).await;
+            }
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+/// Every answer is lost in turn after it took effect; the call itself finds out.
+#[tokio::test]
+async fn a_lost_answer_of_a_sale_is_found_out_within_the_call() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let machine = world.machine().await;
+    let id = acme.session(&order(&acme, "eve@example.com")).await;
+    acme.confirms_on(&machine, &id, &visa()).await;
+    let steps = machine.network.steps().len();
+    for step in 1..=steps {
+        let email = format!("eve-{step}@example.com");
+        let id = acme.session(&order(&acme, &email)).await;
+        let machine = world.machine().await;
+        machine.network.loses_answer(step);
+        let answer = acme.confirms_on(&machine, &id, &visa()).await.unwrap();
+        assert_eq!(answer.status, 200, "step {step}: {answer}");
+        sold_once(&world, &acme, &id, &email, &format!("step {step}")).await;
+    }
+}
+
+/// Stripe begins the subscription and never answers: 503, and the next confirmation finds it.
+#[tokio::test]
+async fn an_unknown_outcome_of_a_sale_converges() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    for path in ["/v1/customers", "/v1/subscriptions"] {
+        let email = format!("eve{}@example.com", path.len());
+        let id = acme.session(&order(&acme, &email)).await;
+        world.stripe.holds_events(true).await;
+        world.stripe.applies_without_answering("POST", path).await;
+        let answer = acme.confirms(&id, &visa()).await;
+        assert_eq!(
+            answer,
+            r#"503 {"error":"temporarily unavailable, please try again"}"#
+        );
+        assert_eq!(acme.reads(&id).await.body["checkout_status"], "pending");
+        world.stripe.recovers().await;
+        assert_eq!(acme.confirms(&id, &visa()).await.status, 200);
+        world.stripe.holds_events(false).await;
+        sold_once(&world, &acme, &id, &email, path).await;
+    }
+}
+
+/// Two machines, sixteen hands, one session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixteen_confirmations_at_once_charge_once() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&order(&acme, "eve@example.com")).await;
+    let machines = [world.machine().await, world.machine().await];
+    let visa = visa();
+    let answers = join_all((0..16).map(|n| acme.confirms_on(&machines[n % 2], &id, &visa))).await;
+    for answer in answers.into_iter().flatten() {
+        assert!(matches!(answer.status, 200 | 503), "{answer}");
+    }
+    sold_once(&world, &acme, &id, "eve@example.com", "16 at once").await;
+}
+
+/// Two sessions of two guests with one address, confirmed at the same moment: two contracts of one customer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guests_with_one_address_at_once_are_one_customer() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let first = acme.session(&order(&acme, "eve@example.com")).await;
+    let second = acme.session(&order(&acme, "EVE@example.com")).await;
+    let machines = [world.machine().await, world.machine().await];
+    let visa = visa();
+    let answers = tokio::join!(
+        acme.confirms_on(&machines[0], &first, &visa),
+        acme.confirms_on(&machines[1], &second, &visa)
+    );
+    for answer in [answers.0, answers.1].into_iter().flatten() {
+        assert_eq!(answer.status, 200, "{answer}");
+    }
+    assert_eq!(world.stripe.all_customers().await.len(), 1);
+    let customers = [
+        acme.reads(&first).await.body["customer_id"].clone(),
+        acme.reads(&second).await.body["customer_id"].clone(),
+    ];
+    assert_eq!(customers[0], customers[1]);
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500, 3500]);
+}
+
+/// A session that is opened twice at once is one session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_intent_at_once_is_one_session() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let machines = [world.machine().await, world.machine().await];
+    let order = acme.order("starter");
+    let answers = join_all((0..8).map(|n| acme.opens_on(&machines[n % 2], &order))).await;
+    let ids: Vec<Value> = answers
+        .into_iter()
+        .flatten()
+        .map(|answer| answer.body["id"].clone())
+        .collect();
+    assert_eq!(ids.len(), 8);
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+}
+
+/// The payment's event lands while Stripe's answer is still on its way.
+#[tokio::test]
+async fn the_webhook_before_the_answer_makes_one_contract() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&order(&acme, "eve@example.com")).await;
+    let machine = world.machine().await;
+    machine.network.holds("POST /v1/subscriptions");
+    let visa = visa();
+    let (answer, ()) = tokio::join!(acme.confirms_on(&machine, &id, &visa), async {
+        machine.network.reached().await;
+        world.stripe.stand_in().settle().await;
+        assert_eq!(acme.reads(&id).await.body["checkout_status"], "contract_created");
+        machine.network.lets_go();
+    });
+    assert_eq!(answer.unwrap().status, 200);
+    sold_once(&world, &acme, &id, "eve@example.com", "webhook first").await;
+}
+
+/// The page is asked for, and the machine dies before and after each step; confirming again shows one page that can be paid.
+#[tokio::test]
+async fn a_page_converges_after_a_crash_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    for moment in [Moment::Before, Moment::After] {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let email = format!("eve-{moment:?}-{step}@example.com").to_lowercase();
+            let id = acme.session(&order(&acme, &email)).await;
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            tokio::select! {
+                answer = acme.confirms_on(&machine, &id, &Value::Null) => {
+                    assert_eq!(answer.unwrap().body["checkout_status"], "pending");
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            machine.dies();
+            let context = format!("died {moment:?} step {step}");
+            let pending = acme.confirms(&id, &Value::Null).await;
+            assert_eq!(pending.body["checkout_status"], "pending", "{context}: {pending}");
+            let pages = world.stripe.open_pages().await;
+            assert_eq!(pages.len(), 1, "{context}");
+            assert_eq!(json!(pages[0]["url"]), pending.body["url"], "{context}");
+            world.stripe.pays_page(&pages[0]).await;
+            sold_once(&world, &acme, &id, &email, &context).await;
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+/// The webhook dies at each of its steps; Stripe delivers again, and the payment lands once.
+#[tokio::test]
+async fn a_sale_lands_once_when_the_webhook_dies_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    for moment in [Moment::Before, Moment::After] {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let email = format!("eve-{moment:?}-{step}@example.com").to_lowercase();
+            world.stripe.holds_events(true).await;
+            let id = acme.session(&order(&acme, &email)).await;
+            acme.confirms(&id, &Value::Null).await;
+            world.stripe.pays_page(&world.stripe.latest_page().await).await;
+            let paid = world.stripe.events("invoice.paid").pop().unwrap();
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            tokio::select! {
+                answer = machine.call(world.stripe.signed_event(&paid)) => {
+                    assert_eq!(answer.unwrap().status, 200);
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            machine.dies();
+            // Within the lease nobody else may be at it; after it, anybody.
+            world.advance("5m").await;
+            assert_eq!(world.stripe.delivers(&paid).await, 200);
+            world.stripe.holds_events(false).await;
+            sold_once(
+                &world,
+                &acme,
+                &id,
+                &email,
+                &format!("died {moment:?} step {step}"),
+            )
+            .await;
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+/// The same Idempotency-Key answers the same; another body under it is refused.
+#[tokio::test]
+async fn a_confirmation_under_an_idempotency_key_is_answered_the_same() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&order(&acme, "eve@example.com")).await;
+    let under_key = |body: &Value| {
+        let mut request = acme.confirmation(&id, body);
+        request
+            .headers_mut()
+            .insert("idempotency-key", "k1".parse().unwrap());
+        request
+    };
+    let first = acme.sends(under_key(&visa())).await;
+    let again = acme.sends(under_key(&visa())).await;
+    assert_eq!((first.status, again.header("idempotent-replayed")), (200, "true"));
+    assert_eq!(again.body, first.body);
+    assert_eq!(acme.sends(under_key(&json!({}))).await.status, 422);
+}

@@ -1,6 +1,5 @@
 //! The command line of `cargo local`.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -15,10 +14,6 @@ pub struct Options {
     /// What to do instead of waiting for requests.
     #[command(subcommand)]
     pub command: Option<Command>,
-
-    /// The address to listen at; another than this machine's own is for containers (sam local), such as Docker's bridge
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    pub host: IpAddr,
 
     /// Port of the API; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 9000)]
@@ -60,8 +55,6 @@ pub enum Command {
 const AFTER_HELP: &str = "\
 For scripts:
   GET  /_local           addresses, secrets, the clock and the demo world, as JSON
-  GET  /_local/environment
-                         what the functions are told, as sam local --env-vars takes it
   GET  /_local/clock     {\"now\": \"2026-04-01T00:00:00Z\"}
   POST /_local/clock     {\"advance\": \"10d\"} (also 24h, 15m, 90s) or {\"set\": \"2026-05-01T00:00:00Z\"}: moves the clock of the
                          functions, the stand-in and TTL; what falls due meanwhile happens before it answers

@@ -1,7 +1,7 @@
-//! The ports of a stack, on 127.0.0.1 unless another address is asked for.
+//! The ports of a stack, on 127.0.0.1 only.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 
 use tokio::net::TcpListener;
 
@@ -34,28 +34,14 @@ pub struct PortError {
 
 impl Ports {
     pub(crate) async fn bind(settings: &Settings) -> Result<Self, PortError> {
-        let api = bind((settings.host, settings.port), "the API", "--port").await?;
+        let api = bind(settings.port, "the API", "--port").await?;
         let stripe = match settings.stripe.clone() {
             Some(outside) => Place::Outside(outside),
-            None => Place::Here(
-                bind(
-                    (settings.host, settings.stripe_port),
-                    "the Stripe stand-in",
-                    "--stripe-port",
-                )
-                .await?,
-            ),
+            None => Place::Here(bind(settings.stripe_port, "the Stripe stand-in", "--stripe-port").await?),
         };
         let dynamodb = match settings.dynamodb_url.clone() {
             Some(outside) => Place::Outside(outside),
-            None => Place::Here(
-                bind(
-                    (settings.host, settings.dynamodb_port),
-                    "DynamoDB",
-                    "--dynamodb-port",
-                )
-                .await?,
-            ),
+            None => Place::Here(bind(settings.dynamodb_port, "DynamoDB", "--dynamodb-port").await?),
         };
         Ok(Self {
             api,
@@ -70,12 +56,8 @@ pub(crate) fn address(port: &TcpListener) -> io::Result<String> {
     port.local_addr().map(|address| format!("http://{address}"))
 }
 
-async fn bind(
-    (host, port): (IpAddr, u16),
-    what: &'static str,
-    option: &'static str,
-) -> Result<TcpListener, PortError> {
-    let bound = TcpListener::bind((host, port)).await;
+async fn bind(port: u16, what: &'static str, option: &'static str) -> Result<TcpListener, PortError> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     bound.map_err(|reason| PortError {
         port,
         what,

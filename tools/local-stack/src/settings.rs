@@ -1,6 +1,5 @@
 //! How a stack is to be started: ports, addresses, clock.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,8 +11,6 @@ use crate::options::Options;
 /// How a stack is to be started.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The address that everything listens at.
-    pub host: IpAddr,
     /// Port of the API; 0 for a free one.
     pub port: u16,
     /// Port of the stand-in; 0 for a free one.
@@ -63,7 +60,6 @@ impl Settings {
     #[must_use]
     pub fn free_ports() -> Self {
         Self {
-            host: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             stripe_port: 0,
             dynamodb_port: 0,
@@ -82,7 +78,6 @@ impl Settings {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, OutsideStripeError> {
         let Options {
-            host,
             port,
             stripe_port,
             dynamodb_port,
@@ -95,7 +90,6 @@ impl Settings {
             .map(|url| OutsideStripe::read(url, environment))
             .transpose()?;
         Ok(Self {
-            host,
             port,
             stripe_port,
             dynamodb_port,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use billing_tests::{Machine, World};
 use bytes::Bytes;
 use http::Request;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Calls to DynamoDB, calls to Stripe, and how many in a row.
 type Cost = (usize, usize, usize);
@@ -21,6 +21,8 @@ const COSTS: &[(&str, &[(&str, Cost)])] = &[
         "change-subscription-interval",
         &[("paid at once", (4, 2, 6)), ("there already", (2, 1, 3))],
     ),
+    ("confirm-checkout-session", &[("a plan", (11, 4, 14))]),
+    ("create-checkout-session", &[("a plan", (6, 0, 5))]),
     (
         "create-subscription-checkout",
         &[
@@ -30,6 +32,8 @@ const COSTS: &[(&str, &[(&str, Cost)])] = &[
         ],
     ),
     ("expire-checkouts", &[("one reservation", (3, 3, 5))]),
+    ("get-checkout-session", &[("open", (2, 0, 2))]),
+    ("preview-checkout-session", &[("a plan", (4, 0, 4))]),
     ("get-billing", &[("prices known", (2, 0, 2))]),
     ("preview-subscription-change", &[("without a code", (3, 2, 5))]),
     ("reconcile", &[("nothing new", (3, 1, 4))]),
@@ -60,6 +64,7 @@ async fn no_operation_costs_more_calls_than_is_written_here() {
     of_selling(&mut measured).await;
     of_changing(&mut measured).await;
     of_events(&mut measured).await;
+    of_plans(&mut measured).await;
     let pinned: Measured = COSTS
         .iter()
         .flat_map(|(function, ways)| ways.iter().map(|(way, cost)| ((*function, *way), *cost)))
@@ -167,6 +172,28 @@ async fn of_events(measured: &mut Measured) {
     let machine = far_machine(&world).await;
     machine.hands("reconcile", &tick).await.unwrap().unwrap();
     measured.insert(("reconcile", "nothing new"), cost(&machine));
+}
+
+async fn of_plans(measured: &mut Measured) {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    world.stripe.holds_events(true).await;
+    let acme = world.organisation("acme").await;
+    let order = acme.order("starter");
+    let machine = far_machine(&world).await;
+    assert_eq!(acme.previews_on(&machine, &order).await.unwrap().status, 200);
+    measured.insert(("preview-checkout-session", "a plan"), cost(&machine));
+    let machine = far_machine(&world).await;
+    let offered = acme.opens_on(&machine, &order).await.unwrap();
+    let id = offered.body["id"].as_str().unwrap();
+    measured.insert(("create-checkout-session", "a plan"), cost(&machine));
+    let machine = far_machine(&world).await;
+    let read = acme.request("GET", &format!("/checkouts/{id}"), &Value::Null);
+    assert_eq!(machine.call(read).await.unwrap().status, 200);
+    measured.insert(("get-checkout-session", "open"), cost(&machine));
+    let machine = far_machine(&world).await;
+    let visa = json!({ "payment_method_id": "pm_card_visa" });
+    assert_eq!(acme.confirms_on(&machine, id, &visa).await.unwrap().status, 200);
+    measured.insert(("confirm-checkout-session", "a plan"), cost(&machine));
 }
 
 /// A machine whose calls take a while, so that those that are made at the same time are seen to be.

@@ -55,6 +55,8 @@ pub enum Command {
 const AFTER_HELP: &str = "\
 For scripts:
   GET  /_local           addresses, secrets, the clock and the demo world, as JSON
+  GET  /_local/environment
+                         what the functions are told, as sam local --env-vars takes it
   GET  /_local/clock     {\"now\": \"2026-04-01T00:00:00Z\"}
   POST /_local/clock     {\"advance\": \"10d\"} (also 24h, 15m, 90s) or {\"set\": \"2026-05-01T00:00:00Z\"}: moves the clock of the
                          functions, the stand-in and TTL; what falls due meanwhile happens before it answers

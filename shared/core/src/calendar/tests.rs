@@ -335,11 +335,11 @@ proptest! {
         prop_assert_eq!(own.start, anchor.at);
     }
 
-    /// The anchor of a rule is the start or less than a month after it, and all periods from there on end on its day, there as in
-    /// UTC.
+    /// The anchor of a rule is the start or at most a month after it, and all periods from there on end on its day, there as in
+    /// UTC; where summer time comes every year. Chile had it all year in 2015, and its midnights moved a year later.
     #[test]
     fn an_anchor_is_the_next_of_its_rule(
-        start in SECONDS,
+        start in 1_577_836_800..SECONDS.end,
         number in 1_u8..=28,
         name in prop_oneof![
             Just("UTC"), Just("Pacific/Auckland"), Just("America/New_York"), Just("Asia/Kolkata"), Just("Pacific/Kiritimati"),
@@ -355,7 +355,7 @@ proptest! {
             prop_assert_eq!(anchor.at, start);
         } else {
             let natural = Anchor::of(start).period_at(Cadence::P1M, start).unwrap().end;
-            prop_assert!(start < anchor.at && anchor.at < natural);
+            prop_assert!(start < anchor.at && anchor.at <= natural);
             let mut end = anchor.at;
             for _ in 0..14 {
                 prop_assert_eq!((zone.date(end).day(), utc(end).day()), (number, number), "{}", end);

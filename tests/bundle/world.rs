@@ -181,6 +181,7 @@ impl World {
                 customer_asked_at: None,
                 lost_customers: 0,
                 checkouts: 0,
+                checkouts_paced_until: None,
                 open_session: None,
                 changes: 0,
                 change: None,

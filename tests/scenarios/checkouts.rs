@@ -259,3 +259,31 @@ async fn a_subscription_that_ended_is_in_nobodys_way_although_its_sessions_end_w
     assert_ne!(ada.starts_checkout("monthly").await.client_secret(), secret);
     assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 1);
 }
+
+/// Sixty other intents at once, each a session at Stripe; the sixty-first has to wait a minute. The earlier session stays as it is, the same
+/// intent is answered all the same, other accounts are not affected, and an `Idempotency-Key` is not used up by having to wait.
+#[tokio::test]
+async fn an_account_starts_sixty_checkouts_at_once_and_then_one_a_minute() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (ada, bob) = (world.account(1).await, world.account(1).await);
+    let intervals = ["monthly", "annual"];
+    let mut secret = String::new();
+    for n in 0..60 {
+        secret = ada.starts_checkout(intervals[n % 2]).await.client_secret();
+    }
+    let mut request = ada.checkout_request(&json!({ "interval": "monthly" }));
+    request
+        .headers_mut()
+        .insert("idempotency-key", http::HeaderValue::from_static("order-61"));
+    let refused = ada.sends(request.clone()).await;
+    assert_eq!(
+        refused,
+        r#"429 {"error":"too many checkouts were started for this account"}"#
+    );
+    assert_eq!(refused.header("retry-after"), "60");
+    assert_eq!(ada.starts_checkout("annual").await.client_secret(), secret);
+    assert_eq!(bob.starts_checkout("annual").await.status, 200);
+    world.advance("1m").await;
+    assert_ne!(ada.sends(request).await.client_secret(), secret);
+    assert_eq!(ada.starts_checkout("annual").await.status, 429);
+}

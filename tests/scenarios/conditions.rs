@@ -18,7 +18,7 @@ use billing_core::period::Period;
 use billing_core::plan::Interval;
 use billing_core::return_url::{Policy, ReturnUrl};
 use billing_core::subscription::{Status, Subscription};
-use billing_store::{CustomerOf, Store, StoreError};
+use billing_store::{CustomerOf, NewReservation, Store, StoreError};
 use billing_tests::{Account, World};
 use futures_util::future::join_all;
 
@@ -108,10 +108,19 @@ async fn reserved(world: &World, account: &Account<'_>) -> Reservation {
     let seen = store(world).reservation(&read.profile.id).await.unwrap();
     let reservation = reservation(&read.profile);
     store(world)
-        .reserve(&read, seen.as_ref(), &reservation, at(NOW))
+        .reserve(&read, seen.as_ref(), &new(&reservation, at(NOW)))
         .await
         .unwrap();
     reservation
+}
+
+/// A reservation to be made then.
+fn new(reservation: &Reservation, now: Timestamp) -> NewReservation<'_> {
+    NewReservation {
+        reservation,
+        paced_until: now,
+        now,
+    }
 }
 
 #[tokio::test]
@@ -121,7 +130,8 @@ async fn of_two_that_decided_on_the_same_facts_one_reserves() {
     let read = ada.stored().await;
     let reservation = reservation(&read.profile);
     let store = store(&world);
-    let outcomes = join_all((0..8).map(|_| store.reserve(&read, None, &reservation, at(NOW)))).await;
+    let new = new(&reservation, at(NOW));
+    let outcomes = join_all((0..8).map(|_| store.reserve(&read, None, &new))).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     assert!(
         outcomes
@@ -148,7 +158,7 @@ async fn nobody_reserves_over_a_reservation_that_was_not_seen() {
     let unseen = reserved(&world, &ada).await;
     let read = ada.stored().await;
     let outcome = store(&world)
-        .reserve(&read, None, &reservation(&read.profile), at(NOW))
+        .reserve(&read, None, &new(&reservation(&read.profile), at(NOW)))
         .await;
     assert_eq!(outcome, Err(StoreError::Conflict));
     let earlier = Reservation {
@@ -156,7 +166,7 @@ async fn nobody_reserves_over_a_reservation_that_was_not_seen() {
         ..unseen.clone()
     };
     let outcome = store(&world)
-        .reserve(&read, Some(&earlier), &reservation(&read.profile), at(NOW))
+        .reserve(&read, Some(&earlier), &new(&reservation(&read.profile), at(NOW)))
         .await;
     assert_eq!(outcome, Err(StoreError::Conflict));
     assert_eq!(
@@ -176,7 +186,7 @@ async fn nobody_reserves_past_a_subscription_that_landed_meanwhile() {
     };
     store(&world).land(&read.profile, &landing).await.unwrap();
     let outcome = store(&world)
-        .reserve(&read, None, &reservation(&read.profile), at(NOW))
+        .reserve(&read, None, &new(&reservation(&read.profile), at(NOW)))
         .await;
     assert_eq!(outcome, Err(StoreError::Conflict));
 }
@@ -197,7 +207,7 @@ async fn nobody_reserves_past_a_subscription_that_was_not_seen() {
             ..ada.stored().await
         };
         store(&world)
-            .reserve(&read, None, &reservation(&read.profile), at(NOW))
+            .reserve(&read, None, &new(&reservation(&read.profile), at(NOW)))
             .await
     };
     let (first, second) = (
@@ -237,7 +247,7 @@ async fn nobody_reserves_past_a_session_that_was_recorded_meanwhile() {
         .await
         .unwrap();
     let outcome = store(&world)
-        .reserve(&read, Some(&held), &reservation(&read.profile), at(NOW))
+        .reserve(&read, Some(&held), &new(&reservation(&read.profile), at(NOW)))
         .await;
     assert_eq!(outcome, Err(StoreError::Conflict));
 }
@@ -258,7 +268,7 @@ async fn a_reservation_that_is_gone_since_it_was_seen_is_in_nobodys_way() {
     }
     let read = ada.stored().await;
     let outcome = store(&world)
-        .reserve(&read, Some(&seen), &reservation(&read.profile), at(NOW))
+        .reserve(&read, Some(&seen), &new(&reservation(&read.profile), at(NOW)))
         .await;
     assert_eq!(outcome, Ok(()));
 }
@@ -276,7 +286,7 @@ async fn reserving_again_keeps_when_a_customer_was_first_asked_for() {
     let read = ada.stored().await;
     let later = at("2046-04-01T12:00:00Z");
     store(&world)
-        .reserve(&read, Some(&held), &reservation(&read.profile), later)
+        .reserve(&read, Some(&held), &new(&reservation(&read.profile), later))
         .await
         .unwrap();
     let profile = ada.stored().await.profile;

@@ -53,6 +53,14 @@ mod change_faults;
 mod interference;
 /// Ending a subscription, and taking that back.
 mod endings;
+/// Arbitrary bytes from everybody.
+mod arbitrary;
+/// DynamoDB or Stripe down at any single step.
+mod outages;
+/// What reaches a log.
+mod logs;
+/// Random histories.
+mod model;
 /// A plan is sold: from the offer to the paid invoice.
 mod plan_checkouts;
 /// The life of a checkout session over plans and contracts.

@@ -226,7 +226,9 @@ impl<'w> Account<'w> {
         self.sends(self.request("POST", path, body)).await
     }
 
-    fn request(&self, method: &str, path: &str, body: &Value) -> Request<Bytes> {
+    /// A request with its key; a null body is none.
+    #[must_use]
+    pub fn request(&self, method: &str, path: &str, body: &Value) -> Request<Bytes> {
         let request = Request::builder()
             .method(method)
             .uri(path)

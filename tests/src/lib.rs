@@ -28,12 +28,14 @@ mod administrator;
 mod network;
 /// A Stripe of paper.
 mod paper_stripe;
+/// What the project's own files say.
+pub mod project;
 
 pub use account::Account;
 pub use administrator::Administrator;
 pub use answer::Answer;
 pub use machine::Machine;
-pub use network::{Moment, Network};
+pub use network::{Moment, Network, Outage};
 pub use organisation::Organisation;
 pub use paper_stripe::stripe_of;
 pub use stripe::Stripe;

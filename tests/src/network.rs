@@ -2,16 +2,19 @@
 //!
 //! Every call of a machine, to DynamoDB or to Stripe, is a step and goes through a proxy on a loopback port. A step can be stopped
 //! for ever before it reaches its destination or after it took effect there (for a machine that dies), have its answer lost (for a
-//! connection that breaks), or be held until it is let go (for a race).
+//! connection that breaks), or be held until it is let go (for a race). And from a step on everything may be down ([`Outage`]), until it
+//! comes back.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
@@ -46,6 +49,67 @@ enum Fault {
     Fail(Moment, u16),
 }
 
+/// How everything is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// Connections break before anything has arrived.
+    Refuses,
+    /// Everything takes effect, and connections break before the answer.
+    Mute,
+    /// Everything takes effect, and connections break in the middle of the answer.
+    Torn,
+    /// Both say that they are asked too often, and do nothing.
+    Throttles,
+    /// Both say that somebody else is at it, and do nothing.
+    Contends,
+    /// Both fail with 500, and do nothing.
+    Fails,
+    /// Nobody ever answers.
+    Hangs,
+}
+
+impl Outage {
+    /// All but the one that takes until the time is over.
+    pub const QUICK: [Self; 6] = [
+        Self::Refuses,
+        Self::Mute,
+        Self::Torn,
+        Self::Throttles,
+        Self::Contends,
+        Self::Fails,
+    ];
+
+    /// One of each kind: nothing arrives, an answer is lost, both say no.
+    pub const KINDS: [Self; 3] = [Self::Refuses, Self::Mute, Self::Throttles];
+
+    /// What is answered instead of doing anything: a status and a body.
+    fn refusal(self, step: &str) -> Option<(u16, String)> {
+        let dynamodb = step.strip_prefix("DynamoDB ");
+        let of_dynamodb = |status, kind: &str, more: &str| {
+            let body =
+                format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{kind}","message":"no"{more}}}"#);
+            Some((status, body))
+        };
+        let of_stripe = |status, code: &str| {
+            let body = format!(r#"{{"error":{{"type":"api_error","code":"{code}","message":"no"}}}}"#);
+            Some((status, body))
+        };
+        match (self, dynamodb) {
+            (Self::Throttles, Some(_)) => of_dynamodb(400, "ThrottlingException", ""),
+            (Self::Throttles, None) => of_stripe(429, "rate_limit"),
+            (Self::Contends, Some("TransactWriteItems")) => {
+                let reasons = r#","CancellationReasons":[{"Code":"TransactionConflict"}]"#;
+                of_dynamodb(400, "TransactionCanceledException", reasons)
+            }
+            (Self::Contends, Some(_)) => of_dynamodb(400, "TransactionConflictException", ""),
+            (Self::Contends, None) => of_stripe(409, "lock_timeout"),
+            (Self::Fails, Some(_)) => of_dynamodb(500, "InternalServerError", ""),
+            (Self::Fails, None) => of_stripe(500, "internal"),
+            _ => None,
+        }
+    }
+}
+
 /// A network. Cloning it gives another handle of the same one.
 #[derive(Clone)]
 pub struct Network(Arc<Inner>);
@@ -66,6 +130,8 @@ struct State {
     moments: usize,
     far: bool,
     faults: Vec<(Which, Fault)>,
+    /// From which step on everything is down, and how.
+    down: Option<(usize, Outage)>,
 }
 
 /// Which step a fault is for.
@@ -144,6 +210,16 @@ impl Network {
         self.fault(Which::Named(part), Fault::Answer(status, json, body));
     }
 
+    /// From step `number` on, everything is down.
+    pub fn goes_down(&self, number: usize, how: Outage) {
+        self.0.state.lock().unwrap().down = Some((number, how));
+    }
+
+    /// Everything works again.
+    pub fn comes_back(&self) {
+        self.0.state.lock().unwrap().down = None;
+    }
+
     /// Step `number`, from 1, is answered with this status, before it is passed on or after it took effect.
     pub fn fails(&self, moment: Moment, number: usize, status: u16) {
         self.fault(Which::Number(number), Fault::Fail(moment, status));
@@ -195,7 +271,7 @@ impl Network {
     }
 
     /// The step's number and what is to go wrong with it, each fault once.
-    fn step(&self, description: String) -> (usize, Option<Fault>) {
+    fn step(&self, description: String) -> (usize, Option<Fault>, Option<Outage>) {
         let mut state = self.0.state.lock().unwrap();
         let number = state.steps.len() + 1;
         let due = state.faults.iter().position(|(which, _)| match which {
@@ -206,11 +282,35 @@ impl Network {
         state.moments += 1;
         let began = state.moments;
         state.spans.push((began, None));
-        (number, due.map(|place| state.faults.remove(place).1))
+        let outage = state.down.filter(|(from, _)| number >= *from).map(|(_, how)| how);
+        (number, due.map(|place| state.faults.remove(place).1), outage)
     }
 
-    async fn pass(&self, request: Request<Incoming>, address: &str) -> Result<Response<Full<Bytes>>, Broken> {
-        let (number, fault) = self.step(describe(&request));
+    async fn pass(&self, request: Request<Incoming>, address: &str) -> Result<Response<Passed>, Broken> {
+        let description = describe(&request);
+        let (number, fault, outage) = self.step(description.clone());
+        match outage {
+            Some(Outage::Refuses) => return Err(Broken),
+            Some(Outage::Hangs) => std::future::pending().await,
+            Some(Outage::Mute) => {
+                self.forward(request, address).await?;
+                return Err(Broken);
+            }
+            Some(Outage::Torn) => {
+                let (head, body) = self.forward(request, address).await?.into_parts();
+                return Ok(Response::from_parts(head, body.torn()));
+            }
+            Some(outage) => {
+                if let Some((status, body)) = outage.refusal(&description) {
+                    let answer = Response::builder()
+                        .status(status)
+                        .header("content-type", "application/json")
+                        .body(Passed::whole(Bytes::from(body)));
+                    return answer.map_err(|_| Broken);
+                }
+            }
+            None => {}
+        }
         if let Some(Fault::Stop(Moment::Before)) = fault {
             self.0.reached.send_replace(number);
             std::future::pending::<Infallible>().await;
@@ -219,10 +319,14 @@ impl Network {
             let answer = Response::builder()
                 .status(status)
                 .header(name, value)
-                .body(Full::new(Bytes::from_static(body.as_bytes())));
+                .body(Passed::whole(Bytes::from_static(body.as_bytes())));
             return answer.map_err(|_| Broken);
         }
-        let failure = |status| Response::builder().status(status).body(Full::default());
+        let failure = |status| {
+            Response::builder()
+                .status(status)
+                .body(Passed::whole(Bytes::new()))
+        };
         if let Some(Fault::Fail(Moment::Before, status)) = fault {
             return failure(status).map_err(|_| Broken);
         }
@@ -262,11 +366,7 @@ impl Network {
         state.spans[number - 1].1 = Some(ended);
     }
 
-    async fn forward(
-        &self,
-        request: Request<Incoming>,
-        address: &str,
-    ) -> Result<Response<Full<Bytes>>, Broken> {
+    async fn forward(&self, request: Request<Incoming>, address: &str) -> Result<Response<Passed>, Broken> {
         let (mut head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -279,7 +379,46 @@ impl Network {
             .map_err(|_| Broken)?;
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
-        Ok(Response::from_parts(head, Full::new(body)))
+        Ok(Response::from_parts(head, Passed::whole(body)))
+    }
+}
+
+/// An answer on its way: whole, or one that breaks off in the middle.
+struct Passed {
+    rest: Option<Bytes>,
+    breaks: bool,
+}
+
+impl Passed {
+    fn whole(body: Bytes) -> Self {
+        Self {
+            rest: Some(body),
+            breaks: false,
+        }
+    }
+
+    fn torn(self) -> Self {
+        let half = self.rest.map(|body| body.slice(..body.len() / 2));
+        Self {
+            rest: half,
+            breaks: true,
+        }
+    }
+}
+
+impl Body for Passed {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.rest.take() {
+            Some(part) => Poll::Ready(Some(Ok(Frame::data(part)))),
+            None if self.breaks => Poll::Ready(Some(Err(Broken))),
+            None => Poll::Ready(None),
+        }
     }
 }
 

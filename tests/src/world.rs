@@ -25,31 +25,35 @@ pub struct World {
     /// Stripe's side of it.
     pub stripe: Stripe,
     /// Holds everything between the product and Stripe to Stripe's description, and fails the test when the world is dropped.
-    _judge: Judge,
+    _judge: Option<Judge>,
 }
 
 impl World {
     /// A world at this instant (`2026-04-01T00:00:00Z`). Its DynamoDB is embedded, or the one at `DYNAMODB_URL`.
     pub async fn at(instant: &str) -> Self {
-        Self::start(instant, false).await
+        Self::start(instant, false, Some(Judge::new(Requests::All))).await
     }
 
     /// The same, with the functions that are run by a schedule.
     pub async fn with_schedules_at(instant: &str) -> Self {
-        Self::start(instant, true).await
+        Self::start(instant, true, Some(Judge::new(Requests::All))).await
     }
 
-    async fn start(instant: &str, schedules: bool) -> Self {
+    /// A world that nobody holds to Stripe's description, for tests that make thousands of them.
+    pub async fn unjudged_at(instant: &str) -> Self {
+        Self::start(instant, false, None).await
+    }
+
+    async fn start(instant: &str, schedules: bool, judge: Option<Judge>) -> Self {
         let clock = Clock::frozen(instant.parse().unwrap());
         #[expect(
             clippy::disallowed_methods,
             reason = "which DynamoDB judges the tests is for the one who runs them to say"
         )]
         let dynamodb_url = std::env::var("DYNAMODB_URL").ok();
-        let judge = Judge::new(Requests::All);
         let settings = Settings {
             clock,
-            witness: Some(judge.witness()),
+            witness: judge.as_ref().map(Judge::witness),
             dynamodb_url,
             schedules,
             ..Settings::free_ports()
@@ -69,6 +73,12 @@ impl World {
             self,
             self.accounts().make(phone_numbers, self.now()).await.unwrap(),
         )
+    }
+
+    /// An account that is there already, with keys of its own.
+    pub async fn admits(&self, id: &str) -> Account<'_> {
+        let id = id.parse().unwrap();
+        Account::new(self, self.accounts().admit(id, 0, self.now()).await.unwrap())
     }
 
     /// An organisation with the example catalog.
@@ -139,6 +149,11 @@ impl World {
     /// Hands a function an event that nobody waits for.
     pub async fn hands(&self, function: &str, event: &Value) -> Value {
         self.stack.gateway.deliver(function, event).await.unwrap()
+    }
+
+    /// The same, for one that may fail as a whole.
+    pub async fn tries(&self, function: &str, event: &Value) -> Result<Value, String> {
+        self.stack.gateway.deliver(function, event).await
     }
 
     /// What `expire-checkouts` could not settle, and Lambda has given up.

@@ -16,11 +16,11 @@ mod customer;
 
 use billing_core::access::Owner;
 use billing_core::account::{Account, Profile};
-use billing_core::checkout::{self, Intent, Next, Refusal, Reservation, SESSION_LIFETIME};
+use billing_core::checkout::{self, Intent, Next, Refusal, Reservation, SESSION_LIFETIME, TooMany};
 use billing_core::plan::Interval;
 use billing_core::return_url::ReturnUrl;
 use billing_edge::{Call, Function, Problem, Reply};
-use billing_store::unless_conflict;
+use billing_store::{NewReservation, unless_conflict};
 use billing_stripe::{NewCheckoutSession, StripeError};
 use serde::Serialize;
 
@@ -104,7 +104,11 @@ async fn attempt(
         Next::Replace(Reservation {
             session: Some(session),
             ..
-        }) => previous::close(call, &session.id).await?,
+        }) => {
+            // Before the earlier session is made unpayable for one that may not be made.
+            checkout::pace(&account, call.now).map_err(|too_many| slow_down(call, too_many))?;
+            previous::close(call, &session.id).await?
+        }
         Next::Resume(Reservation {
             session: Some(session),
             ..
@@ -148,6 +152,7 @@ async fn reserve(
     intent: Intent,
 ) -> Result<Option<(Profile, Reservation)>, Problem> {
     let read = &account.profile;
+    let paced_until = checkout::pace(account, call.now).map_err(|too_many| slow_down(call, too_many))?;
     let reservation = Reservation {
         account: read.id.clone(),
         number: read.checkouts + 1,
@@ -158,10 +163,16 @@ async fn reserve(
             .saturating_add(SESSION_LIFETIME)
             .map_err(|error| Problem::internal(error.to_string()))?,
     };
-    let reserved = unless_conflict(call.store.reserve(account, seen, &reservation, call.now).await)?;
+    let new = NewReservation {
+        reservation: &reservation,
+        paced_until,
+        now: call.now,
+    };
+    let reserved = unless_conflict(call.store.reserve(account, seen, &new).await)?;
     let written = Profile {
         version: read.version + 1,
         checkouts: reservation.number,
+        checkouts_paced_until: Some(paced_until),
         ..read.clone()
     };
     Ok(reserved.map(|()| (written, reservation)))
@@ -223,6 +234,11 @@ async fn open(
 async fn forget_customer(call: &Call<'_>, profile: &Profile) -> Result<Opened, Problem> {
     unless_conflict(call.store.forget_customer(profile, call.now).await)?;
     Ok(Opened::Overtaken)
+}
+
+fn slow_down(call: &Call<'_>, too_many: TooMany) -> Problem {
+    let wait = too_many.until.duration_since(call.now);
+    Problem::too_many(too_many.to_string()).after(wait.unsigned_abs())
 }
 
 fn refuse(refusal: Refusal) -> Problem {

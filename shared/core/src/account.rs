@@ -42,6 +42,9 @@ pub struct Profile {
     /// it only ever grows.
     #[serde(default)]
     pub checkouts: u64,
+    /// Until when the checkouts that were reserved count against the account's pace ([`crate::checkout::pace`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkouts_paced_until: Option<Timestamp>,
     /// The latest session that could be paid and whose end no event has told yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_session: Option<SessionId>,

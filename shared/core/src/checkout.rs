@@ -102,6 +102,34 @@ pub enum Next {
     Settle(SessionId),
 }
 
+/// How long a reserved checkout counts.
+const PACE: SignedDuration = SignedDuration::from_mins(1);
+/// How many may count at once: more than anybody makes by hand, and far fewer than a loop that ran away.
+const BURST: i32 = 60;
+
+/// Another checkout would be one too many for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many checkouts were started for this account")]
+pub struct TooMany {
+    /// When the next may be reserved.
+    pub until: Timestamp,
+}
+
+/// Whether an account may reserve one more checkout: sixty at once, and then one a minute. Answers until when they count then.
+///
+/// One instant says it all: each reservation moves it a minute on, from now at the least, and it may be an hour ahead at most.
+/// It is written with the reservation, under the same condition, so two at once count as two.
+pub fn pace(account: &Account, now: Timestamp) -> Result<Timestamp, TooMany> {
+    let counted = account.profile.checkouts_paced_until.unwrap_or(now).max(now);
+    let next = counted.saturating_add(PACE).unwrap_or(Timestamp::MAX);
+    let until = next.saturating_sub(PACE * BURST).unwrap_or(now);
+    if until > now {
+        Err(TooMany { until })
+    } else {
+        Ok(next)
+    }
+}
+
 /// How many units a checkout of this account is for.
 pub fn quantity(account: &Account) -> Result<u64, Refusal> {
     if account
@@ -156,6 +184,7 @@ mod tests {
                 customer_asked_at: None,
                 lost_customers: 0,
                 checkouts: 1,
+                checkouts_paced_until: None,
                 open_session: None,
                 changes: 0,
                 change: None,
@@ -260,5 +289,32 @@ mod tests {
             client_secret: "cs_1_secret_x".into(),
         };
         assert!(!format!("{session:?}").contains("secret_x"));
+    }
+
+    /// Sixty at once; the sixty-first after a minute, and then one a minute; after an hour sixty again.
+    #[test]
+    fn checkouts_are_paced() {
+        let mut account = account(1);
+        let start = at("2026-04-01T00:00:00Z");
+        let mut reserve = |minutes: i64| {
+            let next = pace(&account, start + SignedDuration::from_mins(minutes));
+            if let Ok(until) = next {
+                account.profile.checkouts_paced_until = Some(until);
+            }
+            next.map(drop)
+        };
+        for _ in 0..60 {
+            assert_eq!(reserve(0), Ok(()));
+        }
+        let refused = TooMany {
+            until: at("2026-04-01T00:01:00Z"),
+        };
+        assert_eq!(reserve(0), Err(refused));
+        assert_eq!(reserve(1), Ok(()));
+        assert!(reserve(1).is_err());
+        for _ in 0..60 {
+            assert_eq!(reserve(61), Ok(()));
+        }
+        assert!(reserve(61).is_err());
     }
 }

@@ -220,6 +220,7 @@ mod tests {
                 customer_asked_at: None,
                 lost_customers: 0,
                 checkouts: 1,
+                checkouts_paced_until: None,
                 open_session: Some("cs_1".parse().unwrap()),
                 changes: 0,
                 change: None,

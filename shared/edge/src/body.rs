@@ -67,6 +67,14 @@ impl Call<'_> {
     }
 }
 
+/// A whole number. `1338.0` is one: JSON has one kind of number, and JSON Schema calls this an integer.
+fn integer(value: &Value) -> Option<i64> {
+    // A float's text has digits and no exponent, so what is not whole, or too large, does not parse.
+    value
+        .as_i64()
+        .or_else(|| value.as_f64()?.to_string().parse().ok())
+}
+
 impl Members {
     /// A text that must be there and parse.
     pub fn required<T, E: ToString>(
@@ -105,7 +113,7 @@ impl Members {
         name: &str,
         judge: impl FnOnce(i64) -> Result<T, E>,
     ) -> Option<T> {
-        let Some(number) = self.members.get(name)?.as_i64() else {
+        let Some(number) = integer(self.members.get(name)?) else {
             self.invalid.field(name, "must be an integer");
             return None;
         };

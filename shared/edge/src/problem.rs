@@ -108,6 +108,11 @@ impl Problem {
         Self::new(409, told, "")
     }
 
+    /// 429: the caller is to wait.
+    pub fn too_many(told: impl Into<String>) -> Self {
+        Self::new(429, told, "")
+    }
+
     /// 410: it was there, and its time has run out.
     pub fn gone(told: impl Into<String>) -> Self {
         Self::new(410, told, "")

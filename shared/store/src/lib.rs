@@ -60,3 +60,4 @@ pub use failures::Failure;
 pub use inspection::TableState;
 pub use receipts::{Claim, EventKey, FailedAttempt, Receipt, ReceiptStatus};
 pub use replies::{FoundReply, ReplyClaim, ReplyKey};
+pub use reservations::NewReservation;

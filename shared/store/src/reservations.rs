@@ -16,6 +16,17 @@ use crate::error::StoreError;
 use crate::item::{incomplete, item, number, string, value};
 use crate::key::{self, EXPIRES_AT};
 
+/// A reservation to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NewReservation<'a> {
+    /// What is reserved.
+    pub reservation: &'a Reservation,
+    /// Until when the account's checkouts count then ([`billing_core::checkout::pace`]).
+    pub paced_until: Timestamp,
+    /// When.
+    pub now: Timestamp,
+}
+
 impl Store {
     /// The account's reservation, expired or not: age is for the reader to judge.
     pub async fn reservation(&self, account: &AccountId) -> Result<Option<Reservation>, StoreError> {
@@ -39,9 +50,13 @@ impl Store {
         &self,
         read: &Account,
         seen: Option<&Reservation>,
-        new: &Reservation,
-        now: Timestamp,
+        new: &NewReservation<'_>,
     ) -> Result<(), StoreError> {
+        let NewReservation {
+            reservation: new,
+            paced_until,
+            now,
+        } = *new;
         let Account {
             profile: read,
             subscription,
@@ -52,7 +67,7 @@ impl Store {
             .set_key(Some(key::profile(&read.id).attributes()))
             .update_expression(
                 // From now on Stripe may have a customer that is not recorded here; the first such moment counts.
-                "SET version = :next, checkouts = :number, \
+                "SET version = :next, checkouts = :number, checkouts_paced_until = :paced, \
                  customer_asked_at = if_not_exists(customer_asked_at, :now) REMOVE open_session",
             )
             // Two calls that both decided to reserve: the second one's read is out of date. A webhook that lands a
@@ -61,6 +76,7 @@ impl Store {
             .expression_attribute_values(":read", number(read.version))
             .expression_attribute_values(":next", number(read.version + 1))
             .expression_attribute_values(":number", number(new.number))
+            .expression_attribute_values(":paced", string(paced_until))
             .expression_attribute_values(":now", string(now))
             .build()
             .map_err(incomplete)?;

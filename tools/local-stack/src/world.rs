@@ -237,7 +237,12 @@ impl Accounts {
     }
 
     /// The keys to an account.
-    async fn admit(&self, id: AccountId, phone_numbers: u32, now: Timestamp) -> Result<DemoAccount, Failure> {
+    pub async fn admit(
+        &self,
+        id: AccountId,
+        phone_numbers: u32,
+        now: Timestamp,
+    ) -> Result<DemoAccount, Failure> {
         let key = self.key(id.clone(), None, now).await?;
         let impersonated_key = self.key(id.clone(), Some(SUPPORT.to_owned()), now).await?;
         Ok(DemoAccount {

@@ -76,7 +76,10 @@ async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option
     if let Some(reversal) = &landing.reversal {
         let (invoice, full) = (&reversal.invoice, reversal.is_full());
         tracing::warn!(account = %id, %invoice, full, disputed = reversal.disputed, "money of an invoice went back");
-        call.count(if full { "Withdrawals" } else { "Reversals" }, 1);
+        call.count("Reversals", 1);
+        if full {
+            call.count("Withdrawals", 1);
+        }
         if reversal.disputed {
             call.count("Disputes", 1);
         }

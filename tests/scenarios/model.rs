@@ -1,0 +1,90 @@
+//! A model test: random histories of several accounts, in which machines die, events are lost, doubled, delayed and shuffled, and time
+//! passes. Whatever happened, once everything is delivered and reconciled, everything adds up.
+//!
+//! A history that does not is told with its seed, shrunk to what is needed. `MODEL_RUNS` says how many are told (a few by default, two
+//! thousand in CI, millions by whoever has a night), `MODEL_SEED` which ones.
+
+/// What can happen.
+mod history;
+/// What must be true in the end.
+mod invariants;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proptest::collection::vec;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use history::{Step, step};
+
+/// How many histories are told when nobody says. A run takes about a twentieth of a second.
+const FEW: u32 = 60;
+/// How many steps a history has at most.
+const MOST_STEPS: usize = 18;
+/// How often a failing history is tried with something left out.
+const MOST_SHRINKS: u32 = 300;
+
+/// A number from the environment of whoever runs the test.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how many histories are told is for the one who runs them to say"
+)]
+fn told<T: std::str::FromStr>(variable: &str) -> Option<T> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn rng(seed: u64) -> TestRng {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
+/// Tells that many histories; answers what went wrong with the first that does not add up.
+fn tell(seed: u64, runs: u32, stop: &AtomicBool) -> Result<(), String> {
+    let config = Config {
+        cases: runs,
+        max_shrink_iters: MOST_SHRINKS,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut runner = TestRunner::new_with_rng(config, rng(seed));
+    let told = runner.run(&vec(step(), 1..=MOST_STEPS), |history: Vec<Step>| {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let outcome = runtime.block_on(history::live_through(&history));
+        outcome.map_err(TestCaseError::fail)
+    });
+    match told {
+        Ok(()) => Ok(()),
+        Err(TestError::Fail(why, history)) => {
+            stop.store(true, Ordering::Relaxed);
+            let steps: Vec<_> = history.iter().map(|step| format!("    {step:?}")).collect();
+            Err(format!("MODEL_SEED={seed}: {why}\n  after\n{}", steps.join("\n")))
+        }
+        Err(TestError::Abort(why)) => Err(format!("MODEL_SEED={seed}: {why}")),
+    }
+}
+
+#[test]
+fn whatever_happens_everything_adds_up() {
+    let runs: u32 = told("MODEL_RUNS").unwrap_or(FEW);
+    let seed: u64 = told("MODEL_SEED").unwrap_or(1);
+    let threads = std::thread::available_parallelism().map_or(1, |it| u32::try_from(it.get()).unwrap_or(1));
+    let stop = AtomicBool::new(false);
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let tellers: Vec<_> = (0..threads)
+            .map(|thread| {
+                let share = runs / threads + u32::from(thread < runs % threads);
+                let (stop, seed) = (&stop, seed + u64::from(thread));
+                scope.spawn(move || tell(seed, share, stop))
+            })
+            .collect();
+        let told = tellers.into_iter().map(|teller| teller.join().unwrap());
+        told.filter_map(Result::err).collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}

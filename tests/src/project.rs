@@ -1,0 +1,48 @@
+//! What the project's own files say: the contract, and the events in `events/`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+fn path(from_root: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(from_root)
+}
+
+/// The contract, `docs/openapi.yaml`.
+#[must_use]
+pub fn contract() -> Value {
+    let text = fs::read_to_string(path("docs/openapi.yaml")).unwrap();
+    serde_json::to_value(serde_yaml_ng::from_str::<serde_yaml_ng::Value>(&text).unwrap()).unwrap()
+}
+
+/// The statuses that the contract knows of a function.
+#[must_use]
+pub fn statuses(function: &str) -> BTreeSet<u16> {
+    let contract = contract();
+    let paths = contract["paths"].as_object().unwrap().values();
+    let operations = paths.flat_map(|methods| methods.as_object().unwrap().values());
+    let own = operations.filter(|operation| operation["operationId"] == function);
+    own.flat_map(|operation| operation["responses"].as_object().unwrap().keys())
+        .filter_map(|status| status.parse().ok())
+        .collect()
+}
+
+/// The events in `events/`, each with the function that it is for.
+#[must_use]
+pub fn events() -> Vec<(String, Value)> {
+    let mut files: Vec<_> = fs::read_dir(path("events"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    files.sort();
+    let read = |file: PathBuf| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let function = name.split('.').next().unwrap().to_owned();
+        let event = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        (function, event)
+    };
+    files.into_iter().map(read).collect()
+}

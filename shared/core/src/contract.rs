@@ -1,9 +1,9 @@
 //! Contracts: what a customer has bought of a plan, at the prices it was sold at, and how that changes.
 //!
 //! # How it works
-//! A contract has what it stands at ([`Standing`]: the products with their prices, the period under way, what was billed for it), the
-//! subscription that bills it, and at most one [`Sale`] that is under way. What becomes of a sale is told by Stripe and by
-//! nothing else: [`land`] compares a subscription that was just read there with what is written down, and answers the difference.
+//! A contract has what it stands at (`Standing`: the products with their prices, the period under way, what was billed for it), the
+//! subscription that bills it, and at most one `Sale` that is under way. What becomes of a sale is told by Stripe and by
+//! nothing else: `land` compares a subscription that was just read there with what is written down, and answers the difference.
 //! The store writes it in one transaction under the version that was read *before* Stripe was asked, so nothing older ever
 //! overwrites something newer (`docs/architecture.md`).
 //!

@@ -1,10 +1,10 @@
 //! A sale: an offer, and asking Stripe for what it comes to, once.
 //!
 //! # How it works
-//! An [`Offer`] is what a wish comes to at an instant: the products with their prices, what the first or next invoice would be, and when
+//! An `Offer` is what a wish comes to at an instant: the products with their prices, what the first or next invoice would be, and when
 //! it takes effect. It is priced again when it is confirmed, from the same facts, and must come out the same.
 //!
-//! Before Stripe is asked, the offer is written into the contract as a [`Sale`], under a number of its session's that only grows.
+//! Before Stripe is asked, the offer is written into the contract as a `Sale`, under a number of its session's that only grows.
 //! Session and number make Stripe's idempotency keys, so whoever works on a sale, once or ten times, on one machine or many,
 //! charges once. Nobody waits for anybody: whoever finds an unfinished sale finishes it.
 //!

@@ -1,7 +1,7 @@
 //! Checkout sessions over plans and contracts: an offer that stands for a while, and what has become of it.
 //!
 //! # How it works
-//! A session is made of a [`Wish`], whose kind is told by what it names ([`wish`]), and of the [`Offer`] that the wish came to at that
+//! A session is made of a `Wish`, whose kind is told by what it names (`wish`), and of the `Offer` that the wish came to at that
 //! moment. It lives until `open_until`, to the second, by the clock and not by what the database has deleted. Confirming it
 //! prices the wish again: an offer that is not the same any more is not charged.
 //!

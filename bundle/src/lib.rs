@@ -8,19 +8,24 @@ use billing_edge::Function;
 
 /// Every function, in alphabetical order.
 pub const ALL: &[&Function] = &[
+    &cancel_connect_subscription::FUNCTION,
     &cancel_subscription::FUNCTION,
     &change_subscription_interval::FUNCTION,
     &confirm_checkout_session::FUNCTION,
     &create_checkout_session::FUNCTION,
+    &create_connect_subscription::FUNCTION,
     &create_subscription_checkout::FUNCTION,
     &expire_checkouts::FUNCTION,
     &get_billing::FUNCTION,
     &get_checkout_session::FUNCTION,
+    &get_connect_subscription::FUNCTION,
+    &list_connect_subscription::FUNCTION,
     &preview_checkout_session::FUNCTION,
     &preview_subscription_change::FUNCTION,
     &reconcile::FUNCTION,
     &resume_subscription::FUNCTION,
     &stripe_webhook::FUNCTION,
+    &update_connect_subscription::FUNCTION,
 ];
 
 /// The function of that name.

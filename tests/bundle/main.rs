@@ -128,6 +128,40 @@ async fn a_checkout_is_started_once_and_refused_with_every_fault() {
     assert_eq!(unauthorized["headers"]["www-authenticate"], "Bearer");
 }
 
+/// From the order to the cancellation, and Stripe's event of it, within the permissions of each function.
+#[tokio::test]
+async fn an_agency_sells_lists_looks_changes_and_cancels() {
+    let world = World::start().await;
+    let agency = world.agency().await;
+    let answer = async |function: &str, schedule: &str| {
+        let process = world.start_function(function).await;
+        let answer = process.answer(&agency.event(function, schedule)).await;
+        assert_eq!(answer["statusCode"], 200, "{function}: {answer}");
+        let faults = contract::faults(function, &answer);
+        assert_eq!(faults, Vec::<String>::new(), "{function}: {answer}");
+        serde_json::from_str::<Value>(answer["body"].as_str().unwrap()).unwrap()
+    };
+    let sold = answer("create-connect-subscription", "").await;
+    let schedule = sold["id"].as_str().unwrap();
+    let listed = answer("list-connect-subscription", "").await;
+    assert_eq!(listed["subscriptions"][0]["id"], schedule);
+    assert_eq!(
+        answer("get-connect-subscription", schedule).await["totalUsage"],
+        0
+    );
+    let changed = answer("update-connect-subscription", schedule).await;
+    assert_eq!(changed["cancel_at_period_end"], true);
+    let webhook = world.start_function("stripe-webhook").await;
+    for kind in ["subscription_schedule.created", "subscription_schedule.updated"] {
+        let events = world.stripe.events();
+        let event = events.iter().find(|event| event["type"] == kind).unwrap();
+        let taken = webhook.answer(&world.delivery(event)).await;
+        assert_eq!(taken["statusCode"], 200, "{kind}: {taken}");
+    }
+    let canceled = answer("cancel-connect-subscription", schedule).await;
+    assert_eq!(canceled["canceled"], true);
+}
+
 #[tokio::test]
 async fn an_event_of_stripe_is_taken_when_its_signature_is_fresh() {
     let world = World::start().await;

@@ -95,7 +95,13 @@ pub(crate) fn contract() -> Json {
 pub(crate) fn operations() -> BTreeMap<String, BTreeSet<RouteKey>> {
     let mut operations = BTreeMap::<String, BTreeSet<RouteKey>>::new();
     for (path, methods) in contract()["paths"].as_object().unwrap() {
-        for (method, operation) in methods.as_object().unwrap() {
+        // What the methods of a path have in common stands beside them.
+        for (method, operation) in methods
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(name, _)| *name != "parameters")
+        {
             let name = operation["operationId"].as_str().unwrap().to_owned();
             let route = format!("{} {path}", method.to_ascii_uppercase());
             operations.entry(name).or_default().insert(route);

@@ -8,13 +8,16 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use billing_admin::agencies;
 use billing_core::SignedDuration;
 use billing_core::access::{Holder, Key, Mode, Scope};
 use billing_core::account::{Number, PhoneNumber, Profile};
+use billing_core::connect::{Agent, Client};
+use billing_core::id::AgencyId;
 use billing_edge::{App, Clock, Config};
 use billing_store::NewAccount;
 use hmac::{Hmac, KeyInit, Mac};
-use local_stack::catalog::{Catalog, Prices};
+use local_stack::catalog::{Catalog, Prices, Showcase};
 use local_stack::dynamodb::Embedded;
 use local_stack::tables;
 use local_stack::template::Template;
@@ -67,6 +70,7 @@ impl World {
         let catalog = Catalog {
             url: &stripe_url,
             key: STRIPE_KEY,
+            account: None,
         };
         let world = Self {
             dynamodb: dynamodb(clock.clone()).await,
@@ -138,6 +142,64 @@ impl World {
         format!("t={at},v1={}", hex::encode(mac.finalize().into_bytes()))
     }
 
+    /// An agency with a connected account, a client and an agent, and the key that the events in `events/` carry.
+    pub(crate) async fn agency(&self) -> Agency {
+        let catalog = Catalog {
+            url: &self.stripe_url,
+            key: STRIPE_KEY,
+            account: None,
+        };
+        let showcase = catalog.create_showcase().await.unwrap();
+        let app = self.app().await;
+        let (store, now) = (app.store(), self.clock.now());
+        let id: AgencyId = "north".parse().unwrap();
+        let order: Value = {
+            let event = project::event("create-connect-subscription.json");
+            serde_json::from_str(event["body"].as_str().unwrap()).unwrap()
+        };
+        let data = &order["data"];
+        let client = Client {
+            id: data["clientId"].as_str().unwrap().parse().unwrap(),
+            name: None,
+            admin_email: Some("bob@example.com".parse().unwrap()),
+            created_at: now,
+        };
+        let agent = Agent {
+            id: data["agentIds"][0].as_str().unwrap().parse().unwrap(),
+            name: "Reception".parse().unwrap(),
+            client: None,
+            created_at: now,
+        };
+        agencies::create(store, &id, None, now).await.unwrap();
+        let account = showcase.account.parse().unwrap();
+        agencies::link(store, &id, &account, now).await.unwrap();
+        agencies::add_client(store, &id, &client).await.unwrap();
+        agencies::add_agent(store, &id, &agent).await.unwrap();
+        let key = Key {
+            id: "key_north".parse().unwrap(),
+            holder: Holder::Agency(id),
+            mode: Mode::Test,
+            scopes: Scope::ALL.to_vec(),
+            impersonator: None,
+            created_at: now,
+            expires_at: None,
+            revoked_at: None,
+        };
+        let event = project::event("create-connect-subscription.json");
+        let secret = event["headers"]["authorization"].as_str().unwrap();
+        let hash = billing_edge::key::hash(secret);
+        store.put_api_key(&hash, &key).await.unwrap();
+        Agency(showcase)
+    }
+
+    /// The product's own way to the tables, without anybody's permissions in between.
+    async fn app(&self) -> App {
+        let mut variables = self.environment("get-billing").await;
+        variables.extend(self.surroundings(&self.dynamodb));
+        let config = Config::read(&|name| variables.get(name).cloned()).unwrap();
+        App::new(config, self.clock.clone())
+    }
+
     /// Lambda's own variables, and the endpoints.
     fn surroundings(&self, dynamodb: &str) -> Environment {
         let variables = [
@@ -156,10 +218,7 @@ impl World {
 
     /// Creates the account of the events, as an administrator would.
     async fn seed(&self) {
-        let mut variables = self.environment("get-billing").await;
-        variables.extend(self.surroundings(&self.dynamodb));
-        let config = Config::read(&|name| variables.get(name).cloned()).unwrap();
-        let app = App::new(config, self.clock.clone());
+        let app = self.app().await;
         let now = self.clock.now();
         let number = |number: &str| {
             let number: PhoneNumber = number.to_owned().try_into().unwrap();
@@ -209,6 +268,25 @@ impl World {
             .put_api_key(&billing_edge::key::hash(secret), &key)
             .await
             .unwrap();
+    }
+}
+
+/// An agency, and what its connected account sells.
+pub(crate) struct Agency(Showcase);
+
+impl Agency {
+    /// A function's event, with the ids of this world.
+    pub(crate) fn event(&self, function: &str, schedule: &str) -> Value {
+        let mut event = project::event(&format!("{function}.json"));
+        event["pathParameters"]["accountId"] = Value::String(self.0.account.clone());
+        if !schedule.is_empty() {
+            event["pathParameters"]["subscriptionId"] = Value::String(schedule.to_owned());
+        }
+        if let Some(body) = event["body"].as_str() {
+            let body = body.replace("prod_QwErTy123456", &self.0.product);
+            event["body"] = Value::String(body);
+        }
+        event
     }
 }
 

@@ -53,6 +53,16 @@ mod change_faults;
 mod interference;
 /// Ending a subscription, and taking that back.
 mod endings;
+/// Selling on connected accounts: what is answered, and what it comes to by the clock.
+mod connect_sales;
+/// What an agency cannot do.
+mod connect_refusals;
+/// The same order twice, on machines that race and die.
+mod connect_races;
+/// What users do to what was sold.
+mod connect_changes;
+/// Events of connected accounts.
+mod connect_events;
 /// Arbitrary bytes from everybody.
 mod arbitrary;
 /// DynamoDB or Stripe down at any single step.

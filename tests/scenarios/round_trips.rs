@@ -16,6 +16,7 @@ type Cost = (usize, usize, usize);
 /// What every operation costs on the way that is usual for it. A function that is missing here has not been measured: add it, and the
 /// scenario that measures it.
 const COSTS: &[(&str, &[(&str, Cost)])] = &[
+    ("cancel-connect-subscription", &[("what waits", (5, 3, 8))]),
     ("cancel-subscription", &[("at the period's end", (4, 2, 6))]),
     (
         "change-subscription-interval",
@@ -31,7 +32,17 @@ const COSTS: &[(&str, &[(&str, Cost)])] = &[
             ("with an Idempotency-Key again", (2, 0, 2)),
         ],
     ),
+    (
+        "create-connect-subscription",
+        &[("a client's first", (9, 6, 12)), ("the same again", (6, 1, 5))],
+    ),
     ("expire-checkouts", &[("one reservation", (3, 3, 5))]),
+    ("get-connect-subscription", &[("with usage", (3, 4, 6))]),
+    ("list-connect-subscription", &[("a page", (3, 1, 4))]),
+    (
+        "update-connect-subscription",
+        &[("an end of what waits", (5, 3, 8))],
+    ),
     ("get-checkout-session", &[("open", (2, 0, 2))]),
     ("preview-checkout-session", &[("a plan", (4, 0, 4))]),
     ("get-billing", &[("prices known", (2, 0, 2))]),
@@ -42,6 +53,7 @@ const COSTS: &[(&str, &[(&str, Cost)])] = &[
         "stripe-webhook",
         &[
             ("a paid invoice", (6, 2, 7)),
+            ("a schedule of a connected account", (5, 2, 7)),
             ("a known duplicate", (1, 0, 1)),
             ("a type that means nothing here", (0, 0, 0)),
         ],
@@ -65,11 +77,62 @@ async fn no_operation_costs_more_calls_than_is_written_here() {
     of_changing(&mut measured).await;
     of_events(&mut measured).await;
     of_plans(&mut measured).await;
+    of_connected_accounts(&mut measured).await;
     let pinned: Measured = COSTS
         .iter()
         .flat_map(|(function, ways)| ways.iter().map(|(way, cost)| ((*function, *way), *cost)))
         .collect();
     assert_eq!(measured, pinned, "(calls to DynamoDB, calls to Stripe, in a row)");
+}
+
+async fn of_connected_accounts(measured: &mut Measured) {
+    const SELL: &str = "create-connect-subscription";
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    world.stripe.holds_events(true).await;
+    let north = world.agency().await;
+    let (later, now) = (
+        north.order("2026-05-01T00:00:00Z"),
+        north.order("2026-04-01T00:00:00Z"),
+    );
+    let machine = far_machine(&world).await;
+    let sold = north.sells_on(&machine, &later).await.unwrap();
+    measured.insert((SELL, "a client's first"), cost(&machine));
+    let waiting = sold.body["id"].as_str().unwrap();
+    let machine = far_machine(&world).await;
+    assert_eq!(north.sells_on(&machine, &later).await.unwrap().body, sold.body);
+    measured.insert((SELL, "the same again"), cost(&machine));
+
+    let running = north.sells(&now).await.body["id"].as_str().unwrap().to_owned();
+    let machine = far_machine(&world).await;
+    let request = north.request("GET", &format!("/{running}"), &Value::Null);
+    assert_eq!(machine.call(request).await.unwrap().status, 200);
+    measured.insert(("get-connect-subscription", "with usage"), cost(&machine));
+    let machine = far_machine(&world).await;
+    let request = north.request("GET", "", &Value::Null);
+    assert_eq!(machine.call(request).await.unwrap().status, 200);
+    measured.insert(("list-connect-subscription", "a page"), cost(&machine));
+
+    let machine = far_machine(&world).await;
+    let ends = json!({ "cancelAtPeriodEnd": true });
+    assert_eq!(
+        north.updates_on(&machine, waiting, &ends).await.unwrap().status,
+        200
+    );
+    measured.insert(
+        ("update-connect-subscription", "an end of what waits"),
+        cost(&machine),
+    );
+    let machine = far_machine(&world).await;
+    let created = world.stripe.events("subscription_schedule.created").remove(0);
+    let answer = machine.call(world.stripe.signed_event(&created)).await.unwrap();
+    assert_eq!(answer.status, 200);
+    measured.insert(
+        ("stripe-webhook", "a schedule of a connected account"),
+        cost(&machine),
+    );
+    let machine = far_machine(&world).await;
+    assert_eq!(north.cancels_on(&machine, waiting).await.unwrap().status, 200);
+    measured.insert(("cancel-connect-subscription", "what waits"), cost(&machine));
 }
 
 async fn of_selling(measured: &mut Measured) {

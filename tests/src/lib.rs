@@ -12,6 +12,8 @@
 mod world;
 /// An account and what it does.
 mod account;
+/// An agency and what it does.
+mod agency;
 /// An organisation that sells plans, and what it does.
 mod organisation;
 /// What it is answered.
@@ -33,6 +35,7 @@ pub mod project;
 
 pub use account::Account;
 pub use administrator::Administrator;
+pub use agency::Agency;
 pub use answer::Answer;
 pub use machine::Machine;
 pub use network::{Moment, Network, Outage};

@@ -8,6 +8,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use local_stack::Stack;
+use local_stack::catalog::Catalog;
 use serde_json::{Value, json};
 use stripe_stand_in::{Fault, FaultKind, Settings, StandIn};
 
@@ -243,6 +244,24 @@ impl Stripe {
     pub async fn operator(&self, method: &str, path: &str, form: &str) -> Value {
         self.send(method, path, form.to_owned(), "application/x-www-form-urlencoded")
             .await
+    }
+
+    /// An API call of an operator's on a connected account.
+    pub async fn operator_on(&self, account: &str, method: &str, path: &str, form: &str) -> Value {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("stripe-account", account),
+        ];
+        self.send_with(method, path, &headers, form.to_owned()).await
+    }
+
+    /// The catalog of this Stripe.
+    pub(crate) fn catalog(&self) -> Catalog<'_> {
+        Catalog {
+            url: self.address.trim_end_matches('/'),
+            key: &self.key,
+            account: None,
+        }
     }
 
     /// One of the stand-in's own routes.

@@ -13,6 +13,7 @@ use stripe_stand_in::conformance::{Judge, Requests};
 
 use crate::account::Account;
 use crate::administrator::Administrator;
+use crate::agency::Agency;
 use crate::answer::Answer;
 use crate::machine::{Machine, Peculiarity};
 use crate::network::Network;
@@ -73,6 +74,14 @@ impl World {
             self,
             self.accounts().make(phone_numbers, self.now()).await.unwrap(),
         )
+    }
+
+    /// A new agency with a connected account of its own, a client, two agents, a product and a coupon.
+    pub async fn agency(&self) -> Agency<'_> {
+        let showcase = self.stripe.catalog().create_showcase().await.unwrap();
+        let id = billing_admin::agencies::new_agency_id().unwrap();
+        let made = self.accounts().agency(&id, &showcase, self.now()).await;
+        Agency::new(self, made.unwrap())
     }
 
     /// An account that is there already, with keys of its own.

@@ -81,6 +81,12 @@ impl<const PLACES: u32> Decimal<PLACES> {
         Self((self.0 - taken.0).max(0))
     }
 
+    /// So many times as much; the most there is when it is beyond counting.
+    #[must_use]
+    pub fn times(self, factor: u64) -> Self {
+        Self(self.0.saturating_mul(i128::from(factor)))
+    }
+
     /// How many packages of a size hold it, rounded up. The size is above zero.
     #[must_use]
     pub fn packages_of(self, size: Self) -> i128 {

@@ -47,6 +47,8 @@ pub mod ending;
 pub mod quote;
 /// Promotion codes, and whether one applies.
 pub mod promotion;
+/// Selling on connected accounts.
+pub mod connect;
 /// What a quantity costs.
 pub mod pricing;
 /// What a share of a period costs.

@@ -82,10 +82,7 @@ impl Members {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        if !self.members.contains_key(name) {
-            self.invalid.field(name, "is required");
-            return None;
-        }
+        self.must_be_there(name)?;
         self.optional(name, parse)
     }
 
@@ -119,6 +116,59 @@ impl Members {
         };
         let judged = judge(number).map_err(|fault| fault.to_string());
         self.invalid.take(name, judged)
+    }
+
+    /// A whole number that must be there and be good.
+    pub fn required_integer<T, E: ToString>(
+        &mut self,
+        name: &str,
+        judge: impl FnOnce(i64) -> Result<T, E>,
+    ) -> Option<T> {
+        self.must_be_there(name)?;
+        self.optional_integer(name, judge)
+    }
+
+    /// Yes or no, which must be there.
+    pub fn required_flag(&mut self, name: &str) -> Option<bool> {
+        self.must_be_there(name)?;
+        self.optional_flag(name)
+    }
+
+    /// An object that must be there, read as an optional one is.
+    pub fn required_object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        self.must_be_there(name)?;
+        self.optional_object(name, read)
+    }
+
+    /// A list of texts that must be there, at least one, each of which must parse.
+    pub fn required_texts<T, E: ToString>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        self.must_be_there(name)?;
+        let texts = self.members.get(name)?.as_array().cloned();
+        let texts: Option<Vec<String>> = texts.and_then(|elements| {
+            let text = |element: &Value| element.as_str().map(str::to_owned);
+            elements.iter().map(text).collect()
+        });
+        let parsed = match texts {
+            None => Err("must be an array of strings".to_owned()),
+            Some(texts) if texts.is_empty() => Err("must not be empty".to_owned()),
+            Some(texts) => texts
+                .iter()
+                .map(|text| parse(text).map_err(|fault| fault.to_string()))
+                .collect(),
+        };
+        self.invalid.take(name, parsed)
+    }
+
+    fn must_be_there(&mut self, name: &str) -> Option<()> {
+        if self.members.contains_key(name) {
+            return Some(());
+        }
+        self.invalid.field(name, "is required");
+        None
     }
 
     /// Yes or no, if it is there.

@@ -47,7 +47,7 @@ pub struct Call<'a> {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) query: QueryMap,
-    path: QueryMap,
+    pub(crate) path: QueryMap,
     pub(crate) stripe: tokio::sync::OnceCell<Stripe>,
     pub(crate) counts: Mutex<Vec<(&'static str, u64)>>,
     seed: u64,

@@ -35,7 +35,7 @@ impl Call<'_> {
         let Some(key) = self.idempotency_key()? else {
             return work.await;
         };
-        let (key_hash, request) = (sha256(key.as_bytes()), sha256(self.bytes()));
+        let (key_hash, request) = (sha256(key.as_bytes()), self.fingerprint());
         let (token, caller) = (self.claim_token()?, caller.into());
         let key = ReplyKey {
             caller: &caller,
@@ -76,6 +76,15 @@ impl Call<'_> {
             (Err(_), Err(problem)) if !problem.is_final() => Err(problem),
             (Err(error), _) => Err(error.into()),
         }
+    }
+
+    /// What makes the request this one: its body, and what its path names.
+    fn fingerprint(&self) -> String {
+        let mut named: Vec<u8> = Vec::new();
+        for (name, value) in self.path.iter() {
+            named.extend([name.as_bytes(), b"=", value.as_bytes(), b"\n"].concat());
+        }
+        sha256(&[&named, self.bytes()].concat())
     }
 
     fn idempotency_key(&self) -> Result<Option<&str>, Problem> {

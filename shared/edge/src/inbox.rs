@@ -16,18 +16,21 @@ mod errand;
 mod facts;
 /// What that changes about its account.
 mod landing;
+/// What was sold on connected accounts.
+mod connected;
 /// What that changes about a contract.
 mod contracts;
 
 use std::time::Duration;
 
 use billing_core::access::Mode;
-use billing_core::id::{AccountId, SessionId};
+use billing_core::id::{AccountId, ConnectedAccountId, NotAnId, SessionId};
 use billing_store::{Claim, EventKey, FailedAttempt};
 use billing_stripe::webhook::Event;
 
 use crate::call::Call;
 use crate::problem::Problem;
+use connected::ConnectedErrand;
 pub use errand::EVENT_TYPES;
 use errand::Errand;
 
@@ -63,15 +66,13 @@ impl Call<'_> {
     /// Does an event's work, unless it was done before. 409 while somebody else is at it; any other problem is marked on the
     /// event, and the next delivery tries again.
     pub async fn take_event(&self, event: &Event) -> Result<Taken, Problem> {
-        let errand = match Errand::of(event) {
-            // Test events of a shared endpoint, types that mean nothing here, other people's worlds.
-            _ if event.livemode != (self.app.config.mode == Mode::Live) => return Ok(Taken::NotOurs),
-            _ if event.connected_account.is_some() => {
-                self.count("UnknownConnectedAccounts", 1);
-                return Ok(Taken::NotOurs);
-            }
-            None => return Ok(Taken::NotOurs),
-            Some(errand) => errand,
+        // Test events of a shared endpoint.
+        if event.livemode != (self.app.config.mode == Mode::Live) {
+            return Ok(Taken::NotOurs);
+        }
+        // Types that mean nothing here, other people's worlds.
+        let Some(errand) = self.errand(event).await? else {
+            return Ok(Taken::NotOurs);
         };
         let key = EventKey {
             connected_account: event.connected_account.clone(),
@@ -92,7 +93,8 @@ impl Call<'_> {
             }
         };
         let outcome = match errand {
-            Ok(errand) => landing::run(self, event, &errand).await,
+            Ok(Work::Own(errand)) => landing::run(self, event, &errand).await,
+            Ok(Work::Connected(account, errand)) => connected::run(self, &account, &errand).await,
             Err(unreadable) => Err(Problem::internal(unreadable.to_string())),
         };
         match outcome {
@@ -116,4 +118,25 @@ impl Call<'_> {
             }
         }
     }
+
+    /// What an event sends us to; none when it is nothing of ours.
+    async fn errand(&self, event: &Event) -> Result<Option<Result<Work, NotAnId>>, Problem> {
+        let Some(account) = &event.connected_account else {
+            return Ok(Errand::of(event).map(|errand| errand.map(Work::Own)));
+        };
+        if self.store.connected_account(account).await?.is_none() {
+            self.count("UnknownConnectedAccounts", 1);
+            return Ok(None);
+        }
+        let errand = ConnectedErrand::of(event);
+        Ok(errand.map(|errand| errand.map(|errand| Work::Connected(account.clone(), errand))))
+    }
+}
+
+/// What an event sends us to.
+enum Work {
+    /// Something on our own Stripe account.
+    Own(Errand),
+    /// Something on a connected one.
+    Connected(ConnectedAccountId, ConnectedErrand),
 }

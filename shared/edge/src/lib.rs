@@ -46,6 +46,8 @@ mod endings;
 mod promotions;
 /// Stripe's events, each done once.
 mod inbox;
+/// What is sold on connected accounts, for the functions and for the events.
+pub mod connect;
 /// What an administrator's checks need of a deployment.
 mod checkup;
 /// A function on the Lambda runtime.

@@ -8,10 +8,12 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use billing_core::Timestamp;
 use billing_core::access::Holder;
+use billing_core::connect::sale::SaleKey;
 use billing_core::coverage::Entry;
 use billing_core::id::{
-    AccountId, BusinessEntityId, BuyerId, CheckoutId, ConnectedAccountId, ContractId, CustomerId, EventId,
-    InvoiceId, KeyId, NumberId, OfferedId, OrganisationId, PlanId, PromotionCodeId, SubscriptionId,
+    AccountId, AgencyId, AgentId, BusinessEntityId, BuyerId, CheckoutId, ClientId, ConnectedAccountId,
+    ContractId, CustomerId, EventId, InvoiceId, KeyId, NumberId, OfferedId, OrganisationId, PlanId,
+    PromotionCodeId, SubscriptionId,
 };
 use billing_core::quote::Quote;
 
@@ -124,6 +126,51 @@ pub(crate) fn listed_key(of: &Holder, key: &KeyId) -> Key {
 /// `KEY#<SHA-256 in hex>/KEY`: an API key by the hash of its secret.
 pub(crate) fn api_key(hash: &str) -> Key {
     Key::new(format!("KEY#{hash}"), "KEY")
+}
+
+/// Sort keys inside `AGENCY#…`.
+pub(crate) const AGENT_PREFIX: &str = "AGENT#";
+pub(crate) const CLIENT_PREFIX: &str = "CLIENT#";
+pub(crate) const CONNECTED_PREFIX: &str = "CONNECTED#";
+/// Sort keys inside `BUYER#…`.
+pub(crate) const SALE_PREFIX: &str = "SALE#";
+
+/// `AGENCY#<agency>/CLIENT#<client>`.
+pub(crate) fn client(agency: &AgencyId, client: &ClientId) -> Key {
+    Key::new(format!("AGENCY#{agency}"), format!("{CLIENT_PREFIX}{client}"))
+}
+
+/// `AGENCY#<agency>/AGENT#<agent>`.
+pub(crate) fn agent(agency: &AgencyId, agent: &AgentId) -> Key {
+    Key::new(format!("AGENCY#{agency}"), format!("{AGENT_PREFIX}{agent}"))
+}
+
+/// `AGENCY#<agency>/CONNECTED#<account>`: the list of an agency's connected accounts.
+pub(crate) fn listed_connection(agency: &AgencyId, account: &ConnectedAccountId) -> Key {
+    Key::new(format!("AGENCY#{agency}"), format!("{CONNECTED_PREFIX}{account}"))
+}
+
+/// `CONNECTED#<account>/PROFILE`: whose connected account it is.
+pub(crate) fn connected(account: &ConnectedAccountId) -> Key {
+    Key::new(format!("CONNECTED#{account}"), PROFILE)
+}
+
+/// `BUYER#<account>#<client>`: the collection of a client on a connected account.
+pub(crate) fn buyers(account: &ConnectedAccountId, client: &ClientId) -> String {
+    format!("BUYER#{account}#{client}")
+}
+
+/// `BUYER#<account>#<client>/PROFILE`.
+pub(crate) fn connected_buyer(account: &ConnectedAccountId, client: &ClientId) -> Key {
+    Key::new(buyers(account, client), PROFILE)
+}
+
+/// `BUYER#<account>#<client>/SALE#<number>`, in the order of their numbers.
+pub(crate) fn sale(sale: &SaleKey) -> Key {
+    Key::new(
+        buyers(&sale.account, &sale.client),
+        format!("{SALE_PREFIX}{:010}", sale.number),
+    )
 }
 
 /// `STRIPE#-#<customer>/POINTER`: whose customer it is, on our own Stripe account.

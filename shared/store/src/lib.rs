@@ -20,6 +20,10 @@ mod error;
 mod accounts;
 /// Agencies and organisations.
 mod holders;
+/// What an agency has: clients, agents, connected accounts.
+mod agencies;
+/// What is sold on connected accounts.
+mod sales;
 /// The catalog of an organisation.
 mod catalog;
 /// API keys by the hash of their secret.
@@ -50,6 +54,7 @@ mod replies;
 mod inspection;
 
 pub use accounts::{CustomerOf, NewAccount};
+pub use agencies::AgencyCollection;
 pub use catalog::{BuyerWrite, StoredPlan, StoredPrice};
 pub use client::{Connector, Credentials, Store, StoreConfig, http_client};
 pub use contracts::{SessionWrite, StoredContract};

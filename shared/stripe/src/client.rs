@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use billing_core::id::ConnectedAccountId;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Full};
@@ -71,6 +72,7 @@ impl StripeConfig {
         Stripe {
             config: self.clone(),
             authorization,
+            account: None,
             until,
             seed,
             calls: Arc::default(),
@@ -91,6 +93,8 @@ impl fmt::Debug for StripeConfig {
 pub struct Stripe {
     config: StripeConfig,
     authorization: HeaderValue,
+    /// The connected account that is spoken for; none for our own.
+    account: Option<HeaderValue>,
     until: Instant,
     seed: u64,
     calls: Arc<AtomicU64>,
@@ -119,6 +123,15 @@ impl Stripe {
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// The same, speaking for a connected account: every call carries `Stripe-Account`.
+    pub(crate) fn speaking_for(&self, account: &ConnectedAccountId) -> Self {
+        Self {
+            // Ids are of a few ASCII characters, all of which a header takes.
+            account: HeaderValue::from_str(account.as_str()).ok(),
+            ..self.clone()
+        }
     }
 
     /// Reads, also by a POST that changes nothing (a preview).
@@ -256,6 +269,9 @@ impl Stripe {
                 "user-agent",
                 concat!("billing-stripe/", env!("CARGO_PKG_VERSION")),
             );
+        if let Some(account) = &self.account {
+            builder = builder.header("stripe-account", account.clone());
+        }
         if let Some(key) = idempotency_key {
             builder = builder.header("idempotency-key", key);
         }

@@ -50,6 +50,9 @@ pub struct WebhookEndpoint {
     pub status: String,
     /// By which events are rendered; none for the account's own version.
     pub api_version: Option<String>,
+    /// What connected accounts are connected to; none for an endpoint of the account's own events.
+    #[serde(default)]
+    pub application: Option<String>,
     /// The types that are sent, or `*`.
     pub enabled_events: Vec<String>,
 }

@@ -44,6 +44,8 @@ mod promotions;
 mod catalog;
 /// Prices.
 mod prices;
+/// Stripe on a connected account.
+mod connected;
 /// What an administrator's checks ask.
 mod inspection;
 /// The list of events.
@@ -56,6 +58,7 @@ pub use catalog::{FoundPrice, Native, PriceVersion, native};
 pub use changes::{EndOfSubscription, Payment};
 pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Connector, Stripe, StripeConfig};
+pub use connected::{Connected, Coupon, Listed, NewSchedule, Product, Shown};
 pub use contract_pages::{ContractPage, NewPage};
 pub use contracts::{AskedSale, OfContract, ReadContract};
 pub use customers::NewCustomer;

@@ -12,6 +12,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+/// The commands for agencies.
+mod agencies;
+
+pub use agencies::{AgencyCommand, AgentCommand, ClientCommand, ConnectCommand};
+
 /// Accounts, API keys and failed events of the billing API.
 ///
 /// Works on the deployment that the usual AWS environment points at (AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, …), or
@@ -83,6 +88,18 @@ pub enum Command {
     /// Create, show and change accounts
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Create and show agencies, which sell on connected accounts
+    #[command(subcommand)]
+    Agency(AgencyCommand),
+    /// Link connected accounts
+    #[command(subcommand)]
+    Connect(ConnectCommand),
+    /// Add clients of an agency
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Add agents of an agency
+    #[command(subcommand)]
+    Agent(AgentCommand),
     /// Issue, list and revoke API keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -363,6 +380,11 @@ Examples:
   billing-admin account number add --account acme +15551230003
   billing-admin key issue --account acme --mode live
   billing-admin key issue --account acme --mode live --impersonator sam --scope billing:read --expires 2027-01-31
+  billing-admin agency create --id north --name 'North Agency'
+  billing-admin connect link --agency north acct_1MzN3pA2eZvKYlo2
+  billing-admin client add --agency north --name 'Bakery' --admin-email ada@example.com
+  billing-admin agent add --agency north --name Reception
+  billing-admin agency show north
   billing-admin key issue --agency north
   billing-admin key list --account acme
   billing-admin key revoke --account acme key_0123456789abcdef

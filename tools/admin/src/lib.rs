@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use billing_core::access::{Holder, Scope};
 use billing_core::account::NotAPhoneNumber;
-use billing_core::id::{AccountId, BuyerId, EventId, KeyId, NumberId};
+use billing_core::connect::{Agent, Client};
+use billing_core::id::{
+    AccountId, AgencyId, BuyerId, ClientId, ConnectedAccountId, EventId, KeyId, NumberId,
+};
 use billing_edge::key::NoRandomness;
 use billing_store::{Store, StoreError};
 use billing_stripe::StripeError;
@@ -15,6 +18,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 pub mod accounts;
+pub mod agencies;
 pub mod catalog;
 pub mod command;
 pub mod connection;
@@ -25,7 +29,10 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use command::{AccountCommand, CatalogCommand, Command, EventsCommand, KeyCommand, NumberCommand, Whose};
+use command::{
+    AccountCommand, AgencyCommand, AgentCommand, CatalogCommand, ClientCommand, Command, ConnectCommand,
+    EventsCommand, KeyCommand, NumberCommand, Whose,
+};
 use report::Report;
 
 /// Why a command was not carried out.
@@ -37,6 +44,20 @@ pub enum Failure {
     /// The id is taken.
     #[error("account {0} exists already; nothing was changed")]
     AccountExists(AccountId),
+    /// The id is taken.
+    #[error("agency {0} exists already; nothing was changed")]
+    AgencyExists(AgencyId),
+    /// The connected account is another agency's.
+    #[error("{0} is linked to another agency; nothing was changed")]
+    AccountTaken(ConnectedAccountId),
+    /// The agency has no such client.
+    #[error("agency {agency} has no client {client}")]
+    NoClient {
+        /// Whose.
+        agency: AgencyId,
+        /// Which.
+        client: ClientId,
+    },
     /// A key is somebody's.
     #[error("whose? --account, --agency or --organisation")]
     NobodyNamed,
@@ -160,6 +181,13 @@ pub async fn run(
     let mut not_done = 0;
     let report = match command {
         Command::Account(command) => account(store, command, now).await?,
+        Command::Agency(command) => agency(store, command, now).await?,
+        Command::Connect(ConnectCommand::Link { agency, account }) => {
+            agencies::link(store, &agency, &account, now).await?;
+            shown(store, &agency).await?
+        }
+        Command::Client(command) => client(store, command, now).await?,
+        Command::Agent(command) => agent(store, command, now).await?,
         Command::Key(command) => key(store, command, now).await?,
         Command::Catalog(command) => catalog(store, command, now).await?,
         Command::Events(command) => events(store, command, now, &mut not_done).await?,
@@ -183,6 +211,57 @@ fn print(report: &Report, json: bool, out: &mut dyn Write) -> Result<(), Failure
         write!(out, "{}", report.text)?;
     }
     Ok(())
+}
+
+async fn agency(store: &Store, command: AgencyCommand, now: Timestamp) -> Result<Report, Failure> {
+    let id = match command {
+        AgencyCommand::Create { id, name } => {
+            let id = id.map_or_else(agencies::new_agency_id, Ok)?;
+            agencies::create(store, &id, name, now).await?;
+            id
+        }
+        AgencyCommand::Show { id } => id,
+    };
+    shown(store, &id).await
+}
+
+async fn client(store: &Store, command: ClientCommand, now: Timestamp) -> Result<Report, Failure> {
+    let ClientCommand::Add {
+        agency,
+        id,
+        name,
+        admin_email,
+    } = command;
+    let client = Client {
+        id: id.map_or_else(agencies::new_id, Ok)?,
+        name,
+        admin_email,
+        created_at: now,
+    };
+    agencies::add_client(store, &agency, &client).await?;
+    shown(store, &agency).await
+}
+
+async fn agent(store: &Store, command: AgentCommand, now: Timestamp) -> Result<Report, Failure> {
+    let AgentCommand::Add {
+        agency,
+        id,
+        name,
+        client,
+    } = command;
+    let agent = Agent {
+        id: id.map_or_else(agencies::new_id, Ok)?,
+        name,
+        client,
+        created_at: now,
+    };
+    agencies::add_agent(store, &agency, &agent).await?;
+    shown(store, &agency).await
+}
+
+async fn shown(store: &Store, agency: &AgencyId) -> Result<Report, Failure> {
+    let (agency, collection) = agencies::show(store, agency).await?;
+    Ok(report::agency(&agency, &collection))
 }
 
 async fn events(

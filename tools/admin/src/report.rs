@@ -4,11 +4,12 @@
 
 use billing_core::access::Key;
 use billing_core::account::Account;
+use billing_core::agency::Agency;
 use billing_core::contact::{Email, Name};
 use billing_core::coverage::Coverage;
 use billing_core::id::EventId;
 use billing_core::reversal::Reversal;
-use billing_store::{Failure as FailedEvent, Receipt, ReceiptStatus};
+use billing_store::{AgencyCollection, Failure as FailedEvent, Receipt, ReceiptStatus};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -185,6 +186,42 @@ fn reversal_json(it: &Reversal) -> Value {
         "disputed": it.disputed,
         "withdrawn": it.is_full(),
     })
+}
+
+/// An agency with everything that it has.
+#[must_use]
+pub(crate) fn agency(agency: &Agency, collection: &AgencyCollection) -> Report {
+    let name = |name: Option<&Name>| name.map_or("none", Name::as_str).to_owned();
+    let mut lines = Lines::default();
+    lines.add("agency", agency.id.as_str());
+    lines.add("name", &name(agency.name.as_ref()));
+    lines.add("created", &agency.created_at.to_string());
+    lines.list("connected", &collection.accounts, ToString::to_string);
+    lines.list("clients", &collection.clients, |client| {
+        let admin = client.admin_email.as_ref().map_or("no admin", Email::as_str);
+        format!("{}  {}  {admin}", client.id, name(client.name.as_ref()))
+    });
+    lines.list("agents", &collection.agents, |agent| {
+        let client = agent.client.as_ref().map_or("", |client| client.as_str());
+        format!("{}  {}  {client}", agent.id, agent.name.as_str())
+    });
+    let clients = collection.clients.iter().map(|client| {
+        json!({ "id": client.id, "name": client.name, "adminEmail": client.admin_email, "createdAt": client.created_at })
+    });
+    let agents = collection.agents.iter().map(|agent| {
+        json!({ "id": agent.id, "name": agent.name, "clientId": agent.client, "createdAt": agent.created_at })
+    });
+    Report {
+        text: lines.0,
+        json: json!({
+            "id": agency.id,
+            "name": agency.name,
+            "createdAt": agency.created_at,
+            "connectedAccounts": collection.accounts,
+            "clients": clients.collect::<Vec<_>>(),
+            "agents": agents.collect::<Vec<_>>(),
+        }),
+    }
 }
 
 /// An account's keys, without their secrets, as they stand at `now`.

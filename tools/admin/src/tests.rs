@@ -204,3 +204,68 @@ async fn what_is_not_there_has_no_keys() {
         assert_eq!(admin.prints(command).await.unwrap_err(), told);
     }
 }
+
+#[tokio::test]
+async fn an_agency_is_created_furnished_and_shown() {
+    let admin = Admin::new().await;
+    admin
+        .prints("agency create --id north --name North")
+        .await
+        .unwrap();
+    let (client, agent) = ("0123456789abcdef01234567", "0123456789abcdef0123456a");
+    for command in [
+        "connect link --agency north acct_1",
+        "connect link --agency north acct_1",
+        &format!("client add --agency north --id {client} --name Bakery --admin-email ada@example.com"),
+        &format!("agent add --agency north --id {agent} --name Reception --client {client}"),
+    ] {
+        admin.prints(command).await.unwrap();
+    }
+    assert_eq!(
+        admin.prints("agency show north").await.unwrap(),
+        format!(
+            "\
+agency        north
+name          North
+created       2026-04-01T00:00:00Z
+connected     acct_1
+clients       {client}  Bakery  ada@example.com
+agents        {agent}  Reception  {client}
+"
+        )
+    );
+    admin.prints("agency create --id south").await.unwrap();
+    for (command, told) in [
+        (
+            "agency create --id north",
+            "agency north exists already; nothing was changed",
+        ),
+        ("agency show west", "there is no agency west"),
+        ("connect link --agency west acct_2", "there is no agency west"),
+        (
+            "connect link --agency south acct_1",
+            "acct_1 is linked to another agency; nothing was changed",
+        ),
+        ("client add --agency west", "there is no agency west"),
+        (
+            "agent add --agency west --name Reception",
+            "there is no agency west",
+        ),
+        (
+            &format!("agent add --agency south --name Reception --client {client}"),
+            &format!("agency south has no client {client}"),
+        ),
+        ("key list --agency west", "there is no agency west"),
+    ] {
+        assert_eq!(admin.prints(command).await.unwrap_err(), told);
+    }
+    let key = admin.json("key issue --agency north").await;
+    let listed = admin.json("key list --agency north").await;
+    assert_eq!(listed[0]["id"], key["id"]);
+    assert_eq!(
+        admin.prints("key list --agency south").await.unwrap(),
+        "no keys\n"
+    );
+    let unnamed = admin.prints("key list").await.unwrap_err();
+    assert!(unnamed.contains("--account"), "{unnamed}");
+}

@@ -38,6 +38,17 @@ pub struct Endpoint {
     pub secret: String,
 }
 
+/// A connected account with something for sale.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Showcase {
+    /// Stripe's id of the account.
+    pub account: String,
+    /// 29.99 USD a month with 100 minutes, and 0.15 USD for each minute more.
+    pub product: String,
+    /// A quarter off, for three months.
+    pub coupon: String,
+}
+
 /// Why Stripe could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -62,6 +73,8 @@ pub struct Catalog<'a> {
     pub url: &'a str,
     /// Its secret key.
     pub key: &'a str,
+    /// The connected account that is meant; none for its own.
+    pub account: Option<&'a str>,
 }
 
 impl Catalog<'_> {
@@ -97,13 +110,69 @@ impl Catalog<'_> {
         self.create("/v1/promotion_codes", &form).await.map(drop)
     }
 
-    /// Makes the endpoint to which every event is delivered.
-    pub async fn create_endpoint(&self, url: &str) -> Result<Endpoint, CatalogError> {
+    /// Makes a connected account that sells a product of a flat and a metered price. Minutes are counted in seconds: a hundred of
+    /// them are included, and each second more costs a quarter of a cent.
+    pub async fn create_showcase(&self) -> Result<Showcase, CatalogError> {
+        let account = [
+            ("type", "standard"),
+            ("country", "US"),
+            ("email", "agency@example.com"),
+        ];
+        let account = self.create("/v1/accounts", &account).await?;
+        let there = Catalog {
+            account: Some(&account),
+            ..*self
+        };
+        let product = there.create("/v1/products", &[("name", "Voice agent")]).await?;
+        let meter = [
+            ("display_name", "Minutes"),
+            ("event_name", "agent_seconds"),
+            ("default_aggregation[formula]", "sum"),
+        ];
+        let meter = there.create("/v1/billing/meters", &meter).await?;
+        let flat = [
+            ("product", product.as_str()),
+            ("currency", "usd"),
+            ("unit_amount", "2999"),
+            ("recurring[interval]", "month"),
+        ];
+        there.create("/v1/prices", &flat).await?;
+        let overage = [
+            ("product", product.as_str()),
+            ("currency", "usd"),
+            ("billing_scheme", "tiered"),
+            ("tiers_mode", "graduated"),
+            ("tiers[0][up_to]", "6000"),
+            ("tiers[0][unit_amount]", "0"),
+            ("tiers[1][up_to]", "inf"),
+            ("tiers[1][unit_amount_decimal]", "0.25"),
+            ("recurring[interval]", "month"),
+            ("recurring[usage_type]", "metered"),
+            ("recurring[meter]", meter.as_str()),
+        ];
+        there.create("/v1/prices", &overage).await?;
+        let coupon = [
+            ("percent_off", "25"),
+            ("duration", "repeating"),
+            ("duration_in_months", "3"),
+            ("name", "Welcome"),
+        ];
+        let coupon = there.create("/v1/coupons", &coupon).await?;
+        Ok(Showcase {
+            account,
+            product,
+            coupon,
+        })
+    }
+
+    /// Makes the endpoint to which every event is delivered: of its own account, or of the connected ones.
+    pub async fn create_endpoint(&self, url: &str, connected: bool) -> Result<Endpoint, CatalogError> {
         let path = "/v1/webhook_endpoints";
         let form = [
             ("url", url),
             ("enabled_events[0]", "*"),
             ("api_version", API_VERSION),
+            ("connect", if connected { "true" } else { "false" }),
         ];
         let made = self.ask(path, &form).await?;
         // Stripe tells the secret in this answer and never again.
@@ -138,7 +207,12 @@ impl Catalog<'_> {
         let request = Request::post(format!("{}{path}", self.url))
             .header("authorization", format!("Bearer {}", self.key))
             .header("stripe-version", API_VERSION)
-            .header("content-type", "application/x-www-form-urlencoded")
+            .header("content-type", "application/x-www-form-urlencoded");
+        let request = match self.account {
+            Some(account) => request.header("stripe-account", account),
+            None => request,
+        };
+        let request = request
             .body(Bytes::from(form.join("&")))
             .map_err(|error| unexpected(0, error.to_string()))?;
         let answer = HttpClient::default().send(request).await?;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use stripe_stand_in::Clock;
 
 use crate::catalog::{Endpoint, Prices};
+use crate::stripe::Connected;
 use crate::world::Names;
 
 /// A directory that outlives the stack.
@@ -36,6 +37,9 @@ pub struct KeptStandIn {
     pub prices: Prices,
     /// Where it delivers its events.
     pub endpoint: Endpoint,
+    /// What there is for connected accounts.
+    #[serde(default)]
+    pub connected: Option<Connected>,
     /// Everything that it knows.
     pub snapshot: serde_json::Value,
 }

@@ -26,6 +26,7 @@ impl Keeper {
             Some(it) => Some(KeptStandIn {
                 prices: it.prices.clone(),
                 endpoint: it.endpoint.clone(),
+                connected: Some(it.connected.clone()),
                 snapshot: it.server.snapshot()?,
             }),
             None => None,

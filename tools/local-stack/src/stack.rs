@@ -148,10 +148,23 @@ impl Stack {
             api,
             stripe: stripe.address,
             dynamodb,
-            webhook_secret: stripe.webhook_secrets,
+            // Each kind of endpoint has its own; scripts sign as the one of our own account.
+            webhook_secret: stripe
+                .webhook_secrets
+                .split(',')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             stripe_key: stripe.key,
             demo: World {
                 promotion_code: stripe.stand_in.as_ref().map(|_| catalog::PROMOTION_CODE),
+                agency: match &stripe.stand_in {
+                    Some(it) => {
+                        let showcase = &it.connected.showcase;
+                        Some(accounts.agency(&names.agency, showcase, clock.now()).await?)
+                    }
+                    None => None,
+                },
                 ..world
             },
         };

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use billing_edge::key::random;
+use serde::{Deserialize, Serialize};
 use stripe_stand_in::{Clock, StandIn, Witness};
 use tokio::net::TcpListener;
 
 use crate::background::Background;
-use crate::catalog::{Catalog, Endpoint, Prices};
+use crate::catalog::{Catalog, CatalogError, Endpoint, Prices, Showcase};
 use crate::data_dir::KeptStandIn;
 use crate::ports::{Place, address};
 use crate::settings::OutsideStripe;
@@ -31,6 +32,16 @@ pub(crate) struct EquippedStandIn {
     pub(crate) server: StandIn,
     pub(crate) prices: Prices,
     pub(crate) endpoint: Endpoint,
+    pub(crate) connected: Connected,
+}
+
+/// What was made in the stand-in for connected accounts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Connected {
+    /// A connected account with something for sale.
+    pub showcase: Showcase,
+    /// Where the events of connected accounts go.
+    pub endpoint: Endpoint,
 }
 
 /// What a stand-in is made to fit into.
@@ -95,18 +106,34 @@ impl Stripe {
         let catalog = Catalog {
             url: &address,
             key: STAND_IN_KEY,
+            account: None,
         };
         let webhook = format!("{api}/stripe/webhook");
-        let (prices, endpoint) = match kept {
-            Some(KeptStandIn { prices, endpoint, .. }) => {
+        let (prices, endpoint, connected) = match kept {
+            Some(KeptStandIn {
+                prices,
+                endpoint,
+                connected,
+                ..
+            }) => {
                 catalog.move_endpoint(&endpoint, &webhook).await?;
-                (prices, endpoint)
+                let connected = match connected {
+                    Some(connected) => {
+                        catalog.move_endpoint(&connected.endpoint, &webhook).await?;
+                        connected
+                    }
+                    // Kept by a stack that knew no connected accounts.
+                    None => Connected::create(&catalog, &webhook).await?,
+                };
+                (prices, endpoint, connected)
             }
             None => {
                 catalog.create_promotion_code().await?;
+                let connected = Connected::create(&catalog, &webhook).await?;
                 let made = (
                     catalog.create_prices().await?,
-                    catalog.create_endpoint(&webhook).await?,
+                    catalog.create_endpoint(&webhook, false).await?,
+                    connected,
                 );
                 // Without these the stack would be of no use after a reset.
                 server.set_baseline();
@@ -116,13 +143,23 @@ impl Stripe {
         Ok(Self {
             address,
             key: STAND_IN_KEY.to_owned(),
-            webhook_secrets: endpoint.secret.clone(),
+            webhook_secrets: format!("{},{}", endpoint.secret, connected.endpoint.secret),
             prices: prices.clone(),
             stand_in: Some(EquippedStandIn {
                 server,
                 prices,
                 endpoint,
+                connected,
             }),
+        })
+    }
+}
+
+impl Connected {
+    async fn create(catalog: &Catalog<'_>, webhook: &str) -> Result<Self, CatalogError> {
+        Ok(Self {
+            showcase: catalog.create_showcase().await?,
+            endpoint: catalog.create_endpoint(webhook, true).await?,
         })
     }
 }

@@ -166,6 +166,18 @@ async fn scripts_are_told_where_everything_is_and_may_make_accounts_and_move_the
         ["id", "impersonatedKey", "key", "phoneNumbers"]
     );
     assert_eq!(members(&demo["emptyAccount"]), ["id", "key"]);
+    assert_eq!(
+        members(&demo["agency"]),
+        [
+            "accountId",
+            "agentIds",
+            "clientId",
+            "couponId",
+            "id",
+            "key",
+            "productId"
+        ]
+    );
     let organisation = &demo["organisation"];
     assert_eq!(
         members(organisation),

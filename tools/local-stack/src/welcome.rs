@@ -22,6 +22,10 @@ pub fn text(directory: &Directory, data: Option<&std::path::Path>) -> String {
     let (id, key) = (&demo.account.id, &demo.account.key);
     let (support, empty) = (&demo.account.impersonated_key, &demo.empty_account.key);
     let numbers = demo.account.phone_numbers;
+    let agency = demo.agency.as_ref().map_or_else(String::new, |agency| {
+        let (account, key) = (&agency.account_id, &agency.key);
+        format!("Demo agency with the connected account {account}\n  its key     {key}\n")
+    });
     format!(
         r#"
 The billing API is running on this machine.
@@ -36,7 +40,7 @@ Demo account {id} with {numbers} phone numbers
   as support  {support}
 Account without phone numbers
   its key     {empty}
-
+{agency}
 Try
   curl -s {api}/api/v1/billing -H 'Authorization: Bearer {key}'
   curl -s {api}/api/v1/billing/checkout/subscription -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{"interval":"monthly"}}'

@@ -1,19 +1,24 @@
 //! The demo world: accounts with phone numbers and keys, to try everything on.
 //!
-//! Accounts are made the way an administrator makes them, and so is the catalog of the organisation: `docs/catalog.example.toml`. What
-//! belongs to functions that do not exist yet (an agency) is null until they do.
+//! Accounts and agencies are made the way an administrator makes them, and so is the catalog of the organisation:
+//! `docs/catalog.example.toml`.
 
 use std::collections::BTreeMap;
 
 use billing_admin::catalog::{self, CatalogFile};
 use billing_admin::command::NewNumber;
-use billing_admin::{Failure, accounts, connection, keys};
+use billing_admin::{Failure, accounts, agencies, connection, keys};
 use billing_core::access::{Holder, Mode};
-use billing_core::id::{AccountId, BusinessEntityId, BuyerId, OrganisationId, PlanId};
+use billing_core::connect::{Agent, Client};
+use billing_core::id::{
+    AccountId, AgencyId, AgentId, BusinessEntityId, BuyerId, ClientId, ConnectedAccountId, OrganisationId,
+    PlanId,
+};
 use billing_store::Store;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+use crate::catalog::Showcase;
 
 /// How many phone numbers the demo account has.
 const DEMO_NUMBERS: u32 = 3;
@@ -29,8 +34,8 @@ pub struct World {
     pub account: DemoAccount,
     /// An account without phone numbers, which cannot.
     pub empty_account: EmptyAccount,
-    /// Comes with the functions for connected accounts.
-    pub agency: Value,
+    /// An agency with a connected account; none at an outside Stripe, where there is no account of ours to connect.
+    pub agency: Option<DemoAgency>,
     /// An organisation with the example catalog; none at an outside Stripe, whose catalog is left alone.
     pub organisation: Option<DemoOrganisation>,
     /// The word of a promotion code, a fifth off; none at an outside Stripe, whose catalog is left alone.
@@ -49,6 +54,26 @@ pub struct DemoAccount {
     pub impersonated_key: String,
     /// How many phone numbers it has.
     pub phone_numbers: u32,
+}
+
+/// An agency and how to be it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DemoAgency {
+    /// Its id.
+    pub id: AgencyId,
+    /// Its key.
+    pub key: String,
+    /// Its connected account.
+    pub account_id: ConnectedAccountId,
+    /// A client that it can sell to.
+    pub client_id: ClientId,
+    /// What it can sell.
+    pub agent_ids: Vec<AgentId>,
+    /// What it sells them as.
+    pub product_id: String,
+    /// What it can take off.
+    pub coupon_id: String,
 }
 
 /// An account without phone numbers.
@@ -95,6 +120,9 @@ pub struct Names {
     pub account: AccountId,
     /// The account that cannot.
     pub empty_account: AccountId,
+    /// The agency.
+    #[serde(default = "Names::demo_agency")]
+    pub agency: AgencyId,
     /// The organisation. One that was kept by an earlier version is made now.
     #[serde(default = "demo_organisation")]
     pub organisation: Option<OrganisationId>,
@@ -105,6 +133,12 @@ fn demo_organisation() -> Option<OrganisationId> {
 }
 
 impl Names {
+    /// The agency of a stack that was kept before there were any.
+    fn demo_agency() -> AgencyId {
+        #[expect(clippy::unwrap_used, reason = "a literal that is an id")]
+        "demo".parse().unwrap()
+    }
+
     /// `demo` and `empty` in a database that is new with this stack. In an outside one there may be the demo world of a stack
     /// that is gone, together with the stand-in that knew its customers; there they are names that nobody has.
     pub fn new(own_database: bool) -> Result<Self, Failure> {
@@ -113,12 +147,14 @@ impl Names {
             Ok(Self {
                 account: id("demo")?,
                 empty_account: id("empty")?,
+                agency: Self::demo_agency(),
                 organisation: demo_organisation(),
             })
         } else {
             Ok(Self {
                 account: accounts::new_id()?,
                 empty_account: accounts::new_id()?,
+                agency: agencies::new_agency_id()?,
                 organisation: accounts::new_id()?.as_str().parse().ok(),
             })
         }
@@ -158,15 +194,74 @@ impl Accounts {
             account: self.admit(names.account.clone(), DEMO_NUMBERS, now).await?,
             empty_account: EmptyAccount {
                 id: names.empty_account.clone(),
-                key: self.key(names.empty_account.clone(), None, now).await?,
+                key: self
+                    .key(Holder::Account(names.empty_account.clone()), None, now)
+                    .await?,
             },
-            agency: Value::Null,
+            agency: None,
             organisation: match (&names.organisation, shelf) {
                 (Some(id), Some(shelf)) => Some(self.organisation(id, shelf, now).await?),
                 _ => None,
             },
             promotion_code: None,
         })
+    }
+
+    /// The agency under this id on a connected account, with a new key; made if it is not there.
+    pub async fn agency(
+        &self,
+        id: &AgencyId,
+        showcase: &Showcase,
+        now: Timestamp,
+    ) -> Result<DemoAgency, Failure> {
+        let not_an_id = |_| Failure::NotAnId(showcase.account.clone());
+        let account: ConnectedAccountId = showcase.account.parse().map_err(not_an_id)?;
+        match agencies::create(&self.0, id, "North Agency".parse().ok(), now).await {
+            Ok(()) => self.furnish(id, &account, now).await?,
+            Err(Failure::AgencyExists(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+        let (_, has) = agencies::show(&self.0, id).await?;
+        Ok(DemoAgency {
+            id: id.clone(),
+            key: self.key(Holder::Agency(id.clone()), None, now).await?,
+            account_id: account,
+            client_id: has
+                .clients
+                .first()
+                .map(|client| client.id.clone())
+                .ok_or_else(|| Failure::NotAnId("a client".to_owned()))?,
+            agent_ids: has.agents.into_iter().map(|agent| agent.id).collect(),
+            product_id: showcase.product.clone(),
+            coupon_id: showcase.coupon.clone(),
+        })
+    }
+
+    /// A client with an admin member, and two agents that work for it.
+    async fn furnish(
+        &self,
+        agency: &AgencyId,
+        account: &ConnectedAccountId,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        agencies::link(&self.0, agency, account, now).await?;
+        let client = Client {
+            id: agencies::new_id()?,
+            name: "Bob's Garage".parse().ok(),
+            admin_email: "bob@example.com".parse().ok(),
+            created_at: now,
+        };
+        agencies::add_client(&self.0, agency, &client).await?;
+        for name in ["Reception", "Night shift"] {
+            let agent = Agent {
+                id: agencies::new_id()?,
+                name: name.parse().map_err(|_| Failure::NotAnId(name.to_owned()))?,
+                client: Some(client.id.clone()),
+                created_at: now,
+            };
+            agencies::add_agent(&self.0, agency, &agent).await?;
+        }
+        Ok(())
     }
 
     /// An organisation that sells the example catalog: made if it is not there, with a new key in any case.
@@ -243,8 +338,9 @@ impl Accounts {
         phone_numbers: u32,
         now: Timestamp,
     ) -> Result<DemoAccount, Failure> {
-        let key = self.key(id.clone(), None, now).await?;
-        let impersonated_key = self.key(id.clone(), Some(SUPPORT.to_owned()), now).await?;
+        let holder = Holder::Account(id.clone());
+        let key = self.key(holder.clone(), None, now).await?;
+        let impersonated_key = self.key(holder, Some(SUPPORT.to_owned()), now).await?;
         Ok(DemoAccount {
             id,
             key,
@@ -255,13 +351,13 @@ impl Accounts {
 
     async fn key(
         &self,
-        id: AccountId,
+        holder: Holder,
         impersonator: Option<String>,
         now: Timestamp,
     ) -> Result<String, Failure> {
         let wanted = keys::Wanted {
             impersonator,
-            ..keys::Wanted::full(Holder::Account(id), Mode::Test)
+            ..keys::Wanted::full(holder, Mode::Test)
         };
         keys::issue(&self.0, wanted, now)
             .await

@@ -77,5 +77,8 @@ def test_what_a_meter_has_counted_is_billed_at_the_end(shop):
     )
     used = {"event_name": "calls", "payload": {"stripe_customer_id": customer.id, "value": "42"}}
     assert shop.v1.billing.meter_events.create(used).payload["value"] == "42"
+    minute = subscription.created // 60 * 60
+    span = {"customer": customer.id, "start_time": minute, "end_time": minute + 3600}
+    assert [one.aggregated_value for one in shop.v1.billing.meters.event_summaries.list(meter.id, span).data] == [42]
     shop.advance(32 * DAY)
     assert shop.v1.invoices.list({"subscription": subscription.id}).data[0].total == 420

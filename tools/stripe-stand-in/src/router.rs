@@ -78,6 +78,7 @@ operations! {
         ("POST", ["billing", "meters"]) => meters::create(at, params),
         ("GET", ["billing", "meters"]) => meters::list(at, params),
         ("GET", ["billing", "meters", id]) => meters::get(at, id, params),
+        ("GET", ["billing", "meters", id, "event_summaries"]) => meters::summaries(at, id, params),
         ("POST", ["billing", "meter_events"]) => meters::record(at, params),
 
         ("GET", ["payment_methods"]) => payment_methods::list(at, params),

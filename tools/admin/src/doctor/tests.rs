@@ -111,7 +111,7 @@ async fn a_deployment_that_is_well_is_told_so() {
         "well     configuration      complete, for test mode\n",
         "well     sessions table     sessions is as it should be\n",
         "well     stripe key         Stripe takes it\n",
-        "well     webhook secret     there is one\n",
+        "well     webhook secret     there are 2: one for each endpoint,",
         " are for sale\n",
         " takes what is handled, version 2026-09-30.endive\n",
         "well     clock              within 1 s of DynamoDB's\n",

@@ -16,6 +16,8 @@ use crate::http_client::{HttpClient, NoAnswer};
 mod subscribing;
 /// She moves to a year, is quoted, and pays what was quoted.
 mod changing;
+/// An agency sells on its connected account.
+mod selling;
 /// An organisation sells a plan, and changes what was sold.
 mod contracting;
 
@@ -54,6 +56,7 @@ pub async fn tell(directory: &Directory, out: &mut (dyn Write + Send)) -> Result
     };
     subscribing::tell(&mut narrator).await?;
     changing::tell(&mut narrator).await?;
+    selling::tell(&mut narrator).await?;
     contracting::tell(&mut narrator).await?;
     narrator.say("\nEverything is as told.")
 }
@@ -116,6 +119,15 @@ impl Narrator<'_> {
     async fn stripe_form(&self, path: &str, form: &str) -> Result<Answer, Twist> {
         let request = Request::post(format!("{}{path}", self.directory.stripe))
             .header("authorization", format!("Bearer {}", self.directory.stripe_key))
+            .header("content-type", "application/x-www-form-urlencoded");
+        self.send(request.body(Bytes::from(form.to_owned()))?).await
+    }
+
+    /// The same on a connected account.
+    async fn stripe_form_on(&self, account: &str, path: &str, form: &str) -> Result<Answer, Twist> {
+        let request = Request::post(format!("{}{path}", self.directory.stripe))
+            .header("authorization", format!("Bearer {}", self.directory.stripe_key))
+            .header("stripe-account", account)
             .header("content-type", "application/x-www-form-urlencoded");
         self.send(request.body(Bytes::from(form.to_owned()))?).await
     }

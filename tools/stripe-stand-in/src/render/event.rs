@@ -33,7 +33,8 @@ pub(crate) fn webhook_endpoint(endpoint: &WebhookEndpoint) -> Value {
         "id": endpoint.id.as_str(),
         "object": "webhook_endpoint",
         "api_version": endpoint.api_version,
-        "application": null,
+        // For events of connected accounts it is the application that they are connected to.
+        "application": endpoint.connect.then_some("ca_stand_in"),
         "created": seconds(endpoint.created),
         "description": endpoint.description,
         "enabled_events": endpoint.enabled_events,

@@ -1,5 +1,6 @@
 //! Meters and their events as Stripe answers them.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{seconds, word};
@@ -21,6 +22,19 @@ pub(crate) fn meter(meter: &Meter) -> Value {
         "status_transitions": { "deactivated_at": null },
         "updated": seconds(meter.created),
         "value_settings": { "event_payload_key": meter.value_key },
+    })
+}
+
+/// Stripe tells the sum with a point; one without is the same number.
+pub(crate) fn meter_summary(meter: &Meter, used: u64, (start, end): (Timestamp, Timestamp)) -> Value {
+    json!({
+        "id": format!("mtrsum_{}_{}", meter.id.as_str().trim_start_matches("mtr_"), seconds(start)),
+        "object": "billing.meter_event_summary",
+        "aggregated_value": used,
+        "end_time": seconds(end),
+        "livemode": false,
+        "meter": meter.id.as_str(),
+        "start_time": seconds(start),
     })
 }
 

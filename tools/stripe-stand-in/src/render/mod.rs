@@ -31,7 +31,7 @@ pub(crate) use event::{event, webhook_endpoint};
 pub(crate) use expand::expand;
 pub(crate) use invoice::{invoice, invoice_line, invoice_lines_url, invoice_payment};
 pub(crate) use invoice_item::invoice_item;
-pub(crate) use meter::{meter, meter_event};
+pub(crate) use meter::{meter, meter_event, meter_summary};
 pub(crate) use payment::{charge, payment_intent, payment_method};
 pub(crate) use refund::{credit_note, dispute, refund};
 pub(crate) use schedule::{schedule, schedule_status};
@@ -153,7 +153,7 @@ fn inner_beginning(url: &str, mut data: Vec<Value>) -> Value {
 }
 
 /// A list inside an object: always whole.
-fn inner_list(url: &str, data: Vec<Value>) -> Value {
+pub(crate) fn inner_list(url: &str, data: Vec<Value>) -> Value {
     json!({ "object": "list", "url": url, "has_more": false, "data": data })
 }
 

@@ -243,7 +243,7 @@ fn pause(at: &mut Moment<'_>, id: &SubscriptionId) {
 }
 
 /// The scheduled end: what was used until now is still billed.
-fn end_at_last(at: &mut Moment<'_>, id: &SubscriptionId) {
+pub(crate) fn end_at_last(at: &mut Moment<'_>, id: &SubscriptionId) {
     let subscription = at.world.subscriptions[id].clone();
     let start = subscription.items.first().map(|item| item.current_period_start);
     let used = billing::usage_lines(at.world, &subscription, (start.unwrap_or(at.now), at.now));

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::listing::{self, Paging};
-use super::{Moment, named};
+use super::{Moment, customers, named};
 use crate::id::{CustomerId, Id};
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -76,6 +76,37 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
         render::meter,
         keep,
     )
+}
+
+/// What was used of a meter by a customer, summed up: in one, as the whole time is asked for.
+pub(crate) fn summaries(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
+    let customer = params.required_text("customer")?;
+    let start = params
+        .timestamp("start_time")?
+        .ok_or_else(|| Refusal::missing("start_time"))?;
+    let end = params
+        .timestamp("end_time")?
+        .ok_or_else(|| Refusal::missing("end_time"))?;
+    params.inert(&["limit"]);
+    params.unsupported(&["value_grouping_window", "starting_after", "ending_before"])?;
+    params.finish()?;
+    let meter = named(&at.world.meters, id, "id")?;
+    for (member, time) in [("start_time", start), ("end_time", end)] {
+        if time.as_second() % 60 != 0 {
+            let message = format!("{member} must be aligned with minute boundaries.");
+            return Err(Refusal::invalid(member, message));
+        }
+    }
+    if end <= start {
+        return Err(Refusal::invalid("end_time", "end_time must be after start_time."));
+    }
+    let customer = customers::live(at, &customer, "customer")?.id.clone();
+    let used = counted(at.world, meter, &customer, (start, end));
+    let summary = render::meter_summary(meter, used, (start, end));
+    Ok(render::inner_list(
+        &format!("/v1/billing/meters/{id}/event_summaries"),
+        vec![summary],
+    ))
 }
 
 pub(crate) fn record(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
@@ -151,9 +182,10 @@ pub(crate) fn used(
         .as_ref()
         .and_then(|recurrence| recurrence.meter.as_ref())
         .and_then(|id| world.meters.find(id));
-    let Some(meter) = meter else {
-        return 0;
-    };
+    meter.map_or(0, |meter| counted(world, meter, customer, (start, end)))
+}
+
+fn counted(world: &World, meter: &Meter, customer: &CustomerId, (start, end): (Timestamp, Timestamp)) -> u64 {
     let values = world
         .meter_events
         .iter()

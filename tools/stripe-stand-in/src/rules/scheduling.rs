@@ -179,7 +179,8 @@ fn finish(at: &mut Moment<'_>, id: &ScheduleId) {
             if let Some(subscription) = subscription
                 && !at.world.subscriptions[&subscription].has_ended()
             {
-                lifecycle::end(at, &subscription, CancellationReason::Requested);
+                // At the end of a period, what was used of it is billed.
+                lifecycle::end_at_last(at, &subscription);
             }
             at.emit("subscription_schedule.completed", &Object::Schedule(id.clone()));
         }

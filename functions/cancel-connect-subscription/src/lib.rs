@@ -1,0 +1,88 @@
+//! `DELETE /v1/public/stripe/connect/accounts/{accountId}/subscriptions/{subscriptionId}`: cancels what was sold, at once.
+//!
+//! Nothing is given back; what was used until now is billed. To end it with its period, `PUT` `cancelAtPeriodEnd`.
+//!
+//! # How it works
+//! What Stripe has is looked at; what is over is answered as canceled. Otherwise a schedule that waits or still owns its
+//! subscription is canceled, or the subscription itself, and what Stripe has then is written down.
+//!
+//! # If it fails half-way
+//! Canceled is canceled: asking again finds out at Stripe, and so does the event.
+
+use billing_core::access::Owner;
+use billing_core::connect::contract::{Contract, Stage};
+use billing_core::connect::sale::Sale;
+use billing_core::id::{AgencyId, ConnectedAccountId};
+use billing_edge::connect::{Fields, Named, refused};
+use billing_edge::{Call, Function, Problem, Reply};
+use billing_store::unless_conflict;
+use serde::Serialize;
+
+const NAME: &str = "cancel-connect-subscription";
+
+/// This Lambda.
+pub const FUNCTION: Function = Function::new(NAME, |call| Box::pin(cancel(call)));
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    id: &'a str,
+    canceled: bool,
+}
+
+async fn cancel(call: &Call<'_>) -> Result<Reply, Problem> {
+    let owner = call.authenticate_agency().await?.owner()?;
+    let account = call.connected_account(owner.agency()).await?;
+    let named = call.named_subscription()?;
+    call.once(owner.agency(), NAME, cancellation(call, &owner, &account, &named))
+        .await
+}
+
+async fn cancellation(
+    call: &Call<'_>,
+    owner: &Owner<AgencyId>,
+    account: &ConnectedAccountId,
+    named: &Named,
+) -> Result<Reply, Problem> {
+    let mut rounds = call.rounds();
+    loop {
+        let (sale, contract) = call.sale_of(account, named).await?;
+        if contract.stage() == Stage::Over {
+            write_down(call, &sale, &contract).await?;
+            return Ok(Reply::ok(&Answer {
+                id: named.as_str(),
+                canceled: true,
+            }));
+        }
+        ask(call, owner, account, &contract).await?;
+        // A schedule that let go of its subscription meanwhile is not the one to cancel; another look finds out.
+        rounds.lost().await?;
+    }
+}
+
+async fn ask(
+    call: &Call<'_>,
+    owner: &Owner<AgencyId>,
+    account: &ConnectedAccountId,
+    contract: &Contract,
+) -> Result<(), Problem> {
+    let stripe = call.stripe_of(account).await?;
+    let asked = match contract.stage() {
+        Stage::Waiting(schedule) | Stage::Owned(schedule, _) => stripe.cancel_schedule(owner, schedule).await,
+        Stage::Free(subscription) => stripe.cancel_running(owner, subscription).await,
+        Stage::Over => Ok(()),
+    };
+    asked.map_err(|error| refused(error, &Fields::NONE))
+}
+
+/// What is over stays over: whoever writes it down last writes the same.
+async fn write_down(call: &Call<'_>, sale: &Sale, contract: &Contract) -> Result<(), Problem> {
+    if !sale.knows(contract) {
+        let schedule = contract.schedule.as_ref();
+        unless_conflict(
+            call.store
+                .land_sale(sale, schedule, &contract.state(), false)
+                .await,
+        )?;
+    }
+    Ok(())
+}

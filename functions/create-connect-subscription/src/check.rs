@@ -1,0 +1,89 @@
+//! What is wrong with an order beyond its form: what is not the agency's, and what the account does not sell.
+
+use billing_core::connect::offer::Offer;
+use billing_core::connect::order::Order;
+use billing_core::connect::sale::{Buyer, NamedAgent};
+use billing_core::connect::{Agent, Client};
+use billing_core::id::ConnectedAccountId;
+use billing_core::invalid::Invalid;
+use billing_edge::{Call, Problem};
+
+use crate::{FIELDS, refused};
+
+/// Client and agents, if they are the agency's; somebody else's are told as those that do not exist.
+pub(crate) fn own(
+    order: &Order,
+    client: Option<Client>,
+    agents: Vec<Agent>,
+) -> Result<(Client, Vec<NamedAgent>), Problem> {
+    let mut invalid = Invalid::default();
+    let client = match client {
+        None => {
+            invalid.field("data.clientId", "does not exist");
+            None
+        }
+        Some(client) if client.admin_email.is_none() => {
+            invalid.field("data.clientId", "has no admin member with an e-mail address");
+            None
+        }
+        client => client,
+    };
+    let mut named = Vec::new();
+    for id in &order.agents {
+        match agents.iter().find(|agent| agent.id == *id) {
+            Some(agent) => named.push(NamedAgent {
+                id: agent.id.clone(),
+                name: agent.name.clone(),
+            }),
+            None => invalid.field("data.agentIds", format!("agent {id} does not exist")),
+        }
+    }
+    match client {
+        Some(client) if invalid.is_empty() => Ok((client, named)),
+        _ => Err(Problem::invalid(invalid)),
+    }
+}
+
+/// What the product offers, if it is sold on the account in this way; product, coupon and tax are told together.
+pub(crate) async fn sellable(
+    call: &Call<'_>,
+    account: &ConnectedAccountId,
+    buyer: Option<&Buyer>,
+    order: &Order,
+) -> Result<Offer, Problem> {
+    let stripe = call.stripe_of(account).await?;
+    let coupon = async {
+        match &order.coupon {
+            Some(id) => Ok(Some(
+                stripe.coupon(id).await.map_err(|error| refused(error, &FIELDS))?,
+            )),
+            None => Ok(None),
+        }
+    };
+    let (offer, coupon) = tokio::try_join!(call.offer(&stripe, &order.product, order.metric), coupon)?;
+    let mut invalid = Invalid::default();
+    let product = FIELDS.product.unwrap_or_default();
+    let offer = invalid.take(product, offer);
+    match (coupon, &offer) {
+        (Some(None), _) => invalid.field("data.couponId", "does not exist"),
+        (Some(Some(coupon)), _) if !coupon.valid => {
+            invalid.field("data.couponId", "is not valid any more");
+        }
+        (Some(Some(coupon)), Some(offer)) if !coupon.applies_to(&offer.product, offer.flat.currency) => {
+            invalid.field("data.couponId", "does not apply to this product");
+        }
+        _ => {}
+    }
+    let located = |buyer: &Buyer| buyer.country.is_some();
+    let tax = order.tax.as_ref().filter(|tax| tax.enabled);
+    if tax.is_some_and(|tax| tax.country.is_none()) && !buyer.is_some_and(located) {
+        invalid.field(
+            "data.taxSettings.country",
+            "is required until the client's country is known",
+        );
+    }
+    match offer {
+        Some(offer) if invalid.is_empty() => Ok(offer),
+        _ => Err(Problem::invalid(invalid)),
+    }
+}

@@ -1,0 +1,238 @@
+//! `POST /v1/public/stripe/connect/accounts/{accountId}/subscriptions`: sells a product to a client on a connected account.
+//!
+//! # How it works
+//! Account, client and agents are the agency's, or nothing is asked of Stripe. The order is compared with the client's latest
+//! sales ([`billing_core::connect::sale`]): the same a moment ago is answered with what came of it. A new one is checked against
+//! what the account has for sale, written down under a number, and made a schedule at Stripe under that number.
+//!
+//! # If it fails half-way
+//! Whoever orders the same finishes the sale that is there: the customer and the schedule are asked for under the same keys. A
+//! schedule that nobody recorded names its sale, and its event has it recorded.
+
+/// What is wrong with an order beyond its form.
+mod check;
+
+use std::collections::BTreeSet;
+
+use billing_core::access::Owner;
+use billing_core::connect::Client;
+use billing_core::connect::contract::{Contract, Stage};
+use billing_core::connect::order::{Metric, Order};
+use billing_core::connect::sale::{self, Buyer, NamedAgent, Next, Sale};
+use billing_core::id::{AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, ProductId};
+use billing_edge::connect::{ConnectAnswer, Fields, Named, refused};
+use billing_edge::{Call, Function, Problem, Reply};
+use billing_store::unless_conflict;
+use billing_stripe::{NewSchedule, StripeError};
+
+const NAME: &str = "create-connect-subscription";
+/// What the members are called that Stripe may object to.
+const FIELDS: Fields = Fields {
+    product: Some("data.selectedProduct.productId"),
+    start: Some("data.selectedProduct.startDate"),
+    coupon: Some("data.couponId"),
+    country: Some("data.taxSettings.country"),
+};
+
+/// This Lambda.
+pub const FUNCTION: Function = Function::new(NAME, |call| Box::pin(sell(call)));
+
+async fn sell(call: &Call<'_>) -> Result<Reply, Problem> {
+    let owner = call.authenticate_agency().await?.owner()?;
+    let account = call.connected_account(owner.agency()).await?;
+    call.once(owner.agency(), NAME, sell_to_client(call, &owner, &account))
+        .await
+}
+
+async fn sell_to_client(
+    call: &Call<'_>,
+    owner: &Owner<AgencyId>,
+    account: &ConnectedAccountId,
+) -> Result<Reply, Problem> {
+    let order = read_order(call)?;
+    let mut rounds = call.rounds();
+    let mut over = BTreeSet::new();
+    loop {
+        if let Some((sale, contract)) = attempt(call, owner, account, &order, &mut over).await? {
+            return Ok(Reply::ok(&ConnectAnswer::of(&sale, &contract)));
+        }
+        rounds.lost().await?;
+    }
+}
+
+fn read_order(call: &Call<'_>) -> Result<Order, Problem> {
+    let mut members = call.members()?;
+    let order = members.required_object("data", |data| {
+        let client = data.required("clientId", |id| {
+            id.parse::<ClientId>().map_err(|_| "must be 24 hex digits")
+        });
+        let agents = data.required_texts("agentIds", |id| {
+            id.parse::<AgentId>().map_err(|_| "must be 24 hex digits each")
+        });
+        let selected = data.required_object("selectedProduct", |selected| {
+            let product = selected.required("productId", |id| match id.parse::<ProductId>() {
+                Ok(product) if id.starts_with("prod_") => Ok(product),
+                _ => Err("must be a product id (prod_…)"),
+            });
+            let start = selected.start_date(true, call.now);
+            let metric =
+                selected.required_object("pricing", |pricing| pricing.required("metrics", Metric::parse));
+            Some((product?, start?, metric?))
+        });
+        // An empty one means none.
+        let coupon = data.optional("couponId", |id| match id {
+            "" => Ok(None),
+            id => id
+                .parse::<CouponId>()
+                .map(Some)
+                .map_err(|_| "must be a coupon id"),
+        });
+        let tax = data.tax_settings();
+        let (product, start, metric) = selected?;
+        let mut agents = agents?;
+        let mut known = BTreeSet::new();
+        agents.retain(|agent| known.insert(agent.clone()));
+        Some(Order {
+            client: client?,
+            agents,
+            product,
+            metric,
+            coupon: coupon.flatten(),
+            tax,
+            start,
+        })
+    });
+    members.finish()?;
+    order.ok_or_else(|| Problem::internal("a required member was neither read nor refused"))
+}
+
+/// One attempt on fresh facts; none when somebody else wrote first. `over` are the numbers of sales that nothing can come of.
+async fn attempt(
+    call: &Call<'_>,
+    owner: &Owner<AgencyId>,
+    account: &ConnectedAccountId,
+    order: &Order,
+    over: &mut BTreeSet<u64>,
+) -> Result<Option<(Sale, Contract)>, Problem> {
+    let (store, agency) = (&call.store, owner.agency());
+    let sold = async {
+        // In this order: see `Store::sales_to`.
+        let buyer = store.connected_buyer(account, &order.client).await?;
+        Ok((buyer, store.sales_to(account, &order.client).await?))
+    };
+    let (client, agents, (buyer, seen)) = tokio::try_join!(
+        store.client(agency, &order.client),
+        store.agents(agency, &order.agents),
+        sold,
+    )?;
+    let (client, agents) = check::own(order, client, agents)?;
+    let mut sales = seen.clone();
+    sales.retain(|sale| !over.contains(&sale.number));
+    match sale::next(&sales, order, call.now) {
+        Next::Repeat(sale) => {
+            let known = match &sale.schedule {
+                Some(id) => call.contract(account, &Named::Schedule(id.clone())).await?,
+                None => None,
+            };
+            match known.filter(|contract| contract.stage() != Stage::Over) {
+                Some(contract) => Ok(Some((sale, contract))),
+                None => {
+                    // Canceled since: the same again is an order of its own.
+                    over.insert(sale.number);
+                    Ok(None)
+                }
+            }
+        }
+        Next::Finish(sale) => {
+            let buyer = buyer.ok_or_else(|| Problem::internal("a sale without a buyer"))?;
+            open(call, owner, &client, &buyer, &sale).await
+        }
+        Next::Begin => {
+            let begun = begin(call, owner, (account, buyer.as_ref(), &seen), order, agents).await?;
+            let Some((buyer, sale)) = begun else {
+                return Ok(None);
+            };
+            open(call, owner, &client, &buyer, &sale).await
+        }
+    }
+}
+
+/// Checks the order against what the account has for sale, and writes it down under the client's next number.
+async fn begin(
+    call: &Call<'_>,
+    owner: &Owner<AgencyId>,
+    (account, buyer, seen): (&ConnectedAccountId, Option<&Buyer>, &[Sale]),
+    order: &Order,
+    agents: Vec<NamedAgent>,
+) -> Result<Option<(Buyer, Sale)>, Problem> {
+    let offer = check::sellable(call, account, buyer, order).await?;
+    let number = buyer.map_or(0, |buyer| buyer.sales) + 1;
+    let sale = Sale::begin(
+        (owner.agency(), account, number),
+        order.clone(),
+        agents,
+        &offer,
+        call.now,
+    );
+    let begun = unless_conflict(call.store.begin_sale((buyer, seen), &sale, call.now).await)?;
+    Ok(begun.map(|buyer| (buyer, sale)))
+}
+
+/// Makes the schedule of a sale, and records it; none when somebody else wrote first, or nothing can come of this number.
+async fn open(
+    call: &Call<'_>,
+    owner: &Owner<AgencyId>,
+    client: &Client,
+    buyer: &Buyer,
+    sale: &Sale,
+) -> Result<Option<(Sale, Contract)>, Problem> {
+    let stripe = call.stripe_of(&sale.account).await?;
+    let address = format!("connect-address/{}/{}/{}", sale.account, client.id, sale.number);
+    let located = (sale.order.tax.as_ref(), address.as_str());
+    let customer = call
+        .buyers_customer(owner, (&stripe, buyer), client, located)
+        .await?;
+    let Some(customer) = customer else {
+        return Ok(None);
+    };
+    let new = NewSchedule {
+        owner,
+        sale,
+        customer: &customer,
+    };
+    let schedule = match stripe.create_schedule(&new).await {
+        Ok(schedule) => schedule,
+        // An operator deleted the customer at Stripe: the client gets another one.
+        Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => {
+            unless_conflict(call.store.forget_connected_buyer(buyer, call.now).await)?;
+            return dropped(call, sale).await;
+        }
+        // The next number has another key.
+        Err(StripeError::Spent { .. }) => return dropped(call, sale).await,
+        // It was to begin a moment ahead, which is over: under the next number it begins at once.
+        Err(StripeError::Refused(_)) if !sale.at_once && sale.order.start <= call.now => {
+            return dropped(call, sale).await;
+        }
+        Err(error @ StripeError::Refused(_)) => {
+            dropped(call, sale).await?;
+            return Err(refused(error, &FIELDS));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let named = Named::Schedule(schedule.clone());
+    let contract = call.contract(&sale.account, &named).await?;
+    let contract = contract.ok_or_else(|| Problem::bad_gateway("a new schedule is not there"))?;
+    let landed = call
+        .store
+        .land_sale(sale, Some(&schedule), &contract.state(), false)
+        .await;
+    // Whoever wrote in between has read Stripe since.
+    let landed = unless_conflict(landed)?.unwrap_or_else(|| sale.clone());
+    Ok(Some((landed, contract)))
+}
+
+/// Nothing was made under this number, and nothing will be.
+async fn dropped(call: &Call<'_>, sale: &Sale) -> Result<Option<(Sale, Contract)>, Problem> {
+    unless_conflict(call.store.drop_sale(sale).await)?;
+    Ok(None)
+}

@@ -1,0 +1,164 @@
+//! Changing what was sold, before it begins and while it runs.
+//!
+//! # How it works
+//! What is wanted is compared with what there is; only the difference is asked of Stripe, so that asking twice is as good as once.
+//! The difference is written down under a number before Stripe is asked, and what has to be asked next follows from how far the
+//! sale is ([`Amendment::next`](crate::connect::amendment::Amendment::next)): a schedule that waits is rewritten; a running subscription is changed, after its schedule has let go of it.
+//!
+//! # If it fails half-way
+//! Whoever finds an amendment that is not done does the rest of it: the next call, or the event of the step that was taken.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::contract::{Contract, Stage};
+use super::order::Tax;
+use super::sale::{KEY_KEPT, Sale, Terms};
+use crate::access::Owner;
+use crate::id::{AgencyId, ScheduleId, SubscriptionId};
+
+/// What is to be different.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What is charged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
+    /// From when on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// How it is taxed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<Tax>,
+    /// Whether it ends with its period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<bool>,
+}
+
+/// A difference that Stripe was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amendment {
+    /// The sale's how manieth.
+    pub number: u64,
+    /// What is to be different.
+    pub difference: Difference,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
+}
+
+/// What is to be asked of Stripe next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The schedule's terms, start, tax and end are written anew.
+    Rewrite(ScheduleId),
+    /// The schedule ends the subscription with its phase, or lets it go on.
+    EndWithSchedule(ScheduleId, bool),
+    /// The schedule lets go of the subscription.
+    Release(ScheduleId),
+    /// The subscription is changed.
+    Change(SubscriptionId),
+}
+
+/// Why a sale cannot be changed as it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is canceled.
+    #[error("the subscription is canceled")]
+    Over,
+    /// It runs.
+    #[error("the subscription has started: its start cannot be changed")]
+    Started,
+    /// Its first payment is missing.
+    #[error("the subscription is incomplete: its first invoice is not paid")]
+    Incomplete,
+}
+
+impl Difference {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is left of what is wanted once what there is already is taken away. What tells where the client is always counts:
+    /// it goes to its customer.
+    pub fn from(self, contract: &Contract) -> Result<Self, Refusal> {
+        let begun = match contract.stage() {
+            Stage::Over => return Err(Refusal::Over),
+            Stage::Waiting(_) => false,
+            Stage::Owned(..) | Stage::Free(_) => true,
+        };
+        let same_product = |terms: &Terms| {
+            contract
+                .flat()
+                .is_some_and(|line| line.price.product == terms.product)
+        };
+        let start = self.start.filter(|start| contract.start != Some(*start));
+        let left = Self {
+            terms: self.terms.filter(|terms| !same_product(terms)),
+            start,
+            tax: self
+                .tax
+                .filter(|tax| tax.enabled != contract.taxed || tax.country.is_some()),
+            ends: self.ends.filter(|ends| *ends != contract.ends),
+        };
+        match contract.status.as_str() {
+            _ if begun && left.start.is_some() => Err(Refusal::Started),
+            "incomplete" if !left.is_nothing() => Err(Refusal::Incomplete),
+            _ => Ok(left.carrying(contract)),
+        }
+    }
+
+    /// A schedule that lets go of its subscription forgets that it was to end it: the subscription has to be told.
+    fn carrying(self, contract: &Contract) -> Self {
+        let released = matches!(contract.stage(), Stage::Owned(..)) && self.needs_release();
+        match self.ends {
+            None if released && contract.ends => Self {
+                ends: Some(true),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// Whether it is more than the schedule of a running subscription can see to.
+    fn needs_release(&self) -> bool {
+        self.terms.is_some() || self.tax.is_some()
+    }
+}
+
+impl Amendment {
+    /// Whether it is worth finishing: after that Stripe may have forgotten the key.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now.duration_since(self.asked_at) < KEY_KEPT
+    }
+
+    /// What is to be asked of Stripe next; none when there is nothing left that could be.
+    #[must_use]
+    pub fn next(&self, contract: &Contract) -> Option<Step> {
+        match contract.stage() {
+            Stage::Over => None,
+            Stage::Waiting(schedule) => Some(Step::Rewrite(schedule.clone())),
+            Stage::Owned(schedule, _) if self.difference.needs_release() => {
+                Some(Step::Release(schedule.clone()))
+            }
+            Stage::Owned(schedule, _) => {
+                let ends = self.difference.ends?;
+                Some(Step::EndWithSchedule(schedule.clone(), ends))
+            }
+            Stage::Free(subscription) => Some(Step::Change(subscription.clone())),
+        }
+    }
+}
+
+impl Sale {
+    /// The next amendment of this sale. `_owner` witnesses that nobody is being impersonated: it may cost money.
+    #[must_use]
+    pub fn amend(&self, _owner: &Owner<AgencyId>, difference: Difference, now: Timestamp) -> Amendment {
+        Amendment {
+            number: self.amendments + 1,
+            difference,
+            asked_at: now,
+        }
+    }
+}

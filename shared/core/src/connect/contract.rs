@@ -1,0 +1,157 @@
+//! A sale as Stripe has it: a schedule that waits, a subscription that the schedule still owns, a subscription by itself.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::offer::{Price, Usage};
+use crate::id::{ClientId, CouponId, CustomerId, ItemId, ScheduleId, SubscriptionId};
+use crate::period::Period;
+
+/// Everything that is told of a sale, read at Stripe in one go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contract {
+    /// The schedule: the one that waits, or the one that still owns the subscription.
+    pub schedule: Option<ScheduleId>,
+    /// The subscription, once it has begun.
+    pub subscription: Option<SubscriptionId>,
+    /// Stripe's word for how it stands: the subscription's, else the schedule's.
+    pub status: String,
+    /// Who pays.
+    pub customer: CustomerId,
+    /// Where the customer gets its invoices.
+    pub email: Option<String>,
+    /// The period under way, or the first one to come.
+    pub period: Option<Period>,
+    /// From when on.
+    pub start: Option<Timestamp>,
+    /// When Stripe made it.
+    pub created: Timestamp,
+    /// Whether it ends with its period.
+    pub ends: bool,
+    /// When it ends, as things stand.
+    pub ends_at: Option<Timestamp>,
+    /// When it was canceled, or its end scheduled.
+    pub canceled_at: Option<Timestamp>,
+    /// Whether taxes are worked out.
+    pub taxed: bool,
+    /// What is taken off.
+    pub coupon: Option<CouponId>,
+    /// What is charged.
+    pub lines: Vec<Line>,
+    /// Which sale it is of; none for one that was not made here.
+    pub sold: Option<Sold>,
+}
+
+/// A price that is charged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The subscription's item; none before it has begun.
+    pub item: Option<ItemId>,
+    /// The price.
+    pub price: Price,
+    /// What its product is called now.
+    pub name: Option<String>,
+}
+
+/// Which sale something at Stripe says it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sold {
+    /// Whose.
+    pub client: ClientId,
+    /// The client's how manieth on the account.
+    pub number: u64,
+}
+
+/// What is written down of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Stripe's word.
+    pub status: String,
+    /// The subscription, once it has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<SubscriptionId>,
+    /// The period under way, or the first one to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<Period>,
+    /// Whether it ends with its period.
+    pub cancel_at_period_end: bool,
+    /// When it was canceled, or its end scheduled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canceled_at: Option<Timestamp>,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage<'a> {
+    /// It has not begun.
+    Waiting(&'a ScheduleId),
+    /// It has begun, and its schedule has a say in it.
+    Owned(&'a ScheduleId, &'a SubscriptionId),
+    /// It goes on by itself.
+    Free(&'a SubscriptionId),
+    /// It is over.
+    Over,
+}
+
+impl Contract {
+    /// How far it is.
+    #[must_use]
+    pub fn stage(&self) -> Stage<'_> {
+        match (&self.schedule, &self.subscription) {
+            _ if matches!(
+                self.status.as_str(),
+                "canceled" | "completed" | "incomplete_expired"
+            ) =>
+            {
+                Stage::Over
+            }
+            (Some(schedule), None) => Stage::Waiting(schedule),
+            (Some(schedule), Some(subscription)) => Stage::Owned(schedule, subscription),
+            (None, Some(subscription)) => Stage::Free(subscription),
+            (None, None) => Stage::Over,
+        }
+    }
+
+    /// The id that it goes by now.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match (&self.subscription, &self.schedule) {
+            (Some(id), _) => id.as_str(),
+            (None, Some(id)) => id.as_str(),
+            (None, None) => "",
+        }
+    }
+
+    /// The price that is charged in advance.
+    #[must_use]
+    pub fn flat(&self) -> Option<&Line> {
+        self.lines.iter().find(|line| line.price.usage == Usage::Licensed)
+    }
+
+    /// The price that is charged for usage.
+    #[must_use]
+    pub fn metered(&self) -> Option<&Line> {
+        self.lines.iter().find(|line| line.price.usage != Usage::Licensed)
+    }
+
+    /// What is written down of it.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State {
+            status: self.status.clone(),
+            subscription: self.subscription.clone(),
+            period: self.period,
+            cancel_at_period_end: self.ends,
+            canceled_at: self.canceled_at,
+        }
+    }
+
+    /// For people: that it is going to end, and on which day (UTC).
+    #[must_use]
+    pub fn end_shown(&self) -> Option<String> {
+        let at = self.ends_at.filter(|_| self.stage() != Stage::Over)?;
+        let day = at.to_zoned(TimeZone::UTC).strftime("%-d %B %Y");
+        Some(format!("Cancels on {day}"))
+    }
+}

@@ -1,0 +1,305 @@
+//! What a product offers: exactly one flat recurring price, and at most one metered price for what is used beyond it.
+//!
+//! # Minutes are counted in seconds
+//! A meter whose events are called `seconds` (or end in `_seconds`) counts seconds, and its price is one for minutes: either a price
+//! per second (`0.25` for `15` a minute; with tiers, the first of which is free, the included minutes times 60), or one that
+//! Stripe divides by 60, rounded up. Here both become minutes: an allowance and an overage a minute, and a usage in begun minutes.
+
+use serde::{Deserialize, Serialize};
+
+use super::order::Metric;
+use crate::decimal::UnitAmount;
+use crate::id::{MeterId, PriceId, ProductId};
+use crate::money::Currency;
+
+/// How many seconds a minute has.
+const MINUTE: u64 = 60;
+
+/// How often something is charged, in Stripe's words: every `count` of `interval`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cadence {
+    /// `day`, `week`, `month` or `year`.
+    pub interval: String,
+    /// How many of them.
+    pub count: u64,
+}
+
+/// What a price is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Usage {
+    /// Paid in advance, whatever is used.
+    Licensed,
+    /// Paid for what a meter counted. Prices without a meter are of an older kind, which nothing counts for.
+    Metered(Option<MeterId>),
+}
+
+/// A recurring price as Stripe has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Price {
+    /// Stripe's id.
+    pub id: PriceId,
+    /// What it is a price of.
+    pub product: ProductId,
+    /// The currency.
+    pub currency: Currency,
+    /// How often it is charged.
+    pub cadence: Cadence,
+    /// What for.
+    pub usage: Usage,
+    /// For one unit, in whole minor units; none for a price of tiers or of fractions.
+    pub unit_amount: Option<i64>,
+    /// For one unit, as a decimal of minor units; none for a price of tiers.
+    pub unit_decimal: Option<UnitAmount>,
+    /// The tiers, where there are any.
+    pub tiers: Vec<Tier>,
+    /// By how much a quantity is divided before it is priced.
+    pub divide_by: Option<u64>,
+}
+
+/// One step of a price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tier {
+    /// The last unit of it; none for the last tier.
+    pub up_to: Option<u64>,
+    /// For one unit of it, as a decimal of minor units.
+    pub unit_decimal: Option<UnitAmount>,
+}
+
+/// A metered price with what its meter counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metered {
+    /// The price.
+    pub price: Price,
+    /// Its meter.
+    pub meter: MeterId,
+    /// What the meter's events are called.
+    pub event_name: String,
+}
+
+/// What can be sold of a product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The product.
+    pub product: ProductId,
+    /// What it is called.
+    pub name: String,
+    /// Charged in advance, every time.
+    pub flat: Price,
+    /// Charged afterwards, for what was used.
+    pub metered: Option<Metered>,
+}
+
+/// Why a product cannot be sold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unsellable {
+    /// Archived.
+    #[error("is not active")]
+    Inactive,
+    /// None, several, or one that is no whole amount for one unit.
+    #[error("must have exactly one active flat recurring price")]
+    FlatPrice,
+    /// Several.
+    #[error("must not have more than one active metered price")]
+    MeteredPrices,
+    /// Stripe charges both together, so they go by one calendar and one currency.
+    #[error("must have its metered price in the currency and at the interval of its flat price")]
+    Mismatch,
+    /// The meter counts something else.
+    #[error("does not count what is asked for")]
+    Metric,
+}
+
+/// The flat and the metered one out of a product's active recurring prices.
+pub fn choose(prices: Vec<Price>) -> Result<(Price, Option<Price>), Unsellable> {
+    let (mut licensed, mut metered): (Vec<_>, Vec<_>) = prices
+        .into_iter()
+        .partition(|price| price.usage == Usage::Licensed);
+    let flat = licensed.pop().filter(|price| price.unit_amount.is_some());
+    let (Some(flat), true) = (flat, licensed.is_empty()) else {
+        return Err(Unsellable::FlatPrice);
+    };
+    let metered = match (metered.pop(), metered.is_empty()) {
+        (_, false) => return Err(Unsellable::MeteredPrices),
+        (metered, true) => metered,
+    };
+    match &metered {
+        Some(metered) if (&metered.currency, &metered.cadence) != (&flat.currency, &flat.cadence) => {
+            Err(Unsellable::Mismatch)
+        }
+        _ => Ok((flat, metered)),
+    }
+}
+
+/// What a meter counts, by what its events are called: `minutes`, or anything that ends in `_minutes`; likewise for the others.
+#[must_use]
+pub fn counted(event_name: &str) -> Option<Metric> {
+    let word = event_name.rsplit('_').next().unwrap_or(event_name);
+    match word {
+        "seconds" => Some(Metric::Minutes),
+        _ => Metric::parse(word).ok(),
+    }
+}
+
+impl Offer {
+    /// Whether usage, if there is a price for it, is counted in this.
+    pub fn counts(&self, metric: Metric) -> Result<(), Unsellable> {
+        match &self.metered {
+            Some(metered) if counted(&metered.event_name) != Some(metric) => Err(Unsellable::Metric),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Metered {
+    /// How many units of the meter are one unit of the metric, as far as the price does not divide by itself.
+    fn unit(&self) -> u64 {
+        let seconds = self.event_name.rsplit('_').next() == Some("seconds");
+        if seconds && self.price.divide_by.is_none() {
+            MINUTE
+        } else {
+            1
+        }
+    }
+
+    /// How much is included: the end of a first tier that costs nothing. Nothing is, where there is none.
+    #[must_use]
+    pub fn allowance(&self) -> u64 {
+        let first = self.price.tiers.first();
+        let free = first.filter(|tier| tier.unit_decimal.unwrap_or_default() == UnitAmount::ZERO);
+        free.and_then(|tier| tier.up_to)
+            .map_or(0, |last| last / self.unit())
+    }
+
+    /// What one more costs, as a decimal of minor units: `15`. With tiers, in the first that costs something.
+    #[must_use]
+    pub fn overage(&self) -> String {
+        let of_tiers = self.price.tiers.iter().filter_map(|tier| tier.unit_decimal);
+        let unit = of_tiers
+            .chain(self.price.unit_decimal)
+            .find(|unit| *unit != UnitAmount::ZERO);
+        unit.unwrap_or_default().times(self.unit()).to_string()
+    }
+
+    /// A meter's count in units of the metric; one that has begun counts whole.
+    #[must_use]
+    pub fn used(&self, counted: u64) -> u64 {
+        let seconds = self.event_name.rsplit('_').next() == Some("seconds");
+        let unit = if seconds { MINUTE } else { 1 };
+        counted.div_ceil(unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(id: &str, usage: Usage) -> Price {
+        Price {
+            id: id.parse().unwrap(),
+            product: "prod_1".parse().unwrap(),
+            currency: "usd".parse().unwrap(),
+            cadence: Cadence {
+                interval: "month".into(),
+                count: 1,
+            },
+            usage,
+            unit_amount: Some(2999),
+            unit_decimal: Some(UnitAmount::whole(2999)),
+            tiers: vec![],
+            divide_by: None,
+        }
+    }
+
+    fn metered(event_name: &str, price: Price) -> Metered {
+        Metered {
+            price,
+            meter: "mtr_1".parse().unwrap(),
+            event_name: event_name.into(),
+        }
+    }
+
+    fn tiered(free_up_to: u64, beyond: &str) -> Price {
+        let tier = |up_to, unit: &str| Tier {
+            up_to,
+            unit_decimal: Some(unit.parse().unwrap()),
+        };
+        Price {
+            unit_amount: None,
+            unit_decimal: None,
+            tiers: vec![tier(Some(free_up_to), "0"), tier(None, beyond)],
+            ..price("price_o", Usage::Metered(None))
+        }
+    }
+
+    #[test]
+    fn a_product_has_one_flat_price_and_at_most_one_for_usage() {
+        let flat = || price("price_f", Usage::Licensed);
+        let over = || price("price_o", Usage::Metered(None));
+        let told = |prices| choose(prices).map(|(flat, metered)| (flat.id, metered.map(|it| it.id)));
+        assert_eq!(told(vec![flat()]), Ok((flat().id, None)));
+        assert_eq!(told(vec![over(), flat()]), Ok((flat().id, Some(over().id))));
+        assert_eq!(told(vec![over()]), Err(Unsellable::FlatPrice));
+        assert_eq!(told(vec![flat(), flat()]), Err(Unsellable::FlatPrice));
+        let fractions = Price {
+            unit_amount: None,
+            ..flat()
+        };
+        assert_eq!(told(vec![fractions]), Err(Unsellable::FlatPrice));
+        assert_eq!(told(vec![flat(), over(), over()]), Err(Unsellable::MeteredPrices));
+        let euros = Price {
+            currency: "eur".parse().unwrap(),
+            ..over()
+        };
+        assert_eq!(told(vec![flat(), euros]), Err(Unsellable::Mismatch));
+    }
+
+    #[test]
+    fn a_meter_counts_what_its_events_are_called() {
+        for (name, counts) in [
+            ("minutes", Some(Metric::Minutes)),
+            ("agent_seconds", Some(Metric::Minutes)),
+            ("voice_interactions", Some(Metric::Interactions)),
+            ("conversations", Some(Metric::Conversations)),
+            ("tokens", None),
+        ] {
+            assert_eq!(counted(name), counts, "{name}");
+        }
+    }
+
+    /// 100 minutes are included: 6000 seconds. 0.25 a second is 15 a minute.
+    #[test]
+    fn minutes_are_billed_from_seconds() {
+        let by_the_second = metered("agent_seconds", tiered(6000, "0.25"));
+        assert_eq!(
+            (by_the_second.allowance(), by_the_second.overage().as_str()),
+            (100, "15")
+        );
+        assert_eq!(
+            [0, 1, 60, 61].map(|seconds| by_the_second.used(seconds)),
+            [0, 1, 1, 2]
+        );
+        let divided = Price {
+            divide_by: Some(60),
+            unit_decimal: Some(UnitAmount::whole(15)),
+            ..price("price_o", Usage::Metered(None))
+        };
+        let by_the_minute = metered("seconds", divided);
+        assert_eq!(
+            (
+                by_the_minute.allowance(),
+                by_the_minute.overage().as_str(),
+                by_the_minute.used(61)
+            ),
+            (0, "15", 2)
+        );
+    }
+
+    #[test]
+    fn whatever_else_is_counted_is_counted_as_it_is() {
+        let calls = metered("interactions", tiered(500, "1.5"));
+        assert_eq!(
+            (calls.allowance(), calls.overage().as_str(), calls.used(501)),
+            (500, "1.5", 501)
+        );
+    }
+}

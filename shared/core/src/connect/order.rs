@@ -1,0 +1,204 @@
+//! What a client is sold, as it was asked for: checked for its form, not yet for whether it can be had.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AgentId, ClientId, CouponId, ProductId};
+
+/// How old a start may be that counts as now.
+const NOW_AT_MOST: SignedDuration = SignedDuration::from_mins(5);
+/// How far ahead a start may lie. Stripe names no limit; beyond this a date is a mistake (milliseconds, mostly).
+const AHEAD_AT_MOST: SignedDuration = SignedDuration::from_hours(24 * 366 * 5);
+
+/// What usage is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metric {
+    /// Minutes of talk, counted in seconds.
+    Minutes,
+    /// Interactions.
+    Interactions,
+    /// Conversations.
+    Conversations,
+}
+
+/// Everything that a sale comes down to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Who is to pay.
+    pub client: ClientId,
+    /// What for, each once.
+    pub agents: Vec<AgentId>,
+    /// What is bought.
+    pub product: ProductId,
+    /// What usage is counted in.
+    pub metric: Metric,
+    /// What is taken off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<CouponId>,
+    /// How it is taxed; without an answer it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<Tax>,
+    /// From when on, as it was asked for.
+    pub start: Timestamp,
+}
+
+/// Whether Stripe works out taxes, and where the client is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tax {
+    /// Whether it does.
+    pub enabled: bool,
+    /// Where the client is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
+    /// Where in that country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<PostalCode>,
+}
+
+/// A country by its ISO 3166-1 alpha-2 code, in capitals. Whether there is such a country is for Stripe to say.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Country(String);
+
+/// A postal code of any country: 1 to 20 printable characters. It does not print: where people live does not belong into logs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PostalCode(String);
+
+/// What is wrong with an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A start that is over.
+    #[error("must not be more than 5 minutes in the past")]
+    Past,
+    /// A start that nobody means.
+    #[error("must not be more than 5 years ahead")]
+    FarAhead,
+    /// Not a country's code.
+    #[error("must be a country code of two letters (ISO 3166-1 alpha-2)")]
+    Country,
+    /// Not a postal code.
+    #[error("must be 1 to 20 characters")]
+    PostalCode,
+    /// Not a metric.
+    #[error("must be \"minutes\", \"interactions\" or \"conversations\"")]
+    Metric,
+}
+
+impl Metric {
+    /// The metric of that name.
+    pub fn parse(word: &str) -> Result<Self, Fault> {
+        match word {
+            "minutes" => Ok(Self::Minutes),
+            "interactions" => Ok(Self::Interactions),
+            "conversations" => Ok(Self::Conversations),
+            _ => Err(Fault::Metric),
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Minutes => "minutes",
+            Self::Interactions => "interactions",
+            Self::Conversations => "conversations",
+        })
+    }
+}
+
+/// A start in unix seconds that can be had at `now`.
+pub fn start(seconds: i64, now: Timestamp) -> Result<Timestamp, Fault> {
+    let start = Timestamp::from_second(seconds).map_err(|_| Fault::FarAhead)?;
+    let ahead = start.duration_since(now);
+    if ahead < -NOW_AT_MOST {
+        Err(Fault::Past)
+    } else if ahead > AHEAD_AT_MOST {
+        Err(Fault::FarAhead)
+    } else {
+        Ok(start)
+    }
+}
+
+macro_rules! texts {
+    ($($name:ident, $fault:ident, $good:expr;)*) => {$(
+        impl $name {
+            /// As it was given.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Fault;
+            fn try_from(text: String) -> Result<Self, Fault> {
+                let good: fn(&str) -> bool = $good;
+                if good(&text) { Ok(Self(text)) } else { Err(Fault::$fault) }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = Fault;
+            fn from_str(text: &str) -> Result<Self, Fault> {
+                text.to_owned().try_into()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0
+            }
+        }
+    )*};
+}
+
+texts! {
+    Country, Country, |text| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    PostalCode, PostalCode, |text| {
+        (1..=20).contains(&text.chars().count()) && !text.chars().any(char::is_control) && !text.trim().is_empty()
+    };
+}
+
+impl fmt::Debug for Country {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for PostalCode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("PostalCode")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_now_for_five_minutes_and_then_over() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        for (seconds, told) in [
+            (1_000_000 - 300, None),
+            (1_000_000 - 301, Some(Fault::Past)),
+            (1_000_000 + 86_400 * 366 * 5, None),
+            (1_000_000 + 86_400 * 366 * 5 + 1, Some(Fault::FarAhead)),
+            (i64::MAX, Some(Fault::FarAhead)),
+            (i64::MIN, Some(Fault::FarAhead)),
+        ] {
+            assert_eq!(start(seconds, now).err(), told, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_country_is_two_capitals() {
+        assert!("DE".parse::<Country>().is_ok());
+        for bad in ["", "D", "de", "DEU", "ÄÖ", "D1"] {
+            assert!(bad.parse::<Country>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What the functions for connected accounts and Stripe's events of them have in common.
+
+/// What is told of a subscription.
+mod answer;
+/// The client's one customer on a connected account.
+mod buyer;
+/// Changes, carried to their end by whoever finds them.
+mod amend;
+/// What Stripe refuses, in our words.
+mod refused;
+
+use billing_core::connect::contract::Contract;
+use billing_core::connect::offer::{self, Offer, Unsellable};
+use billing_core::connect::order::{Country, Fault, Metric, PostalCode, Tax};
+use billing_core::connect::sale::{Sale, SaleKey};
+use billing_core::id::{AgencyId, ConnectedAccountId, ProductId, ScheduleId, SubscriptionId};
+use billing_stripe::Connected;
+
+use crate::body::Members;
+use crate::call::Call;
+use crate::problem::Problem;
+
+pub use answer::ConnectAnswer;
+pub use refused::{Fields, refused};
+
+/// What a caller is told of an account that is not theirs, or is none.
+const NO_ACCOUNT: &str = "there is no such connected account";
+/// What a caller is told of a subscription that is not on the account, or was not sold here.
+const NO_SUBSCRIPTION: &str = "there is no such subscription";
+
+/// What a path names: a schedule or a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// `sub_sched_…`
+    Schedule(ScheduleId),
+    /// `sub_…`
+    Subscription(SubscriptionId),
+}
+
+impl Named {
+    /// The one of that id; none when it is neither's.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let schedule = text.parse().ok().map(Self::Schedule);
+        schedule.or_else(|| text.parse().ok().map(Self::Subscription))
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Schedule(id) => id.as_str(),
+            Self::Subscription(id) => id.as_str(),
+        }
+    }
+}
+
+impl Call<'_> {
+    /// The connected account that the path names, if it is the agency's; 404 for another's as for none. Stripe is not asked.
+    pub async fn connected_account(&self, agency: &AgencyId) -> Result<ConnectedAccountId, Problem> {
+        let none = || Problem::not_found(NO_ACCOUNT);
+        let named: ConnectedAccountId = self
+            .path("accountId")
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(none)?;
+        let known = self.store.connected_account(&named).await?;
+        let own = known.filter(|account| account.agency == *agency);
+        own.map(|account| account.id).ok_or_else(none)
+    }
+
+    /// Stripe, speaking for a connected account.
+    pub async fn stripe_of(&self, account: &ConnectedAccountId) -> Result<Connected, Problem> {
+        Ok(self.stripe().await?.connected(account))
+    }
+
+    /// What the path names on the account; 404 for what can be neither kind of id.
+    pub fn named_subscription(&self) -> Result<Named, Problem> {
+        let named = self.path("subscriptionId").and_then(Named::parse);
+        named.ok_or_else(|| Problem::not_found(NO_SUBSCRIPTION))
+    }
+
+    /// A sale and what Stripe has of it; 404 for what is not on the account, or was not sold here.
+    pub async fn sale_of(
+        &self,
+        account: &ConnectedAccountId,
+        named: &Named,
+    ) -> Result<(Sale, Contract), Problem> {
+        let found = self.find_sale(account, named).await?;
+        found.ok_or_else(|| Problem::not_found(NO_SUBSCRIPTION))
+    }
+
+    /// The same; none instead of 404.
+    pub(crate) async fn find_sale(
+        &self,
+        account: &ConnectedAccountId,
+        named: &Named,
+    ) -> Result<Option<(Sale, Contract)>, Problem> {
+        let Some(contract) = self.contract(account, named).await? else {
+            return Ok(None);
+        };
+        let Some(sold) = &contract.sold else {
+            return Ok(None);
+        };
+        let key = SaleKey {
+            account: account.clone(),
+            client: sold.client.clone(),
+            number: sold.number,
+        };
+        Ok(self.store.sale(&key).await?.map(|sale| (sale, contract)))
+    }
+
+    /// What Stripe has under an id of the account.
+    pub async fn contract(
+        &self,
+        account: &ConnectedAccountId,
+        named: &Named,
+    ) -> Result<Option<Contract>, Problem> {
+        let stripe = self.stripe_of(account).await?;
+        let contract = match named {
+            Named::Schedule(id) => stripe.contract_of_schedule(id).await,
+            Named::Subscription(id) => stripe.contract_of_subscription(id).await,
+        };
+        contract.map_err(|error| refused(error, &Fields::NONE))
+    }
+
+    /// What a product offers, if it can be sold by this metric; `fault` notes why not, as a fault of the product.
+    pub async fn offer(
+        &self,
+        stripe: &Connected,
+        product: &ProductId,
+        metric: Metric,
+    ) -> Result<Result<Offer, String>, Problem> {
+        let told = |error| refused(error, &Fields::NONE);
+        // Both at once: a product that is not there has no prices.
+        let (found, prices) = tokio::join!(stripe.product(product), stripe.active_prices(product));
+        let Some(found) = found.map_err(told)? else {
+            return Ok(Err("does not exist".to_owned()));
+        };
+        if !found.active {
+            return Ok(Err(Unsellable::Inactive.to_string()));
+        }
+        let (flat, metered) = match offer::choose(prices.map_err(told)?) {
+            Ok(chosen) => chosen,
+            Err(unsellable) => return Ok(Err(unsellable.to_string())),
+        };
+        let metered = match metered {
+            None => None,
+            Some(price) => match &price.usage {
+                offer::Usage::Metered(Some(meter)) => {
+                    let meter = meter.clone();
+                    let event_name = stripe.meter_event_name(&meter).await.map_err(told)?;
+                    Some(offer::Metered {
+                        price,
+                        meter,
+                        event_name,
+                    })
+                }
+                _ => return Ok(Err(Unsellable::Metric.to_string())),
+            },
+        };
+        let offer = Offer {
+            product: found.id,
+            name: found.name,
+            flat,
+            metered,
+        };
+        Ok(match offer.counts(metric) {
+            Ok(()) => Ok(offer),
+            Err(unsellable) => Err(unsellable.to_string()),
+        })
+    }
+}
+
+impl Members {
+    /// `taxSettings`.
+    pub fn tax_settings(&mut self) -> Option<Tax> {
+        self.optional_object("taxSettings", |tax| {
+            let enabled = tax.required_flag("enabled");
+            let country = tax.optional("country", str::parse::<Country>);
+            let postal_code = tax.optional("postalCode", str::parse::<PostalCode>);
+            if country.is_none() && postal_code.is_some() {
+                tax.fault("postalCode", "needs a country");
+            }
+            Some(Tax {
+                enabled: enabled?,
+                country,
+                postal_code,
+            })
+        })
+    }
+
+    /// `startDate`, in unix seconds.
+    pub fn start_date(
+        &mut self,
+        required: bool,
+        now: billing_core::Timestamp,
+    ) -> Option<billing_core::Timestamp> {
+        let judge = |seconds| -> Result<_, Fault> { billing_core::connect::order::start(seconds, now) };
+        if required {
+            self.required_integer("startDate", judge)
+        } else {
+            self.optional_integer("startDate", judge)
+        }
+    }
+}

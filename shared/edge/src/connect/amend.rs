@@ -1,0 +1,137 @@
+//! Changes of what was sold, carried to their end by whoever finds them: the call that asked, the next one, or an event.
+//!
+//! # If it fails half-way
+//! Every step repeats under the change's number; which step is next follows from what Stripe has.
+
+use billing_core::connect::amendment::{Amendment, Step};
+use billing_core::connect::contract::Contract;
+use billing_core::connect::sale::Sale;
+use billing_core::id::CouponId;
+use billing_store::unless_conflict;
+use billing_stripe::{Connected, StripeError};
+
+use super::{Fields, Named, refused};
+use crate::call::Call;
+use crate::problem::Problem;
+
+/// How many steps an amendment can take, and then some: what moves meanwhile is looked at again.
+const MOST_STEPS: u32 = 6;
+
+impl Call<'_> {
+    /// Does the rest of a sale's amendment and writes down what came of it: answers that, and what Stripe has then. None when
+    /// somebody else wrote first, or it has to be asked under another number. `fields` are what the caller called it.
+    pub async fn amend(
+        &self,
+        sale: &Sale,
+        amendment: &Amendment,
+        contract: Contract,
+        fields: &Fields,
+    ) -> Result<Option<(Sale, Contract)>, Problem> {
+        let stripe = self.stripe_of(&sale.account).await?;
+        let named = named(sale, &contract)?;
+        let mut contract = contract;
+        for _ in 0..MOST_STEPS {
+            let Some(step) = amendment.next(&contract) else {
+                break;
+            };
+            let last = !matches!(step, Step::Release(_));
+            match take(&stripe, (sale, &contract), amendment, &step).await {
+                Ok(()) => {}
+                // Stripe keeps a failure under this number.
+                Err(StripeError::Spent { .. }) => {
+                    unless_conflict(self.store.drop_amendment(sale).await)?;
+                    return Ok(None);
+                }
+                Err(error @ StripeError::Refused(_)) => {
+                    let now = self.look_again(&sale.account, &named).await?;
+                    if now.stage() != contract.stage() {
+                        // It began, or was let go of, between the look and the step.
+                        contract = now;
+                        continue;
+                    }
+                    unless_conflict(self.store.drop_amendment(sale).await)?;
+                    return Err(not_possible(error, amendment, fields));
+                }
+                Err(error) => return Err(refused(error, fields)),
+            }
+            contract = self.look_again(&sale.account, &named).await?;
+            if last {
+                break;
+            }
+        }
+        let landed = self.store.land_sale(sale, None, &contract.state(), true).await;
+        Ok(unless_conflict(landed)?.map(|sale| (sale, contract)))
+    }
+
+    async fn look_again(
+        &self,
+        account: &billing_core::id::ConnectedAccountId,
+        named: &Named,
+    ) -> Result<Contract, Problem> {
+        let contract = self.contract(account, named).await?;
+        contract.ok_or_else(|| Problem::bad_gateway("what was just there is not there any more"))
+    }
+}
+
+/// The schedule knows the subscription that it became; a subscription does not know a schedule that has let go of it.
+fn named(sale: &Sale, contract: &Contract) -> Result<Named, Problem> {
+    let schedule = sale.schedule.clone().or_else(|| contract.schedule.clone());
+    schedule
+        .map(Named::Schedule)
+        .or_else(|| contract.subscription.clone().map(Named::Subscription))
+        .ok_or_else(|| Problem::bad_gateway("a sale has neither a schedule nor a subscription"))
+}
+
+async fn take(
+    stripe: &Connected,
+    (sale, contract): (&Sale, &Contract),
+    amendment: &Amendment,
+    step: &Step,
+) -> Result<(), StripeError> {
+    if matches!(step, Step::Rewrite(_) | Step::Change(_)) {
+        stripe.locate_amended(&contract.customer, sale, amendment).await?;
+    }
+    match step {
+        Step::Rewrite(schedule) => {
+            let coupon = still_valid(stripe, (sale, contract), amendment).await?;
+            stripe
+                .rewrite_schedule(schedule, (sale, contract), amendment, coupon.as_ref())
+                .await
+        }
+        Step::EndWithSchedule(schedule, ends) => {
+            stripe.end_with_schedule(schedule, sale, amendment, *ends).await
+        }
+        Step::Release(schedule) => stripe.release_schedule(schedule, sale, amendment).await,
+        Step::Change(subscription) => {
+            stripe
+                .change_running(subscription, (sale, contract), amendment)
+                .await
+        }
+    }
+}
+
+/// The coupon that a schedule has, as far as it can still be redeemed. One that has expired meanwhile is left out, as it would be
+/// when the subscription begins.
+async fn still_valid(
+    stripe: &Connected,
+    (sale, contract): (&Sale, &Contract),
+    amendment: &Amendment,
+) -> Result<Option<CouponId>, StripeError> {
+    let (Some(coupon), Some(flat)) = (&contract.coupon, contract.flat()) else {
+        return Ok(None);
+    };
+    let terms = amendment.difference.terms.as_ref().unwrap_or(&sale.terms);
+    let found = stripe.coupon(coupon).await?;
+    let applies = found.is_some_and(|found| found.applies_to(&terms.product, flat.price.currency));
+    Ok(applies.then(|| coupon.clone()))
+}
+
+/// A phase is written whole, so Stripe may object to what nobody asked to change: a product that was archived meanwhile.
+fn not_possible(error: StripeError, amendment: &Amendment, fields: &Fields) -> Problem {
+    let about_items = matches!(&error, StripeError::Refused(refusal)
+        if refusal.param.as_deref().is_some_and(|param| param.contains("items")));
+    if about_items && amendment.difference.terms.is_none() {
+        return Problem::conflict("the product is not sold any more: name another productId");
+    }
+    refused(error, fields)
+}

@@ -1,0 +1,87 @@
+//! The client's one customer on a connected account.
+//!
+//! # If it fails half-way
+//! As with an account's: its creation is repeated under one idempotency key for as long as Stripe surely keeps it; after that,
+//! Stripe is asked whether the customer exists before another is made.
+
+use billing_core::SignedDuration;
+use billing_core::access::Owner;
+use billing_core::connect::Client;
+use billing_core::connect::order::Tax;
+use billing_core::connect::sale::{Buyer, KEY_KEPT};
+use billing_core::id::{AgencyId, CustomerId};
+use billing_store::unless_conflict;
+use billing_stripe::{Connected, StripeError};
+
+use crate::call::Call;
+use crate::problem::Problem;
+
+/// How much earlier than our record of it a customer may seem to be created, by Stripe's clock.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
+
+impl Call<'_> {
+    /// The client's customer, recorded and told where it is; none when somebody else wrote first, or it has to be made anew.
+    pub async fn buyers_customer(
+        &self,
+        owner: &Owner<AgencyId>,
+        (stripe, buyer): (&Connected, &Buyer),
+        client: &Client,
+        (tax, address_key): (Option<&Tax>, &str),
+    ) -> Result<Option<CustomerId>, Problem> {
+        let Some(customer) = self.made(owner, stripe, buyer, client).await? else {
+            unless_conflict(self.store.forget_connected_buyer(buyer, self.now).await)?;
+            return Ok(None);
+        };
+        let country = tax.and_then(|tax| tax.country.as_ref());
+        if let Some(tax) = tax {
+            let located = stripe.locate_buyer(&customer, tax, address_key).await;
+            located.map_err(|error| {
+                super::refused(
+                    error,
+                    &super::Fields {
+                        country: Some("data.taxSettings.country"),
+                        ..super::Fields::NONE
+                    },
+                )
+            })?;
+        }
+        if buyer.customer.as_ref() != Some(&customer) || country.is_some() {
+            let recorded = self.store.record_connected_buyer(buyer, &customer, country).await;
+            return Ok(unless_conflict(recorded)?.map(|()| customer));
+        }
+        Ok(Some(customer))
+    }
+
+    /// The customer: as recorded, found, or created. None when it cannot be made under its key.
+    async fn made(
+        &self,
+        owner: &Owner<AgencyId>,
+        stripe: &Connected,
+        buyer: &Buyer,
+        client: &Client,
+    ) -> Result<Option<CustomerId>, Problem> {
+        if let Some(customer) = &buyer.customer {
+            return Ok(Some(customer.clone()));
+        }
+        let told = |error| super::refused(error, &super::Fields::NONE);
+        let asked_at = buyer.customer_asked_at.unwrap_or(self.now);
+        let since = asked_at
+            .saturating_sub(CLOCK_SKEW)
+            .map_err(|error| Problem::internal(error.to_string()))?;
+        if self.now.duration_since(asked_at) > KEY_KEPT
+            && let Some(customer) = stripe.find_buyer(&client.id, since).await.map_err(told)?
+        {
+            return Ok(Some(customer));
+        }
+        let key = format!(
+            "connect-customer/{}/{}/{}",
+            buyer.account, client.id, buyer.lost_customers
+        );
+        match stripe.create_buyer(owner, client, &key).await {
+            Ok(customer) => Ok(Some(customer)),
+            // The name or address was edited since, or Stripe failed for good under this key: it may be there all the same.
+            Err(StripeError::Spent { .. }) => stripe.find_buyer(&client.id, since).await.map_err(told),
+            Err(error) => Err(told(error)),
+        }
+    }
+}

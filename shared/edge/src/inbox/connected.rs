@@ -1,0 +1,103 @@
+//! Events of connected accounts: what became of what was sold there.
+//!
+//! # How it works
+//! As with our own: an event says that something happened, and what is there now is read again. The object names its sale; the
+//! sale is read, then the object once more, and what it says is written under the sale's version. A change that somebody left
+//! unfinished is finished on the way.
+//!
+//! Not here: coverage. What a client of an agency has paid for is the agency's business.
+
+use billing_core::connect::contract::Stage;
+use billing_core::id::{ConnectedAccountId, InvoiceId, NotAnId};
+use billing_store::unless_conflict;
+use billing_stripe::webhook::Event;
+
+use crate::call::Call;
+use crate::connect::{Fields, Named, refused};
+use crate::problem::Problem;
+
+/// An object on a connected account that has to be read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ConnectedErrand {
+    /// A schedule or a subscription that changed.
+    Sold(Named),
+    /// An invoice of a subscription.
+    Invoice(InvoiceId),
+}
+
+impl ConnectedErrand {
+    /// The errand of an event; none for a type that means nothing here.
+    pub(super) fn of(event: &Event) -> Option<Result<Self, NotAnId>> {
+        let object = event.object.as_deref().unwrap_or_default();
+        let (kind, _) = event.kind.rsplit_once('.')?;
+        match kind {
+            "subscription_schedule" => Some(object.parse().map(|id| Self::Sold(Named::Schedule(id)))),
+            "customer.subscription" => Some(object.parse().map(|id| Self::Sold(Named::Subscription(id)))),
+            "invoice" => Some(object.parse().map(Self::Invoice)),
+            _ => None,
+        }
+    }
+}
+
+/// Refreshes the sale that an event is about.
+pub(super) async fn run(
+    call: &Call<'_>,
+    account: &ConnectedAccountId,
+    errand: &ConnectedErrand,
+) -> Result<(), Problem> {
+    let named = match errand {
+        ConnectedErrand::Sold(named) => named.clone(),
+        ConnectedErrand::Invoice(invoice) => {
+            let stripe = call.stripe_of(account).await?;
+            let billed = stripe.subscription_of_invoice(invoice).await;
+            match billed.map_err(|error| refused(error, &Fields::NONE))? {
+                Some(subscription) => Named::Subscription(subscription),
+                // An invoice of something else.
+                None => return Ok(()),
+            }
+        }
+    };
+    let mut rounds = call.rounds();
+    while refresh(call, account, &named).await?.is_none() {
+        rounds.lost().await?;
+    }
+    Ok(())
+}
+
+/// One round; none when somebody else wrote first.
+async fn refresh(
+    call: &Call<'_>,
+    account: &ConnectedAccountId,
+    named: &Named,
+) -> Result<Option<()>, Problem> {
+    // What the agency made by itself names no sale of ours.
+    let Some((sale, _)) = call.find_sale(account, named).await? else {
+        return Ok(Some(()));
+    };
+    // First what we have, then what Stripe has: see `docs/architecture.md`. A look through the schedule finds its subscription.
+    let schedule = match (&sale.schedule, named) {
+        (Some(schedule), _) => Named::Schedule(schedule.clone()),
+        (None, named) => named.clone(),
+    };
+    let Some(contract) = call.contract(account, &schedule).await? else {
+        return Ok(Some(()));
+    };
+    if let Some(left) = sale.amendment.clone().filter(|left| left.is_fresh(call.now))
+        && contract.stage() != Stage::Over
+    {
+        return Ok(match call.amend(&sale, &left, contract, &Fields::NONE).await {
+            Ok(amended) => amended.map(drop),
+            Err(problem) if problem.status >= 500 => return Err(problem),
+            // It came to nothing, and is forgotten; what there is has to be looked at once more.
+            Err(_) => None,
+        });
+    }
+    // A schedule that was made and not recorded: its maker died.
+    let made = match named {
+        Named::Schedule(id) => Some(id),
+        Named::Subscription(_) => contract.schedule.as_ref(),
+    };
+    // Also when there is nothing to change: whoever read Stripe earlier and writes later has to look again.
+    let landed = call.store.land_sale(&sale, made, &contract.state(), false).await;
+    Ok(unless_conflict(landed)?.map(drop))
+}

@@ -1,0 +1,60 @@
+//! Stripe on a connected account: what an agency sells there, to whom, and what became of it.
+//!
+//! Everything here is a method of [`Connected`], which names its account in every call: a call that forgets it cannot be written.
+
+/// Products, prices, coupons and meters.
+mod offers;
+/// The customer of a client.
+mod buyers;
+/// Schedules: made, rewritten, let go, canceled.
+mod schedules;
+/// Subscriptions that have begun: changed, canceled, their usage.
+mod running;
+/// A sale as it is now.
+mod contracts;
+
+use billing_core::id::ConnectedAccountId;
+
+use crate::client::Stripe;
+use crate::error::StripeError;
+
+pub use contracts::{Listed, Shown};
+pub use offers::{Coupon, Product};
+pub use schedules::NewSchedule;
+
+/// Under how many idempotency keys something that can be done once only is asked for before it is left as it is.
+const KEYS: u32 = 3;
+
+/// Stripe, speaking for one connected account.
+#[derive(Debug, Clone)]
+pub struct Connected {
+    stripe: Stripe,
+    account: ConnectedAccountId,
+}
+
+impl Stripe {
+    /// Stripe, speaking for this connected account.
+    #[must_use]
+    pub fn connected(&self, account: &ConnectedAccountId) -> Connected {
+        Connected {
+            stripe: self.speaking_for(account),
+            account: account.clone(),
+        }
+    }
+}
+
+impl Connected {
+    /// The account that is spoken for.
+    #[must_use]
+    pub fn account(&self) -> &ConnectedAccountId {
+        &self.account
+    }
+}
+
+/// What is there; none when Stripe does not have it on this account.
+pub(crate) fn found<T>(answer: Result<T, StripeError>) -> Result<Option<T>, StripeError> {
+    match answer {
+        Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(None),
+        answer => answer.map(Some),
+    }
+}

@@ -1,0 +1,115 @@
+//! The customer of a client on a connected account: created once.
+
+use std::collections::HashMap;
+
+use billing_core::Timestamp;
+use billing_core::access::Owner;
+use billing_core::connect::Client;
+use billing_core::connect::amendment::Amendment;
+use billing_core::connect::order::Tax;
+use billing_core::connect::sale::Sale;
+use billing_core::id::{AgencyId, ClientId, CustomerId};
+use serde::Deserialize;
+use stripe_client_core::StripeRequest;
+use stripe_core::customer::{CreateCustomer, ListCustomer, OptionalFieldsCustomerAddress, UpdateCustomer};
+use stripe_types::RangeQueryTs;
+
+use super::Connected;
+use super::schedules::step_key;
+use crate::error::StripeError;
+use crate::wire::{Page, id};
+
+/// The metadata member by which an object on a connected account names its client.
+pub(super) const CLIENT: &str = "client";
+
+#[derive(Deserialize)]
+struct Customer {
+    id: String,
+    #[serde(default)]
+    metadata: HashMap<String, String>,
+}
+
+impl Connected {
+    /// Creates the customer of a client. Safe to repeat under the same key for as long as Stripe keeps it; after that,
+    /// [`Connected::find_buyer`] tells whether it exists. `_owner` witnesses that nobody is being impersonated.
+    pub async fn create_buyer(
+        &self,
+        _owner: &Owner<AgencyId>,
+        client: &Client,
+        key: &str,
+    ) -> Result<CustomerId, StripeError> {
+        let mut request =
+            CreateCustomer::new().metadata(HashMap::from([(CLIENT.to_owned(), client.id.to_string())]));
+        if let Some(name) = &client.name {
+            request = request.name(name.as_str());
+        }
+        if let Some(email) = &client.admin_email {
+            request = request.email(email.as_str());
+        }
+        let customer: Customer = self.stripe.post(request.build(), key).await?;
+        id(&customer.id, "a customer")
+    }
+
+    /// The client's customer among those created from this instant on, the oldest first. Reads a list, which Stripe keeps up to
+    /// date at once, and not the search index, which lags.
+    pub async fn find_buyer(
+        &self,
+        client: &ClientId,
+        from: Timestamp,
+    ) -> Result<Option<CustomerId>, StripeError> {
+        let mut found = None;
+        let mut after: Option<String> = None;
+        loop {
+            let mut request = ListCustomer::new()
+                .created(RangeQueryTs::gte(from.as_second()))
+                .limit(100);
+            if let Some(after) = &after {
+                request = request.starting_after(after);
+            }
+            let page: Page<Customer> = self.stripe.get(request.build()).await?;
+            // Newest first: the last match is the oldest.
+            let own = |customer: &&Customer| {
+                let named = customer.metadata.get(CLIENT);
+                named.is_some_and(|named| named == client.as_str())
+            };
+            if let Some(customer) = page.data.iter().rfind(own) {
+                found = Some(id(&customer.id, "a customer")?);
+            }
+            after = page.data.last().map(|customer| customer.id.clone());
+            if !page.has_more || after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Tells Stripe where a client is; without a country there is nothing to tell.
+    pub async fn locate_buyer(&self, customer: &CustomerId, tax: &Tax, key: &str) -> Result<(), StripeError> {
+        let Some(country) = &tax.country else {
+            return Ok(());
+        };
+        let address = OptionalFieldsCustomerAddress {
+            country: Some(country.as_str().to_owned()),
+            postal_code: tax.postal_code.as_ref().map(|code| code.as_str().to_owned()),
+            ..OptionalFieldsCustomerAddress::new()
+        };
+        let request = UpdateCustomer::new(customer.as_str()).address(address);
+        let _customer: Customer = self.stripe.post(request.build(), key).await?;
+        Ok(())
+    }
+
+    /// The same as part of an amendment.
+    pub async fn locate_amended(
+        &self,
+        customer: &CustomerId,
+        sale: &Sale,
+        amendment: &Amendment,
+    ) -> Result<(), StripeError> {
+        match &amendment.difference.tax {
+            Some(tax) => {
+                let key = step_key(sale, amendment, "address");
+                self.locate_buyer(customer, tax, &key).await
+            }
+            None => Ok(()),
+        }
+    }
+}

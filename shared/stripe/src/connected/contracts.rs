@@ -1,0 +1,373 @@
+//! A sale as it is now: read from its schedule, or from the subscription that the schedule became.
+
+use std::collections::HashMap;
+
+use billing_core::connect::contract::{Contract, Line, Sold};
+use billing_core::id::{CouponId, ScheduleId, SubscriptionId};
+use billing_core::period::Period;
+use serde::Deserialize;
+use stripe_billing::subscription::{ListSubscription, ListSubscriptionStatus, RetrieveSubscription};
+use stripe_billing::subscription_schedule::{ListSubscriptionSchedule, RetrieveSubscriptionSchedule};
+use stripe_client_core::StripeRequest;
+
+use super::buyers::CLIENT;
+use super::offers::WirePrice;
+use super::schedules::SALE;
+use super::{Connected, found};
+use crate::error::StripeError;
+use crate::wire::{Page, Reference, at, id};
+
+/// What a list shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// Schedules that have not begun.
+    Scheduled,
+    /// Subscriptions in this state, in Stripe's word.
+    InStatus(String),
+}
+
+/// A page of what there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Newest first.
+    pub contracts: Vec<Contract>,
+    /// The last that was looked at, where there are more.
+    pub next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Schedule {
+    id: String,
+    status: String,
+    created: i64,
+    canceled_at: Option<i64>,
+    end_behavior: String,
+    customer: Customer,
+    subscription: Option<Reference>,
+    released_subscription: Option<Reference>,
+    phases: Vec<Phase>,
+    default_settings: Option<Settings>,
+    #[serde(default)]
+    metadata: Option<HashMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Settings {
+    automatic_tax: Option<AutomaticTax>,
+}
+
+#[derive(Deserialize)]
+struct AutomaticTax {
+    enabled: bool,
+}
+
+#[derive(Deserialize)]
+struct Phase {
+    start_date: i64,
+    end_date: i64,
+    items: Vec<PhaseItem>,
+    #[serde(default)]
+    discounts: Vec<PhaseDiscount>,
+    automatic_tax: Option<AutomaticTax>,
+}
+
+#[derive(Deserialize)]
+struct PhaseItem {
+    price: WirePrice,
+}
+
+#[derive(Deserialize)]
+struct PhaseDiscount {
+    coupon: Option<Reference>,
+}
+
+/// A customer: its id, or the object.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Customer {
+    Id(String),
+    Object { id: String, email: Option<String> },
+}
+
+impl Customer {
+    fn read(self) -> (String, Option<String>) {
+        match self {
+            Self::Id(id) => (id, None),
+            Self::Object { id, email } => (id, email),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Subscription {
+    id: String,
+    status: String,
+    created: i64,
+    start_date: Option<i64>,
+    cancel_at_period_end: bool,
+    cancel_at: Option<i64>,
+    canceled_at: Option<i64>,
+    customer: Customer,
+    items: Page<Item>,
+    #[serde(default)]
+    discounts: Vec<Discount>,
+    automatic_tax: Option<AutomaticTax>,
+    schedule: Option<Owning>,
+    #[serde(default)]
+    metadata: Option<HashMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    id: String,
+    price: WirePrice,
+    current_period_start: i64,
+    current_period_end: i64,
+}
+
+/// A discount: its id, or the object.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Discount {
+    Object { source: Option<Source> },
+    Id(#[expect(dead_code, reason = "what is not expanded says nothing")] String),
+}
+
+#[derive(Deserialize)]
+struct Source {
+    coupon: Option<Reference>,
+}
+
+/// The schedule of a subscription, expanded.
+#[derive(Deserialize)]
+struct Owning {
+    id: String,
+    status: String,
+    end_behavior: String,
+    #[serde(default)]
+    phases: Vec<Span>,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    end_date: i64,
+}
+
+fn sold(metadata: Option<HashMap<String, String>>) -> Option<Sold> {
+    let metadata = metadata?;
+    Some(Sold {
+        client: metadata.get(CLIENT)?.parse().ok()?,
+        number: metadata.get(SALE)?.parse().ok()?,
+    })
+}
+
+fn coupon(reference: Option<Reference>) -> Result<Option<CouponId>, StripeError> {
+    reference.map(|coupon| id(&coupon.0, "a coupon")).transpose()
+}
+
+impl TryFrom<Schedule> for Contract {
+    type Error = StripeError;
+
+    /// One that has not begun, or never did.
+    fn try_from(wire: Schedule) -> Result<Self, StripeError> {
+        let of = "a subscription schedule";
+        let (customer, email) = wire.customer.read();
+        let defaults = wire.default_settings.and_then(|settings| settings.automatic_tax);
+        let first = wire.phases.into_iter().next();
+        let ends = wire.end_behavior == "cancel";
+        let mut contract = Self {
+            schedule: Some(id(&wire.id, of)?),
+            subscription: None,
+            status: wire.status,
+            customer: id(&customer, "a customer")?,
+            email,
+            period: None,
+            start: None,
+            created: at(wire.created, of)?,
+            ends,
+            ends_at: None,
+            canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
+            taxed: defaults.is_some_and(|tax| tax.enabled),
+            coupon: None,
+            lines: Vec::new(),
+            sold: sold(wire.metadata),
+        };
+        let Some(phase) = first else {
+            return Ok(contract);
+        };
+        let period = Period {
+            start: at(phase.start_date, of)?,
+            end: at(phase.end_date, of)?,
+        };
+        contract.period = Some(period);
+        contract.start = Some(period.start);
+        contract.ends_at = ends.then_some(period.end);
+        // A phase that says nothing leaves it to the schedule.
+        contract.taxed = phase.automatic_tax.map_or(contract.taxed, |tax| tax.enabled);
+        contract.coupon = coupon(phase.discounts.into_iter().find_map(|discount| discount.coupon))?;
+        for item in phase.items {
+            let (price, name) = item.price.read()?;
+            contract.lines.push(Line {
+                item: None,
+                price,
+                name,
+            });
+        }
+        Ok(contract)
+    }
+}
+
+impl TryFrom<Subscription> for Contract {
+    type Error = StripeError;
+
+    fn try_from(wire: Subscription) -> Result<Self, StripeError> {
+        let of = "a subscription";
+        let (customer, email) = wire.customer.read();
+        let owning = wire.schedule.filter(|schedule| schedule.status == "active");
+        let ends_with_schedule = owning
+            .as_ref()
+            .filter(|schedule| schedule.end_behavior == "cancel")
+            .and_then(|schedule| schedule.phases.last())
+            .map(|phase| phase.end_date);
+        let first = wire.items.data.first();
+        let span = first.map(|item| (item.current_period_start, item.current_period_end));
+        let period = match span {
+            Some((start, end)) => Some(Period {
+                start: at(start, of)?,
+                end: at(end, of)?,
+            }),
+            None => None,
+        };
+        let with_period = wire.cancel_at.is_some() && wire.cancel_at == span.map(|(_, end)| end);
+        let ends_at = ends_with_schedule.or(wire.cancel_at);
+        let mut lines = Vec::new();
+        for item in wire.items.data {
+            let (price, name) = item.price.read()?;
+            lines.push(Line {
+                item: Some(id(&item.id, "a subscription item")?),
+                price,
+                name,
+            });
+        }
+        let discount = wire.discounts.into_iter().find_map(|discount| match discount {
+            Discount::Object { source } => source?.coupon,
+            Discount::Id(_) => None,
+        });
+        Ok(Self {
+            schedule: owning
+                .map(|schedule| id(&schedule.id, "a subscription schedule"))
+                .transpose()?,
+            subscription: Some(id(&wire.id, of)?),
+            status: wire.status,
+            customer: id(&customer, "a customer")?,
+            email,
+            period,
+            start: wire.start_date.map(|start| at(start, of)).transpose()?,
+            created: at(wire.created, of)?,
+            ends: wire.cancel_at_period_end || with_period || ends_with_schedule.is_some(),
+            ends_at: ends_at.map(|end| at(end, of)).transpose()?,
+            canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
+            taxed: wire.automatic_tax.is_some_and(|tax| tax.enabled),
+            coupon: coupon(discount)?,
+            lines,
+            sold: sold(wire.metadata),
+        })
+    }
+}
+
+fn expanded(members: &[&str]) -> Vec<String> {
+    members.iter().map(|member| (*member).to_owned()).collect()
+}
+
+const OF_SCHEDULE: [&str; 3] = [
+    "customer",
+    "phases.items.price.product",
+    "phases.items.price.tiers",
+];
+const OF_SUBSCRIPTION: [&str; 5] = [
+    "customer",
+    "discounts",
+    "schedule",
+    "items.data.price.product",
+    "items.data.price.tiers",
+];
+/// Stripe expands four levels and no more: what a product is called is not told in a list.
+const OF_SCHEDULES: [&str; 2] = ["data.customer", "data.phases.items.price"];
+const OF_SUBSCRIPTIONS: [&str; 3] = ["data.customer", "data.discounts", "data.schedule"];
+
+impl Connected {
+    /// What a schedule comes to now: itself while it waits, then the subscription that it made. None when the account has no such.
+    pub async fn contract_of_schedule(&self, schedule: &ScheduleId) -> Result<Option<Contract>, StripeError> {
+        let request = RetrieveSubscriptionSchedule::new(schedule.as_str()).expand(expanded(&OF_SCHEDULE));
+        let Some(wire) = found(self.stripe.get::<Schedule>(request.build()).await)? else {
+            return Ok(None);
+        };
+        let begun = wire.subscription.as_ref().or(wire.released_subscription.as_ref());
+        match begun {
+            Some(subscription) => {
+                let subscription = id(&subscription.0, "a subscription")?;
+                self.contract_of_subscription(&subscription).await
+            }
+            None => wire.try_into().map(Some),
+        }
+    }
+
+    /// A subscription; none when the account has no such.
+    pub async fn contract_of_subscription(
+        &self,
+        subscription: &SubscriptionId,
+    ) -> Result<Option<Contract>, StripeError> {
+        let request = RetrieveSubscription::new(subscription.as_str()).expand(expanded(&OF_SUBSCRIPTION));
+        let wire = found(self.stripe.get::<Subscription>(request.build()).await)?;
+        wire.map(TryInto::try_into).transpose()
+    }
+
+    /// A page of what there is, newest first.
+    pub async fn contracts(
+        &self,
+        shown: &Shown,
+        limit: i64,
+        after: Option<&str>,
+    ) -> Result<Listed, StripeError> {
+        match shown {
+            Shown::Scheduled => {
+                let mut request = ListSubscriptionSchedule::new()
+                    .scheduled(true)
+                    .limit(limit)
+                    .expand(expanded(&OF_SCHEDULES));
+                if let Some(after) = after {
+                    request = request.starting_after(after);
+                }
+                let page: Page<Schedule> = self.stripe.get(request.build()).await?;
+                let last = page.data.last().map(|schedule| schedule.id.clone());
+                listed(page.data, last.filter(|_| page.has_more))
+            }
+            Shown::InStatus(word) => {
+                let mut request = ListSubscription::new()
+                    .status(
+                        word.parse::<ListSubscriptionStatus>()
+                            .unwrap_or(ListSubscriptionStatus::Active),
+                    )
+                    .limit(limit)
+                    .expand(expanded(&OF_SUBSCRIPTIONS));
+                if let Some(after) = after {
+                    request = request.starting_after(after);
+                }
+                let page: Page<Subscription> = self.stripe.get(request.build()).await?;
+                let last = page.data.last().map(|subscription| subscription.id.clone());
+                listed(page.data, last.filter(|_| page.has_more))
+            }
+        }
+    }
+}
+
+fn listed<T: TryInto<Contract, Error = StripeError>>(
+    page: Vec<T>,
+    next: Option<String>,
+) -> Result<Listed, StripeError> {
+    let contracts = page.into_iter().map(TryInto::try_into);
+    Ok(Listed {
+        contracts: contracts.collect::<Result<_, _>>()?,
+        next,
+    })
+}

@@ -1,0 +1,205 @@
+//! Products, prices, coupons and meters, read.
+
+use billing_core::connect::offer::{Cadence, Price, Tier, Usage};
+use billing_core::decimal::UnitAmount;
+use billing_core::id::{CouponId, MeterId, ProductId};
+use billing_core::money::Currency;
+use serde::Deserialize;
+use stripe_billing::billing_meter::RetrieveBillingMeter;
+use stripe_client_core::StripeRequest;
+use stripe_product::coupon::RetrieveCoupon;
+use stripe_product::price::ListPrice;
+use stripe_product::product::RetrieveProduct;
+use stripe_shared::PriceType;
+
+use super::{Connected, found};
+use crate::error::StripeError;
+use crate::wire::{Page, currency, id};
+
+/// A product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Product {
+    /// Stripe's id.
+    pub id: ProductId,
+    /// What it is called.
+    pub name: String,
+    /// Whether it is for sale.
+    pub active: bool,
+}
+
+/// A coupon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coupon {
+    /// Whether it can still be redeemed.
+    pub valid: bool,
+    /// The currency that it takes an amount off in; none for one that takes off a share.
+    pub currency: Option<Currency>,
+    /// What it is for; any when there are none.
+    pub products: Option<Vec<String>>,
+}
+
+impl Coupon {
+    /// Whether it can be redeemed on this product in this currency.
+    #[must_use]
+    pub fn applies_to(&self, product: &ProductId, in_currency: Currency) -> bool {
+        let product = |known: &Vec<String>| known.iter().any(|known| known == product.as_str());
+        self.valid
+            && self.currency.is_none_or(|own| own == in_currency)
+            && self.products.as_ref().is_none_or(product)
+    }
+}
+
+#[derive(Deserialize)]
+struct WireProduct {
+    id: String,
+    name: String,
+    active: bool,
+}
+
+#[derive(Deserialize)]
+struct WireCoupon {
+    valid: bool,
+    currency: Option<String>,
+    applies_to: Option<Scope>,
+}
+
+#[derive(Deserialize)]
+struct Scope {
+    products: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct WireMeter {
+    event_name: String,
+}
+
+/// A price, its product expanded or not.
+#[derive(Deserialize)]
+pub(super) struct WirePrice {
+    id: String,
+    product: WireProductOf,
+    currency: String,
+    unit_amount: Option<i64>,
+    unit_amount_decimal: Option<UnitAmount>,
+    recurring: Option<WireRecurring>,
+    #[serde(default)]
+    tiers: Vec<WireTier>,
+    transform_quantity: Option<WireTransform>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WireProductOf {
+    Id(String),
+    Object { id: String, name: Option<String> },
+}
+
+#[derive(Deserialize)]
+struct WireRecurring {
+    interval: String,
+    interval_count: u64,
+    usage_type: String,
+    meter: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireTier {
+    up_to: Option<u64>,
+    unit_amount_decimal: Option<UnitAmount>,
+}
+
+#[derive(Deserialize)]
+struct WireTransform {
+    divide_by: u64,
+}
+
+impl WirePrice {
+    /// The price, and what its product is called, if that was asked for.
+    pub(super) fn read(self) -> Result<(Price, Option<String>), StripeError> {
+        let (product, name) = match self.product {
+            WireProductOf::Id(id) => (id, None),
+            WireProductOf::Object { id, name } => (id, name),
+        };
+        let recurring = self.recurring.ok_or_else(|| StripeError::Unexpected {
+            reason: format!("price {} is paid once", self.id),
+        })?;
+        let usage = match recurring.usage_type.as_str() {
+            "metered" => Usage::Metered(recurring.meter.map(|meter| id(&meter, "a meter")).transpose()?),
+            _ => Usage::Licensed,
+        };
+        let price = Price {
+            id: id(&self.id, "a price")?,
+            product: id(&product, "a product")?,
+            currency: currency(&self.currency, "a price")?,
+            cadence: Cadence {
+                interval: recurring.interval,
+                count: recurring.interval_count,
+            },
+            usage,
+            unit_amount: self.unit_amount,
+            unit_decimal: self.unit_amount_decimal,
+            tiers: self
+                .tiers
+                .into_iter()
+                .map(|tier| Tier {
+                    up_to: tier.up_to,
+                    unit_decimal: tier.unit_amount_decimal,
+                })
+                .collect(),
+            divide_by: self.transform_quantity.map(|transform| transform.divide_by),
+        };
+        Ok((price, name))
+    }
+}
+
+impl Connected {
+    /// A product; none when the account has no such.
+    pub async fn product(&self, product: &ProductId) -> Result<Option<Product>, StripeError> {
+        let request = RetrieveProduct::new(product.as_str()).build();
+        let Some(wire) = found(self.stripe.get::<WireProduct>(request).await)? else {
+            return Ok(None);
+        };
+        Ok(Some(Product {
+            id: id(&wire.id, "a product")?,
+            name: wire.name,
+            active: wire.active,
+        }))
+    }
+
+    /// The active recurring prices of a product; none for one that the account does not have.
+    pub async fn active_prices(&self, product: &ProductId) -> Result<Vec<Price>, StripeError> {
+        let request = ListPrice::new()
+            .product(product.as_str())
+            .active(true)
+            .type_(PriceType::Recurring)
+            // More than a product can have and still be sold here.
+            .limit(100)
+            .expand(vec!["data.tiers".to_owned()]);
+        let page: Page<WirePrice> = self.stripe.get(request.build()).await?;
+        page.data
+            .into_iter()
+            .map(|wire| wire.read().map(|(price, _)| price))
+            .collect()
+    }
+
+    /// A coupon; none when the account has no such.
+    pub async fn coupon(&self, coupon: &CouponId) -> Result<Option<Coupon>, StripeError> {
+        let request = RetrieveCoupon::new(coupon.as_str()).expand(vec!["applies_to".to_owned()]);
+        let Some(wire) = found(self.stripe.get::<WireCoupon>(request.build()).await)? else {
+            return Ok(None);
+        };
+        let amount_in = wire.currency.as_deref();
+        Ok(Some(Coupon {
+            valid: wire.valid,
+            currency: amount_in.map(|code| currency(code, "a coupon")).transpose()?,
+            products: wire.applies_to.map(|scope| scope.products),
+        }))
+    }
+
+    /// What the events of a meter are called.
+    pub async fn meter_event_name(&self, meter: &MeterId) -> Result<String, StripeError> {
+        let request = RetrieveBillingMeter::new(meter.as_str()).build();
+        let wire: WireMeter = self.stripe.get(request).await?;
+        Ok(wire.event_name)
+    }
+}

@@ -1,0 +1,227 @@
+//! Subscriptions that have begun: changed, canceled, and what was used of them.
+
+use billing_core::SignedDuration;
+use billing_core::access::Owner;
+use billing_core::connect::amendment::Amendment;
+use billing_core::connect::contract::Contract;
+use billing_core::connect::sale::{Sale, Terms};
+use billing_core::id::{AgencyId, CustomerId, InvoiceId, ItemId, MeterId, SubscriptionId};
+use billing_core::period::Period;
+use serde::Deserialize;
+use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
+use stripe_billing::invoice::CreatePreviewInvoice;
+use stripe_billing::subscription::{
+    CancelSubscription, UpdateSubscription, UpdateSubscriptionAutomaticTax, UpdateSubscriptionItems,
+    UpdateSubscriptionProrationBehavior,
+};
+use stripe_client_core::StripeRequest;
+
+use super::schedules::step_key;
+use super::{Connected, KEYS, found};
+use crate::error::StripeError;
+use crate::wire::Page;
+
+/// Stripe sums a meter up by whole minutes.
+const MINUTE: i64 = 60;
+
+#[derive(Deserialize)]
+struct Made {}
+
+#[derive(Deserialize)]
+struct Summary {
+    aggregated_value: serde_json::Number,
+}
+
+#[derive(Deserialize)]
+struct Preview {
+    lines: Page<PreviewLine>,
+}
+
+#[derive(Deserialize)]
+struct PreviewLine {
+    amount: i64,
+    parent: Option<Parent>,
+}
+
+#[derive(Deserialize)]
+struct Parent {
+    subscription_item_details: Option<Details>,
+}
+
+#[derive(Deserialize)]
+struct Details {
+    subscription_item: Option<String>,
+}
+
+impl Connected {
+    /// Changes a running subscription by what is different. Another product takes the place of the present one's prices, and what
+    /// is left of the period is settled with the next invoice.
+    pub async fn change_running(
+        &self,
+        subscription: &SubscriptionId,
+        (sale, contract): (&Sale, &Contract),
+        amendment: &Amendment,
+    ) -> Result<(), StripeError> {
+        let difference = &amendment.difference;
+        let mut request = UpdateSubscription::new(subscription.as_str());
+        if let Some(terms) = &difference.terms {
+            request = request
+                .items(items(contract, terms))
+                .proration_behavior(UpdateSubscriptionProrationBehavior::CreateProrations);
+        }
+        if let Some(tax) = &difference.tax {
+            request = request.automatic_tax(UpdateSubscriptionAutomaticTax::new(tax.enabled));
+        }
+        if let Some(ends) = difference.ends {
+            request = request.cancel_at_period_end(ends);
+        }
+        let key = step_key(sale, amendment, "change");
+        let _made: Made = self.stripe.post(request.build(), &key).await?;
+        Ok(())
+    }
+
+    /// Cancels a subscription at once, without giving anything back; what was used is billed. One that is over already is left as
+    /// it is.
+    pub async fn cancel_running(
+        &self,
+        _owner: &Owner<AgencyId>,
+        subscription: &SubscriptionId,
+    ) -> Result<(), StripeError> {
+        for attempt in 1..=KEYS {
+            let request = CancelSubscription::new(subscription.as_str())
+                .invoice_now(true)
+                .prorate(false)
+                .build();
+            match self
+                .stripe
+                .post::<Made>(request, &format!("connect-cancel/{subscription}/{attempt}"))
+                .await
+            {
+                // As with a schedule.
+                Err(StripeError::Spent { .. }) => {}
+                Ok(_) | Err(StripeError::Refused(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The subscription that an invoice bills; none when it bills something else, or is not there.
+    pub async fn subscription_of_invoice(
+        &self,
+        invoice: &InvoiceId,
+    ) -> Result<Option<SubscriptionId>, StripeError> {
+        Ok(found(self.stripe.invoice(invoice).await)?.and_then(|invoice| invoice.subscription))
+    }
+
+    /// What a meter counted of a customer in a period so far. Stripe counts by whole minutes: the one in which the period begins
+    /// counts whole.
+    pub async fn usage(
+        &self,
+        meter: &MeterId,
+        customer: &CustomerId,
+        period: Period,
+    ) -> Result<u64, StripeError> {
+        let start = period.start.as_second().div_euclid(MINUTE) * MINUTE;
+        let end = period.end.saturating_add(SignedDuration::from_secs(MINUTE - 1));
+        let end = end.map_or(period.end, |end| end).as_second().div_euclid(MINUTE) * MINUTE;
+        if end <= start {
+            return Ok(0);
+        }
+        let request =
+            ListIdBillingMeterEventSummary::new(meter.as_str(), customer.as_str(), end, start).limit(100);
+        let page: Page<Summary> = self.stripe.get(request.build()).await?;
+        page.data.iter().try_fold(0_u64, |sum, summary| {
+            let counted = whole(&summary.aggregated_value)?;
+            sum.checked_add(counted).ok_or_else(|| StripeError::Unexpected {
+                reason: "a meter is beyond counting".to_owned(),
+            })
+        })
+    }
+
+    /// What the usage of the period under way comes to so far, by the engine that bills it; nothing when no invoice is to come.
+    pub async fn usage_charge(
+        &self,
+        subscription: &SubscriptionId,
+        metered: &ItemId,
+    ) -> Result<i64, StripeError> {
+        let request = CreatePreviewInvoice::new().subscription(subscription.as_str());
+        // A POST that only reads.
+        let preview = found(self.stripe.get::<Preview>(request.build()).await)?;
+        let lines = preview.map(|preview| preview.lines.data).unwrap_or_default();
+        let of_item = lines.iter().filter(|line| {
+            let details = line
+                .parent
+                .as_ref()
+                .and_then(|parent| parent.subscription_item_details.as_ref());
+            let item = details.and_then(|details| details.subscription_item.as_deref());
+            item == Some(metered.as_str())
+        });
+        of_item
+            .map(|line| line.amount)
+            .try_fold(0_i64, i64::checked_add)
+            .ok_or_else(|| StripeError::Unexpected {
+                reason: "the lines of a preview are beyond counting".to_owned(),
+            })
+    }
+}
+
+/// The items that make the subscription one of these terms: a price takes the place of its like, so that usage that was counted
+/// in this period stays with it.
+fn items(contract: &Contract, terms: &Terms) -> Vec<UpdateSubscriptionItems> {
+    let id = |line: Option<&billing_core::connect::contract::Line>| {
+        line.and_then(|line| line.item.as_ref()).map(ToString::to_string)
+    };
+    let flat = UpdateSubscriptionItems {
+        id: id(contract.flat()),
+        price: Some(terms.flat.to_string()),
+        quantity: Some(1),
+        ..UpdateSubscriptionItems::new()
+    };
+    let metered = match (id(contract.metered()), &terms.metered) {
+        (known, Some(price)) => Some(UpdateSubscriptionItems {
+            id: known,
+            price: Some(price.to_string()),
+            ..UpdateSubscriptionItems::new()
+        }),
+        (Some(known), None) => Some(UpdateSubscriptionItems {
+            id: Some(known),
+            deleted: Some(true),
+            ..UpdateSubscriptionItems::new()
+        }),
+        (None, None) => None,
+    };
+    std::iter::once(flat).chain(metered).collect()
+}
+
+/// A meter's sum as a whole number; what is more than whole counts as one more. Stripe writes it as a number with a point.
+fn whole(number: &serde_json::Number) -> Result<u64, StripeError> {
+    let text = number.to_string();
+    let (digits, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let more = u64::from(fraction.bytes().any(|digit| digit != b'0'));
+    let counted = digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|whole| whole.checked_add(more));
+    counted.ok_or_else(|| StripeError::Unexpected {
+        reason: format!("a meter counted {text}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meters_sum_is_whole_and_never_less() {
+        for (text, counted) in [
+            ("90", Some(90)),
+            ("90.0", Some(90)),
+            ("90.25", Some(91)),
+            ("-1", None),
+        ] {
+            let number: serde_json::Number = serde_json::from_str(text).unwrap();
+            assert_eq!(whole(&number).ok(), counted, "{text}");
+        }
+    }
+}

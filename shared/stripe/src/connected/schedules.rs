@@ -1,0 +1,288 @@
+//! Schedules: made for a sale, rewritten, let go, canceled.
+//!
+//! A phase is described here once, for the request that makes a schedule and for the one that rewrites it: async-stripe has a type
+//! of its own for each.
+
+use std::collections::HashMap;
+
+use billing_core::access::Owner;
+use billing_core::connect::amendment::Amendment;
+use billing_core::connect::contract::Contract;
+use billing_core::connect::offer::Cadence;
+use billing_core::connect::sale::{Sale, Terms};
+use billing_core::id::{AgencyId, CouponId, CustomerId, ScheduleId};
+use serde::{Deserialize, Serialize};
+use stripe_billing::subscription_schedule::{
+    CancelSubscriptionSchedule, ReleaseSubscriptionSchedule, UpdateSubscriptionSchedule,
+};
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+use stripe_shared::SubscriptionScheduleEndBehavior;
+
+use super::buyers::CLIENT;
+use super::{Connected, KEYS};
+use crate::error::StripeError;
+use crate::wire::id;
+
+/// The metadata member by which an object on a connected account names its sale.
+pub(super) const SALE: &str = "sale";
+
+/// A schedule to be made.
+#[derive(Debug)]
+pub struct NewSchedule<'a> {
+    /// Who sells: the agency itself, and nobody acting in its name.
+    pub owner: &'a Owner<AgencyId>,
+    /// What is sold.
+    pub sale: &'a Sale,
+    /// Who pays.
+    pub customer: &'a CustomerId,
+}
+
+#[derive(Serialize)]
+struct Schedule<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_date: Option<String>,
+    end_behavior: &'static str,
+    default_settings: Settings,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    phases: Vec<Phase<'a>>,
+    #[serde(skip_serializing_if = "HashMap::is_empty")]
+    metadata: HashMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proration_behavior: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Settings {
+    automatic_tax: AutomaticTax,
+}
+
+#[derive(Serialize)]
+struct AutomaticTax {
+    enabled: bool,
+}
+
+/// One period of what is sold; after it the schedule lets go, and the subscription renews by itself.
+#[derive(Serialize)]
+struct Phase<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_date: Option<String>,
+    duration: Duration<'a>,
+    items: Vec<Item<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    discounts: Vec<Discount<'a>>,
+    metadata: HashMap<&'static str, String>,
+}
+
+#[derive(Serialize)]
+struct Duration<'a> {
+    interval: &'a str,
+    interval_count: u64,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    price: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Discount<'a> {
+    coupon: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    id: String,
+}
+
+fn phase<'a>(
+    sale: &Sale,
+    terms: &'a Terms,
+    coupon: Option<&'a CouponId>,
+    start: Option<String>,
+) -> Phase<'a> {
+    let Cadence { interval, count } = &terms.cadence;
+    let flat = Item {
+        price: terms.flat.as_str(),
+        quantity: Some(1),
+    };
+    // What is metered has no quantity.
+    let metered = terms.metered.as_ref().map(|price| Item {
+        price: price.as_str(),
+        quantity: None,
+    });
+    Phase {
+        start_date: start,
+        duration: Duration {
+            interval,
+            interval_count: *count,
+        },
+        items: std::iter::once(flat).chain(metered).collect(),
+        discounts: coupon
+            .map(|coupon| Discount {
+                coupon: coupon.as_str(),
+            })
+            .into_iter()
+            .collect(),
+        // The subscription gets it when the phase begins.
+        metadata: named(sale),
+    }
+}
+
+fn named(sale: &Sale) -> HashMap<&'static str, String> {
+    HashMap::from([
+        (CLIENT, sale.order.client.to_string()),
+        (SALE, sale.number.to_string()),
+    ])
+}
+
+fn end_behavior(ends: bool) -> &'static str {
+    if ends { "cancel" } else { "release" }
+}
+
+impl Connected {
+    /// Makes the schedule of a sale. Safe to repeat: the sale's number is the idempotency key, and the sale is all that is said.
+    pub async fn create_schedule(&self, new: &NewSchedule<'_>) -> Result<ScheduleId, StripeError> {
+        let NewSchedule { sale, customer, .. } = new;
+        let start = if sale.at_once {
+            "now".to_owned()
+        } else {
+            sale.order.start.as_second().to_string()
+        };
+        let form = Schedule {
+            customer: Some(customer.as_str()),
+            start_date: Some(start),
+            end_behavior: end_behavior(false),
+            default_settings: Settings {
+                automatic_tax: AutomaticTax {
+                    enabled: sale.order.tax.as_ref().is_some_and(|tax| tax.enabled),
+                },
+            },
+            phases: vec![phase(sale, &sale.terms, sale.order.coupon.as_ref(), None)],
+            metadata: named(sale),
+            proration_behavior: None,
+        };
+        let key = format!(
+            "connect-sale/{}/{}/{}",
+            sale.account, sale.order.client, sale.number
+        );
+        let request = RequestBuilder::new(StripeMethod::Post, "/subscription_schedules").form(&form);
+        let made: Made = self.stripe.post(request, &key).await?;
+        id(&made.id, "a subscription schedule")
+    }
+
+    /// Writes a schedule that has not begun anew: what is different, and the rest as it is. Its phase is left out where nothing of
+    /// it changes, so that what was archived or has expired since stands in nobody's way. `coupon` is what it is to have.
+    pub async fn rewrite_schedule(
+        &self,
+        schedule: &ScheduleId,
+        (sale, contract): (&Sale, &Contract),
+        amendment: &Amendment,
+        coupon: Option<&CouponId>,
+    ) -> Result<(), StripeError> {
+        let difference = &amendment.difference;
+        let terms = difference.terms.as_ref().unwrap_or(&sale.terms);
+        let start = match (difference.start, contract.start) {
+            (Some(start), _) if start <= amendment.asked_at => Some("now".to_owned()),
+            (Some(start), _) | (None, Some(start)) => Some(start.as_second().to_string()),
+            (None, None) => None,
+        };
+        let of_the_phase = difference.terms.is_some() || difference.start.is_some();
+        let form = Schedule {
+            customer: None,
+            start_date: None,
+            end_behavior: end_behavior(difference.ends.unwrap_or(contract.ends)),
+            default_settings: Settings {
+                automatic_tax: AutomaticTax {
+                    enabled: difference.tax.as_ref().map_or(contract.taxed, |tax| tax.enabled),
+                },
+            },
+            phases: if of_the_phase {
+                vec![phase(sale, terms, coupon, start)]
+            } else {
+                Vec::new()
+            },
+            metadata: HashMap::new(),
+            proration_behavior: None,
+        };
+        let path = format!("/subscription_schedules/{schedule}");
+        let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
+        let _made: Made = self
+            .stripe
+            .post(request, &step_key(sale, amendment, "rewrite"))
+            .await?;
+        Ok(())
+    }
+
+    /// Has a schedule end its subscription with the phase under way, or let it go on.
+    pub async fn end_with_schedule(
+        &self,
+        schedule: &ScheduleId,
+        sale: &Sale,
+        amendment: &Amendment,
+        ends: bool,
+    ) -> Result<(), StripeError> {
+        let behavior = if ends {
+            SubscriptionScheduleEndBehavior::Cancel
+        } else {
+            SubscriptionScheduleEndBehavior::Release
+        };
+        let request = UpdateSubscriptionSchedule::new(schedule.as_str()).end_behavior(behavior);
+        let key = step_key(sale, amendment, "end");
+        let _made: Made = self.stripe.post(request.build(), &key).await?;
+        Ok(())
+    }
+
+    /// Has a schedule let go of its subscription, which goes on by itself.
+    pub async fn release_schedule(
+        &self,
+        schedule: &ScheduleId,
+        sale: &Sale,
+        amendment: &Amendment,
+    ) -> Result<(), StripeError> {
+        let request = ReleaseSubscriptionSchedule::new(schedule.as_str()).build();
+        let _made: Made = self
+            .stripe
+            .post(request, &step_key(sale, amendment, "release"))
+            .await?;
+        Ok(())
+    }
+
+    /// Cancels a schedule, and its subscription if it has begun: at once, without giving anything back; what was used is billed.
+    /// One that is over already is left as it is.
+    pub async fn cancel_schedule(
+        &self,
+        _owner: &Owner<AgencyId>,
+        schedule: &ScheduleId,
+    ) -> Result<(), StripeError> {
+        for attempt in 1..=KEYS {
+            let request = CancelSubscriptionSchedule::new(schedule.as_str())
+                .invoice_now(true)
+                .prorate(false)
+                .build();
+            match self
+                .stripe
+                .post::<Made>(request, &format!("connect-cancel/{schedule}/{attempt}"))
+                .await
+            {
+                // Stripe keeps a failure for a day: what can be done once only may be asked for anew.
+                Err(StripeError::Spent { .. }) => {}
+                // It is over, or has let go of its subscription since. What it is now it tells.
+                Ok(_) | Err(StripeError::Refused(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The idempotency key of a step of an amendment.
+pub(super) fn step_key(sale: &Sale, amendment: &Amendment, step: &str) -> String {
+    format!(
+        "connect-amend/{}/{}/{}/{}/{step}",
+        sale.account, sale.order.client, sale.number, amendment.number
+    )
+}

@@ -1,0 +1,201 @@
+//! Events of connected accounts: interleaved, twice, out of order, of accounts that nobody knows.
+
+use billing_tests::World;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-04-01T00:00:00Z";
+const NEXT_MONTH: &str = "2026-05-01T00:00:00Z";
+
+/// All events of connected accounts, oldest first.
+fn connected_events(world: &World) -> Vec<String> {
+    let events = world.stripe.stand_in().events();
+    let of_connected = events.iter().filter(|event| !event["account"].is_null());
+    of_connected
+        .map(|event| event["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Two agencies sell; their events come interleaved, each twice, newest first. What is stored is what Stripe has.
+#[tokio::test]
+async fn events_of_two_accounts_land_in_any_order_and_any_number() {
+    let world = World::at(NOW).await;
+    let (north, south) = (world.agency().await, world.agency().await);
+    world.stripe.holds_events(true).await;
+    for agency in [&north, &south] {
+        let answer = agency.sells(&agency.order(NEXT_MONTH)).await;
+        assert_eq!(answer.status, 200, "{answer}");
+        agency.client_gives_card().await;
+    }
+    world.advance("31d").await;
+    let ended = south.subscriptions().await[0]["id"].as_str().unwrap().to_owned();
+    south
+        .at_stripe("DELETE", &format!("/v1/subscriptions/{ended}"), "")
+        .await;
+    let mut events = connected_events(&world);
+    assert!(events.len() > 10, "{events:?}");
+    events.reverse();
+    for event in events.iter().chain(&events) {
+        assert_eq!(world.stripe.delivers(event).await, 200);
+    }
+    let state = |sales: Vec<billing_core::connect::sale::Sale>| sales[0].state.clone().unwrap();
+    let (of_north, of_south) = (state(north.sales().await), state(south.sales().await));
+    assert_eq!(
+        (of_north.status.as_str(), of_south.status.as_str()),
+        ("active", "canceled")
+    );
+    let running = north.subscriptions().await[0]["id"].clone();
+    assert_eq!(of_north.subscription.unwrap().as_str(), running);
+    assert_eq!(of_south.subscription.unwrap().as_str(), ended);
+    world.stripe.holds_events(false).await;
+    assert_eq!(state(north.sales().await).status, "active");
+}
+
+/// The same event at the same time, on many machines' worth of deliveries.
+#[tokio::test]
+async fn the_same_event_at_once_is_handled_once() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    world.stripe.holds_events(true).await;
+    north.sells(&north.order(NEXT_MONTH)).await;
+    let event = connected_events(&world)
+        .into_iter()
+        .find(|id| world.stripe.events("subscription_schedule.created").contains(id))
+        .unwrap();
+    let before = north.sales().await[0].version;
+    let statuses = join_all((0..6).map(|_| world.stripe.delivers(&event))).await;
+    assert!(
+        statuses.iter().all(|status| matches!(status, 200 | 409)),
+        "{statuses:?}"
+    );
+    assert_eq!(north.sales().await[0].version, before + 1);
+}
+
+/// A handler that read Stripe before a cancellation writes after it: it has to look again.
+#[tokio::test]
+async fn an_older_fact_does_not_overwrite_a_newer_one() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    world.stripe.holds_events(true).await;
+    let sold = north.sells(&north.order(NEXT_MONTH)).await;
+    let id = sold.body["id"].as_str().unwrap();
+    let created = world
+        .stripe
+        .events("subscription_schedule.created")
+        .pop()
+        .unwrap();
+    let machine = world.machine().await;
+    machine.network.holds("DynamoDB GetItem");
+    let slow = async {
+        let request = world.stripe.signed_event(&created);
+        machine.call(request).await.unwrap().status
+    };
+    let fast = async {
+        machine.network.reached().await;
+        north.cancels(id).await;
+        machine.network.lets_go();
+    };
+    let (status, ()) = tokio::join!(slow, fast);
+    assert_eq!(status, 200);
+    assert_eq!(north.sales().await[0].state.as_ref().unwrap().status, "canceled");
+}
+
+/// Acknowledged, and nothing else: no claim, no receipt, nothing asked of Stripe.
+#[tokio::test]
+async fn an_event_of_an_account_that_nobody_knows_is_acknowledged() {
+    let world = World::at(NOW).await;
+    let stranger = world
+        .stripe
+        .operator("POST", "/v1/accounts", "type=standard&country=US")
+        .await;
+    let account = stranger["id"].as_str().unwrap();
+    world.stripe.holds_events(true).await;
+    let customer = world
+        .stripe
+        .operator_on(account, "POST", "/v1/customers", "email=x@example.com")
+        .await;
+    let event = connected_events(&world).pop().unwrap();
+    let before = world.stripe.stand_in().requests().len();
+    assert_eq!(world.stripe.delivers(&event).await, 200);
+    assert_eq!(world.stripe.stand_in().requests().len(), before, "{customer}");
+    let key = billing_store::EventKey {
+        connected_account: Some(account.parse().unwrap()),
+        event: event.parse().unwrap(),
+    };
+    let receipt = world.stack().app.store().receipt(&key).await.unwrap();
+    assert!(receipt.is_none());
+}
+
+/// The same event id on two accounts is two events.
+#[tokio::test]
+async fn receipts_are_kept_apart_by_account() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    north.sells(&north.order(NEXT_MONTH)).await;
+    world.stripe.stand_in().settle().await;
+    let event = world
+        .stripe
+        .events("subscription_schedule.created")
+        .pop()
+        .unwrap();
+    let receipt = async |connected_account: Option<&str>| {
+        let key = billing_store::EventKey {
+            connected_account: connected_account.map(|account| account.parse().unwrap()),
+            event: event.parse().unwrap(),
+        };
+        world.stack().app.store().receipt(&key).await.unwrap()
+    };
+    assert!(receipt(Some(&north.account)).await.is_some());
+    assert!(receipt(None).await.is_none());
+}
+
+/// Stripe is down: 5xx, so that Stripe delivers again; then it lands.
+#[tokio::test]
+async fn an_event_that_cannot_be_handled_is_delivered_again() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    world.stripe.holds_events(true).await;
+    north.sells(&north.order(NEXT_MONTH)).await;
+    let created = world
+        .stripe
+        .events("subscription_schedule.created")
+        .pop()
+        .unwrap();
+    world
+        .stripe
+        .fails("GET", "/v1/subscription_schedules/*", 500)
+        .await;
+    assert_eq!(world.stripe.delivers(&created).await, 503);
+    world.stripe.recovers().await;
+    assert_eq!(world.stripe.delivers(&created).await, 200);
+}
+
+/// A customer of the agency's own that pays an invoice of its own is nothing of ours.
+#[tokio::test]
+async fn what_an_agency_does_by_itself_is_acknowledged() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let customer = north
+        .at_stripe("POST", "/v1/customers", "email=x@example.com")
+        .await;
+    let customer = customer["id"].as_str().unwrap();
+    let form = format!("customer={customer}");
+    let card = north
+        .at_stripe("POST", "/v1/payment_methods/pm_card_visa/attach", &form)
+        .await;
+    let other = north.offers("Own", 700).await;
+    let prices = north.all(&format!("/v1/prices?product={other}")).await;
+    let form = format!(
+        "customer={customer}&default_payment_method={}&items[0][price]={}",
+        card["id"].as_str().unwrap(),
+        prices[0]["id"].as_str().unwrap()
+    );
+    let own: Value = north.at_stripe("POST", "/v1/subscriptions", &form).await;
+    assert_eq!(own["status"], "active");
+    world.stripe.stand_in().settle().await;
+    for event in connected_events(&world) {
+        assert_eq!(world.stripe.delivers(&event).await, 200);
+    }
+    assert_eq!(north.sales().await, vec![]);
+    assert_eq!(north.lists("").await.body["subscriptions"], json!([]));
+}

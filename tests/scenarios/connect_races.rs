@@ -1,0 +1,361 @@
+//! The same order twice, on two machines, on machines that die: one schedule, one customer. And changes and cancellations likewise.
+
+use billing_tests::{Agency, Moment, World};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-04-01T00:00:00Z";
+const NEXT_MONTH: &str = "2026-05-01T00:00:00Z";
+/// More steps than anything takes.
+const MOST_STEPS: usize = 60;
+
+/// One schedule, one customer, and a sale that knows it.
+async fn sold_once(world: &World, north: &Agency<'_>, context: &str) {
+    world.stripe.stand_in().settle().await;
+    let schedules = north.schedules().await;
+    assert_eq!(schedules.len(), 1, "{context}");
+    assert_eq!(north.customers().await.len(), 1, "{context}");
+    let sales = north.sales().await;
+    assert_eq!(sales.len(), 1, "{context}");
+    let known = sales[0].schedule.as_ref().map(|id| id.as_str());
+    assert_eq!(known, schedules[0]["id"].as_str(), "{context}");
+    assert_eq!(
+        sales[0].state.as_ref().unwrap().status,
+        "not_started",
+        "{context}"
+    );
+}
+
+#[tokio::test]
+async fn the_same_order_again_is_the_same_schedule_for_ten_minutes() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let order = north.order(NEXT_MONTH);
+    let first = north.sells(&order).await;
+    world.advance("599s").await;
+    assert_eq!(north.sells(&order).await.body["id"], first.body["id"]);
+    sold_once(&world, &north, "599 s later").await;
+    world.advance("1s").await;
+    assert_ne!(north.sells(&order).await.body["id"], first.body["id"]);
+    assert_eq!(north.schedules().await.len(), 2);
+    assert_eq!(north.customers().await.len(), 1);
+}
+
+/// A second click is a second later; both mean now.
+#[tokio::test]
+async fn two_clicks_on_now_are_one() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let first = north.sells(&north.order(NOW)).await;
+    assert_eq!(first.body["type"], "subscription");
+    world.advance("2s").await;
+    let second = north.sells(&north.order("2026-04-01T00:00:02Z")).await;
+    assert_eq!(second.body["id"], first.body["id"]);
+    assert_eq!(north.subscriptions().await.len(), 1);
+    // Another client's agents, another product, another coupon are other orders.
+    let mut other = north.order(NOW);
+    other["data"]["couponId"] = json!(north.coupon);
+    assert_ne!(north.sells(&other).await.body["id"], first.body["id"]);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_repeats_the_answer() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let keyed = |key: &str, start: &str| {
+        let mut request = north.request("POST", "", &north.order(start));
+        request
+            .headers_mut()
+            .insert("idempotency-key", key.parse().unwrap());
+        request
+    };
+    let first = north.sends(keyed("k1", NEXT_MONTH)).await;
+    world.advance("1h").await;
+    let again = north.sends(keyed("k1", NEXT_MONTH)).await;
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(again.body, first.body);
+    sold_once(&world, &north, "with a key").await;
+    assert_eq!(north.sends(keyed("k1", "2026-06-01T00:00:00Z")).await.status, 422);
+    // The same key and no body, for two subscriptions: the path is part of the request.
+    let other = north.sells(&north.order("2026-07-01T00:00:00Z")).await;
+    for (sold, status) in [(&first, 200), (&other, 422)] {
+        let rest = format!("/{}", sold.body["id"].as_str().unwrap());
+        let mut request = north.request("DELETE", &rest, &Value::Null);
+        request
+            .headers_mut()
+            .insert("idempotency-key", "k2".parse().unwrap());
+        assert_eq!(north.sends(request).await.status, status);
+    }
+}
+
+/// What was canceled is not what a new order means.
+#[tokio::test]
+async fn the_same_order_after_a_cancellation_is_a_new_one() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let order = north.order(NEXT_MONTH);
+    let first = north.sells(&order).await.body["id"].as_str().unwrap().to_owned();
+    north.cancels(&first).await;
+    let second = north.sells(&order).await;
+    assert_ne!(second.body["id"], first.as_str());
+    assert_eq!(second.body["status"], "not_started");
+}
+
+/// Two machines at once, the second when the first has been answered at any step.
+#[tokio::test]
+async fn two_machines_make_one_schedule() {
+    let world = World::at(NOW).await;
+    for held in [
+        "DynamoDB Query",
+        "DynamoDB TransactWriteItems",
+        "POST /v1/customers",
+        "POST /v1/subscription_schedules",
+        "DynamoDB PutItem",
+    ] {
+        let north = world.agency().await;
+        let order = north.order(NEXT_MONTH);
+        let (one, other) = (world.machine().await, world.machine().await);
+        one.network.holds(held);
+        let first = async {
+            let answer = north.sells_on(&one, &order).await.unwrap();
+            assert_eq!(answer.status, 200, "{held}: {answer}");
+            answer
+        };
+        let second = async {
+            one.network.reached().await;
+            let answer = north.sells_on(&other, &order).await.unwrap();
+            one.network.lets_go();
+            assert_eq!(answer.status, 200, "{held}: {answer}");
+            answer
+        };
+        let (first, second) = tokio::join!(first, second);
+        assert_eq!(first.body["id"], second.body["id"], "{held}");
+        sold_once(&world, &north, held).await;
+    }
+}
+
+/// Different orders for a new client at once: as many schedules, and one customer.
+#[tokio::test]
+async fn a_client_has_one_customer_however_many_orders_come_at_once() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let orders: Vec<_> = (1..=4)
+        .map(|month| north.order(&format!("2026-0{}-01T00:00:00Z", month + 4)))
+        .collect();
+    let answers = join_all(orders.iter().map(|order| north.sells(order))).await;
+    for answer in answers {
+        assert_eq!(answer.status, 200, "{answer}");
+    }
+    assert_eq!(north.schedules().await.len(), 4);
+    assert_eq!(north.customers().await.len(), 1);
+}
+
+/// The machine dies before and after every single step; ordering the same again comes to one schedule.
+#[tokio::test]
+async fn a_sale_converges_after_a_crash_at_any_step() {
+    let world = World::at(NOW).await;
+    for moment in [Moment::Before, Moment::After] {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let north = world.agency().await;
+            let mut order = north.order(NEXT_MONTH);
+            order["data"]["taxSettings"] = json!({ "enabled": true, "country": "DE" });
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            tokio::select! {
+                answer = north.sells_on(&machine, &order) => {
+                    assert_eq!(answer.unwrap().status, 200);
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            machine.dies();
+            let context = format!("died {moment:?} step {step}");
+            let answer = north.sells(&order).await;
+            assert_eq!(answer.status, 200, "{context}: {answer}");
+            sold_once(&world, &north, &context).await;
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+/// Nobody orders again: once Stripe has made the schedule, its event has it recorded.
+#[tokio::test]
+async fn a_schedule_that_nobody_recorded_is_recorded_by_its_event() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let machine = world.machine().await;
+    machine.network.holds("POST /v1/subscription_schedules");
+    let order = north.order(NEXT_MONTH);
+    tokio::select! {
+        _ = north.sells_on(&machine, &order) => unreachable!("it is held"),
+        () = machine.network.reached() => {}
+    }
+    machine.dies();
+    sold_once(&world, &north, "by its event").await;
+}
+
+/// Every answer is lost in turn after it took effect; the call itself finds out.
+#[tokio::test]
+async fn a_lost_answer_of_a_sale_is_found_out_within_the_call() {
+    let world = World::at(NOW).await;
+    for step in 1..MOST_STEPS {
+        let north = world.agency().await;
+        let machine = world.machine().await;
+        machine.network.loses_answer(step);
+        let answer = north.sells_on(&machine, &north.order(NEXT_MONTH)).await.unwrap();
+        assert_eq!(answer.status, 200, "step {step}: {answer}");
+        sold_once(&world, &north, &format!("lost step {step}")).await;
+        if machine.network.steps().len() < step {
+            return;
+        }
+    }
+    unreachable!("a sale of more than {MOST_STEPS} steps");
+}
+
+/// Stripe takes it and does not answer for as long as the call lasts; hours later the same order finds it.
+#[tokio::test]
+async fn an_outcome_that_stays_unknown_is_settled_by_the_next_order() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let order = north.order(NEXT_MONTH);
+    world
+        .stripe
+        .applies_without_answering("POST", "/v1/subscription_schedules")
+        .await;
+    world.stripe.holds_events(true).await;
+    assert_eq!(north.sells(&order).await.status, 503);
+    world.stripe.recovers().await;
+    world.advance("2h").await;
+    assert_eq!(north.sells(&order).await.status, 200);
+    world.stripe.holds_events(false).await;
+    sold_once(&world, &north, "two hours later").await;
+}
+
+/// An operator deleted the customer: the client gets another one, and the order goes through.
+#[tokio::test]
+async fn a_deleted_customer_is_replaced() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    north.sells(&north.order(NEXT_MONTH)).await;
+    let customer = north.customers().await[0]["id"].as_str().unwrap().to_owned();
+    north
+        .at_stripe("DELETE", &format!("/v1/customers/{customer}"), "")
+        .await;
+    let answer = north.sells(&north.order("2026-06-01T00:00:00Z")).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    assert_ne!(answer.body["customer"]["id"], customer.as_str());
+}
+
+/// A running subscription that is changed to another product: one proration, whatever dies.
+#[tokio::test]
+async fn a_change_converges_after_a_crash_at_any_step() {
+    let world = World::at(NOW).await;
+    for moment in [Moment::Before, Moment::After] {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let north = world.agency().await;
+            let other = north.offers("Other", 5999).await;
+            let sold = north.sells(&north.order("2026-04-01T00:00:00Z")).await;
+            let id = sold.body["id"].as_str().unwrap();
+            let ends = json!({ "cancelAtPeriodEnd": true });
+            assert_eq!(north.updates(id, &ends).await.body["cancel_at_period_end"], true);
+            world.stripe.stand_in().settle().await;
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            let wish = json!({ "productId": other });
+            tokio::select! {
+                answer = north.updates_on(&machine, id, &wish) => {
+                    assert_eq!(answer.unwrap().status, 200);
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            machine.dies();
+            let context = format!("died {moment:?} step {step}");
+            let answer = north.updates(id, &wish).await;
+            assert_eq!(answer.status, 200, "{context}: {answer}");
+            assert_eq!(answer.body["product"]["id"], other.as_str(), "{context}");
+            assert_eq!(
+                answer.body["cancel_at_period_end"], true,
+                "what the schedule was to end still ends: {context}"
+            );
+            world.stripe.stand_in().settle().await;
+            let waiting = north.all("/v1/invoiceitems?limit=100").await;
+            let amounts = waiting
+                .iter()
+                .filter(|item| item["amount"].as_i64() > Some(0))
+                .count();
+            assert_eq!(amounts, 1, "one charge for the rest of the period: {context}");
+            assert_eq!(north.sales().await[0].amendment, None, "{context}");
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+/// The machine dies between the two steps, and nobody asks again: the event of the first step has the second done.
+#[tokio::test]
+async fn a_change_that_nobody_asks_for_again_is_finished_by_an_event() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let other = north.offers("Other", 5999).await;
+    let sold = north.sells(&north.order(NOW)).await;
+    let id = sold.body["id"].as_str().unwrap();
+    north.updates(id, &json!({ "cancelAtPeriodEnd": true })).await;
+    world.stripe.stand_in().settle().await;
+    let machine = world.machine().await;
+    machine.network.holds("/release");
+    let wish = json!({ "productId": other });
+    tokio::select! {
+        _ = north.updates_on(&machine, id, &wish) => unreachable!("it is held"),
+        () = machine.network.reached() => {}
+    }
+    machine.dies();
+    world.stripe.stand_in().settle().await;
+    let told = north.gets(id).await;
+    assert_eq!(told.body["product"]["id"], other.as_str());
+    assert_eq!(told.body["cancel_at_period_end"], true);
+    assert_eq!(north.sales().await[0].amendment, None);
+}
+
+#[tokio::test]
+async fn a_cancellation_converges_after_a_crash_at_any_step() {
+    let world = World::at(NOW).await;
+    for (start, moment) in [
+        (NEXT_MONTH, Moment::Before),
+        (NEXT_MONTH, Moment::After),
+        (NOW, Moment::After),
+    ] {
+        let mut finished = false;
+        for step in 1..MOST_STEPS {
+            let north = world.agency().await;
+            let sold = north.sells(&north.order(start)).await;
+            let id = sold.body["id"].as_str().unwrap();
+            let machine = world.machine().await;
+            machine.network.stops(moment, step);
+            tokio::select! {
+                answer = north.cancels_on(&machine, id) => {
+                    assert_eq!(answer.unwrap().status, 200);
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            machine.dies();
+            let answer = north.cancels(id).await;
+            assert_eq!(answer.body, json!({ "id": id, "canceled": true }), "step {step}");
+            world.stripe.stand_in().settle().await;
+            let stored = north.sales().await.remove(0).state.unwrap();
+            assert_eq!(stored.status, "canceled", "step {step}");
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}

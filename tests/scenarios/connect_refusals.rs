@@ -21,7 +21,7 @@ fn and(agency: &Agency<'_>, member: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_anothers_cannot_be_told_from_what_does_not_exist() {
+async fn what_another_owns_cannot_be_told_from_what_does_not_exist() {
     let world = World::at(NOW).await;
     let (north, south) = (world.agency().await, world.agency().await);
     let order = north.order(NEXT_MONTH);

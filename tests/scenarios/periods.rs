@@ -160,7 +160,8 @@ async fn numbers_beyond_reason_are_refused_by_their_name() {
         (json!(1_775_001_600_000_i64), "must be unix seconds"),
         (json!(u64::MAX), "must be an integer"),
         (json!(1_775_001_600.5), "must be an integer"),
-        (json!(1.0e9), "must be an integer"),
+        // Written with a fraction of zero it is an integer, as JSON Schema has it.
+        (json!(1.0e9), "must lie in the current period"),
         (json!("1775001600"), "must be an integer"),
         (json!(null), "must be an integer"),
         (json!([1_775_001_600]), "must be an integer"),

@@ -1,8 +1,8 @@
 //! A model test: random histories of several accounts, in which machines die, events are lost, doubled, delayed and shuffled, and time
 //! passes. Whatever happened, once everything is delivered and reconciled, everything adds up.
 //!
-//! A history that does not is told with its seed, shrunk to what is needed. `MODEL_RUNS` says how many are told (a few by default, two
-//! thousand in CI, millions by whoever has a night), `MODEL_SEED` which ones.
+//! A history that does not is told with its seed, shrunk to what is needed. `MODEL_RUNS` says how many are told (a few by default, some
+//! hundred in CI, millions by whoever has a night), `MODEL_SEED` which ones.
 
 /// What can happen.
 mod history;

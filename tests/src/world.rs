@@ -132,8 +132,17 @@ impl World {
 
     /// What is known of one of Stripe's events.
     pub async fn receipt(&self, event: &str) -> Receipt {
+        self.receipt_of(None, event).await
+    }
+
+    /// What is known of an event of a connected account.
+    pub async fn receipt_on(&self, account: &str, event: &str) -> Receipt {
+        self.receipt_of(Some(account), event).await
+    }
+
+    async fn receipt_of(&self, account: Option<&str>, event: &str) -> Receipt {
         let key = EventKey {
-            connected_account: None,
+            connected_account: account.map(|account| account.parse().unwrap()),
             event: event.parse().unwrap(),
         };
         self.stack.app.store().receipt(&key).await.unwrap().unwrap()

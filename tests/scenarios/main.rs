@@ -31,6 +31,8 @@ mod replays;
 mod expiries;
 /// The same request under the same Idempotency-Key.
 mod idempotency;
+/// That of every function that writes.
+mod idempotent_writes;
 /// Changes of the interval: what they cost, and what they cover.
 mod changes;
 /// Where a subscription stands when somebody wants to change or end it.

@@ -32,6 +32,8 @@ mod network;
 mod outage;
 /// An answer on its way through it.
 mod passed;
+/// What the functions log, searched.
+pub mod log;
 /// A Stripe of paper.
 mod paper_stripe;
 /// What the project's own files say.

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::answer::Answer;
+use crate::log;
 use crate::network::Network;
 
 /// The functions and their routes, read once: a test may start hundreds of machines.
@@ -58,6 +59,7 @@ impl Machine {
         let told = Arc::clone(&metrics);
         let app = App::new(config, billing_edge::Clock::from_fn(Arc::clone(&now)));
         let app = Arc::new(app.with_metrics_of("machine", move |line| {
+            log::search(&line.to_string());
             told.lock().unwrap().push(line.clone());
         }));
         let gateway = Gateway::new(&TEMPLATE, app, now).unwrap();

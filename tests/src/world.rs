@@ -15,6 +15,7 @@ use crate::account::Account;
 use crate::administrator::Administrator;
 use crate::agency::Agency;
 use crate::answer::Answer;
+use crate::log;
 use crate::machine::{Machine, Peculiarity};
 use crate::network::Network;
 use crate::organisation::Organisation;
@@ -46,6 +47,7 @@ impl World {
     }
 
     async fn start(instant: &str, schedules: bool, judge: Option<Judge>) -> Self {
+        log::is_searched();
         let clock = Clock::frozen(instant.parse().unwrap());
         #[expect(
             clippy::disallowed_methods,
@@ -209,6 +211,14 @@ impl World {
 
     async fn peculiar_machine(&self, peculiarity: Peculiarity<'_>) -> Machine {
         Machine::start(&self.stack, Network::new(), peculiarity).await
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            log::is_clean();
+        }
     }
 }
 

@@ -57,9 +57,15 @@ trait Deed<'w>: Sized {
 /// What is asked of a function.
 enum Ask {
     /// By a caller.
-    Request(Request<Bytes>),
+    Request(Box<Request<Bytes>>),
     /// By an event source, which hears of a failure in the answer's list of failures, or as one.
     Event(Value),
+}
+
+impl Ask {
+    fn request(request: Request<Bytes>) -> Self {
+        Self::Request(Box::new(request))
+    }
 }
 
 /// What it came to: what was told, or nothing, because it failed as it is documented.
@@ -75,8 +81,12 @@ fn judged(function: &str, answer: &Answer, context: &str) -> Told {
         return Some(answer.body.clone());
     }
     assert_eq!(answer.status, 503, "{context}: {answer}");
-    let ours = answer.header("x-request-id") != "";
-    assert_eq!(ours, answer.header("retry-after") != "", "{context}: {answer}");
+    let ours = !answer.header("x-request-id").is_empty();
+    assert_eq!(
+        ours,
+        !answer.header("retry-after").is_empty(),
+        "{context}: {answer}"
+    );
     None
 }
 
@@ -104,9 +114,9 @@ async fn on(
     context: &str,
 ) -> Told {
     match (ask, limit) {
-        (Ask::Request(request), None) => judged(function, &machine.call(request).await?, context),
+        (Ask::Request(request), None) => judged(function, &machine.call(*request).await?, context),
         (Ask::Request(request), Some(limit)) => {
-            judged(function, &machine.call_within(request, limit).await?, context)
+            judged(function, &machine.call_within(*request, limit).await?, context)
         }
         (Ask::Event(event), None) => taken(machine.hands(function, &event).await?, context),
         (Ask::Event(event), Some(limit)) => {

@@ -21,7 +21,7 @@ impl<'w> Deed<'w> for Checkout<'w> {
     }
 
     fn ask(&self, ada: &Account<'w>) -> Ask {
-        Ask::Request(ada.checkout_request(&json!({ "interval": "monthly" })))
+        Ask::request(ada.checkout_request(&json!({ "interval": "monthly" })))
     }
 
     async fn is_done(&self, ada: &Account<'w>, told: &Value, context: &str) {
@@ -56,7 +56,7 @@ impl<'w> Deed<'w> for Replacement<'w> {
     }
 
     fn ask(&self, ada: &Account<'w>) -> Ask {
-        Ask::Request(ada.checkout_request(&json!({ "interval": "annual" })))
+        Ask::request(ada.checkout_request(&json!({ "interval": "annual" })))
     }
 
     async fn is_whole(&self, ada: &Account<'w>, context: &str) {
@@ -93,7 +93,7 @@ impl<'w> Deed<'w> for Change<'w> {
     }
 
     fn ask(&self, ada: &Account<'w>) -> Ask {
-        Ask::Request(ada.change_request(&json!({ "interval": "annual" })))
+        Ask::request(ada.change_request(&json!({ "interval": "annual" })))
     }
 
     async fn is_whole(&self, ada: &Account<'w>, context: &str) {
@@ -164,7 +164,7 @@ impl<'w, const CANCELS: bool> Deed<'w> for Ending<'w, CANCELS> {
 
     fn ask(&self, at: &usize) -> Ask {
         let path = if CANCELS { "cancel" } else { "resume" };
-        Ask::Request(self.accounts[*at].end_request(path))
+        Ask::request(self.accounts[*at].end_request(path))
     }
 
     async fn is_done(&self, at: &usize, told: &Value, context: &str) {
@@ -212,7 +212,7 @@ impl<'w, const PREVIEWS: bool> Deed<'w> for Reading<'w, PREVIEWS> {
     async fn prepares(&mut self, _: usize) {}
 
     fn ask(&self, (): &()) -> Ask {
-        Ask::Request(if PREVIEWS {
+        Ask::request(if PREVIEWS {
             self.ada.preview_request(&json!({ "interval": "annual" }))
         } else {
             self.ada.request("GET", "/api/v1/billing", &Value::Null)

@@ -29,7 +29,7 @@ impl<'w> Deed<'w> for Sale<'w> {
     }
 
     fn ask(&self, order: &Value) -> Ask {
-        Ask::Request(self.north.request("POST", "", order))
+        Ask::request(self.north.request("POST", "", order))
     }
 
     async fn is_done(&self, order: &Value, told: &Value, context: &str) {
@@ -100,7 +100,7 @@ impl<'w> Deed<'w> for Amendment<'w> {
     fn ask(&self, at: &usize) -> Ask {
         let (id, changes) = &self.sold[*at];
         let wish = json!({ "productId": self.product(*changes) });
-        Ask::Request(self.north.update_request(id, &wish))
+        Ask::request(self.north.update_request(id, &wish))
     }
 
     async fn is_done(&self, at: &usize, told: &Value, context: &str) {
@@ -143,7 +143,7 @@ impl<'w> Deed<'w> for Cancellation<'w> {
     }
 
     fn ask(&self, id: &String) -> Ask {
-        Ask::Request(self.north.request("DELETE", &format!("/{id}"), &Value::Null))
+        Ask::request(self.north.request("DELETE", &format!("/{id}"), &Value::Null))
     }
 
     async fn is_done(&self, id: &String, told: &Value, context: &str) {
@@ -192,7 +192,7 @@ impl<'w, const ONE: bool> Deed<'w> for Looking<'w, ONE> {
         } else {
             String::new()
         };
-        Ask::Request(self.north.request("GET", &rest, &Value::Null))
+        Ask::request(self.north.request("GET", &rest, &Value::Null))
     }
 
     async fn is_done(&self, (): &(), told: &Value, context: &str) {

@@ -28,13 +28,13 @@ impl<'w> Deed<'w> for Payment<'w> {
     }
 
     fn ask(&self, (_, event): &Self::To) -> Ask {
-        Ask::Request(self.0.stripe.signed_event(event))
+        Ask::request(self.0.stripe.signed_event(event))
     }
 
     async fn is_whole(&self, (ada, _): &Self::To, context: &str) {
         let ledger = ada.ledger().await.len();
         let covered = ada.covered_until().await;
-        assert_eq!(ledger == 1, covered != "", "{context}: {covered}");
+        assert_eq!(ledger == 1, !covered.is_empty(), "{context}: {covered}");
     }
 
     async fn is_done(&self, (ada, event): &Self::To, _: &Value, context: &str) {
@@ -89,7 +89,7 @@ impl<'w> Deed<'w> for Sold<'w> {
     }
 
     fn ask(&self, event: &String) -> Ask {
-        Ask::Request(self.world.stripe.signed_event(event))
+        Ask::request(self.world.stripe.signed_event(event))
     }
 
     async fn is_done(&self, event: &String, _: &Value, context: &str) {

@@ -30,7 +30,7 @@ impl<'w> Deed<'w> for Offer<'w> {
     }
 
     fn ask(&self, order: &Value) -> Ask {
-        Ask::Request(self.acme.request("POST", "/checkouts", order))
+        Ask::request(self.acme.request("POST", "/checkouts", order))
     }
 
     async fn is_done(&self, order: &Value, told: &Value, context: &str) {
@@ -73,7 +73,7 @@ impl<'w, const PREVIEWS: bool> Deed<'w> for Reading<'w, PREVIEWS> {
 
     fn ask(&self, (): &()) -> Ask {
         let (acme, id) = (&self.acme, &self.id);
-        Ask::Request(if PREVIEWS {
+        Ask::request(if PREVIEWS {
             acme.request("POST", "/checkouts/preview", &acme.order("starter"))
         } else {
             acme.request("GET", &format!("/checkouts/{id}"), &Value::Null)
@@ -140,7 +140,7 @@ impl<'w> Deed<'w> for Confirmation<'w> {
 
     fn ask(&self, (id, _): &Self::To) -> Ask {
         let visa = json!({ "payment_method_id": "pm_card_visa" });
-        Ask::Request(self.acme.confirmation(id, &visa))
+        Ask::request(self.acme.confirmation(id, &visa))
     }
 
     async fn is_whole(&self, (id, _): &Self::To, context: &str) {
@@ -150,7 +150,7 @@ impl<'w> Deed<'w> for Confirmation<'w> {
             let stored = self.acme.contract(contract).await;
             assert_eq!(
                 stored.contract.status == Status::Active,
-                self.acme.covered_until(contract).await != "",
+                !self.acme.covered_until(contract).await.is_empty(),
                 "{context}: {read}"
             );
         }
@@ -219,7 +219,7 @@ impl<'w> Deed<'w> for Amendment<'w> {
     }
 
     fn ask(&self, (id, _): &Self::To) -> Ask {
-        Ask::Request(self.acme.confirmation(id, &Value::Null))
+        Ask::request(self.acme.confirmation(id, &Value::Null))
     }
 
     async fn is_done(&self, (_, at): &Self::To, told: &Value, context: &str) {

@@ -91,6 +91,8 @@ mod round_trips;
 mod conditions;
 /// Catalogs that are applied on machines that die, and at once.
 mod catalogs;
+/// Catalog files of any kind.
+mod catalog_files;
 /// Estimates: what core works out is what Stripe bills.
 mod estimates;
 /// Stripe's answers in shapes that no account of a scenario gets to.

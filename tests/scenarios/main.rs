@@ -59,8 +59,12 @@ mod connect_sales;
 mod connect_refusals;
 /// The same order twice, on machines that race and die.
 mod connect_races;
+/// Changes and cancellations of one sale at once.
+mod connect_siblings;
 /// What users do to what was sold.
 mod connect_changes;
+/// Whose Stripe account a call is on.
+mod connect_calls;
 /// Events of connected accounts.
 mod connect_events;
 /// Arbitrary bytes from everybody.

@@ -35,12 +35,18 @@ mod idempotency;
 mod changes;
 /// Where a subscription stands when somebody wants to change or end it.
 mod change_states;
+/// Changes in a free trial.
+mod trials;
+/// Subscriptions whose invoices are sent, or not collected for now.
+mod collections;
 /// Every promise in every one of the possible Stripes.
 mod possible_worlds;
 /// Periods: their first and last second, months and years of every length, clocks that differ.
 mod periods;
 /// A quote is what is charged, or nothing is charged.
 mod quotes;
+/// The most that Stripe charges at once.
+mod amounts;
 /// Promotion codes: taken by preview and change, or by neither.
 mod promotion_codes;
 /// Changes whose payment is not made at once.

@@ -193,7 +193,7 @@ async fn numbers_beyond_reason_are_refused_by_their_name() {
             "{quantity}"
         );
     }
-    let most = ada.previews(&json!({ "quantity": u32::MAX })).await;
+    let most = ada.previews(&json!({ "quantity": 99_999 })).await;
     assert_eq!(most.status, 200, "{most}");
     nothing_changed(&world, &ada, &[1000]).await;
 }

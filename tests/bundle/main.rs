@@ -292,6 +292,27 @@ async fn what_is_deployed_finds_what_was_never_delivered() {
     assert!(answer["body"].as_str().unwrap().contains("FIXED"), "{answer}");
 }
 
+/// The same on a connected account.
+#[tokio::test]
+async fn what_is_deployed_finds_what_was_never_delivered_of_a_connected_account() {
+    let world = World::start_behind().await;
+    let agency = world.agency().await;
+    let create = world.start_function("create-connect-subscription").await;
+    let sold = create
+        .answer(&agency.event("create-connect-subscription", ""))
+        .await;
+    assert_eq!(sold["statusCode"], 200, "{sold}");
+    let process = world.start_function("reconcile").await;
+    let first = process.answer(&project::event("reconcile.json")).await;
+    assert_eq!(
+        (&first["accounts"], &first["healed"], &first["failed"]),
+        (&json!(1), &json!(1), &json!(0)),
+        "{first}"
+    );
+    let second = process.answer(&project::event("reconcile.json")).await;
+    assert_eq!((&second["accounts"], &second["healed"]), (&json!(1), &json!(0)));
+}
+
 #[tokio::test]
 async fn what_is_no_request_is_an_error_and_the_next_request_is_answered() {
     let world = World::start().await;

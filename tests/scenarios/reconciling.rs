@@ -1,5 +1,8 @@
 //! Events that never arrived, and events that failed: found by the clock, done by the same code, without anybody noticing.
 
+/// On connected accounts.
+mod connected;
+
 use std::time::Duration;
 
 use billing_store::ReceiptStatus;

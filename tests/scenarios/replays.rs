@@ -109,3 +109,42 @@ async fn a_replay_that_cannot_be_is_told_in_one_sentence() {
         "{refused}"
     );
 }
+
+/// What failed on a connected account is asked for there, and delivered as its event.
+#[tokio::test]
+async fn a_failed_event_of_a_connected_account_is_replayed_on_it() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let north = world.agency().await;
+    world
+        .stripe
+        .fails("GET", "/v1/subscription_schedules/*", 500)
+        .await;
+    north.sells(&north.order("2026-05-01T00:00:00Z")).await;
+    world.stripe.stand_in().settle().await;
+    world.stripe.recovers().await;
+    let listed = admin(&world, "events list").await.unwrap();
+    assert!(listed.contains(&north.account), "{listed}");
+    let created = world
+        .stripe
+        .events("subscription_schedule.created")
+        .pop()
+        .unwrap();
+    let on = format!("--connected {}", north.account);
+    let place = place(&world);
+    let replayed = admin(&world, &format!("events replay {created} {on} {place}")).await;
+    assert!(replayed.unwrap().contains("done  200"));
+    admin(&world, &format!("events replay --all {place}"))
+        .await
+        .unwrap();
+    assert_eq!(admin(&world, "events list").await.unwrap(), "no failed events\n");
+    let shown = admin(&world, &format!("events show {created} {on}"))
+        .await
+        .unwrap();
+    assert!(shown.contains("attempts      2"), "{shown}");
+    let again = format!("events replay {created} {on} --again {place}");
+    admin(&world, &again).await.unwrap();
+    let shown = admin(&world, &format!("events show {created} {on}"))
+        .await
+        .unwrap();
+    assert!(shown.contains("attempts      3"), "{shown}");
+}

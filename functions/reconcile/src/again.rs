@@ -32,11 +32,16 @@ pub(crate) async fn again(call: &Call<'_>, tally: &mut Tally) -> Result<(), Prob
     Ok(())
 }
 
-/// The event as Stripe tells it; none when it is too old for that: then it stays where an operator sees it.
+/// The event as Stripe tells it; none when it is too old for that, or its account gives us no access: then it stays where an
+/// operator sees it.
 async fn event(call: &Call<'_>, failure: &Failure) -> Result<Option<Event>, Problem> {
-    match call.stripe().await?.event(&failure.event).await {
+    let told = match &failure.connected_account {
+        None => call.stripe().await?.event(&failure.event).await,
+        Some(account) => call.stripe_of(account).await?.event(&failure.event).await,
+    };
+    match told {
         Ok(event) => Ok(Event::of(&event)),
-        Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(None),
+        Err(StripeError::Refused(refusal)) if refusal.status == 404 || refusal.is_of_access() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,13 +1,16 @@
-//! Reading Stripe's list of events from the cursor on.
+//! Reading a list of events of Stripe's from its cursor on.
 
-use billing_core::id::EventId;
+use std::time::Duration;
+
+use billing_core::connect::ConnectedAccount;
+use billing_core::id::{ConnectedAccountId, EventId};
 use billing_core::reconcile::{Begun, Cursor};
-use billing_edge::{Call, Problem, Taken};
-use billing_store::{EventKey, ReceiptStatus, StoredCursor, unless_conflict};
+use billing_edge::{CONNECTED_EVENT_TYPES, Call, Problem, Taken};
+use billing_store::{EventKey, ReceiptStatus, unless_conflict};
 use billing_stripe::webhook::Event;
 use billing_stripe::{EventPage, EventWindow, StripeError};
 
-use crate::{ENOUGH, Tally};
+use crate::Tally;
 
 /// What became of one event of the list.
 enum Dealt {
@@ -17,16 +20,41 @@ enum Dealt {
     Busy,
 }
 
-/// Reads on until the list or the time is at its end.
-pub(crate) async fn walk(call: &Call<'_>, tally: &mut Tally) -> Result<(), Problem> {
-    let mut stored = call.store.cursor(None).await?;
-    let cursor = stored
-        .as_ref()
-        .map_or_else(|| Cursor::first(call.now), |stored| stored.cursor.clone());
+/// A list of events, and how much of a run its turn may take.
+pub(crate) struct Turn<'a> {
+    /// The connected account whose list it is; none for our own.
+    pub(crate) account: Option<&'a ConnectedAccount>,
+    /// With less time left, no event is begun.
+    pub(crate) enough: Duration,
+    /// How many pages are read at most.
+    pub(crate) pages: usize,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// At the end of the list.
+    Complete,
+    /// Before: the next turn goes on from there.
+    Left,
+    /// Stripe gives us no access to the account.
+    NoAccess,
+}
+
+/// Reads on until the list or the turn is at its end.
+pub(crate) async fn walk(call: &Call<'_>, turn: &Turn<'_>, tally: &mut Tally) -> Result<End, Problem> {
+    let mut stored = call.store.cursor(turn.account_id()).await?;
+    let cursor = match (&stored, turn.account) {
+        (Some(stored), _) => stored.cursor.clone(),
+        (None, None) => Cursor::first(call.now),
+        (None, Some(account)) => Cursor::of_linked(account.created_at, call.now),
+    };
     let mut window = cursor.window(call.now);
-    loop {
-        let page = page(call, &cursor, &mut window).await?;
-        let (read, in_time) = deal_with(call, &page, window, tally).await?;
+    for page_number in 1.. {
+        let Some(page) = page(call, turn, &cursor, &mut window).await? else {
+            return Ok(End::NoAccess);
+        };
+        let (read, in_time) = deal_with(call, turn, &page, window, tally).await?;
         window = read;
         let complete = in_time && !page.has_more;
         let next = if complete {
@@ -34,39 +62,72 @@ pub(crate) async fn walk(call: &Call<'_>, tally: &mut Tally) -> Result<(), Probl
         } else {
             cursor.left(window.clone())
         };
-        stored = match save(call, stored, next).await? {
+        let saved = call.store.put_cursor(turn.account_id(), stored.as_ref(), next);
+        stored = match unless_conflict(saved.await)? {
             Some(stored) => Some(stored),
             // Another run is at it, and is further.
-            None => return Ok(()),
+            None => break,
         };
-        if complete || !in_time {
-            tally.complete = complete;
-            return Ok(());
+        if complete {
+            return Ok(End::Complete);
         }
+        if !in_time || page_number == turn.pages {
+            break;
+        }
+    }
+    Ok(End::Left)
+}
+
+impl Turn<'_> {
+    fn account_id(&self) -> Option<&ConnectedAccountId> {
+        self.account.map(|account| &account.id)
+    }
+
+    async fn events(
+        &self,
+        call: &Call<'_>,
+        window: &EventWindow<'_>,
+    ) -> Result<Result<EventPage, StripeError>, Problem> {
+        Ok(match self.account_id() {
+            None => call.stripe().await?.events(window).await,
+            Some(account) => call.stripe_of(account).await?.events(window).await,
+        })
     }
 }
 
-async fn page(call: &Call<'_>, cursor: &Cursor, window: &mut Begun) -> Result<EventPage, Problem> {
-    let stripe = call.stripe().await?;
+/// The next page; none when Stripe gives us no access to the account.
+async fn page(
+    call: &Call<'_>,
+    turn: &Turn<'_>,
+    cursor: &Cursor,
+    window: &mut Begun,
+) -> Result<Option<EventPage>, Problem> {
     let wanted = |after| EventWindow {
         from: cursor.from(call.now),
         until: window.until,
         after,
+        types: if turn.account.is_some() {
+            CONNECTED_EVENT_TYPES
+        } else {
+            &[]
+        },
     };
-    match stripe.events(&wanted(window.after.as_ref())).await {
+    match turn.events(call, &wanted(window.after.as_ref())).await? {
         // The event that the last run came to is no longer listed: what stood after it is older still, unless the list was cut.
         Err(StripeError::Refused(refusal)) if refusal.is_missing("starting_after") => {
-            let page = stripe.events(&wanted(None)).await?;
+            let page = turn.events(call, &wanted(None)).await??;
             window.after = None;
-            Ok(page)
+            Ok(Some(page))
         }
-        page => Ok(page?),
+        Err(StripeError::Refused(refusal)) if turn.account.is_some() && refusal.is_of_access() => Ok(None),
+        page => Ok(Some(page?)),
     }
 }
 
 /// Deals with the events of a page in their order; answers how far it came, and whether it came to the end of the page in time.
 async fn deal_with(
     call: &Call<'_>,
+    turn: &Turn<'_>,
     page: &EventPage,
     mut window: Begun,
     tally: &mut Tally,
@@ -80,7 +141,7 @@ async fn deal_with(
         .collect();
     let done = call.store.done_events(&ours).await?;
     for (id, event) in &page.events {
-        if !call.has(ENOUGH) {
+        if !call.has(turn.enough) {
             return Ok((window, false));
         }
         tally.looked_at += 1;
@@ -123,15 +184,6 @@ async fn take(call: &Call<'_>, event: &Event, tally: &mut Tally) -> Result<Dealt
         // Not even claimed: passing it over would lose it.
         None => Err(problem),
     }
-}
-
-async fn save(
-    call: &Call<'_>,
-    read: Option<StoredCursor>,
-    next: Cursor,
-) -> Result<Option<StoredCursor>, Problem> {
-    let saved = call.store.put_cursor(None, read.as_ref(), next).await;
-    Ok(unless_conflict(saved)?)
 }
 
 fn key(event: &Event) -> EventKey {

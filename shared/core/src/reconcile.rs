@@ -19,6 +19,8 @@ const LISTED: SignedDuration = SignedDuration::from_hours(30 * 24);
 const SETTLES: SignedDuration = SignedDuration::from_mins(5);
 /// How much of the last window is looked at again: a list may tell an event a little late.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
+/// How far the clock of whoever linked a connected account may be ahead.
+const LINKED_EARLIER: SignedDuration = SignedDuration::from_hours(24);
 /// How long a failed event rests after its first attempt; twice as long after each further one.
 const FIRST_REST: SignedDuration = SignedDuration::from_mins(10);
 /// How long it rests at most.
@@ -54,6 +56,16 @@ impl Cursor {
         Self {
             settled_until: before(now, LISTED),
             begun: None,
+        }
+    }
+
+    /// Where to begin on a connected account: nothing that happened before it was linked is about what was sold there.
+    #[must_use]
+    pub fn of_linked(linked_at: Timestamp, now: Timestamp) -> Self {
+        let listed = Self::first(now);
+        Self {
+            settled_until: listed.settled_until.max(before(linked_at, LINKED_EARLIER)),
+            ..listed
         }
     }
 
@@ -144,6 +156,14 @@ mod tests {
         let cursor = Cursor::first(now);
         assert_eq!(cursor.from(now), at("2026-04-01T00:00:00Z"));
         assert_eq!(cursor.window(now).until, at("2026-04-30T23:55:00Z"));
+    }
+
+    #[test]
+    fn a_connected_account_is_read_from_when_it_was_linked() {
+        let now = at("2026-05-01T00:00:00Z");
+        let from = |linked| Cursor::of_linked(at(linked), now).from(now);
+        assert_eq!(from("2026-04-20T00:00:00Z"), at("2026-04-19T00:00:00Z"));
+        assert_eq!(from("2025-04-20T00:00:00Z"), at("2026-04-01T00:00:00Z"));
     }
 
     /// Read until 23:55, looked at again from 23:45 on.

@@ -132,9 +132,14 @@ impl<'a> Call<'a> {
     /// Whether so much time is left that something more can be begun.
     #[must_use]
     pub fn has(&self, time: Duration) -> bool {
+        self.left() > time
+    }
+
+    /// How much time is left for its work.
+    #[must_use]
+    pub fn left(&self) -> Duration {
         #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
-        let left = self.until.saturating_duration_since(Instant::now());
-        left > time
+        self.until.saturating_duration_since(Instant::now())
     }
 
     /// Stripe, for the rest of this request.
@@ -179,9 +184,7 @@ impl<'a> Call<'a> {
     /// Until when a claim on this request's work holds: a little longer than the invocation can last, so that nobody else is at
     /// it at the same time, and not much, so that somebody is soon after it died.
     pub fn lease(&self) -> Result<Timestamp, Problem> {
-        #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
-        let left = self.until.saturating_duration_since(Instant::now());
-        SignedDuration::try_from(left + RESERVE + LEASE_MARGIN)
+        SignedDuration::try_from(self.left() + RESERVE + LEASE_MARGIN)
             .and_then(|lease| self.now.checked_add(lease))
             .map_err(|error| Problem::internal(error.to_string()))
     }

@@ -30,6 +30,7 @@ use billing_stripe::webhook::Event;
 
 use crate::call::Call;
 use crate::problem::Problem;
+pub use connected::CONNECTED_EVENT_TYPES;
 use connected::ConnectedErrand;
 pub use errand::EVENT_TYPES;
 use errand::Errand;
@@ -53,7 +54,11 @@ impl Call<'_> {
     #[must_use]
     pub fn is_ours(&self, event: &Event) -> bool {
         let same_mode = event.livemode == (self.app.config.mode == Mode::Live);
-        same_mode && event.connected_account.is_none() && Errand::of(event).is_some()
+        let means_something = match event.connected_account {
+            None => Errand::of(event).is_some(),
+            Some(_) => ConnectedErrand::of(event).is_some(),
+        };
+        same_mode && means_something
     }
 
     /// Settles a checkout session whose time is up: one that is still open is made unpayable, and what became of it lands as if

@@ -63,7 +63,7 @@ pub use changes::Finished;
 pub use clock::Clock;
 pub use config::{Config, ConfigError};
 pub use function::{Function, Outcome, Trigger};
-pub use inbox::{EVENT_TYPES, Taken};
+pub use inbox::{CONNECTED_EVENT_TYPES, EVENT_TYPES, Taken};
 pub use prices::ShownPrices;
 pub use problem::Problem;
 pub use promotions::Redemption;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 use billing_core::access::Holder;
 use billing_core::connect::{Agent, Client, ConnectedAccount};
 use billing_core::id::{AgencyId, AgentId, ClientId, ConnectedAccountId};
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::item::{incomplete, item, put, text, value};
+use crate::item::{incomplete, item, put, string, text, value};
 use crate::key::{self, AGENT_PREFIX, CLIENT_PREFIX, CONNECTED_PREFIX, Key, SK};
 
 /// How many items one read takes.
@@ -32,7 +32,7 @@ pub struct AgencyCollection {
 
 impl Store {
     /// Links a connected account to an agency that exists. [`StoreError::Conflict`] when there is no such agency, or the account is
-    /// another's. Linking it again changes nothing but when.
+    /// another's. Linking it again changes nothing, and puts it on the lists again.
     pub async fn link_account(&self, new: &ConnectedAccount) -> Result<(), StoreError> {
         let linked = put(
             &self.accounts,
@@ -40,21 +40,51 @@ impl Store {
             // An account belongs to one agency for ever: its customers would otherwise change hands.
             Some("attribute_not_exists(pk)"),
         )?;
-        let listed = key::listed_connection(&new.agency, &new.id).attributes();
-        let written = self
-            .transact(vec![
-                self.exists(&Holder::Agency(new.agency.clone()))?,
-                linked,
-                put(&self.accounts, listed, None)?,
-            ])
-            .await;
-        match written {
+        let mut writes = vec![self.exists(&Holder::Agency(new.agency.clone()))?, linked];
+        writes.extend(self.listings(new)?);
+        match self.transact(writes).await {
             Err(StoreError::Conflict) => match self.connected_account(&new.id).await? {
-                Some(known) if known.agency == new.agency => Ok(()),
+                Some(known) if known.agency == new.agency => {
+                    self.transact(self.listings(&known)?.into()).await
+                }
                 _ => Err(StoreError::Conflict),
             },
             written => written,
         }
+    }
+
+    /// A connected account's entries in the list of its agency and in that of all.
+    fn listings(&self, account: &ConnectedAccount) -> Result<[TransactWriteItem; 2], StoreError> {
+        let of_agency = key::listed_connection(&account.agency, &account.id).attributes();
+        let of_all = item(&key::any_connection(&account.id), account)?;
+        Ok([
+            put(&self.accounts, of_agency, None)?,
+            put(&self.accounts, of_all, None)?,
+        ])
+    }
+
+    /// The connected accounts of all agencies, so many of them, in the order of their ids, from the one after `after` on.
+    pub async fn connected_accounts(
+        &self,
+        after: Option<&ConnectedAccountId>,
+        limit: u8,
+    ) -> Result<Vec<ConnectedAccount>, StoreError> {
+        let after = after.map_or_else(
+            || CONNECTED_PREFIX.to_owned(),
+            |after| key::any_connection(after).sk,
+        );
+        let page = self
+            .call()
+            .query()
+            .table_name(&*self.accounts)
+            .key_condition_expression("pk = :pk AND sk > :after")
+            .expression_attribute_values(":pk", string(key::CONNECTED))
+            .expression_attribute_values(":after", string(after))
+            .consistent_read(true)
+            .limit(i32::from(limit))
+            .send()
+            .await?;
+        page.items.into_iter().flatten().map(value).collect()
     }
 
     /// A connected account; none when it is not linked.

@@ -1,4 +1,4 @@
-//! How far Stripe's list of events was read, one cursor for each Stripe account.
+//! How far Stripe's list of events was read, one cursor for each Stripe account; and which connected account's turn it was last.
 //!
 //! Kept beside the accounts: were it to expire, a run would read everything again that Stripe still tells, which harms nobody.
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::item::{item, number, value};
+use crate::item::{item, number};
 use crate::key;
 
 /// A cursor as it was read.
@@ -20,22 +20,22 @@ pub struct StoredCursor {
     pub cursor: Cursor,
 }
 
+/// Whose turn it was last, as it was read. The accounts take turns in the order of their ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotation {
+    /// Counts the writes.
+    pub version: u64,
+    /// The account whose list was read last, or is being read.
+    pub account: ConnectedAccountId,
+}
+
 impl Store {
     /// The cursor of an account's list; none when it was never read.
     pub async fn cursor(
         &self,
         connected_account: Option<&ConnectedAccountId>,
     ) -> Result<Option<StoredCursor>, StoreError> {
-        let found = self
-            .call()
-            .get_item()
-            .table_name(&*self.accounts)
-            .set_key(Some(key::cursor(connected_account).attributes()))
-            .consistent_read(true)
-            .send()
-            .await?
-            .item;
-        found.map(value).transpose()
+        self.read(&key::cursor(connected_account)).await
     }
 
     /// Writes a cursor in the place of the one that was `read`, and answers it as it is stored. [`StoreError::Conflict`] when
@@ -61,5 +61,34 @@ impl Store {
             .send()
             .await?;
         Ok(stored)
+    }
+
+    /// Whose turn it was last; none before the first.
+    pub async fn rotation(&self) -> Result<Option<Rotation>, StoreError> {
+        self.read(&key::rotation()).await
+    }
+
+    /// Gives an account its turn after the one that was `read`, and answers the turn as it is stored. [`StoreError::Conflict`]
+    /// when another run has gone on meanwhile; repeating is then a conflict too.
+    pub async fn put_rotation(
+        &self,
+        read: Option<&Rotation>,
+        account: ConnectedAccountId,
+    ) -> Result<Rotation, StoreError> {
+        let version = read.map_or(0, |read| read.version);
+        let turn = Rotation {
+            version: version + 1,
+            account,
+        };
+        self.call()
+            .put_item()
+            .table_name(&*self.accounts)
+            .set_item(Some(item(&key::rotation(), &turn)?))
+            // Two runs at once: each turn is one run's, and neither takes the other back.
+            .condition_expression("attribute_not_exists(pk) OR version = :read")
+            .expression_attribute_values(":read", number(version))
+            .send()
+            .await?;
+        Ok(turn)
     }
 }

@@ -150,6 +150,14 @@ pub(crate) fn listed_connection(agency: &AgencyId, account: &ConnectedAccountId)
     Key::new(format!("AGENCY#{agency}"), format!("{CONNECTED_PREFIX}{account}"))
 }
 
+/// The partition that lists all connected accounts.
+pub(crate) const CONNECTED: &str = "CONNECTED";
+
+/// `CONNECTED/CONNECTED#<account>`: the list of all connected accounts, in the order of their ids.
+pub(crate) fn any_connection(account: &ConnectedAccountId) -> Key {
+    Key::new(CONNECTED.to_owned(), format!("{CONNECTED_PREFIX}{account}"))
+}
+
 /// `CONNECTED#<account>/PROFILE`: whose connected account it is.
 pub(crate) fn connected(account: &ConnectedAccountId) -> Key {
     Key::new(format!("CONNECTED#{account}"), PROFILE)
@@ -288,6 +296,11 @@ pub(crate) fn failure(connected_account: Option<&ConnectedAccountId>, event: &Ev
 /// `STRIPE#<connected account or ->/CURSOR`: how far a Stripe account's list of events was read.
 pub(crate) fn cursor(connected_account: Option<&ConnectedAccountId>) -> Key {
     Key::new(format!("STRIPE#{}", world(connected_account)), "CURSOR")
+}
+
+/// `STRIPE#-/ROTATION`: whose turn it was last of the connected accounts.
+pub(crate) fn rotation() -> Key {
+    Key::new(format!("STRIPE#{}", world(None)), "ROTATION")
 }
 
 /// The part of a key that tells whose Stripe account it is about: `-` for our own.

@@ -58,7 +58,7 @@ pub use agencies::AgencyCollection;
 pub use catalog::{BuyerWrite, StoredPlan, StoredPrice};
 pub use client::{Connector, Credentials, Store, StoreConfig, http_client};
 pub use contracts::{SessionWrite, StoredContract};
-pub use cursors::StoredCursor;
+pub use cursors::{Rotation, StoredCursor};
 pub use error::{StoreError, unless_conflict};
 pub use expiries::Expired;
 pub use failures::Failure;

@@ -12,6 +12,8 @@ mod schedules;
 mod running;
 /// A sale as it is now.
 mod contracts;
+/// What happened there.
+mod events;
 
 use billing_core::id::ConnectedAccountId;
 

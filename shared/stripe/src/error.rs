@@ -18,6 +18,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether Stripe gives us no access to the account that was spoken for: it was disconnected, or is none.
+    #[must_use]
+    pub fn is_of_access(&self) -> bool {
+        self.status == 403
+    }
+
     /// Whether Stripe says that the object named by this parameter does not exist.
     #[must_use]
     pub fn is_missing(&self, param: &str) -> bool {

@@ -23,6 +23,8 @@ pub struct EventWindow<'a> {
     pub until: Timestamp,
     /// Only those that stand after this one, which are older.
     pub after: Option<&'a EventId>,
+    /// Only those of these types, twenty at most; of any, when there are none.
+    pub types: &'a [&'a str],
 }
 
 /// One page of it.
@@ -40,6 +42,8 @@ struct Query<'a> {
     created: Range,
     #[serde(skip_serializing_if = "Option::is_none")]
     starting_after: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    types: &'a [&'a str],
 }
 
 #[derive(Serialize)]
@@ -51,25 +55,7 @@ struct Range {
 impl Stripe {
     /// A page of the events in a window. Stripe lists them for thirty days.
     pub async fn events(&self, window: &EventWindow<'_>) -> Result<EventPage, StripeError> {
-        let query = Query {
-            limit: PAGE,
-            created: Range {
-                gte: window.from.as_second(),
-                lte: window.until.as_second(),
-            },
-            starting_after: window.after.map(EventId::as_str),
-        };
-        let request = RequestBuilder::new(StripeMethod::Get, "/events").query(&query);
-        let page: Page<Value> = self.get(request).await?;
-        let mut events = Vec::new();
-        for event in &page.data {
-            let named = id(event["id"].as_str().unwrap_or_default(), "an event")?;
-            events.push((named, Event::of(event)));
-        }
-        Ok(EventPage {
-            events,
-            has_more: page.has_more,
-        })
+        page(self, window, |event| event).await
     }
 
     /// An event as Stripe would deliver it, for an operator who has it delivered once more.
@@ -77,4 +63,32 @@ impl Stripe {
         self.get(RequestBuilder::new(StripeMethod::Get, format!("/events/{event}")))
             .await
     }
+}
+
+/// A page of the list of whichever account `stripe` speaks for; `complete` adds to an event what the list leaves out.
+pub(crate) async fn page(
+    stripe: &Stripe,
+    window: &EventWindow<'_>,
+    complete: impl Fn(Value) -> Value,
+) -> Result<EventPage, StripeError> {
+    let query = Query {
+        limit: PAGE,
+        created: Range {
+            gte: window.from.as_second(),
+            lte: window.until.as_second(),
+        },
+        starting_after: window.after.map(EventId::as_str),
+        types: window.types,
+    };
+    let request = RequestBuilder::new(StripeMethod::Get, "/events").query(&query);
+    let page: Page<Value> = stripe.get(request).await?;
+    let mut events = Vec::new();
+    for event in page.data {
+        let named = id(event["id"].as_str().unwrap_or_default(), "an event")?;
+        events.push((named, Event::of(&complete(event))));
+    }
+    Ok(EventPage {
+        events,
+        has_more: page.has_more,
+    })
 }

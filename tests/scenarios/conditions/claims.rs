@@ -82,6 +82,50 @@ async fn an_event_is_reopened_when_it_is_done() {
     assert!(matches!(claim("h2").await, Ok(Claim::Mine { attempts: 2, .. })));
 }
 
+/// Two runs read the same turn: the one that writes second has to look again.
+#[tokio::test]
+async fn a_turn_is_one_runs() {
+    let world = World::at(NOW).await;
+    let store = store(&world);
+    let account = |id: &str| id.parse().unwrap();
+    let first = store.put_rotation(None, account("acct_1")).await.unwrap();
+    assert_eq!(
+        store.put_rotation(None, account("acct_1")).await,
+        Err(StoreError::Conflict)
+    );
+    let second = store.put_rotation(Some(&first), account("acct_2")).await.unwrap();
+    assert_eq!(
+        store.put_rotation(Some(&first), account("acct_2")).await,
+        Err(StoreError::Conflict)
+    );
+    assert_eq!(store.rotation().await, Ok(Some(second)));
+}
+
+/// Page by page in the order of their ids; one that was linked before is put on the list by linking it again.
+#[tokio::test]
+async fn all_connected_accounts_are_listed_in_their_order() {
+    let world = World::at(NOW).await;
+    let (store, agency) = (store(&world), "north".parse().unwrap());
+    billing_admin::agencies::create(store, &agency, None, at(NOW))
+        .await
+        .unwrap();
+    for id in ["acct_b", "acct_c", "acct_a", "acct_b"] {
+        let id = id.parse().unwrap();
+        billing_admin::agencies::link(store, &agency, &id, at(NOW))
+            .await
+            .unwrap();
+    }
+    let ours = async |after: &str, limit| {
+        let after = after.parse().unwrap();
+        let page = store.connected_accounts(Some(&after), limit).await.unwrap();
+        let ids = page.iter().map(|it| it.id.to_string());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(ours("acct_Zzzzzz", 2).await, ["acct_a", "acct_b"]);
+    assert_eq!(ours("acct_b", 9).await, ["acct_c"]);
+    assert_eq!(ours("acct_c", 9).await, Vec::<String>::new());
+}
+
 /// Two runs read the same cursor: the one that writes second has to stop.
 #[tokio::test]
 async fn a_cursor_is_written_by_one_run_at_a_time() {

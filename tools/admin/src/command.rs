@@ -257,6 +257,9 @@ pub enum EventsCommand {
         /// The events' ids
         #[arg(required_unless_present = "all")]
         events: Vec<EventId>,
+        /// The connected account that they happened on
+        #[arg(long, value_name = "ACCOUNT", conflicts_with = "all")]
+        connected: Option<ConnectedAccountId>,
         /// Every event that failed
         #[arg(long, conflicts_with = "events")]
         all: bool,

@@ -61,25 +61,26 @@ pub async fn show(
 }
 
 /// Has an event that is done be done again with its next delivery. One that is not done needs no such thing.
-pub async fn reopen(store: &Store, event: &EventId) -> Result<(), Failure> {
-    let key = EventKey {
-        connected_account: None,
-        event: event.clone(),
-    };
-    match store.reopen_event(&key).await {
+pub async fn reopen(store: &Store, event: &EventKey) -> Result<(), Failure> {
+    match store.reopen_event(event).await {
         Err(StoreError::Conflict) => Ok(()),
         other => Ok(other?),
     }
 }
 
 /// Delivers an event once more, signed at `now`.
-pub async fn replay(place: &ReplayPlace, event: &EventId, now: Timestamp) -> Result<Replayed, Failure> {
+pub async fn replay(place: &ReplayPlace, key: &EventKey, now: Timestamp) -> Result<Replayed, Failure> {
     let connector = billing_edge::connector();
     #[expect(clippy::disallowed_methods, reason = "an administrator waits in real time")]
     let until = Instant::now() + PATIENCE;
     let stripe = StripeConfig::new(connector.clone(), &place.stripe_url);
     let stripe = stripe.session(place.stripe_key.expose(), until, 0);
-    let payload = match stripe.event(event).await {
+    let event = &key.event;
+    let told = match &key.connected_account {
+        None => stripe.event(event).await,
+        Some(account) => stripe.connected(account).event(event).await,
+    };
+    let payload = match told {
         Ok(payload) => payload.to_string(),
         Err(StripeError::Refused(refusal)) if refusal.status == 404 => {
             return Err(Failure::NotAtStripe(event.clone()));

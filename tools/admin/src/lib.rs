@@ -12,7 +12,7 @@ use billing_core::id::{
     AccountId, AgencyId, BuyerId, ClientId, ConnectedAccountId, EventId, KeyId, NumberId,
 };
 use billing_edge::key::NoRandomness;
-use billing_store::{Store, StoreError};
+use billing_store::{EventKey, Failure as FailedEvent, Store, StoreError};
 use billing_stripe::StripeError;
 use jiff::Timestamp;
 use serde_json::json;
@@ -278,15 +278,20 @@ async fn events(
         }
         EventsCommand::Replay {
             events: wanted,
+            connected,
             all,
             again,
             place,
         } => {
-            let wanted = if all {
+            let wanted: Vec<EventKey> = if all {
                 let failed = events::list(store).await?;
-                failed.into_iter().map(|failed| failed.event).collect()
+                failed.iter().map(FailedEvent::key).collect()
             } else {
-                wanted
+                let key = |event| EventKey {
+                    connected_account: connected.clone(),
+                    event,
+                };
+                wanted.into_iter().map(key).collect()
             };
             let mut replayed = Vec::new();
             for event in &wanted {

@@ -16,6 +16,22 @@ use crate::call::Call;
 use crate::connect::{Fields, Named, refused};
 use crate::problem::Problem;
 
+/// Every type of event that means something on a connected account: what the endpoint for connected accounts has to be registered
+/// with, and what is looked for in their lists, which hold all that an agency does by itself.
+pub const CONNECTED_EVENT_TYPES: &[&str] = &[
+    "subscription_schedule.created",
+    "subscription_schedule.updated",
+    "subscription_schedule.released",
+    "subscription_schedule.canceled",
+    "subscription_schedule.completed",
+    "subscription_schedule.aborted",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "invoice.paid",
+    "invoice.payment_failed",
+];
+
 /// An object on a connected account that has to be read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ConnectedErrand {

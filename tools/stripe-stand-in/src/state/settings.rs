@@ -22,6 +22,10 @@ pub struct Settings {
     /// Whether a charge goes on telling as refunded what a refund gave back that failed afterwards. Unconfirmed: Stripe's text says
     /// that the amount returns to the balance, and not what the charge tells then.
     pub failed_refunds_stay_on_charges: bool,
+    /// Whether a trial goes on when the billing interval is changed in it. Unconfirmed: Stripe's reference has a trial end where its
+    /// end is reached or set, and its portal asks whether an update is to continue it; Stripe's text on changes says that another
+    /// interval is charged at once.
+    pub trial_outlasts_interval: bool,
 }
 
 /// What becomes of a subscription that could not be collected.
@@ -54,6 +58,7 @@ impl Default for Settings {
             new_period_is_proration: false,
             new_period_starts_at: NewPeriodStart::Call,
             failed_refunds_stay_on_charges: false,
+            trial_outlasts_interval: true,
         }
     }
 }

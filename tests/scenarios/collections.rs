@@ -143,3 +143,55 @@ async fn what_an_operator_sets_in_between_is_told() {
         }
     }
 }
+
+/// Six seats instead of three after a third of April: 20.00. Neither at once nor at the period's end, whether the operator is there before
+/// or in between; the session stays open, and is confirmed once the operator has taken that back.
+#[tokio::test]
+async fn a_contract_is_not_amended_either() {
+    for (form, told) in WAYS {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let contract = acme.sells(&acme.order("starter")).await;
+        world.advance("10d").await;
+        let billing = acme.contract(&contract).await.contract.billing.unwrap();
+        let subscription = format!("/v1/subscriptions/{}", billing.subscription);
+        let back = "collection_method=charge_automatically&pause_collection=";
+        let seats = acme.product("starter", "Starter seat");
+        let wish = json!({
+            "contract_id": contract,
+            "product_overrides": [{ "product_id": seats, "quantity": 6 }],
+        });
+        let session = acme.session(&wish).await;
+        let refused = json!({ "error": told });
+
+        let machine = world.machine().await;
+        machine.network.holds("GET /v1/subscriptions/");
+        let (answer, ()) = tokio::join!(acme.confirms_on(&machine, &session, &Value::Null), async {
+            machine.network.reached().await;
+            world.stripe.operator("POST", &subscription, form).await;
+            machine.network.lets_go();
+        });
+        let answer = answer.unwrap();
+        assert_eq!(
+            (answer.status, &answer.body),
+            (409, &refused),
+            "in between: {form}"
+        );
+        let answer = acme.confirms(&session, &Value::Null).await;
+        assert_eq!((answer.status, &answer.body), (409, &refused), "before: {form}");
+        assert_eq!(world.stripe.charges().await, [3500], "{form}");
+        assert_eq!(
+            acme.reads(&session).await.body["checkout_status"],
+            "open",
+            "{form}"
+        );
+
+        world.stripe.operator("POST", &subscription, back).await;
+        let confirmed = acme.confirms(&session, &Value::Null).await;
+        assert_eq!(
+            confirmed.body["checkout_status"], "contract_created",
+            "{form}: {confirmed}"
+        );
+        assert_eq!(world.stripe.charges().await, [3500, 2000], "{form}");
+    }
+}

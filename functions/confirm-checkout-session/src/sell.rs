@@ -10,6 +10,7 @@
 //! session is open again.
 
 use billing_core::access::Owner;
+use billing_core::change;
 use billing_core::contract::{Billing, Contract, Fate, Lateness, Read, charge, fate};
 use billing_core::id::{CustomerId, OrganisationId, PaymentMethodId};
 use billing_core::invalid::Invalid;
@@ -156,6 +157,9 @@ async fn amend(
     if fate(sale, read, Lateness::InTime) != Fate::Open {
         return land(call, claimed, read.clone()).await;
     }
+    if !is_charged(call, claimed, read).await? {
+        return Ok(None);
+    }
     let asked = AskedSale {
         owner,
         contract: &contract.id,
@@ -189,8 +193,36 @@ async fn amend(
     };
     match answer {
         Ok(amended) => land(call, claimed, amended.read).await,
-        Err(error) => refused(call, claimed, error).await,
+        Err(error) => {
+            // What an operator has set in between is told as what it is.
+            if matches!(&error, StripeError::Refused(refusal) if refusal.kind != "card_error")
+                && let Some(now) = call.read_contract(contract).await?
+                && !is_charged(call, claimed, &now).await?
+            {
+                return Ok(None);
+            }
+            refused(call, claimed, error).await
+        }
     }
+}
+
+/// 409 where what an amendment costs would not be charged: the sale is forgotten. But another machine may be at the same sale: then
+/// the answer is false, and the sale has to be looked at again.
+async fn is_charged(call: &Call<'_>, claimed: &Claimed, read: &Read) -> Result<bool, Problem> {
+    let Err(why) = change::charged(read.collection) else {
+        return Ok(true);
+    };
+    let contract = &claimed.stored.contract;
+    if claimed.is_joined
+        && contract
+            .sale
+            .as_ref()
+            .is_some_and(|sale| sale.is_in_flight(call.now))
+    {
+        return Ok(false);
+    }
+    call.release_sale(contract).await?;
+    Err(Problem::conflict(why.to_string()))
 }
 
 /// The sale with a price for each of its lines, written down. None when somebody else wrote first.

@@ -206,14 +206,19 @@ pub fn changeable(standing: &Standing) -> Result<&ItemId, Unchangeable> {
     if standing.scheduled {
         return Err(Unchangeable::Scheduled);
     }
-    match standing.collection {
-        Collection::Charged => {}
-        Collection::Sent => return Err(Unchangeable::Sent),
-        Collection::Paused => return Err(Unchangeable::CollectionPaused),
-    }
+    charged(standing.collection)?;
     match standing.items.as_slice() {
         [item] => Ok(item),
         items => Err(Unchangeable::Items(items.len())),
+    }
+}
+
+/// Whether what a change costs would be charged.
+pub fn charged(collection: Collection) -> Result<(), Unchangeable> {
+    match collection {
+        Collection::Charged => Ok(()),
+        Collection::Sent => Err(Unchangeable::Sent),
+        Collection::Paused => Err(Unchangeable::CollectionPaused),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::quote::Charge;
 use crate::reversal::{self, Reversal};
 use crate::sale::{Offer, OrderLine, Sale, Way};
 use crate::session::{Kind, LatePayment};
-use crate::subscription::Status as BillingStatus;
+use crate::subscription::{Collection, Status as BillingStatus};
 
 /// How many ledger entries one transaction adds at most: DynamoDB takes 100 items, and the others need room.
 const MOST_ENTRIES: usize = 90;
@@ -161,6 +161,8 @@ pub struct Read {
     pub created: Timestamp,
     /// Whether a change waits for its payment.
     pub is_pending: bool,
+    /// How its invoices are paid.
+    pub collection: Collection,
     /// The name of the sale that its schedule was written for, whole: its two requests were both done.
     pub scheduled: Option<String>,
     /// Its latest bill.

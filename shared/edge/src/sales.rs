@@ -180,26 +180,37 @@ impl Call<'_> {
         }
     }
 
-    /// Forgets a sale that came to nothing; the session is open again while its time lasts. None when somebody else wrote first.
+    /// Forgets a sale that came to nothing; the session is open again while its time lasts. None when something has become of it.
     pub async fn release_sale(&self, contract: &Contract) -> Result<Option<()>, Problem> {
         let Some(sale) = &contract.sale else {
             return Ok(Some(()));
         };
-        let session = self.store.checkout_session(&sale.checkout).await?;
-        let released = Contract {
-            sale: None,
-            updated_at: self.now,
-            ..contract.clone()
-        };
-        let new = session
-            .as_ref()
-            .map(|session| session.after(&Told::Over, self.now));
-        let write = session
-            .as_ref()
-            .zip(new.as_ref())
-            .map(|(read, new)| SessionWrite { read, new });
-        let written = self.store.release_sale(write, contract, &released).await;
-        Ok(unless_conflict(written)?)
+        let mut read = contract.clone();
+        loop {
+            let session = self.store.checkout_session(&sale.checkout).await?;
+            let released = Contract {
+                sale: None,
+                updated_at: self.now,
+                ..read.clone()
+            };
+            let new = session
+                .as_ref()
+                .map(|session| session.after(&Told::Over, self.now));
+            let write = session
+                .as_ref()
+                .zip(new.as_ref())
+                .map(|(read, new)| SessionWrite { read, new });
+            let written = self.store.release_sale(write, &read, &released).await;
+            if unless_conflict(written)?.is_some() {
+                return Ok(Some(()));
+            }
+            // An event that tells nothing of this sale may have been written: then it is still to be forgotten.
+            let now = self.store.contract(&contract.organisation, &contract.id).await?;
+            match now.map(|now| now.contract) {
+                Some(now) if now.sale.as_ref() == Some(sale) && now.version > read.version => read = now,
+                _ => return Ok(None),
+            }
+        }
     }
 
     /// What Stripe has of a contract: its subscription, or, while none is recorded, the one that names it.

@@ -27,7 +27,7 @@ use crate::client::Stripe;
 use crate::contract_schedules::SALE;
 use crate::error::StripeError;
 use crate::subscriptions::LATEST_INVOICE;
-use crate::wire::{Page, Reference, at, currency, id};
+use crate::wire::{Page, Reference, at, collection, currency, id};
 
 /// The metadata member by which an object at Stripe names its contract: `<organisation>/<contract>`.
 pub(crate) const CONTRACT: &str = "contract";
@@ -97,6 +97,8 @@ struct Wire {
     cancel_at: Option<i64>,
     schedule: Option<WireSchedule>,
     pending_update: Option<IgnoredAny>,
+    collection_method: Option<String>,
+    pause_collection: Option<IgnoredAny>,
     latest_invoice: Option<WireInvoice>,
     default_payment_method: Option<Reference>,
     #[serde(default)]
@@ -226,6 +228,7 @@ impl TryFrom<Wire> for ReadContract {
                 customer: id(&wire.customer.0, "a customer")?,
                 created: at(wire.created, "the creation of a subscription")?,
                 is_pending: wire.pending_update.is_some(),
+                collection: collection(wire.pause_collection.is_some(), wire.collection_method.as_deref()),
                 scheduled: wire.schedule.as_ref().and_then(WireSchedule::sale).cloned(),
                 latest_invoice: wire.latest_invoice.map(TryInto::try_into).transpose()?,
             },

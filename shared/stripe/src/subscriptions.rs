@@ -6,7 +6,7 @@ use billing_core::id::{AccountId, PromotionCodeId, SubscriptionId};
 use billing_core::period::Period;
 use billing_core::plan::Interval;
 use billing_core::quote::Charge;
-use billing_core::subscription::{Collection, LatestInvoice, ScheduledEnd, Standing, Status, Subscription};
+use billing_core::subscription::{LatestInvoice, ScheduledEnd, Standing, Status, Subscription};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use stripe_billing::subscription::RetrieveSubscription;
@@ -15,7 +15,7 @@ use stripe_client_core::StripeRequest;
 use crate::client::Stripe;
 use crate::customers::ACCOUNT;
 use crate::error::StripeError;
-use crate::wire::{Page, Reference, at, currency, id};
+use crate::wire::{Page, Reference, at, collection, currency, id};
 
 /// What is expanded wherever a subscription is answered.
 pub(crate) const LATEST_INVOICE: &str = "latest_invoice";
@@ -178,11 +178,7 @@ impl TryFrom<Wire> for Standing {
                 .metadata
                 .get(SET_ASIDE)
                 .and_then(|date| at(date.parse().ok()?, "an end that was set aside").ok()),
-            collection: match (&wire.pause_collection, wire.collection_method.as_deref()) {
-                (Some(_), _) => Collection::Paused,
-                (None, Some("send_invoice")) => Collection::Sent,
-                (None, _) => Collection::Charged,
-            },
+            collection: collection(wire.pause_collection.is_some(), wire.collection_method.as_deref()),
             latest_invoice: wire.latest_invoice.map(TryInto::try_into).transpose()?,
         })
     }

@@ -2,6 +2,7 @@
 
 use billing_core::Timestamp;
 use billing_core::money::Currency;
+use billing_core::subscription::Collection;
 use serde::{Deserialize, Deserializer};
 
 use crate::error::StripeError;
@@ -66,4 +67,13 @@ pub(crate) fn currency(code: &str, of: &str) -> Result<Currency, StripeError> {
     code.parse().map_err(|_| StripeError::Unexpected {
         reason: format!("{of} is in {code:?}"),
     })
+}
+
+/// How the invoices of a subscription are paid, which is charged to a method unless something else is said.
+pub(crate) fn collection(is_paused: bool, method: Option<&str>) -> Collection {
+    match (is_paused, method) {
+        (true, _) => Collection::Paused,
+        (false, Some("send_invoice")) => Collection::Sent,
+        (false, _) => Collection::Charged,
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::contract::{self, Bill, BilledItem, Billing, Contract, Facts, Fate, Lateness, Ledger, Read, Told};
 use crate::quote::Charge;
-use crate::subscription::Status as BillingStatus;
+use crate::subscription::{Collection, Status as BillingStatus};
 
 const SEATS: &str = "00000000-0000-4000-8000-000000000001";
 
@@ -146,6 +146,7 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
         customer: "cus_1".parse().unwrap(),
         created: at(period.0),
         is_pending: false,
+        collection: Collection::Charged,
         scheduled: None,
         latest_invoice: Some(Bill {
             id: "in_1".parse().unwrap(),

@@ -221,54 +221,6 @@ async fn a_paused_subscription_is_named_and_can_be_ended() {
     assert_eq!(ada.resumes().await.body["cancelAtPeriodEnd"], false);
 }
 
-/// A trial from 1 to 15 April, changed on the 11th: nothing was paid, so nothing is given back, and the year of 96.00 is paid for
-/// and begins at once. It is a change like any other.
-#[tokio::test]
-async fn a_subscription_on_trial_is_previewed_and_changed() {
-    let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    made_by_operator(&world, &ada, "trial_period_days=14").await;
-    world.stripe.gives_card(&ada, "pm_card_visa").await;
-    world.advance("10d").await;
-    assert_eq!(
-        ada.covered_until().await,
-        "2026-04-15T00:00:00Z",
-        "a free trial covers"
-    );
-    assert_eq!(ada.cancels().await.body["periodEnd"], "2026-04-15T00:00:00Z");
-    let preview = ada.previews(&to_a_year()).await;
-    assert_eq!(preview.body["amountDueCents"], 9600, "{preview}");
-    let quoted = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
-    let answer = ada.changes(&quoted).await;
-    assert_eq!(answer, r#"200 {"changed":true,"interval":"annual"}"#);
-    world.stripe.stand_in().settle().await;
-    assert_eq!(world.stripe.payments(&ada).await, [0, 9600]);
-    assert_eq!(ada.covered_until().await, "2027-04-11T00:00:00Z");
-    assert_eq!(
-        ada.billing().await.body["subscription"]["cancelAtPeriodEnd"],
-        false
-    );
-}
-
-/// On trial with a card that is declined: the change waits, and the trial goes on, covered to its end.
-#[tokio::test]
-async fn a_change_on_trial_that_is_not_paid_leaves_the_trial() {
-    let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    made_by_operator(&world, &ada, "trial_period_days=14").await;
-    world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
-    let answer = ada.changes(&to_a_year()).await;
-    assert_eq!(answer.body["payment"]["status"], "requires_payment_method");
-    world.advance("1d").await;
-    let subscription = world.stripe.subscription(&ada).await;
-    assert_eq!(
-        (&subscription["status"], &subscription["pending_update"]),
-        (&json!("trialing"), &json!(null))
-    );
-    assert_eq!(ada.covered_until().await, "2026-04-15T00:00:00Z");
-    assert_eq!(world.stripe.payments(&ada).await, [0]);
-}
-
 /// Whatever an operator does between our reading and our asking, Stripe's refusal is told as the state that is the reason for it.
 #[tokio::test]
 async fn what_an_operator_does_between_reading_and_asking_is_told_as_the_state_that_it_is() {

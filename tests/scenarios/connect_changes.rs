@@ -322,3 +322,36 @@ async fn a_list_goes_page_by_page_and_by_status() {
     assert!(shown(&north.lists("").await).is_empty());
     assert_eq!(shown(&north.lists("?status=canceled").await), [running.as_str()]);
 }
+
+/// The country is told with an update alone. It is remembered: taxes are switched off and on again, and the next order is taxed, without
+/// it. Before the start and while it runs.
+#[tokio::test]
+async fn a_country_that_an_update_tells_is_remembered() {
+    for start in [NEXT_MONTH, NOW] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let id = sold(&north, start).await;
+        let unlocated = json!({ "taxSettings": { "enabled": true } });
+        assert_eq!(
+            north.updates(&id, &unlocated).await.body["error"]["fieldErrors"],
+            json!({ "data.taxSettings.country": ["is required until the client's country is known"] })
+        );
+        updated(
+            &north,
+            &id,
+            json!({ "taxSettings": { "enabled": true, "country": "DE", "postalCode": "10115" } }),
+        )
+        .await;
+        updated(&north, &id, json!({ "taxSettings": { "enabled": false } })).await;
+        assert_eq!(updated(&north, &id, unlocated).await.body["automatic_tax"], true);
+        let mut order = north.order("2026-06-01T00:00:00Z");
+        order["data"]["taxSettings"] = json!({ "enabled": true });
+        let next = north.sells(&order).await;
+        assert_eq!(
+            (next.status, &next.body["automatic_tax"]),
+            (200, &json!(true)),
+            "{next}"
+        );
+        assert_eq!(north.customers().await[0]["address"]["country"], "DE");
+    }
+}

@@ -100,7 +100,8 @@ async fn an_older_fact_does_not_overwrite_a_newer_one() {
     assert_eq!(north.sales().await[0].state.as_ref().unwrap().status, "canceled");
 }
 
-/// Acknowledged, and nothing else: no claim, no receipt, nothing asked of Stripe.
+/// Acknowledged and counted, and nothing else: no claim, no receipt, nothing written, nothing asked of Stripe. Known by an agency
+/// later, its next event is not counted.
 #[tokio::test]
 async fn an_event_of_an_account_that_nobody_knows_is_acknowledged() {
     let world = World::at(NOW).await;
@@ -116,7 +117,16 @@ async fn an_event_of_an_account_that_nobody_knows_is_acknowledged() {
         .await;
     let event = connected_events(&world).pop().unwrap();
     let before = world.stripe.stand_in().requests().len();
-    assert_eq!(world.stripe.delivers(&event).await, 200);
+    let machine = world.machine().await;
+    let request = world.stripe.signed_event(&event);
+    let answer = machine.call(request).await.unwrap();
+    assert_eq!(answer, r#"200 {"received":true}"#);
+    assert_eq!(machine.metric("UnknownConnectedAccounts"), 1);
+    assert_eq!(
+        machine.network.steps(),
+        ["DynamoDB GetItem"],
+        "one look whose account it is"
+    );
     assert_eq!(world.stripe.stand_in().requests().len(), before, "{customer}");
     let key = billing_store::EventKey {
         connected_account: Some(account.parse().unwrap()),
@@ -124,6 +134,14 @@ async fn an_event_of_an_account_that_nobody_knows_is_acknowledged() {
     };
     let receipt = world.stack().app.store().receipt(&key).await.unwrap();
     assert!(receipt.is_none());
+    let north = world.agency().await;
+    north
+        .at_stripe("POST", "/v1/customers", "email=y@example.com")
+        .await;
+    let known = connected_events(&world).pop().unwrap();
+    let answer = machine.call(world.stripe.signed_event(&known)).await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(machine.metric("UnknownConnectedAccounts"), 1);
 }
 
 /// The same event id on two accounts is two events.

@@ -359,3 +359,62 @@ async fn a_cancellation_converges_after_a_crash_at_any_step() {
         assert!(finished);
     }
 }
+
+/// Two different orders of one client on two machines. The second has read that nothing was sold (or one thing), and before it writes,
+/// the first begins a sale that Stripe refuses and one that it takes. A number is given once, the buyer is not set back, and the client
+/// is one customer, who can be sold more.
+#[tokio::test]
+async fn a_buyer_that_was_read_before_another_sale_is_not_written_over_it() {
+    for sold_before in [false, true] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        if sold_before {
+            north.sells(&north.order("2026-09-01T00:00:00Z")).await;
+        }
+        let (slow, refusing) = (world.machine().await, world.machine().await);
+        slow.network.holds("GET /v1/products/");
+        refusing.network.tells(
+            "POST /v1/subscription_schedules",
+            400,
+            r#"{"error":{"type":"invalid_request_error","param":"phases[0][items][0][price]","message":"no"}}"#,
+        );
+        let order = north.order("2026-06-01T00:00:00Z");
+        let (answer, ()) = tokio::join!(north.sells_on(&slow, &order), async {
+            slow.network.reached().await;
+            let refused = north
+                .sells_on(&refusing, &north.order("2026-07-01T00:00:00Z"))
+                .await
+                .unwrap();
+            assert_eq!(refused.status, 400, "{refused}");
+            let sold = north.sells(&north.order("2026-08-01T00:00:00Z")).await;
+            assert_eq!(sold.status, 200, "{sold}");
+            slow.network.lets_go();
+        });
+        let answer = answer.unwrap();
+        assert_eq!(answer.status, 200, "sold before: {sold_before}: {answer}");
+        let more = north.sells(&north.order("2026-10-01T00:00:00Z")).await;
+        assert_eq!(more.status, 200, "sold before: {sold_before}: {more}");
+        let numbers: Vec<u64> = north.sales().await.iter().map(|sale| sale.number).collect();
+        let expected: &[u64] = if sold_before { &[1, 3, 4, 5] } else { &[2, 3, 4] };
+        assert_eq!(numbers, expected, "sold before: {sold_before}");
+        assert_eq!(north.schedules().await.len(), expected.len());
+        assert_eq!(north.customers().await.len(), 1);
+    }
+}
+
+/// Two different orders of a new client at the same time, on two machines: two schedules, one customer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_orders_of_a_new_client_at_once_make_one_customer() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let machines = [world.machine().await, world.machine().await];
+    let orders = [north.order(NEXT_MONTH), north.order("2026-06-01T00:00:00Z")];
+    let answers = join_all((0..2).map(|n| north.sells_on(&machines[n], &orders[n]))).await;
+    for answer in answers.into_iter().flatten() {
+        assert_eq!(answer.status, 200, "{answer}");
+    }
+    assert_eq!(north.schedules().await.len(), 2);
+    assert_eq!(north.customers().await.len(), 1);
+    let numbers: Vec<u64> = north.sales().await.iter().map(|sale| sale.number).collect();
+    assert_eq!(numbers, [1, 2]);
+}

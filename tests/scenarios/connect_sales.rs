@@ -139,3 +139,26 @@ async fn a_schedule_begins_is_paid_renews_and_is_canceled() {
     assert_eq!(north.payments().await, [2999, 3000], "nothing more");
     assert_eq!(north.sales().await[0].state.as_ref().unwrap().status, "canceled");
 }
+
+/// 110 minutes of which 100 are included, by the second: 10 × 0.15. Canceled, they are billed at once and nothing is given back, while
+/// its schedule owns it and when it runs by itself.
+#[tokio::test]
+async fn what_was_used_is_billed_when_it_is_canceled() {
+    for (days, paid) in [("1d", vec![2999, 150]), ("32d", vec![2999, 2999, 150])] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let north = world.agency().await;
+        let sold = north.sells(&north.order("2026-04-01T00:00:00Z")).await;
+        let id = sold.body["id"].as_str().unwrap();
+        north.client_gives_card().await;
+        world.advance(days).await;
+        north.client_talks(6600).await;
+        world.advance("1m").await;
+        for _ in 0..2 {
+            assert_eq!(north.cancels(id).await.body["canceled"], true);
+        }
+        world.stripe.stand_in().settle().await;
+        assert_eq!(north.payments().await, paid, "after {days}");
+        world.advance("40d").await;
+        assert_eq!(north.payments().await, paid, "nothing more");
+    }
+}

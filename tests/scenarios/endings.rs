@@ -1,6 +1,6 @@
 //! Ending a subscription with its period, and taking that back.
 
-use billing_tests::{Moment, World};
+use billing_tests::{Account, Moment, World};
 use serde_json::json;
 
 const CANCELLED: &str = r#"200 {"cancelAtPeriodEnd":true,"periodEnd":"2026-05-01T00:00:00Z"}"#;
@@ -73,6 +73,121 @@ async fn an_end_that_was_set_by_its_date_is_taken_back() {
     assert_eq!(ada.cancels().await, CANCELLED);
     assert_eq!(ada.resumes().await, RUNNING);
     assert_eq!(world.stripe.subscription(&ada).await["cancel_at"], json!(null));
+}
+
+fn seconds(instant: &str) -> i64 {
+    instant.parse::<billing_core::Timestamp>().unwrap().as_second()
+}
+
+/// An operator has the account's subscription end on a date; answers its path at Stripe.
+async fn operator_ends(world: &World, ada: &Account<'_>, date: i64) -> String {
+    let subscription = world.stripe.subscription(ada).await;
+    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let form = format!("cancel_at={date}");
+    world.stripe.operator("POST", &path, &form).await;
+    path
+}
+
+/// An operator has it end on 15 July. Cancelled, it ends with April; resumed, it ends on 15 July again, as often as one likes, also when
+/// the answer or the event of a step is lost. A date that is over meanwhile, or that the operator has taken back, does not come back.
+#[tokio::test]
+async fn a_later_end_that_an_operator_set_is_kept_by_cancelling_and_resuming() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let july = seconds("2026-07-15T00:00:00Z");
+    let path = operator_ends(&world, &ada, july).await;
+    assert_eq!(
+        ada.resumes().await,
+        RUNNING,
+        "that is not the customer's to take back"
+    );
+    for _ in 0..2 {
+        for _ in 0..2 {
+            assert_eq!(ada.cancels().await, CANCELLED);
+            let at_stripe = world.stripe.subscription(&ada).await;
+            assert_eq!(at_stripe["cancel_at_period_end"], true);
+        }
+        for _ in 0..2 {
+            assert_eq!(ada.resumes().await, RUNNING);
+            let at_stripe = world.stripe.subscription(&ada).await;
+            assert_eq!(
+                (&at_stripe["cancel_at"], &at_stripe["cancel_at_period_end"]),
+                (&json!(july), &json!(false))
+            );
+        }
+    }
+    ada.cancels().await;
+    world
+        .stripe
+        .operator("POST", &path, "cancel_at_period_end=false")
+        .await;
+    ada.cancels().await;
+    ada.resumes().await;
+    assert_eq!(
+        world.stripe.subscription(&ada).await["cancel_at"],
+        json!(null),
+        "the operator had taken it back"
+    );
+}
+
+/// A change takes a cancellation back, and with it goes no end of an operator's, wherever the machine dies over it.
+#[tokio::test]
+async fn a_later_end_that_an_operator_set_is_kept_by_a_change() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let wish = json!({ "interval": "annual" });
+    let later = seconds("2027-10-01T00:00:00Z");
+    let mut finished = false;
+    for step in 1..40 {
+        let ada = world.account(1).await;
+        ada.subscribes("monthly").await;
+        operator_ends(&world, &ada, later).await;
+        ada.cancels().await;
+        let machine = world.machine().await;
+        machine.network.stops(Moment::After, step);
+        tokio::select! {
+            answer = ada.changes_on(&machine, &wish) => {
+                assert_eq!(answer.unwrap().body["changed"], true);
+                finished = true;
+            }
+            () = machine.network.reached() => {}
+        }
+        machine.dies();
+        assert_eq!(ada.changes(&wish).await.status, 200, "died after step {step}");
+        world.stripe.stand_in().settle().await;
+        let at_stripe = world.stripe.subscription(&ada).await;
+        assert_eq!(
+            (&at_stripe["cancel_at"], &at_stripe["cancel_at_period_end"]),
+            (&json!(later), &json!(false)),
+            "died after step {step}"
+        );
+        assert_eq!(ada.stored().await.profile.change, None, "died after step {step}");
+        if finished {
+            break;
+        }
+    }
+    assert!(finished);
+}
+
+/// An operator has it end on 20 April: cancelling changes nothing about that, for it would end later, and resuming neither.
+#[tokio::test]
+async fn an_earlier_end_that_an_operator_set_is_not_put_off_by_cancelling() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let sooner = seconds("2026-04-20T00:00:00Z");
+    operator_ends(&world, &ada, sooner).await;
+    for (path, answered) in [("cancel", CANCELLED), ("resume", RUNNING), ("cancel", CANCELLED)] {
+        assert_eq!(ada.sends(ada.end_request(path)).await, answered);
+        let at_stripe = world.stripe.subscription(&ada).await;
+        assert_eq!(
+            (&at_stripe["cancel_at"], &at_stripe["cancel_at_period_end"]),
+            (&json!(sooner), &json!(false)),
+            "{path}"
+        );
+    }
+    world.advance("20d").await;
+    assert_eq!(ada.billing().await.body["subscription"], json!(null));
 }
 
 #[tokio::test]

@@ -35,12 +35,18 @@ mod idempotency;
 mod changes;
 /// Where a subscription stands when somebody wants to change or end it.
 mod change_states;
+/// Changes in a free trial.
+mod trials;
+/// Subscriptions whose invoices are sent, or not collected for now.
+mod collections;
 /// Every promise in every one of the possible Stripes.
 mod possible_worlds;
 /// Periods: their first and last second, months and years of every length, clocks that differ.
 mod periods;
 /// A quote is what is charged, or nothing is charged.
 mod quotes;
+/// The most that Stripe charges at once.
+mod amounts;
 /// Promotion codes: taken by preview and change, or by neither.
 mod promotion_codes;
 /// Changes whose payment is not made at once.
@@ -59,8 +65,12 @@ mod connect_sales;
 mod connect_refusals;
 /// The same order twice, on machines that race and die.
 mod connect_races;
+/// Changes and cancellations of one sale at once.
+mod connect_siblings;
 /// What users do to what was sold.
 mod connect_changes;
+/// Whose Stripe account a call is on.
+mod connect_calls;
 /// Events of connected accounts.
 mod connect_events;
 /// Arbitrary bytes from everybody.

@@ -253,3 +253,124 @@ async fn what_can_be_no_code_is_a_fault_of_its_member() {
     );
     assert_eq!(world.stripe.payments(&ada).await, [3000, 21_040]);
 }
+
+/// A code that can be redeemed once, and what a change with it on the first day comes to: all of 10.00 back, 96.00 less a fifth.
+async fn with_one(world: &World) -> (Account<'_>, Value) {
+    world
+        .stripe
+        .makes_code("percent_off=20&duration=once", "code=ONE&max_redemptions=1")
+        .await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let preview = ada.previews(&with("ONE")).await;
+    assert_eq!(preview.body["amountDueCents"], 9600 - 1000 - 1920, "{preview}");
+    let mut quoted = with("ONE");
+    quoted["prorationDate"] = preview.body["prorationDate"].clone();
+    (ada, quoted)
+}
+
+async fn charged_once(world: &World, ada: &Account<'_>) {
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.payments(ada).await, [1000, 6680]);
+    assert_eq!(ada.stored().await.profile.change, None);
+}
+
+/// The change used its own code up. Whoever wishes the same again, at once, within the minute or later, quoted or not, is told that
+/// the subscription is there, and not that the code is used up.
+#[tokio::test]
+async fn a_code_that_its_own_change_used_up_refuses_no_repetition() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (ada, quoted) = with_one(&world).await;
+    assert_eq!(
+        ada.changes(&quoted).await,
+        r#"200 {"changed":true,"interval":"annual"}"#
+    );
+    for later in ["0s", "30s", "2m"] {
+        world.advance(later).await;
+        for wish in [&quoted, &with("one")] {
+            assert_eq!(
+                ada.changes(wish).await,
+                r#"200 {"changed":false,"interval":"annual"}"#,
+                "{later}"
+            );
+        }
+    }
+    charged_once(&world, &ada).await;
+}
+
+/// The first machine has written the change down; the second has read that it is not made yet; the first makes it, which uses the
+/// code up; and only then the second goes on. It is the same change: both are told that it is made, quoted or not.
+#[tokio::test]
+async fn a_code_that_its_own_change_used_up_does_not_refuse_whoever_joins() {
+    for is_quoted in [true, false] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let (ada, quoted) = with_one(&world).await;
+        let wish = if is_quoted { quoted } else { with("ONE") };
+        let (first, second) = (world.machine().await, world.machine().await);
+        first.network.holds("DynamoDB UpdateItem");
+        second.network.holds("GET /v1/subscriptions/");
+        let made = async {
+            let answer = ada.changes_on(&first, &wish).await.unwrap();
+            second.network.lets_go();
+            answer
+        };
+        let joined = async {
+            first.network.reached().await;
+            ada.changes_on(&second, &wish).await.unwrap()
+        };
+        let go = async {
+            second.network.reached().await;
+            first.network.lets_go();
+        };
+        let (made, joined, ()) = tokio::join!(made, joined, go);
+        assert_eq!(made, r#"200 {"changed":true,"interval":"annual"}"#);
+        assert_eq!(joined.status, 200, "quoted: {is_quoted}: {joined}");
+        charged_once(&world, &ada).await;
+    }
+}
+
+/// Stripe has made it, and the first machine died before it heard so, or waits for the answer still: the second is told the same, and
+/// so is one that finds the payment waiting for its payer.
+#[tokio::test]
+async fn a_code_that_its_own_change_used_up_refuses_nobody_who_finds_it_at_stripe() {
+    for dies in [true, false] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let (ada, quoted) = with_one(&world).await;
+        world.stripe.holds_events(true).await;
+        let (first, second) = (world.machine().await, world.machine().await);
+        first.network.holds("POST /v1/subscriptions/");
+        let made = ada.changes_on(&first, &quoted);
+        let found = async {
+            first.network.reached().await;
+            if dies {
+                first.ends();
+            }
+            let found = ada.changes_on(&second, &quoted).await.unwrap();
+            first.network.lets_go();
+            found
+        };
+        let (made, found) = tokio::join!(made, found);
+        assert_eq!(
+            found, r#"200 {"changed":true,"interval":"annual"}"#,
+            "dies: {dies}"
+        );
+        assert!(made.is_none_or(|made| made.status == 200));
+        charged_once(&world, &ada).await;
+    }
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (ada, quoted) = with_one(&world).await;
+    world
+        .stripe
+        .gives_card(&ada, "pm_card_authenticationRequired")
+        .await;
+    let waits = ada.changes(&quoted).await;
+    assert_eq!(waits.body["payment"]["status"], "requires_action", "{waits}");
+    let machine = world.machine().await;
+    assert_eq!(ada.changes_on(&machine, &quoted).await.unwrap().body, waits.body);
+    world.stripe.pays_open_invoice(&ada).await;
+    assert_eq!(
+        ada.changes(&quoted).await,
+        r#"200 {"changed":false,"interval":"annual"}"#
+    );
+    charged_once(&world, &ada).await;
+}

@@ -41,7 +41,7 @@ const COSTS: &[(&str, &[(&str, Cost)])] = &[
     ("list-connect-subscription", &[("a page", (3, 1, 4))]),
     (
         "update-connect-subscription",
-        &[("an end of what waits", (5, 3, 8))],
+        &[("an end of what waits", (5, 4, 9))],
     ),
     ("get-checkout-session", &[("open", (2, 0, 2))]),
     ("preview-checkout-session", &[("a plan", (4, 0, 4))]),

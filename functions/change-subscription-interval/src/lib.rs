@@ -123,7 +123,7 @@ async fn attempt(
         Next::Join(change) => join(call, account.profile, change, &standing, course).await?,
         Next::Begin => {
             let planned = plan(call, owner, wish, &account, &standing, &codes).await?;
-            begin(call, &account, planned).await?
+            begin(call, &account, &standing, planned).await?
         }
     };
     let Some((profile, change)) = begun else {
@@ -140,11 +140,12 @@ async fn attempt(
             Ok(None)
         }
         Err(StripeError::Refused(refusal)) => {
-            outcome::forget(call, &profile).await?;
+            outcome::forget(call, &profile, &change).await?;
+            let is_state = refusal.is_about_waiting();
             let problem = outcome::refused(refusal, wish);
             // Nothing that the caller could do about: it may have been ended, overdue or given to a schedule since it was read.
             // Once more, and if so it says so.
-            if problem.status < 500 || course.refused {
+            if (problem.status < 500 && !is_state) || course.refused {
                 return Err(problem);
             }
             course.refused = true;
@@ -169,7 +170,7 @@ async fn join(
     {
         return Err(refuse(Refusal::Busy));
     }
-    match quote::hold(call, &change).await {
+    match quote::hold(call, &change, standing).await {
         Ok(_) => Ok(Some((profile, change))),
         Err(problem) if problem.status < 500 => {
             course.stale = Some(change.number);
@@ -223,10 +224,11 @@ async fn plan(
 async fn begin(
     call: &Call<'_>,
     account: &Account,
+    standing: &Standing,
     planned: Change,
 ) -> Result<Option<(Profile, Change)>, Problem> {
     let change = Change {
-        quoted: quote::hold(call, &planned).await?,
+        quoted: quote::hold(call, &planned, standing).await?,
         ..planned
     };
     let begun = unless_conflict(call.store.begin_change(&account.profile, &change).await)?;

@@ -8,7 +8,7 @@ use billing_core::account::Profile;
 use billing_core::change::{Change, Wish};
 use billing_core::landing::{ChangeStep, Landing};
 use billing_core::plan::Interval;
-use billing_core::subscription::Standing;
+use billing_core::subscription::{Collection, Standing};
 use billing_edge::{Call, Finished, Problem};
 use billing_store::unless_conflict;
 use billing_stripe::{OpenPayment, Payment, Refusal, StripeError};
@@ -73,6 +73,11 @@ pub(crate) async fn ask(call: &Call<'_>, owner: &Owner, change: &Change) -> Resu
         Err(StripeError::Refused(refusal))
             if change.promotion_code.is_some() && refusal.is_about_waiting() =>
         {
+            // An invoice that is sent waits for nothing: the change would be made, and not be paid.
+            let now = stripe.subscription(&change.subscription).await?;
+            if now.standing.collection != Collection::Charged {
+                return Err(StripeError::Refused(refusal));
+            }
             stripe.change_subscription(owner, change, Payment::AtOnce).await
         }
         answer => answer,
@@ -118,13 +123,19 @@ pub(crate) async fn settle_and_tell(
     }
 }
 
-/// Forgets a change that Stripe refused: nothing has happened.
-pub(crate) async fn forget(call: &Call<'_>, profile: &Profile) -> Result<(), Problem> {
+/// Forgets a change that Stripe refused: nothing has happened. An event that landed meanwhile has left it there, as it was under way.
+pub(crate) async fn forget(call: &Call<'_>, profile: &Profile, change: &Change) -> Result<(), Problem> {
     let landing = Landing {
         change: Some(ChangeStep::Over),
         ..Landing::default()
     };
-    unless_conflict(call.store.land(profile, &landing).await)?;
+    let mut profile = profile.clone();
+    while unless_conflict(call.store.land(&profile, &landing).await)?.is_none() {
+        profile = call.account(&profile.id).await?.profile;
+        if profile.change.as_ref() != Some(change) {
+            break;
+        }
+    }
     Ok(())
 }
 
@@ -157,6 +168,6 @@ pub(crate) fn refused(refusal: Refusal, wish: &Wish) -> Problem {
     } else if refusal.kind == "card_error" {
         Problem::payment_required(refusal.message)
     } else {
-        Problem::refused_with_code(StripeError::Refused(refusal), wish.code.as_ref())
+        Problem::refused(StripeError::Refused(refusal), wish.code.as_ref())
     }
 }

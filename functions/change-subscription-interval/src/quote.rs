@@ -2,12 +2,17 @@
 
 use billing_core::change::Change;
 use billing_core::quote::{self, Asked, Charge};
+use billing_core::subscription::Standing;
 use billing_edge::{Call, Problem};
 use billing_stripe::PreviewedChange;
 
 /// The amount that a change was quoted at, if it was. 409 with the fresh amount when that is not what it would be charged at
 /// now; nothing has changed then.
-pub(crate) async fn hold(call: &Call<'_>, planned: &Change) -> Result<Option<Charge>, Problem> {
+pub(crate) async fn hold(
+    call: &Call<'_>,
+    planned: &Change,
+    standing: &Standing,
+) -> Result<Option<Charge>, Problem> {
     let Some(proration_date) = planned.proration_date else {
         return Ok(None);
     };
@@ -25,10 +30,12 @@ pub(crate) async fn hold(call: &Call<'_>, planned: &Change) -> Result<Option<Cha
         quantity: planned.quantity,
         promotion_code: planned.promotion_code.as_ref(),
         proration_date,
+        trial_end: standing.trial_end(),
+        currency: standing.currency,
     };
     let fresh = call.stripe().await?.preview_change(&previewed).await;
     let fresh = fresh
-        .map_err(|error| Problem::refused_with_code(error, planned.code.as_ref()))?
+        .map_err(|error| Problem::refused(error, planned.code.as_ref()))?
         .charge;
     let asked = Asked {
         price: planned.price.clone(),

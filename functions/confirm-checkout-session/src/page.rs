@@ -53,7 +53,7 @@ pub(crate) async fn open(
         Ok(page) => page,
         Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {
             call.release_sale(contract).await?;
-            return Err(error.into());
+            return Err(sell::unsold(error));
         }
         Err(error) => return Err(error.into()),
     };

@@ -314,7 +314,7 @@ pub(crate) async fn hold(
         // A price that was archived: asking again will not help.
         Err(error @ StripeError::Refused(_)) => {
             call.release_sale(contract).await?;
-            return Err(error.into());
+            return Err(unsold(error));
         }
         preview => preview?,
     };
@@ -349,11 +349,7 @@ async fn refused(call: &Call<'_>, claimed: &Claimed, error: StripeError) -> Resu
     match error {
         StripeError::Refused(refusal) => {
             call.release_sale(contract).await?;
-            Err(if refusal.kind == "card_error" {
-                Problem::payment_required(refusal.message)
-            } else {
-                StripeError::Refused(refusal).into()
-            })
+            Err(unsold(StripeError::Refused(refusal)))
         }
         // Stripe keeps a failure under this number, or has done what was asked under it in other words: which, it tells when it is
         // read. Otherwise the next number asks anew.
@@ -371,6 +367,20 @@ async fn refused(call: &Call<'_>, claimed: &Claimed, error: StripeError) -> Resu
             }
         }
         error => Err(error.into()),
+    }
+}
+
+/// What Stripe's refusal of a sale means: the payer's words for a declined card, and a fault for an amount beyond what is charged at
+/// once.
+pub(crate) fn unsold(error: StripeError) -> Problem {
+    match error {
+        StripeError::Refused(refusal) if refusal.kind == "card_error" => {
+            Problem::payment_required(refusal.message)
+        }
+        StripeError::Refused(refusal) if refusal.is_about_the_amount() => {
+            Problem::unchargeable("product_overrides")
+        }
+        error => error.into(),
     }
 }
 

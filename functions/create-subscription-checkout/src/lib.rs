@@ -17,6 +17,7 @@ mod customer;
 use billing_core::access::Owner;
 use billing_core::account::{Account, Profile};
 use billing_core::checkout::{self, Intent, Next, Refusal, Reservation, SESSION_LIFETIME, TooMany};
+use billing_core::landing::Landing;
 use billing_core::plan::Interval;
 use billing_core::return_url::ReturnUrl;
 use billing_edge::{Call, Function, Problem, Reply};
@@ -140,8 +141,21 @@ async fn attempt(
             *spent = Some(reservation.number);
             Ok(None)
         }
-        Opened::Never(error) => Err(error.into()),
+        Opened::Never(error) => {
+            give_back(call, &profile, &reservation).await?;
+            Err(Problem::refused(error, None))
+        }
     }
+}
+
+/// Nothing came of the reservation, and nothing will: no other call has to find that out. Whoever wrote meanwhile has seen it.
+async fn give_back(call: &Call<'_>, profile: &Profile, reservation: &Reservation) -> Result<(), Problem> {
+    let landing = Landing {
+        release: Some(reservation.number),
+        ..Landing::default()
+    };
+    unless_conflict(call.store.land(profile, &landing).await)?;
+    Ok(())
 }
 
 /// Reserves the next number for the intent.

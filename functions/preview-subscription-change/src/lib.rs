@@ -16,8 +16,7 @@ use billing_core::change::{self, Unchangeable};
 use billing_core::money::Currency;
 use billing_core::plan::Interval;
 use billing_core::promotion::Word;
-use billing_core::quote::{self, Asked, Charge, Quote};
-use billing_core::subscription::Standing;
+use billing_core::quote::{self, Asked, Quote};
 use billing_edge::{Call, Function, Problem, Redemption, Reply};
 use billing_stripe::{Preview, PreviewLine, PreviewedChange};
 use serde::Serialize;
@@ -86,7 +85,11 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     };
     let proration_date = change::preview_date(present.period, call.now);
     if *price == present.price && quantity == present.quantity {
-        return Ok(Reply::ok(&answer(nothing_changes(&standing), proration_date)));
+        // Stripe would preview the next renewal instead.
+        return Ok(Reply::ok(&answer(
+            Preview::nothing(standing.currency),
+            proration_date,
+        )));
     }
     let previewed = PreviewedChange {
         subscription: &present.id,
@@ -95,12 +98,14 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
         quantity,
         promotion_code: promotion_code.as_ref(),
         proration_date,
+        trial_end: standing.trial_end(),
+        currency: standing.currency,
     };
     let preview = call.stripe().await?.preview_change(&previewed).await;
     let preview = match preview {
         Ok(preview) => preview,
         Err(error) => {
-            let problem = Problem::refused_with_code(error, question.code.as_ref());
+            let problem = Problem::refused(error, question.code.as_ref());
             if problem.status == BAD_GATEWAY {
                 // It may have been ended since it was read; if so that is told, and not Stripe's refusal of it.
                 let (standing, _) = call.reread(&stored.id, None).await?;
@@ -146,19 +151,6 @@ fn read_question(call: &Call<'_>) -> Result<Question, Problem> {
     })
 }
 
-/// What is invoiced today when nothing is to change: nothing. Stripe would preview the next renewal instead.
-fn nothing_changes(standing: &Standing) -> Preview {
-    Preview {
-        charge: Charge {
-            amount_due: 0,
-            total: 0,
-            currency: standing.currency,
-        },
-        discount: 0,
-        lines: Vec::new(),
-    }
-}
-
 fn answer(preview: Preview, proration_date: Timestamp) -> Answer {
     Answer {
         amount_due_cents: preview.charge.amount_due,
@@ -189,6 +181,9 @@ fn refuse(unchangeable: Unchangeable) -> Problem {
         | Unchangeable::Unpaid
         | Unchangeable::Paused
         | Unchangeable::Unknown => Problem::bad_request(unchangeable.to_string()),
-        Unchangeable::Scheduled | Unchangeable::Items(_) => Problem::conflict(unchangeable.to_string()),
+        Unchangeable::Scheduled
+        | Unchangeable::Sent
+        | Unchangeable::CollectionPaused
+        | Unchangeable::Items(_) => Problem::conflict(unchangeable.to_string()),
     }
 }

@@ -90,7 +90,7 @@ async fn attempt(
     named: &Named,
     wish: &Wish,
 ) -> Result<Option<(Sale, Contract)>, Problem> {
-    let (sale, contract) = call.sale_of(account, named).await?;
+    let (sale, contract) = call.sale_to_change(account, named).await?;
     if let Some(left) = &sale.amendment {
         if left.is_fresh(call.now) {
             // What it was refused for is nothing to this caller.

@@ -23,7 +23,7 @@ use crate::period::Period;
 use crate::plan::Interval;
 use crate::promotion::Word;
 use crate::quote::Charge;
-use crate::subscription::{Standing, Status};
+use crate::subscription::{Collection, ScheduledEnd, Standing, Status};
 
 /// For how long a change that was written down may still be on its way to Stripe: longer than any invocation lasts.
 pub const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(60);
@@ -85,6 +85,9 @@ pub struct Change {
     /// change was asked for is not.
     #[serde(default)]
     pub clears_cancellation: bool,
+    /// The date by which that cancellation was scheduled, where it was by one: an end on another date is an operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancellation_date: Option<Timestamp>,
     /// The quote that its invoice is compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quoted: Option<Charge>,
@@ -123,6 +126,12 @@ pub enum Unchangeable {
     /// A schedule decides what becomes of it.
     #[error("the subscription is owned by a schedule, which alone can change it")]
     Scheduled,
+    /// What it costs cannot be charged.
+    #[error("the subscription's invoices are sent instead of charged: only an operator can change it")]
+    Sent,
+    /// What it costs would not be collected.
+    #[error("the subscription's payment collection is paused: only an operator can change it")]
+    CollectionPaused,
     /// None or several.
     #[error("the subscription has {0} items instead of exactly one recurring item")]
     Items(usize),
@@ -196,6 +205,11 @@ pub fn changeable(standing: &Standing) -> Result<&ItemId, Unchangeable> {
     }
     if standing.scheduled {
         return Err(Unchangeable::Scheduled);
+    }
+    match standing.collection {
+        Collection::Charged => {}
+        Collection::Sent => return Err(Unchangeable::Sent),
+        Collection::Paused => return Err(Unchangeable::CollectionPaused),
     }
     match standing.items.as_slice() {
         [item] => Ok(item),
@@ -275,9 +289,10 @@ pub fn fate(change: &Change, standing: &Standing, now: Timestamp) -> Fate {
         return Fate::Over;
     }
     if change.took_effect(standing) {
-        return match (change.clears_cancellation, standing.end) {
-            (true, Some(_)) => Fate::TookEffect,
-            _ => Fate::Over,
+        return if change.clears_cancellation && change.knows_end(standing) {
+            Fate::TookEffect
+        } else {
+            Fate::Over
         };
     }
     match (&change.invoice, &standing.latest_invoice) {
@@ -312,6 +327,10 @@ impl Change {
             promotion_code,
             proration_date: wish.proration_date,
             clears_cancellation: standing.subscription.cancel_at_period_end,
+            cancellation_date: match standing.end {
+                Some(ScheduledEnd::OnDate(date)) if standing.subscription.cancel_at_period_end => Some(date),
+                _ => None,
+            },
             quoted: None,
             asked_at: now,
             invoice: None,
@@ -342,7 +361,10 @@ impl Change {
     pub fn differs_from_quote(&self, standing: &Standing) -> bool {
         let billed = standing.latest_invoice.as_ref().map(|invoice| invoice.charge);
         let taken = standing.pending || self.took_effect(standing);
-        taken && self.quoted.is_some() && self.quoted != billed
+        // A change in a trial that goes on bills nothing, and so has no invoice.
+        let unbilled =
+            standing.subscription.status == Status::Trialing && self.quoted.is_some_and(Charge::is_nothing);
+        taken && !unbilled && self.quoted.is_some() && self.quoted != billed
     }
 
     /// Whether this change is what was wished for. A wish without a proration date is content with any.
@@ -357,6 +379,15 @@ impl Change {
     #[must_use]
     pub fn took_effect(&self, standing: &Standing) -> bool {
         standing.subscription.price == self.price
+    }
+
+    /// Whether the subscription's end is that of the cancellation which is to be taken back, and not a date that an operator has set.
+    fn knows_end(&self, standing: &Standing) -> bool {
+        match standing.end {
+            Some(ScheduledEnd::WithPeriod) => true,
+            Some(ScheduledEnd::OnDate(date)) => self.cancellation_date == Some(date),
+            None => false,
+        }
     }
 
     fn is_in_flight(&self, now: Timestamp) -> bool {

@@ -35,10 +35,10 @@ pub enum Next {
     Done,
     /// It is as was wished for, and no change that is under way may undo that: count the wish.
     Keep,
-    /// Count the wish, and have Stripe end the subscription with its period.
-    Schedule,
-    /// Count the wish, and have Stripe take back an end that was scheduled in this way.
-    TakeBack(ScheduledEnd),
+    /// Count the wish, and have Stripe end the subscription with its period, in place of the later end that an operator has set.
+    Schedule(Option<Timestamp>),
+    /// Count the wish, and have Stripe take back an end that was scheduled in this way, in favour of what an operator had set.
+    TakeBack(ScheduledEnd, Option<Timestamp>),
     /// A change is taking an older cancellation back at this moment: look again.
     Wait,
 }
@@ -58,14 +58,20 @@ pub fn next(
         _ => {}
     }
     let scheduled = standing.subscription.cancel_at_period_end;
+    let operators = match standing.end {
+        Some(ScheduledEnd::OnDate(end)) if !scheduled => Some(end),
+        _ => None,
+    };
     Ok(match wish {
         Wish::Cancel if change.is_some_and(|change| change.is_being_finished(now)) => Next::Wait,
-        Wish::Cancel if !scheduled => Next::Schedule,
+        // It ends sooner than with its period: that is for an operator to put off.
+        Wish::Cancel if operators.is_some_and(|end| end < standing.subscription.period.end) => Next::Done,
+        Wish::Cancel if !scheduled => Next::Schedule(operators),
         Wish::Cancel if change.is_some_and(|change| change.clears_cancellation) => Next::Keep,
         Wish::Cancel => Next::Done,
         // An end on another date than the period's is an operator's doing.
         Wish::Resume => match standing.end {
-            Some(end) if scheduled => Next::TakeBack(end),
+            Some(end) if scheduled => Next::TakeBack(end, standing.end_before_cancellation(now)),
             _ => Next::Done,
         },
     })
@@ -76,7 +82,7 @@ mod tests {
     use super::*;
     use crate::period::Period;
     use crate::plan::Interval;
-    use crate::subscription::Subscription;
+    use crate::subscription::{Collection, Subscription};
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -108,6 +114,8 @@ mod tests {
             scheduled: false,
             pending: false,
             end,
+            set_aside: None,
+            collection: Collection::Charged,
             latest_invoice: None,
         }
     }
@@ -125,6 +133,7 @@ mod tests {
             promotion_code: None,
             proration_date: None,
             clears_cancellation,
+            cancellation_date: None,
             quoted: None,
             asked_at: now(),
             invoice: None,
@@ -136,30 +145,60 @@ mod tests {
     fn a_wish_meets_what_is_there() {
         let running = standing("active", false, None);
         let ending = standing("active", true, Some(ScheduledEnd::WithPeriod));
-        let by_date = standing("active", true, Some(ScheduledEnd::OnDate));
-        let on_another_date = standing("active", false, Some(ScheduledEnd::OnDate));
+        let on = |date: &str| Some(ScheduledEnd::OnDate(at(date)));
+        let by_date = standing("active", true, on("2026-05-01T00:00:00Z"));
+        let (sooner, later) = ("2026-04-20T00:00:00Z", "2026-07-15T00:00:00Z");
+        let ends_sooner = standing("active", false, on(sooner));
+        let ends_later = standing("active", false, on(later));
+        let set_aside = Standing {
+            set_aside: Some(at(later)),
+            ..ending.clone()
+        };
+        let long_over = Standing {
+            set_aside: Some(at("2026-04-10T00:00:00Z")),
+            ..ending.clone()
+        };
         let (clears, keeps) = (change(true, None), change(false, None));
         let finishing = change(true, Some(now()));
         let long_ago = change(true, Some(at("2026-04-10T00:00:00Z")));
         use Wish::{Cancel, Resume};
         for (wish, change, standing, expected) in [
-            (Cancel, None, &running, Next::Schedule),
-            (Cancel, None, &on_another_date, Next::Schedule),
+            (Cancel, None, &running, Next::Schedule(None)),
+            (Cancel, None, &ends_sooner, Next::Done),
+            (Cancel, None, &ends_later, Next::Schedule(Some(at(later)))),
             (Cancel, None, &ending, Next::Done),
             (Cancel, Some(&keeps), &ending, Next::Done),
             (Cancel, Some(&clears), &ending, Next::Keep),
-            (Cancel, Some(&clears), &running, Next::Schedule),
+            (Cancel, Some(&clears), &running, Next::Schedule(None)),
             (Cancel, Some(&finishing), &ending, Next::Wait),
             (Cancel, Some(&finishing), &running, Next::Wait),
             (Cancel, Some(&long_ago), &ending, Next::Keep),
             (Resume, None, &running, Next::Done),
-            (Resume, None, &on_another_date, Next::Done),
-            (Resume, None, &ending, Next::TakeBack(ScheduledEnd::WithPeriod)),
+            (Resume, None, &ends_sooner, Next::Done),
+            (Resume, None, &ends_later, Next::Done),
+            (
+                Resume,
+                None,
+                &ending,
+                Next::TakeBack(ScheduledEnd::WithPeriod, None),
+            ),
+            (
+                Resume,
+                None,
+                &set_aside,
+                Next::TakeBack(ScheduledEnd::WithPeriod, Some(at(later))),
+            ),
+            (
+                Resume,
+                None,
+                &long_over,
+                Next::TakeBack(ScheduledEnd::WithPeriod, None),
+            ),
             (
                 Resume,
                 Some(&finishing),
                 &by_date,
-                Next::TakeBack(ScheduledEnd::OnDate),
+                Next::TakeBack(ScheduledEnd::OnDate(at("2026-05-01T00:00:00Z")), None),
             ),
         ] {
             assert_eq!(

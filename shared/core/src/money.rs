@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Currency([u8; 3]);
 
+/// What is wrong with as many as come to more than Stripe charges at once.
+pub const UNCHARGEABLE: &str = "comes to more than can be charged at once";
+
 /// A text that is no currency code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a currency code")]
@@ -36,6 +39,17 @@ impl Currency {
             | b"vnd" | b"vuv" | b"xaf" | b"xof" | b"xpf" => 0,
             b"bhd" | b"jod" | b"kwd" | b"omr" | b"tnd" => 3,
             _ => 2,
+        }
+    }
+
+    /// The most that Stripe charges at once, in minor units.
+    ///
+    /// Source: Stripe's page on currencies: up to twelve digits in IDR, up to eight in every other.
+    #[must_use]
+    pub fn most_charged(&self) -> i64 {
+        match &self.0 {
+            b"idr" => 999_999_999_999,
+            _ => 99_999_999,
         }
     }
 }

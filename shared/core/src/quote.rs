@@ -26,6 +26,24 @@ pub struct Charge {
     pub currency: Currency,
 }
 
+impl Charge {
+    /// Nothing, in a currency.
+    #[must_use]
+    pub fn nothing(currency: Currency) -> Self {
+        Self {
+            amount_due: 0,
+            total: 0,
+            currency,
+        }
+    }
+
+    /// Whether there is nothing to pay and nothing to be credited.
+    #[must_use]
+    pub fn is_nothing(self) -> bool {
+        self.amount_due == 0 && self.total == 0
+    }
+}
+
 /// What was asked for: two previews that ask the same at the same instant are one quote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {

@@ -21,6 +21,7 @@ use crate::catalog::Plan;
 use crate::estimate::{self, Direction, Estimate, NoEstimate, Standing};
 use crate::id::{CheckoutId, InvoiceId, OfferedId, PaymentMethodId, PriceId, ProductId, SessionId};
 use crate::invalid::Invalid;
+use crate::money::UNCHARGEABLE;
 use crate::offer::{Chosen, Configuration, Override};
 use crate::period::Period;
 use crate::pricing::Model;
@@ -143,7 +144,7 @@ pub fn begin(new: &NewContract<'_>) -> Result<Offer, NoOffer> {
     }
     let first = estimate::first_invoice(&configuration, new.zone, at)?;
     let next = next_before(&first.standing, &configuration, ends_at)?;
-    Ok(Offer {
+    chargeable(Offer {
         way: Way::Begin,
         at,
         effective_at: at,
@@ -224,7 +225,7 @@ pub fn amend(amended: &Amended<'_>) -> Result<Offer, NoOffer> {
         Way::AtPeriodEnd => next_before(standing, &after, amended.ends_at)?,
         Way::Begin | Way::AtOnce => next_before(&after_standing, &after, amended.ends_at)?,
     };
-    Ok(Offer {
+    chargeable(Offer {
         way,
         at,
         effective_at,
@@ -236,6 +237,22 @@ pub fn amend(amended: &Amended<'_>) -> Result<Offer, NoOffer> {
             next_invoice: next,
         },
     })
+}
+
+/// The offer, unless Stripe would refuse to charge it, now or when it renews.
+fn chargeable(offer: Offer) -> Result<Offer, NoOffer> {
+    let Estimates {
+        current_invoice,
+        next_invoice,
+    } = &offer.estimates;
+    let exceeds = |estimate: &Estimate| {
+        let most = estimate.currency.most_charged();
+        estimate.subtotal > most || estimate.lines.iter().any(|line| line.amount > most)
+    };
+    if exceeds(current_invoice) || next_invoice.as_ref().is_some_and(exceeds) {
+        return Err(NoOffer::field("product_overrides", UNCHARGEABLE));
+    }
+    Ok(offer)
 }
 
 /// The invoice of the next period, unless the contract ends before that.

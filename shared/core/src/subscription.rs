@@ -101,7 +101,18 @@ pub enum ScheduledEnd {
     /// With the current period, whenever that ends.
     WithPeriod,
     /// On a date, as Stripe's dashboard does; that of the period's end, or another.
-    OnDate,
+    OnDate(jiff::Timestamp),
+}
+
+/// How the invoices of a subscription are paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collection {
+    /// They are charged to the customer's payment method.
+    Charged,
+    /// They are sent to the customer, who pays them on their page.
+    Sent,
+    /// An operator has paused it: they are drafts, void or given up.
+    Paused,
 }
 
 /// The latest bill of a subscription, as far as it matters here.
@@ -134,8 +145,27 @@ pub struct Standing {
     pub pending: bool,
     /// How its end was scheduled, if it was.
     pub end: Option<ScheduledEnd>,
+    /// The end that an operator had set and that a cancellation took the place of.
+    pub set_aside: Option<jiff::Timestamp>,
+    /// How its invoices are paid.
+    pub collection: Collection,
     /// Its latest bill.
     pub latest_invoice: Option<LatestInvoice>,
+}
+
+impl Standing {
+    /// When its trial ends, while it is in one.
+    #[must_use]
+    pub fn trial_end(&self) -> Option<jiff::Timestamp> {
+        let subscription = &self.subscription;
+        (subscription.status == Status::Trialing).then_some(subscription.period.end)
+    }
+
+    /// What its end goes back to when a cancellation is taken back: what an operator had set, if that is still to come.
+    #[must_use]
+    pub fn end_before_cancellation(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        self.set_aside.filter(|end| *end > now)
+    }
 }
 
 #[cfg(test)]

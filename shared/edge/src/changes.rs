@@ -45,6 +45,7 @@ impl Call<'_> {
                 let Some(profile) = unless_conflict(begun)? else {
                     return Ok(None);
                 };
+                let end = (end, standing.end_before_cancellation(self.now));
                 let taken_back = self.stripe().await?.finish_change(change, profile.version, end);
                 return match taken_back.await {
                     Ok(standing) => Ok(Some(Finished {

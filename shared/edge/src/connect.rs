@@ -109,6 +109,19 @@ impl Call<'_> {
         Ok(self.store.sale(&key).await?.map(|sale| (sale, contract)))
     }
 
+    /// A sale that is to be changed, and *then* what Stripe has of it: what comes of a change is written under the sale's version, so
+    /// that whoever changed it before that was read has to be seen at Stripe as well.
+    pub async fn sale_to_change(
+        &self,
+        account: &ConnectedAccountId,
+        named: &Named,
+    ) -> Result<(Sale, Contract), Problem> {
+        let (sale, _) = self.sale_of(account, named).await?;
+        let contract = self.contract(account, named).await?;
+        let contract = contract.ok_or_else(|| Problem::not_found(NO_SUBSCRIPTION))?;
+        Ok((sale, contract))
+    }
+
     /// What Stripe has under an id of the account.
     pub async fn contract(
         &self,

@@ -36,7 +36,8 @@ impl Call<'_> {
         loop {
             if let Some(standing) = self.try_to_set_end(owner, wish, &mut refused).await? {
                 return Ok(Reply::ok(&Answer {
-                    cancel_at_period_end: standing.subscription.cancel_at_period_end,
+                    // Cancelled, it ends with its period at the latest: an operator may have it end sooner.
+                    cancel_at_period_end: wish == Wish::Cancel || standing.subscription.cancel_at_period_end,
                     period_end: standing.subscription.period.end,
                 }));
             }
@@ -60,7 +61,7 @@ impl Call<'_> {
         match next {
             Next::Done => return Ok(Some(standing)),
             Next::Wait => return Ok(None),
-            Next::Keep | Next::Schedule | Next::TakeBack(_) => {}
+            Next::Keep | Next::Schedule(_) | Next::TakeBack(..) => {}
         }
         // From here on no change that is under way takes the cancellation back.
         let Some(profile) = unless_conflict(self.store.begin_end(&account.profile).await)? else {
@@ -73,8 +74,8 @@ impl Call<'_> {
         };
         let stripe = self.stripe().await?;
         let written = match next {
-            Next::Schedule => stripe.schedule_end(&end).await,
-            Next::TakeBack(scheduled) => stripe.take_end_back(&end, scheduled).await,
+            Next::Schedule(instead_of) => stripe.schedule_end(&end, instead_of).await,
+            Next::TakeBack(scheduled, back_to) => stripe.take_end_back(&end, scheduled, back_to).await,
             Next::Done | Next::Wait | Next::Keep => return Ok(Some(standing)),
         };
         let standing = match written {

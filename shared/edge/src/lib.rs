@@ -26,6 +26,8 @@ mod idempotency;
 mod reply;
 /// What goes wrong: what is told, what is logged.
 mod problem;
+/// What Stripe's refusal of a purchase means for the caller.
+mod refused;
 /// One log line and one metrics line per request.
 mod telemetry;
 /// Secrets, from the environment or from Secrets Manager.

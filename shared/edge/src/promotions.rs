@@ -2,9 +2,8 @@
 
 use billing_core::account::Account;
 use billing_core::id::{PriceId, PromotionCodeId, SubscriptionId};
-use billing_core::promotion::{self, Choice, Inapplicable, PromotionCode, Purchase, Why, Word};
+use billing_core::promotion::{self, Choice, PromotionCode, Purchase, Word};
 use billing_core::subscription::Standing;
-use billing_stripe::StripeError;
 
 use crate::call::Call;
 use crate::problem::Problem;
@@ -66,30 +65,11 @@ impl Call<'_> {
             full_price: unit.map(|full| i64::try_from(full).unwrap_or(i64::MAX)),
             has: standing.codes.clone(),
         };
-        match promotion::choose(found, word, &purchase, self.now).map_err(inapplicable)? {
+        match promotion::choose(found, word, &purchase, self.now)
+            .map_err(|refused| Problem::inapplicable(&refused))?
+        {
             Choice::Redeem(code) => Ok(Some(code.id.clone())),
             Choice::Has => Ok(None),
         }
     }
-}
-
-impl Problem {
-    /// What Stripe's refusal of a request with a promotion code means: 400 when it is about the code, which was used up since it
-    /// was looked up or which Stripe knows more about; else what any refusal means.
-    #[must_use]
-    pub fn refused_with_code(error: StripeError, word: Option<&Word>) -> Self {
-        match (error, word) {
-            (StripeError::Refused(refusal), Some(word)) if refusal.is_about_discounts() => {
-                inapplicable(Inapplicable {
-                    word: word.clone(),
-                    why: Why::Refused,
-                })
-            }
-            (error, _) => error.into(),
-        }
-    }
-}
-
-fn inapplicable(refused: Inapplicable) -> Problem {
-    Problem::bad_request(refused.to_string())
 }

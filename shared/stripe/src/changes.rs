@@ -3,20 +3,23 @@
 //! # If it fails half-way
 //! Every write repeats under its key, which names the account and what was decided, never the moment.
 
+use std::collections::HashMap;
+
+use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::change::Change;
 use billing_core::id::SubscriptionId;
 use billing_core::subscription::{ScheduledEnd, Standing};
 use serde::Serialize;
 use stripe_billing::subscription::{
-    DiscountsDataParam, UpdateSubscription, UpdateSubscriptionItems, UpdateSubscriptionPaymentBehavior,
-    UpdateSubscriptionProrationBehavior,
+    DiscountsDataParam, UpdateSubscription, UpdateSubscriptionCancelAt, UpdateSubscriptionItems,
+    UpdateSubscriptionPaymentBehavior, UpdateSubscriptionProrationBehavior,
 };
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
 use crate::client::Stripe;
 use crate::error::StripeError;
-use crate::subscriptions::{LATEST_INVOICE, Wire};
+use crate::subscriptions::{LATEST_INVOICE, SET_ASIDE, Wire};
 
 /// A write to the schedule of a subscription's end.
 #[derive(Debug)]
@@ -83,24 +86,31 @@ impl Stripe {
         wire.try_into()
     }
 
-    /// Ends a subscription with its current period.
-    pub async fn schedule_end(&self, end: &EndOfSubscription<'_>) -> Result<Standing, StripeError> {
+    /// Ends a subscription with its current period. An end that an operator has set is kept in its metadata, by the same write.
+    pub async fn schedule_end(
+        &self,
+        end: &EndOfSubscription<'_>,
+        instead_of: Option<Timestamp>,
+    ) -> Result<Standing, StripeError> {
         let request = UpdateSubscription::new(end.subscription.as_str())
             .cancel_at_period_end(true)
+            .metadata(set_aside(instead_of))
             .expand(vec![LATEST_INVOICE.to_owned()]);
         let key = format!("cancel/{}/{}", end.owner.account(), end.version);
         let wire: Wire = self.post(request.build(), &key).await?;
         wire.try_into()
     }
 
-    /// Takes a scheduled end back.
+    /// Takes a scheduled end back, in favour of what an operator had set before it.
     pub async fn take_end_back(
         &self,
         end: &EndOfSubscription<'_>,
         scheduled: ScheduledEnd,
+        back_to: Option<Timestamp>,
     ) -> Result<Standing, StripeError> {
         let key = format!("resume/{}/{}", end.owner.account(), end.version);
-        self.unschedule(end.subscription, scheduled, &key).await
+        self.unschedule(end.subscription, (scheduled, back_to), &key)
+            .await
     }
 
     /// Takes back the cancellation that a change was to take back, now that it took effect. It was the owner who asked for the
@@ -109,16 +119,17 @@ impl Stripe {
         &self,
         change: &Change,
         version: u64,
-        scheduled: ScheduledEnd,
+        (scheduled, back_to): (ScheduledEnd, Option<Timestamp>),
     ) -> Result<Standing, StripeError> {
         let key = format!("resume/{}/{version}/change/{}", change.account, change.number);
-        self.unschedule(&change.subscription, scheduled, &key).await
+        self.unschedule(&change.subscription, (scheduled, back_to), &key)
+            .await
     }
 
     async fn unschedule(
         &self,
         subscription: &SubscriptionId,
-        scheduled: ScheduledEnd,
+        (scheduled, back_to): (ScheduledEnd, Option<Timestamp>),
         key: &str,
     ) -> Result<Standing, StripeError> {
         /// async-stripe cannot say "unset".
@@ -128,12 +139,17 @@ impl Stripe {
             #[serde(rename = "expand[0]")]
             expand: &'a str,
         }
-        let request = match scheduled {
-            ScheduledEnd::WithPeriod => UpdateSubscription::new(subscription.as_str())
+        let request = match (back_to, scheduled) {
+            (Some(date), _) => UpdateSubscription::new(subscription.as_str())
+                .cancel_at(UpdateSubscriptionCancelAt::Timestamp(date.as_second()))
+                .metadata(set_aside(None))
+                .expand(vec![LATEST_INVOICE.to_owned()])
+                .build(),
+            (None, ScheduledEnd::WithPeriod) => UpdateSubscription::new(subscription.as_str())
                 .cancel_at_period_end(false)
                 .expand(vec![LATEST_INVOICE.to_owned()])
                 .build(),
-            ScheduledEnd::OnDate => {
+            (None, ScheduledEnd::OnDate(_)) => {
                 let path = format!("/subscriptions/{subscription}");
                 RequestBuilder::new(StripeMethod::Post, path).form(&NoDate {
                     cancel_at: "",
@@ -144,4 +160,10 @@ impl Stripe {
         let wire: Wire = self.post(request, key).await?;
         wire.try_into()
     }
+}
+
+/// Metadata with the end that a cancellation takes the place of; without one, what was kept before is dropped.
+fn set_aside(end: Option<Timestamp>) -> HashMap<String, String> {
+    let end = end.map_or_else(String::new, |end| end.as_second().to_string());
+    HashMap::from([(SET_ASIDE.to_owned(), end)])
 }

@@ -42,6 +42,21 @@ impl Refusal {
             || code.starts_with("coupon")
     }
 
+    /// Whether Stripe objects to an amount that is more than it charges at once. It has a code for what is due, and for a quantity
+    /// only words.
+    #[must_use]
+    pub fn is_about_the_amount(&self) -> bool {
+        let of_quantity = |param: &str| param == "quantity" || param.ends_with("[quantity]");
+        self.code.as_deref() == Some("amount_too_large")
+            || (self.param.as_deref().is_some_and(of_quantity) && self.message.contains("no more than"))
+    }
+
+    /// Whether there is no invoice to preview.
+    #[must_use]
+    pub fn is_about_no_invoice(&self) -> bool {
+        self.code.as_deref() == Some("invoice_upcoming_none")
+    }
+
     /// Whether the payer would have had to confirm a payment (3-D Secure) that was not to wait for it.
     #[must_use]
     pub fn wants_confirmation(&self) -> bool {
@@ -120,6 +135,17 @@ mod tests {
         let cannot_wait = "You cannot set `discounts` when `payment_behavior` is `pending_if_incomplete`";
         assert!(refused("discounts", None, cannot_wait).is_about_waiting());
         assert!(!refused("discounts[0][promotion_code]", None, "This code is used up.").is_about_waiting());
+    }
+
+    /// Stripe's words for an item, and its code for a checkout session. A quantity that is wrong in another way is ours to put right.
+    #[test]
+    fn an_amount_beyond_what_is_charged_at_once_is_known_by_its_code_or_its_words() {
+        let of_item = "Invalid quantity: total amount (quantity * price.unit_amount) must be no more than $999,999.99 USD";
+        assert!(refused("items[0][quantity]", None, of_item).is_about_the_amount());
+        assert!(refused("", Some("amount_too_large"), "").is_about_the_amount());
+        let metered = "Quantity should not be specified where usage_type is `metered`.";
+        assert!(!refused("items[0][quantity]", None, metered).is_about_the_amount());
+        assert!(!refused("expires_at", None, "must be no more than 24 hours").is_about_the_amount());
     }
 
     #[test]

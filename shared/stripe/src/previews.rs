@@ -4,6 +4,7 @@
 
 use billing_core::Timestamp;
 use billing_core::id::{ItemId, PreviewId, PriceId, PromotionCodeId, SubscriptionId};
+use billing_core::money::Currency;
 use billing_core::period::Period;
 use billing_core::quote::Charge;
 use serde::Deserialize;
@@ -32,6 +33,10 @@ pub struct PreviewedChange<'a> {
     pub promotion_code: Option<&'a PromotionCodeId>,
     /// The instant that time is credited and charged from.
     pub proration_date: Timestamp,
+    /// When the trial that it is in ends, if it is in one.
+    pub trial_end: Option<Timestamp>,
+    /// What it is billed in.
+    pub currency: Currency,
 }
 
 /// What would be invoiced.
@@ -134,6 +139,16 @@ impl Listed for Line {
 }
 
 impl Preview {
+    /// Nothing is invoiced.
+    #[must_use]
+    pub fn nothing(currency: Currency) -> Self {
+        Self {
+            charge: Charge::nothing(currency),
+            discount: 0,
+            lines: Vec::new(),
+        }
+    }
+
     fn of(wire: Wire, lines: Vec<Line>) -> Result<Self, StripeError> {
         let off = wire.total_discount_amounts.unwrap_or_default();
         let discount = off.iter().try_fold(0_i64, |sum, one| sum.checked_add(one.amount));
@@ -180,8 +195,22 @@ impl Stripe {
             }]);
         }
         // A POST that only reads: it takes no idempotency key, and repeating it is safe.
-        let wire = self.get(request.build()).await?;
-        self.whole_preview(wire).await
+        let preview = match self.get(request.build()).await {
+            Ok(wire) => self.whole_preview(wire).await?,
+            // In a trial that goes on a change bills nothing, and Stripe previews the invoice of the trial's end, if there will be one.
+            Err(StripeError::Refused(refusal))
+                if change.trial_end.is_some() && refusal.is_about_no_invoice() =>
+            {
+                return Ok(Preview::nothing(change.currency));
+            }
+            Err(error) => return Err(error),
+        };
+        let is_later = |line: &PreviewLine| Some(line.period.start) == change.trial_end;
+        Ok(if preview.lines.iter().any(is_later) {
+            Preview::nothing(change.currency)
+        } else {
+            preview
+        })
     }
 
     /// A preview with all of its lines, of which Stripe shows but the first.

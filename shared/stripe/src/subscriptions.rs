@@ -6,7 +6,7 @@ use billing_core::id::{AccountId, PromotionCodeId, SubscriptionId};
 use billing_core::period::Period;
 use billing_core::plan::Interval;
 use billing_core::quote::Charge;
-use billing_core::subscription::{LatestInvoice, ScheduledEnd, Standing, Status, Subscription};
+use billing_core::subscription::{Collection, LatestInvoice, ScheduledEnd, Standing, Status, Subscription};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use stripe_billing::subscription::RetrieveSubscription;
@@ -22,6 +22,9 @@ pub(crate) const LATEST_INVOICE: &str = "latest_invoice";
 
 /// What is expanded besides where a subscription is read.
 const DISCOUNTS: &str = "discounts";
+
+/// The metadata member in which a cancellation keeps the end that an operator had set: unix seconds.
+pub(crate) const SET_ASIDE: &str = "end_set_aside";
 
 /// A subscription with what it takes to find its account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,10 @@ pub(crate) struct Wire {
     cancel_at: Option<i64>,
     schedule: Option<IgnoredAny>,
     pending_update: Option<IgnoredAny>,
+    #[serde(default)]
+    collection_method: Option<String>,
+    #[serde(default)]
+    pause_collection: Option<IgnoredAny>,
     latest_invoice: Option<WireInvoice>,
     #[serde(default)]
     discounts: Vec<Discount>,
@@ -163,8 +170,18 @@ impl TryFrom<Wire> for Standing {
             pending: wire.pending_update.is_some(),
             end: match (wire.cancel_at_period_end, wire.cancel_at) {
                 (true, _) => Some(ScheduledEnd::WithPeriod),
-                (false, Some(_)) => Some(ScheduledEnd::OnDate),
+                (false, Some(date)) => Some(ScheduledEnd::OnDate(at(date, "the end of a subscription")?)),
                 (false, None) => None,
+            },
+            // Whoever edits metadata by hand may leave anything in it.
+            set_aside: wire
+                .metadata
+                .get(SET_ASIDE)
+                .and_then(|date| at(date.parse().ok()?, "an end that was set aside").ok()),
+            collection: match (&wire.pause_collection, wire.collection_method.as_deref()) {
+                (Some(_), _) => Collection::Paused,
+                (None, Some("send_invoice")) => Collection::Sent,
+                (None, _) => Collection::Charged,
             },
             latest_invoice: wire.latest_invoice.map(TryInto::try_into).transpose()?,
         })

@@ -36,7 +36,7 @@ impl Call<'_> {
             };
             let last = !matches!(step, Step::Release(_));
             match take(&stripe, (sale, &contract), amendment, &step).await {
-                Ok(()) => {}
+                Ok(()) => self.remember_country(sale, &contract, amendment).await?,
                 // Stripe keeps a failure under this number.
                 Err(StripeError::Spent { .. }) => {
                     unless_conflict(self.store.drop_amendment(sale).await)?;
@@ -61,6 +61,30 @@ impl Call<'_> {
         }
         let landed = self.store.land_sale(sale, None, &contract.state(), true).await;
         Ok(unless_conflict(landed)?.map(|sale| (sale, contract)))
+    }
+
+    /// Where an amendment says that the client is, is where it is: for its next order, and for taxes that are switched on later.
+    async fn remember_country(
+        &self,
+        sale: &Sale,
+        contract: &Contract,
+        amendment: &Amendment,
+    ) -> Result<(), Problem> {
+        let tax = amendment.difference.tax.as_ref();
+        let Some(country) = tax.and_then(|tax| tax.country.as_ref()) else {
+            return Ok(());
+        };
+        let buyer = self
+            .store
+            .connected_buyer(&sale.account, &sale.order.client)
+            .await?;
+        if let Some(buyer) = buyer.filter(|buyer| buyer.country.as_ref() != Some(country)) {
+            // A buyer with another customer by now is told by its next order.
+            let customer = &contract.customer;
+            let recorded = self.store.record_connected_buyer(&buyer, customer, Some(country));
+            unless_conflict(recorded.await)?;
+        }
+        Ok(())
     }
 
     async fn look_again(

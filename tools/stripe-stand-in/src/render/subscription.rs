@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{catalog, inner_list, maybe_id, maybe_seconds, price, seconds, word};
 use crate::id::{CustomerId, Id};
 use crate::state::{
-    AutomaticTax, CancellationReason, CollectionMethod, MissingPaymentMethod, PendingUpdate, Subscription,
-    SubscriptionItem, SubscriptionStatus, World,
+    AutomaticTax, CancellationReason, CollectionMethod, MissingPaymentMethod, PausedCollection,
+    PendingUpdate, Subscription, SubscriptionItem, SubscriptionStatus, World,
 };
 
 pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value {
@@ -55,7 +55,9 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
         "metadata": subscription.metadata,
         "next_pending_invoice_item_invoice": null,
         "on_behalf_of": null,
-        "pause_collection": null,
+        "pause_collection": subscription.paused_collection.map(|paused| {
+            json!({ "behavior": word(&PausedCollection::WORDS, paused), "resumes_at": null })
+        }),
         "payment_settings": {
             "payment_method_options": null,
             "payment_method_types": null,

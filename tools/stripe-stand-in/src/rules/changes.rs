@@ -132,9 +132,9 @@ pub(crate) fn plan(at: &mut Moment<'_>, before: &Subscription, wish: &Wish) -> R
         return Ok(plan_trial(at, before, after, wish, end));
     }
     let ends_trial = in_trial && wish.trial_end == Some(TrialEnd::Now);
-    let begins_period = wish.anchor_now
-        || ends_trial
-        || lifecycle::cycle(at.world, before) != lifecycle::cycle(at.world, &after);
+    let trial_goes_on = in_trial && at.world.settings.trial_outlasts_interval;
+    let other_interval = lifecycle::cycle(at.world, before) != lifecycle::cycle(at.world, &after);
+    let begins_period = wish.anchor_now || ends_trial || (other_interval && !trial_goes_on);
     let credits = wish.proration_behavior != ProrationBehavior::Nothing;
     if !begins_period {
         let prorations = if credits && !in_trial {

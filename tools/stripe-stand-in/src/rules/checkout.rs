@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::checkout_discounts::{self, Given};
 use super::checkout_lines::{self, Line};
 use super::listing::{self, Paging, Range};
-use super::{Moment, customers, named, redemption};
+use super::{Moment, customers, limits, named, redemption};
 use crate::id::{CheckoutSessionId, Id};
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -86,6 +86,10 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let (mut items, currency) = checkout_lines::priced(at, lines)?;
     let discounts = checkout_discounts::granted(at, &given, customer.as_ref(), (&items, &currency))?;
     checkout_discounts::take_off(at.world, &discounts, &mut items, &currency);
+    limits::check_session(
+        items.iter().map(|item| item.amount - item.amount_discount),
+        &currency,
+    )?;
     let id: CheckoutSessionId = at.world.ids.make();
     let embedded = ui_mode == UiMode::Embedded;
     let session = CheckoutSession {

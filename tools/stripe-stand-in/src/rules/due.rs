@@ -15,8 +15,8 @@ pub(crate) fn happen(at: &mut Moment<'_>, due: Due) {
         Due::PeriodEnd(id) => lifecycle::period_ended(at, &id),
         Due::Finalization(id) => {
             let invoice = &at.world.invoices[&id];
-            if invoice.status == InvoiceStatus::Draft && invoice.auto_advance {
-                invoicing::finalize(at, &id);
+            let is_due = invoice.status == InvoiceStatus::Draft && invoice.auto_advance;
+            if is_due && invoicing::finalize_unless_paused(at, &id) {
                 invoicing::collect_or_send(at, &id);
             }
         }

@@ -14,7 +14,7 @@ use crate::id::{CustomerId, InvoiceId, PaymentMethodId};
 use crate::render::Object;
 use crate::state::{
     AutomaticTax, BillingReason, CollectionMethod, Decline, Due, Invoice, InvoiceLine, InvoicePayment,
-    InvoicePaymentStatus, InvoiceStatus, Metadata, Payer,
+    InvoicePaymentStatus, InvoiceStatus, Metadata, PausedCollection, Payer,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -143,6 +143,26 @@ pub(crate) fn finalize(at: &mut Moment<'_>, id: &InvoiceId) {
     }
     link_payment(at, id);
     at.emit("invoice.finalized", &Object::Invoice(id.clone()));
+}
+
+/// Finalises an invoice that is then to be collected. False where collection is paused: it stays a draft, or is void or given up.
+pub(crate) fn finalize_unless_paused(at: &mut Moment<'_>, id: &InvoiceId) -> bool {
+    let subscription = at.world.invoices[id].subscription.as_ref();
+    let paused = subscription.and_then(|subscription| at.world.subscriptions[subscription].paused_collection);
+    if paused == Some(PausedCollection::KeepAsDraft) {
+        let invoice = &mut at.world.invoices[id];
+        invoice.auto_advance = false;
+        invoice.automatically_finalizes_at = None;
+        invoice.next_payment_attempt = None;
+        return false;
+    }
+    finalize(at, id);
+    match paused {
+        None => return true,
+        Some(PausedCollection::MarkUncollectible) => mark_uncollectible(at, id),
+        Some(PausedCollection::Void | PausedCollection::KeepAsDraft) => void_open(at, id),
+    }
+    false
 }
 
 /// Takes the customer's balance into the invoice, and what the invoice owes the customer into the balance.

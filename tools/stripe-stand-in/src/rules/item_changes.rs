@@ -2,7 +2,7 @@
 //!
 //! What that costs is for [`super::billing`].
 
-use super::{Moment, lifecycle, referred};
+use super::{Moment, lifecycle, limits, referred};
 use crate::id::{Id, PriceId};
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -157,12 +157,19 @@ pub(crate) fn recurring<'a>(at: &'a Moment<'_>, id: &str, param: &str) -> Result
 
 /// A metered item has none; a licensed one keeps what it had, or has one.
 fn quantity(price: &Price, change: &ItemChange, present: Option<u64>) -> Result<Option<u64>, Refusal> {
+    let param = || match change.param.strip_suffix("price]") {
+        Some(path) => format!("{path}quantity]"),
+        None => "quantity".to_owned(),
+    };
     match lifecycle::recurrence(price).usage_type {
-        UsageType::Licensed => Ok(Some(change.quantity.or(present).unwrap_or(1))),
+        UsageType::Licensed => {
+            let quantity = Some(change.quantity.or(present).unwrap_or(1));
+            limits::check_quantity(price, quantity, &param())?;
+            Ok(quantity)
+        }
         UsageType::Metered if change.quantity.is_some() => {
             let message = "Quantity should not be specified where usage_type is `metered`.";
-            let param = change.param.replace("[price]", "[quantity]");
-            Err(Refusal::invalid(&param, message))
+            Err(Refusal::invalid(&param(), message))
         }
         UsageType::Metered => Ok(None),
     }

@@ -65,6 +65,7 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         days_until_due: new.days_until_due,
         trial_start: None,
         trial_end: None,
+        paused_collection: None,
         missing_payment_method: MissingPaymentMethod::default(),
         pending_update: None,
         discounts: new.discounts,
@@ -244,18 +245,23 @@ fn pause(at: &mut Moment<'_>, id: &SubscriptionId) {
 
 /// The scheduled end: what was used until now is still billed.
 pub(crate) fn end_at_last(at: &mut Moment<'_>, id: &SubscriptionId) {
+    end(at, id, CancellationReason::Requested);
+    if charge_usage(at, id) {
+        bill_rest(at, id);
+    }
+}
+
+/// Puts what was used in the current period by for the customer's next invoice; false when nothing was.
+pub(crate) fn charge_usage(at: &mut Moment<'_>, id: &SubscriptionId) -> bool {
     let subscription = at.world.subscriptions[id].clone();
     let start = subscription.items.first().map(|item| item.current_period_start);
     let used = billing::usage_lines(at.world, &subscription, (start.unwrap_or(at.now), at.now));
-    end(at, id, CancellationReason::Requested);
-    if used.is_empty() {
-        return;
-    }
+    let any = !used.is_empty();
     for line in used {
         let item = pending::put_by(at, &subscription, line);
         at.emit("invoiceitem.created", &Object::InvoiceItem(item));
     }
-    bill_rest(at, id);
+    any
 }
 
 /// Moves the items whose period is over into their next one; answers the period that is over.
@@ -305,8 +311,14 @@ pub(crate) fn credit_rest(at: &mut Moment<'_>, id: &SubscriptionId) {
     }
 }
 
+/// The last invoice of a subscription that was ended by call: what was used and what waits, at once.
+pub(crate) fn bill_last(at: &mut Moment<'_>, id: &SubscriptionId) {
+    charge_usage(at, id);
+    bill_rest(at, id);
+}
+
 /// Bills what waits for an ended subscription at once.
-pub(crate) fn bill_rest(at: &mut Moment<'_>, id: &SubscriptionId) {
+fn bill_rest(at: &mut Moment<'_>, id: &SubscriptionId) {
     if let Some(invoice) = draft_rest(at, id) {
         at.emit("invoice.created", &Object::Invoice(invoice.clone()));
         invoicing::finalize(at, &invoice);

@@ -55,8 +55,9 @@ pub(crate) mod refunds;
 pub(crate) mod due;
 pub(crate) mod events;
 
-/// What quantities and shares of periods cost, when periods end, how lists are cut, how a line is worded.
+/// What quantities and shares of periods cost and may cost, when periods end, how lists are cut, how a line is worded.
 mod calendar;
+mod limits;
 mod listing;
 mod pricing;
 mod proration;

@@ -175,6 +175,7 @@ fn cancelled(at: &mut Moment<'_>, id: &SubscriptionId) -> Result<InvoiceId, Refu
     let latest = at.world.subscriptions[id].latest_invoice.clone();
     lifecycle::end(at, id, CancellationReason::Requested);
     lifecycle::credit_rest(at, id);
+    lifecycle::charge_usage(at, id);
     lifecycle::draft_rest(at, id)
         .filter(|invoice| Some(invoice) != latest.as_ref())
         .ok_or_else(Refusal::none_upcoming)

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::listing::{self, Paging, Range};
-use super::{Moment, named, products, referred};
+use super::{Moment, limits, named, products, referred};
 use crate::id::{Id, ProductId};
 use crate::params::{Change, Params};
 use crate::refusal::Refusal;
@@ -49,6 +49,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     params.unsupported(&["currency_options", "custom_unit_amount"])?;
     params.finish()?;
 
+    limits::check_price(&amounts, &currency)?;
     check_lookup_key(at, lookup_key.as_deref(), transfer)?;
     let product = match (new_product, known_product) {
         (Some(_), Some(_)) => {

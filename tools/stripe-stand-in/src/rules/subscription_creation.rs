@@ -14,7 +14,7 @@ use super::changes::{TrialEnd, Wish};
 use super::lifecycle::{self, FirstPeriod, NewSubscription};
 use super::payments::Outcome;
 use super::subscription_updates::{self, PaymentBehavior};
-use super::{Moment, calendar, customers, invoices, item_changes, pricing, redemption, taxes};
+use super::{Moment, calendar, customers, invoices, item_changes, limits, pricing, redemption, taxes};
 use crate::id::{CustomerId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -166,6 +166,7 @@ pub(crate) fn new(
         let message = "Invalid timestamp: must be an integer Unix timestamp in the future.";
         return Err(Refusal::invalid("trial_end", message));
     }
+    limits::check_items(at.world, &items, &currency)?;
     let asked = wish.discounts.as_deref().unwrap_or_default();
     let first_period = first_period.laid(at, &items)?;
     Ok(NewSubscription {

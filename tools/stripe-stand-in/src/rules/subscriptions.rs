@@ -95,7 +95,7 @@ pub(crate) fn read_cancellation_details(
     Ok(())
 }
 
-/// Ends a subscription at once; with `prorate` its unused time is credited, with `invoice_now` what waits is billed.
+/// Ends a subscription at once; with `prorate` its unused time is credited, with `invoice_now` what was used and what waits is billed.
 pub(crate) fn cancel(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
     let mut subscription = named(&at.world.subscriptions, id, "id")?.clone();
     let id = subscription.id.clone();
@@ -112,7 +112,7 @@ pub(crate) fn cancel(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
         lifecycle::credit_rest(at, &id);
     }
     if invoice_now {
-        lifecycle::bill_rest(at, &id);
+        lifecycle::bill_last(at, &id);
     }
     Ok(at.picture(&Object::Subscription(id)))
 }

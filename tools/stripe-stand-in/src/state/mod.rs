@@ -55,8 +55,8 @@ pub(crate) use schedule::{
 };
 pub use settings::{AfterLastRetry, NewPeriodStart, Settings};
 pub(crate) use subscription::{
-    AutomaticTax, CancellationReason, Charged, CollectionMethod, MissingPaymentMethod, PendingUpdate,
-    Subscription, SubscriptionItem, SubscriptionStatus, Terms,
+    AutomaticTax, CancellationReason, Charged, CollectionMethod, MissingPaymentMethod, PausedCollection,
+    PendingUpdate, Subscription, SubscriptionItem, SubscriptionStatus, Terms,
 };
 pub(crate) use table::{Row, Table};
 pub(crate) use test_clock::TestClock;

@@ -19,6 +19,10 @@ pub struct Settings {
     /// Where a period begins that a change of the interval begins. Unconfirmed: Stripe's text says that the billing date is
     /// reset and does not say to which of the two when they differ.
     pub new_period_starts_at: NewPeriodStart,
+    /// Whether a trial goes on when the billing interval is changed in it. Unconfirmed: Stripe's reference has a trial end where its
+    /// end is reached or set, and its portal asks whether an update is to continue it; Stripe's text on changes says that another
+    /// interval is charged at once.
+    pub trial_outlasts_interval: bool,
 }
 
 /// What becomes of a subscription that could not be collected.
@@ -50,6 +54,7 @@ impl Default for Settings {
             pending_updates_take_discounts: true,
             new_period_is_proration: false,
             new_period_starts_at: NewPeriodStart::Call,
+            trial_outlasts_interval: true,
         }
     }
 }

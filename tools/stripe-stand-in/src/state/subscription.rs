@@ -28,6 +28,9 @@ pub(crate) struct Subscription {
     pub(crate) days_until_due: Option<u32>,
     pub(crate) trial_start: Option<Timestamp>,
     pub(crate) trial_end: Option<Timestamp>,
+    /// What becomes of its invoices while nothing is collected; none while they are.
+    #[serde(default)]
+    pub(crate) paused_collection: Option<PausedCollection>,
     /// What a trial's end comes to when there is nothing to pay with.
     #[serde(default)]
     pub(crate) missing_payment_method: MissingPaymentMethod,
@@ -203,6 +206,25 @@ impl MissingPaymentMethod {
         ("cancel", Self::Cancel),
         ("create_invoice", Self::CreateInvoice),
         ("pause", Self::Pause),
+    ];
+}
+
+/// What becomes of an invoice that is made while collection is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum PausedCollection {
+    /// It stays a draft.
+    KeepAsDraft,
+    /// It is given up, and can still be paid.
+    MarkUncollectible,
+    /// It is void.
+    Void,
+}
+
+impl PausedCollection {
+    pub(crate) const WORDS: [(&'static str, Self); 3] = [
+        ("keep_as_draft", Self::KeepAsDraft),
+        ("mark_uncollectible", Self::MarkUncollectible),
+        ("void", Self::Void),
     ];
 }
 

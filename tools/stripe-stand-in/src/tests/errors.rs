@@ -221,8 +221,8 @@ async fn what_is_not_done_yet_is_refused_by_name() {
             400,
             "POST",
             &path,
-            json!({ "pause_collection": { "behavior": "void" } }),
+            json!({ "pause_collection": { "behavior": "void", "resumes_at": 1 } }),
         )
         .await;
-    assert_eq!(error["param"], "pause_collection");
+    assert_eq!(error["param"], "pause_collection[resumes_at]");
 }

@@ -89,9 +89,8 @@ async fn fractions_of_a_cent_are_rounded_before_they_are_prorated() {
     );
 }
 
-/// 0.10 apiece: 30 + 12 used in November, 7 in December until the end on the 10th.
-#[tokio::test]
-async fn what_is_metered_is_billed_when_it_has_been_used() {
+/// A subscription of one number and minutes at 0.10, begun on 1 November; and how usage is told.
+async fn metered() -> (Shop, String, impl Fn(&str, &str) -> serde_json::Value) {
     let shop = Shop::open_at("2026-11-01T00:00:00Z").await;
     let meter = json!({
         "display_name": "Minutes",
@@ -106,21 +105,54 @@ async fn what_is_metered_is_billed_when_it_has_been_used() {
     let customer = shop.customer().await;
     shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
     let items = json!([{ "price": price }, { "price": shop.monthly, "quantity": 1 }]);
-    let begun = shop
-        .post(
-            "/v1/subscriptions",
-            json!({ "customer": customer, "items": items }),
-        )
-        .await;
-    let subscription = id(&begun);
-    assert_eq!(amounts(&shop.latest(&subscription).await), [0, 1000]);
-    let uses = |value: &str, identifier: &str| {
+    let params = json!({ "customer": customer, "items": items });
+    let subscription = id(&shop.post("/v1/subscriptions", params).await);
+    let uses = move |value: &str, identifier: &str| {
         json!({
             "event_name": "minutes",
             "identifier": identifier,
             "payload": { "stripe_customer_id": customer, "value": value },
         })
     };
+    (shop, subscription, uses)
+}
+
+/// Ended by call after 7 minutes: billed at once with `invoice_now`, as a preview tells it, and never without. A schedule that is
+/// canceled bills it unless it is told not to.
+#[tokio::test]
+async fn what_is_metered_is_billed_by_a_cancellation_that_is_to_invoice() {
+    for (invoice_now, told) in [(true, vec![70]), (false, vec![0, 1000])] {
+        let (shop, subscription, uses) = metered().await;
+        shop.post("/v1/billing/meter_events", uses("7", "a")).await;
+        shop.advance("2026-11-01T00:01:00Z").await;
+        let path = format!("/v1/subscriptions/{subscription}");
+        let params = json!({ "subscription": subscription, "subscription_details": { "cancel_now": true } });
+        let preview = shop.post("/v1/invoices/create_preview", params).await;
+        assert_eq!(amounts(&preview), [-1000, 70]);
+        shop.call("DELETE", &path, json!({ "invoice_now": invoice_now }))
+            .await;
+        assert_eq!(amounts(&shop.latest(&subscription).await), told);
+    }
+    for (params, told) in [
+        (json!({ "prorate": false }), vec![70]),
+        (json!({ "prorate": false, "invoice_now": false }), vec![0, 1000]),
+    ] {
+        let (shop, subscription, uses) = metered().await;
+        let schedule = json!({ "from_subscription": subscription });
+        let schedule = id(&shop.post("/v1/subscription_schedules", schedule).await);
+        shop.post("/v1/billing/meter_events", uses("7", "a")).await;
+        shop.advance("2026-11-01T00:01:00Z").await;
+        let path = format!("/v1/subscription_schedules/{schedule}/cancel");
+        shop.post(&path, params).await;
+        assert_eq!(amounts(&shop.latest(&subscription).await), told);
+    }
+}
+
+/// 0.10 apiece: 30 + 12 used in November, 7 in December until the end on the 10th.
+#[tokio::test]
+async fn what_is_metered_is_billed_when_it_has_been_used() {
+    let (shop, subscription, uses) = metered().await;
+    assert_eq!(amounts(&shop.latest(&subscription).await), [0, 1000]);
     shop.post("/v1/billing/meter_events", uses("30", "a")).await;
     shop.refused(400, "POST", "/v1/billing/meter_events", uses("30", "a"))
         .await;

@@ -99,6 +99,48 @@ async fn a_new_period_can_start_at_the_date_that_time_is_credited_from() {
     }
 }
 
+/// Changed to a year on the fifth of ten days of trial. Where the trial goes on, nothing is billed until its end, and then the year;
+/// else the year begins and is paid for at once.
+#[tokio::test]
+async fn a_trial_goes_on_when_its_interval_is_changed_or_it_does_not() {
+    for (trial_outlasts_interval, status, end, paid) in [
+        (true, "trialing", "2026-12-11", vec![0]),
+        (false, "active", "2027-12-05", vec![0, 9600]),
+    ] {
+        let shop = Shop::open().await;
+        shop.stripe.set(Settings {
+            trial_outlasts_interval,
+            ..Settings::default()
+        });
+        let customer = shop.customer().await;
+        shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
+        let params = json!({
+            "customer": customer, "items": [{ "price": shop.monthly }], "trial_period_days": 10,
+        });
+        let subscription = id(&shop.post("/v1/subscriptions", params).await);
+        shop.advance("2026-12-05T00:00:00Z").await;
+        let to_a_year = json!({ "price": shop.annual });
+        let more =
+            json!({ "proration_behavior": "always_invoice", "payment_behavior": "pending_if_incomplete" });
+        let changed = shop.change(&subscription, to_a_year, more).await;
+        let item = &changed["items"]["data"][0];
+        assert_eq!(
+            (
+                &changed["status"],
+                &item["price"]["id"],
+                &item["current_period_end"]
+            ),
+            (&json!(status), &json!(shop.annual), &json!(day(end)))
+        );
+        let invoices = shop.list("/v1/invoices", json!({ "customer": customer })).await;
+        let totals = invoices["data"].as_array().unwrap().iter().rev();
+        let totals: Vec<i64> = totals.map(|invoice| invoice["total"].as_i64().unwrap()).collect();
+        assert_eq!(totals, paid);
+        shop.advance("2026-12-11T02:00:00Z").await;
+        assert_eq!(shop.latest(&subscription).await["amount_paid"], 9600);
+    }
+}
+
 #[tokio::test]
 async fn settings_are_told_and_changed_one_by_one_and_a_reset_takes_them_back() {
     let shop = Shop::open().await;

@@ -1,0 +1,79 @@
+//! What stands in the way of a change.
+
+use super::*;
+
+#[test]
+fn every_state_that_bars_a_change_is_named() {
+    for (word, told) in [
+        ("incomplete", "incomplete"),
+        ("past_due", "past_due"),
+        ("unpaid", "unpaid"),
+        ("paused", "paused"),
+        ("a word of tomorrow", "a state that does not allow changes"),
+        ("canceled", "no subscription"),
+        ("incomplete_expired", "no subscription"),
+    ] {
+        let mut standing = standing(Interval::Monthly);
+        standing.subscription.status = Status::parse(word);
+        let refused = changeable(&standing).unwrap_err().to_string();
+        assert!(refused.contains(told), "{word}: {refused}");
+    }
+    for word in ["active", "trialing"] {
+        let mut standing = standing(Interval::Monthly);
+        standing.subscription.status = Status::parse(word);
+        assert!(changeable(&standing).is_ok(), "{word}");
+    }
+}
+
+#[test]
+fn a_date_is_in_the_period_and_not_ahead() {
+    let period = standing(Interval::Monthly).subscription.period;
+    for (date, expected) in [
+        ("2026-03-31T23:59:59Z", Err(BadDate::OutsidePeriod)),
+        ("2026-04-01T00:00:00Z", Ok(())),
+        ("2026-04-11T00:00:00Z", Ok(())),
+        ("2026-04-11T00:00:01Z", Err(BadDate::Future)),
+        ("2026-05-01T00:00:00Z", Err(BadDate::OutsidePeriod)),
+    ] {
+        assert_eq!(check_date(at(date), period, now()), expected, "{date}");
+    }
+    assert_eq!(preview_date(period, at("2026-04-11T00:00:00.9Z")), now());
+    // Ours is behind: the period has not begun by it, and its first second is what a preview names.
+    let behind = at("2026-03-31T23:59:55Z");
+    assert_eq!(check_date(period.start, period, behind), Ok(()));
+    assert_eq!(
+        check_date(at("2026-04-01T00:00:01Z"), period, behind),
+        Err(BadDate::Future)
+    );
+    assert_eq!(preview_date(period, at("2026-03-31T23:59:59Z")), period.start);
+    assert_eq!(
+        preview_date(period, at("2026-05-01T00:00:02Z")),
+        at("2026-04-30T23:59:59Z")
+    );
+}
+
+#[test]
+fn a_schedule_another_way_of_paying_and_other_than_one_item_bar_a_change() {
+    let scheduled = Standing {
+        scheduled: true,
+        ..standing(Interval::Monthly)
+    };
+    assert_eq!(changeable(&scheduled), Err(Unchangeable::Scheduled));
+    for (collection, why) in [
+        (Collection::Sent, Unchangeable::Sent),
+        (Collection::Paused, Unchangeable::CollectionPaused),
+    ] {
+        let otherwise_paid = Standing {
+            collection,
+            ..standing(Interval::Monthly)
+        };
+        assert_eq!(changeable(&otherwise_paid), Err(why));
+    }
+    for count in [0, 2, 3] {
+        let items = Standing {
+            items: (0..count).map(|n| format!("si_{n}").parse().unwrap()).collect(),
+            ..standing(Interval::Monthly)
+        };
+        assert_eq!(changeable(&items), Err(Unchangeable::Items(count)));
+    }
+}

@@ -1,0 +1,91 @@
+//! The largest amounts that Stripe takes.
+//!
+//! Source: Stripe's page on currencies: an amount has up to twelve digits in IDR, and up to eight in every other currency. The words
+//! are those that its users have published. What is used up to a bill by itself (metered usage) is not held to it.
+
+use super::item_changes::Ordered;
+use super::{pricing, wording};
+use crate::refusal::Refusal;
+use crate::state::{Currency, Line, Price, PriceAmounts, UnitAmount, World};
+
+const CODE: &str = "amount_too_large";
+
+/// The largest amount of a currency, in minor units.
+fn most(currency: &Currency) -> i64 {
+    match currency.as_str() {
+        "idr" => 999_999_999_999,
+        _ => 99_999_999,
+    }
+}
+
+fn at_most(currency: &Currency) -> String {
+    format!(
+        "must be no more than {}",
+        wording::money(most(currency), currency)
+    )
+}
+
+/// What a unit of a price may cost.
+pub(crate) fn check_price(amounts: &PriceAmounts, currency: &Currency) -> Result<(), Refusal> {
+    let too_large = |amount: &UnitAmount| *amount > UnitAmount::whole(most(currency));
+    let (param, exceeds) = match amounts {
+        PriceAmounts::PerUnit(unit) => ("unit_amount", too_large(unit)),
+        PriceAmounts::Tiered { tiers, .. } => {
+            let amounts = tiers.iter().flat_map(|tier| tier.unit.iter().chain(&tier.flat));
+            ("tiers", amounts.into_iter().any(too_large))
+        }
+    };
+    if exceeds {
+        let message = format!("Amount {}", at_most(currency));
+        return Err(Refusal::invalid_code(CODE, param, message));
+    }
+    Ok(())
+}
+
+/// What a quantity may come to at its price, before discounts.
+pub(crate) fn check_quantity(price: &Price, quantity: Option<u64>, param: &str) -> Result<(), Refusal> {
+    let amount = quantity.map_or(0, |quantity| pricing::amount(price, quantity));
+    if amount > most(&price.currency) {
+        let message = format!(
+            "Invalid quantity: total amount (quantity * price.unit_amount) {} {}",
+            at_most(&price.currency),
+            price.currency.as_str().to_ascii_uppercase()
+        );
+        return Err(Refusal::invalid(param, message));
+    }
+    Ok(())
+}
+
+/// What the items of a new subscription may come to together, before discounts.
+pub(crate) fn check_items(world: &World, items: &[Ordered], currency: &Currency) -> Result<(), Refusal> {
+    let amounts = items.iter().map(|(price, quantity)| {
+        let amount = quantity.map_or(0, |quantity| pricing::amount(&world.prices[price], quantity));
+        i128::from(amount)
+    });
+    check_sum(amounts, "Amount", currency)
+}
+
+/// What the lines of a bill may come to together, before discounts.
+pub(crate) fn check_lines<'a>(
+    lines: impl Iterator<Item = &'a Line>,
+    currency: &Currency,
+) -> Result<(), Refusal> {
+    let amounts = lines.map(|line| i128::from(line.list_amount));
+    check_sum(amounts, "Amount", currency)
+}
+
+/// What is due for a checkout session.
+pub(crate) fn check_session(amounts: impl Iterator<Item = i64>, currency: &Currency) -> Result<(), Refusal> {
+    let due = "The Checkout Session's total amount due";
+    check_sum(amounts.map(i128::from), due, currency)
+}
+
+fn check_sum(amounts: impl Iterator<Item = i128>, what: &str, currency: &Currency) -> Result<(), Refusal> {
+    if amounts.sum::<i128>() > i128::from(most(currency)) {
+        return Err(Refusal::state_code(
+            CODE,
+            format!("{what} {}.", at_most(currency)),
+        ));
+    }
+    Ok(())
+}

@@ -111,6 +111,7 @@ async fn every_version_tells_the_whole_story() {
                     more.push(("cn_1Ada0000000000000000001", note));
                 }
                 "charge.refunded" => world.stripe.refunds(&charge, 1500).await,
+                "refund.failed" => world.stripe.refund_fails().await,
                 "customer.subscription.deleted" => {
                     let path = format!(
                         "/v1/subscriptions/{}",
@@ -136,6 +137,10 @@ async fn every_version_tells_the_whole_story() {
                 "credit_note.created" => assert_eq!(stored.reversals[0].given_back, 500, "{name}"),
                 // 500 + 1500 = 2 × 1000.
                 "charge.refunded" => assert_eq!(ada.covered_until().await, "", "{name}"),
+                "refund.failed" => {
+                    assert_eq!(stored.reversals[0].given_back, 500, "{name}");
+                    assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z", "{name}");
+                }
                 "customer.subscription.deleted" => assert!(!stored.subscription.unwrap().is_live(), "{name}"),
                 _ => {}
             }

@@ -1,56 +1,33 @@
 //! Nothing that opens anything, and nobody's address, reaches a log: a whole story is told, with its failures, and its log is searched.
 
-use std::cell::RefCell;
-use std::io::Write;
-
 use billing_admin::accounts::Wanted;
-use billing_tests::World;
+use billing_tests::{World, log};
 use serde_json::json;
-use tracing_subscriber::fmt::MakeWriter;
 
-thread_local! {
-    /// What was logged on this thread, on which the whole world of a test runs; none where nobody wants to know.
-    static LOGGED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
-}
-
-/// Everybody's log, of which each thread keeps its own: a log of one thread alone would miss what other threads have met first.
-#[derive(Clone, Copy)]
-struct Log;
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LOGGED.with_borrow_mut(|logged| {
-            if let Some(logged) = logged {
-                logged.extend_from_slice(bytes);
-            }
-        });
-        Ok(bytes.len())
+/// Every line of every scenario is searched for these ([`billing_tests::log`]): each is found.
+#[test]
+fn a_line_with_a_secret_or_an_address_is_found() {
+    for line in [
+        "{\"logged\":\"key sk_test_51\"}",
+        "client secret cs_test_a1_secret_b2",
+        "signed with whsec_c3",
+        "authorization: Bearer d4",
+        "no customer eve.adamson@example.com",
+        "number +15551230001",
+        "card 4242424242424242",
+        "idempotency key intent-e5",
+    ] {
+        assert!(log::trespass(line).is_some(), "{line}");
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        *self
-    }
+    let good = r#"{"operation":"reconcile","status":200,"request_id":"local-00000001","logged":"","message":"answered"}"#;
+    assert_eq!(log::trespass(good), None);
 }
 
 /// Everything at once: bought, paid, previewed, changed with a code, cancelled, refused, impersonated, refunded, disputed, expired; Stripe
 /// down and lying, events twice, unsigned and about nothing.
 #[tokio::test]
 async fn a_whole_story_leaves_no_secret_and_no_address_in_the_log() {
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_writer(Log)
-        .init();
-    LOGGED.set(Some(Vec::new()));
-
+    log::keeps();
     let world = World::at("2026-04-01T00:00:00Z").await;
     let mut secrets = vec![
         world.stack().directory.webhook_secret.clone(),
@@ -116,7 +93,7 @@ async fn a_whole_story_leaves_no_secret_and_no_address_in_the_log() {
         )
         .await;
 
-    let log = String::from_utf8(LOGGED.take().unwrap()).unwrap();
+    let log = log::kept();
     assert!(
         log.contains("\"operation\":\"create-subscription-checkout\""),
         "it was logged at all"

@@ -31,6 +31,8 @@ mod replays;
 mod expiries;
 /// The same request under the same Idempotency-Key.
 mod idempotency;
+/// That of every function that writes.
+mod idempotent_writes;
 /// Changes of the interval: what they cost, and what they cover.
 mod changes;
 /// Where a subscription stands when somebody wants to change or end it.
@@ -99,6 +101,8 @@ mod round_trips;
 mod conditions;
 /// Catalogs that are applied on machines that die, and at once.
 mod catalogs;
+/// Catalog files of any kind.
+mod catalog_files;
 /// Estimates: what core works out is what Stripe bills.
 mod estimates;
 /// Stripe's answers in shapes that no account of a scenario gets to.

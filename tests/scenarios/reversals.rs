@@ -1,8 +1,10 @@
 //! Money that goes back: refunded in full, an invoice covers nothing; short of that its coverage stays, and people see it.
 
 use billing_core::reversal::Reversal;
-use billing_tests::{Account, World};
+use billing_tests::{Account, Moment, World};
+use futures_util::future::join_all;
 use serde_json::json;
+use stripe_stand_in::Settings;
 
 const APRIL_ENDS: &str = "2026-05-01T00:00:00Z";
 
@@ -53,6 +55,112 @@ async fn a_refund_that_lands_before_the_payment_covers_nothing_either() {
     world.stripe.holds_events(false).await;
     assert_eq!(ada.ledger().await.len(), 1);
     assert_eq!(ada.covered_until().await, "");
+}
+
+/// 3 × 1000 = 3000 paid. 2000 and 1000 go back; the bank sends the 1000 back to us: the invoice is paid after all, and coverage is as it was
+/// before that refund. In either of the Stripes that a charge may be told by afterwards.
+#[tokio::test]
+async fn a_refund_that_failed_is_covered_again() {
+    for failed_refunds_stay_on_charges in [false, true] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        world.stripe.is(Settings {
+            failed_refunds_stay_on_charges,
+            ..Settings::default()
+        });
+        let ada = world.account(3).await;
+        ada.subscribes("monthly").await;
+        let charge = world.stripe.latest_charge(&ada).await;
+        let ledger = ada.ledger().await;
+        world.stripe.refunds(&charge, 2000).await;
+        world.stripe.refunds(&charge, 1000).await;
+        assert_eq!(ada.covered_until().await, "");
+
+        world.stripe.refund_fails().await;
+        assert_eq!(ada.covered_until().await, APRIL_ENDS);
+        assert_eq!(ada.billing().await.body["numbers"][0]["mode"], "FIXED");
+        assert_eq!(reversal(&ada).await.given_back, 2000);
+        assert_eq!(ada.ledger().await, ledger);
+
+        // Given back once more, it is given back.
+        if !failed_refunds_stay_on_charges {
+            world.stripe.refunds(&charge, 1000).await;
+            assert_eq!(ada.covered_until().await, "");
+        }
+    }
+}
+
+/// The refund and its failure are heard of late, each twice, in either order, and on two machines at once: the money is here.
+#[tokio::test]
+async fn a_refund_and_its_failure_land_in_any_order() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for failure_first in [false, true] {
+        let ada = world.account(1).await;
+        ada.subscribes("monthly").await;
+        let charge = world.stripe.latest_charge(&ada).await;
+        world.stripe.refunds(&charge, 1000).await;
+        assert_eq!(ada.covered_until().await, "");
+        world.stripe.holds_events(true).await;
+        world.stripe.refund_fails().await;
+        let mut events = vec![
+            world.stripe.events("charge.refunded").pop().unwrap(),
+            world.stripe.events("refund.failed").pop().unwrap(),
+        ];
+        if failure_first {
+            events.reverse();
+        }
+        let machines = [world.machine().await, world.machine().await];
+        for event in events.iter().chain(&events) {
+            let told = join_all(
+                machines
+                    .iter()
+                    .map(|machine| machine.call(world.stripe.signed_event(event))),
+            );
+            for answer in told.await.into_iter().flatten() {
+                assert!(matches!(answer.status, 200 | 409), "{answer}");
+            }
+        }
+        assert_eq!(
+            ada.covered_until().await,
+            APRIL_ENDS,
+            "failure first: {failure_first}"
+        );
+        assert_eq!(reversal(&ada).await.given_back, 0);
+        world.stripe.holds_events(false).await;
+        assert_eq!(ada.covered_until().await, APRIL_ENDS);
+    }
+}
+
+/// The failure's event dies at each of its steps: the next delivery lands it.
+#[tokio::test]
+async fn a_failed_refund_lands_when_the_webhook_dies_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for step in 1..40 {
+        let ada = world.account(1).await;
+        ada.subscribes("monthly").await;
+        let charge = world.stripe.latest_charge(&ada).await;
+        world.stripe.refunds(&charge, 1000).await;
+        world.stripe.holds_events(true).await;
+        world.stripe.refund_fails().await;
+        let event = world.stripe.events("refund.failed").pop().unwrap();
+        let machine = world.machine().await;
+        machine.network.stops(Moment::After, step);
+        let finished = tokio::select! {
+            answer = machine.call(world.stripe.signed_event(&event)) => {
+                assert_eq!(answer.unwrap().status, 200);
+                true
+            }
+            () = machine.network.reached() => false,
+        };
+        machine.dies();
+        world.advance("5m").await;
+        assert_eq!(world.stripe.delivers(&event).await, 200);
+        assert_ne!(ada.covered_until().await, "", "died at step {step}");
+        world.stripe.holds_events(false).await;
+        if finished {
+            return;
+        }
+    }
+    panic!("it never finished");
 }
 
 /// Both refunds' events arrive late, twice, and the newer one first: each reads the whole sum.
@@ -155,7 +263,7 @@ async fn a_refund_lands_when_the_webhook_dies_at_any_step() {
         world.stripe.refunds(&charge, 1000).await;
         let event = world.stripe.events("charge.refunded").pop().unwrap();
         let machine = world.machine().await;
-        machine.network.stops(billing_tests::Moment::After, step);
+        machine.network.stops(Moment::After, step);
         tokio::select! {
             answer = machine.call(world.stripe.signed_event(&event)) => {
                 assert_eq!(answer.unwrap().status, 200);

@@ -89,7 +89,13 @@ impl<'w> Account<'w> {
 
     /// The same, on that machine.
     pub async fn previews_on(&self, machine: &Machine, body: &Value) -> Option<Answer> {
-        machine.call(self.request("POST", PREVIEW, body)).await
+        machine.call(self.preview_request(body)).await
+    }
+
+    /// The request that asks what a change would cost.
+    #[must_use]
+    pub fn preview_request(&self, body: &Value) -> Request<Bytes> {
+        self.request("POST", PREVIEW, body)
     }
 
     /// Changes its interval.

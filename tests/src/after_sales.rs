@@ -37,6 +37,14 @@ impl Stripe {
         self.stand_in().settle().await;
     }
 
+    /// The bank sends the refund back that was made last; the events arrive.
+    pub async fn refund_fails(&self) {
+        let latest = self.operator("GET", "/v1/refunds?limit=1", "").await["data"][0].take();
+        let path = format!("/_test/refunds/{}/fail", latest["id"].as_str().unwrap());
+        self.operator_json(&path, &json!({})).await;
+        self.stand_in().settle().await;
+    }
+
     /// An operator credits that much of the account's latest invoice, `how`: `refund_amount`, `credit_amount`, `out_of_band_amount`.
     /// Answers the credit note's id.
     pub async fn credits(&self, account: &Account<'_>, amount: i64, how: &str) -> String {

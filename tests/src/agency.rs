@@ -1,5 +1,7 @@
 //! An agency that sells on its connected account, and what it does.
 
+use billing_admin::agencies;
+use billing_core::connect::Client;
 use billing_core::connect::sale::Sale;
 use bytes::Bytes;
 use http::Request;
@@ -89,7 +91,9 @@ impl<'w> Agency<'w> {
         machine.call(self.update_request(id, data)).await
     }
 
-    fn update_request(&self, id: &str, data: &Value) -> Request<Bytes> {
+    /// The request that changes what it sold.
+    #[must_use]
+    pub fn update_request(&self, id: &str, data: &Value) -> Request<Bytes> {
         self.request("PUT", &format!("/{id}"), &json!({ "data": data }))
     }
 
@@ -211,10 +215,35 @@ impl<'w> Agency<'w> {
         product
     }
 
+    /// The schedules on its account that are a client's.
+    pub async fn schedules_of(&self, client: &str) -> Vec<Value> {
+        let mut schedules = self.schedules().await;
+        schedules.retain(|schedule| schedule["metadata"]["client"] == client);
+        schedules
+    }
+
     /// Its sales to its client, as they are stored.
     pub async fn sales(&self) -> Vec<Sale> {
+        self.sales_to(&self.client).await
+    }
+
+    /// Its sales to some client, as they are stored.
+    pub async fn sales_to(&self, client: &str) -> Vec<Sale> {
         let store = self.world.stack().app.store();
-        let (account, client) = (self.account.parse().unwrap(), self.client.parse().unwrap());
+        let (account, client) = (self.account.parse().unwrap(), client.parse().unwrap());
         store.sales_to(&account, &client).await.unwrap()
+    }
+
+    /// From now on its client is a new one, which has an admin member.
+    pub async fn takes_on_a_client(&mut self) {
+        let client = Client {
+            id: agencies::new_id().unwrap(),
+            name: "Bakery".parse().ok(),
+            admin_email: "ada@example.com".parse().ok(),
+            created_at: self.world.now(),
+        };
+        let (store, agency) = (self.world.stack().app.store(), self.id.parse().unwrap());
+        agencies::add_client(store, &agency, &client).await.unwrap();
+        self.client = client.id.to_string();
     }
 }

@@ -28,6 +28,12 @@ mod machine;
 mod administrator;
 /// The network between a machine and the world, which can fail.
 mod network;
+/// How things go wrong on it, and how far.
+mod outage;
+/// An answer on its way through it.
+mod passed;
+/// What the functions log, searched.
+pub mod log;
 /// A Stripe of paper.
 mod paper_stripe;
 /// What the project's own files say.
@@ -38,8 +44,9 @@ pub use administrator::Administrator;
 pub use agency::Agency;
 pub use answer::Answer;
 pub use machine::Machine;
-pub use network::{Moment, Network, Outage};
+pub use network::{Moment, Network};
 pub use organisation::Organisation;
+pub use outage::{Outage, Reach};
 pub use paper_stripe::stripe_of;
 pub use stripe::Stripe;
 pub use world::World;

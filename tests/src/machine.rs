@@ -2,7 +2,7 @@
 //!
 //! Killing it ends everything on it at once, in the middle of whatever it was doing, as when Lambda takes a sandbox away.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use billing_core::SignedDuration;
@@ -15,7 +15,11 @@ use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::answer::Answer;
+use crate::log;
 use crate::network::Network;
+
+/// The functions and their routes, read once: a test may start hundreds of machines.
+static TEMPLATE: LazyLock<Template> = LazyLock::new(|| Template::project().unwrap());
 
 /// A machine.
 pub struct Machine {
@@ -54,9 +58,11 @@ impl Machine {
         let metrics = Arc::<Mutex<Vec<Value>>>::default();
         let told = Arc::clone(&metrics);
         let app = App::new(config, billing_edge::Clock::from_fn(Arc::clone(&now)));
-        let app =
-            Arc::new(app.with_metrics_of("machine", move |line| told.lock().unwrap().push(line.clone())));
-        let gateway = Gateway::new(&Template::project().unwrap(), app, now).unwrap();
+        let app = Arc::new(app.with_metrics_of("machine", move |line| {
+            log::search(&line.to_string());
+            told.lock().unwrap().push(line.clone());
+        }));
+        let gateway = Gateway::new(&TEMPLATE, app, now).unwrap();
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -110,6 +116,23 @@ impl Machine {
             .unwrap()
             .as_ref()?
             .spawn(async move { gateway.deliver(function, &event).await });
+        work.await.ok()
+    }
+
+    /// The same, under another time-out than the template's.
+    pub async fn hands_within(
+        &self,
+        function: &'static str,
+        event: &Value,
+        limit: Duration,
+    ) -> Option<Result<Value, String>> {
+        let (gateway, event) = (self.gateway.clone(), event.clone());
+        let work = self
+            .runtime
+            .lock()
+            .unwrap()
+            .as_ref()?
+            .spawn(async move { gateway.deliver_within(function, &event, limit).await });
         work.await.ok()
     }
 

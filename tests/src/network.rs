@@ -2,19 +2,17 @@
 //!
 //! Every call of a machine, to DynamoDB or to Stripe, is a step and goes through a proxy on a loopback port. A step can be stopped
 //! for ever before it reaches its destination or after it took effect there (for a machine that dies), have its answer lost (for a
-//! connection that breaks), or be held until it is let go (for a race). And from a step on everything may be down ([`Outage`]), until it
-//! comes back.
+//! connection that breaks), or be held until it is let go (for a race). And from a step on everything may go wrong ([`Outage`]), until it
+//! works again.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
@@ -23,8 +21,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::outage::{Outage, Reach};
+use crate::passed::{Broken, Passed};
+
 /// How long an answer of a network that is far takes: far longer than asking for two things at the same time.
 const DISTANCE: Duration = Duration::from_millis(40);
+/// How late an answer is that is late: longer than anything takes here, and far within every limit.
+const LATE: Duration = Duration::from_millis(20);
 
 /// When a step fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,67 +52,6 @@ enum Fault {
     Fail(Moment, u16),
 }
 
-/// How everything is down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outage {
-    /// Connections break before anything has arrived.
-    Refuses,
-    /// Everything takes effect, and connections break before the answer.
-    Mute,
-    /// Everything takes effect, and connections break in the middle of the answer.
-    Torn,
-    /// Both say that they are asked too often, and do nothing.
-    Throttles,
-    /// Both say that somebody else is at it, and do nothing.
-    Contends,
-    /// Both fail with 500, and do nothing.
-    Fails,
-    /// Nobody ever answers.
-    Hangs,
-}
-
-impl Outage {
-    /// All but the one that takes until the time is over.
-    pub const QUICK: [Self; 6] = [
-        Self::Refuses,
-        Self::Mute,
-        Self::Torn,
-        Self::Throttles,
-        Self::Contends,
-        Self::Fails,
-    ];
-
-    /// One of each kind: nothing arrives, an answer is lost, both say no.
-    pub const KINDS: [Self; 3] = [Self::Refuses, Self::Mute, Self::Throttles];
-
-    /// What is answered instead of doing anything: a status and a body.
-    fn refusal(self, step: &str) -> Option<(u16, String)> {
-        let dynamodb = step.strip_prefix("DynamoDB ");
-        let of_dynamodb = |status, kind: &str, more: &str| {
-            let body =
-                format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{kind}","message":"no"{more}}}"#);
-            Some((status, body))
-        };
-        let of_stripe = |status, code: &str| {
-            let body = format!(r#"{{"error":{{"type":"api_error","code":"{code}","message":"no"}}}}"#);
-            Some((status, body))
-        };
-        match (self, dynamodb) {
-            (Self::Throttles, Some(_)) => of_dynamodb(400, "ThrottlingException", ""),
-            (Self::Throttles, None) => of_stripe(429, "rate_limit"),
-            (Self::Contends, Some("TransactWriteItems")) => {
-                let reasons = r#","CancellationReasons":[{"Code":"TransactionConflict"}]"#;
-                of_dynamodb(400, "TransactionCanceledException", reasons)
-            }
-            (Self::Contends, Some(_)) => of_dynamodb(400, "TransactionConflictException", ""),
-            (Self::Contends, None) => of_stripe(409, "lock_timeout"),
-            (Self::Fails, Some(_)) => of_dynamodb(500, "InternalServerError", ""),
-            (Self::Fails, None) => of_stripe(500, "internal"),
-            _ => None,
-        }
-    }
-}
-
 /// A network. Cloning it gives another handle of the same one.
 #[derive(Clone)]
 pub struct Network(Arc<Inner>);
@@ -130,8 +72,8 @@ struct State {
     moments: usize,
     far: bool,
     faults: Vec<(Which, Fault)>,
-    /// From which step on everything is down, and how.
-    down: Option<(usize, Outage)>,
+    /// From which step on things go wrong, how, and which of them.
+    down: Option<(usize, Outage, Reach)>,
 }
 
 /// Which step a fault is for.
@@ -160,6 +102,9 @@ impl Network {
         let (network, address) = (self.clone(), address.trim_end_matches('/').to_owned());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                if network.resets() {
+                    stream.set_zero_linger().unwrap();
+                }
                 let (network, address) = (network.clone(), address.clone());
                 let service = service_fn(move |request| {
                     let (network, address) = (network.clone(), address.clone());
@@ -210,9 +155,9 @@ impl Network {
         self.fault(Which::Named(part), Fault::Answer(status, json, body));
     }
 
-    /// From step `number` on, everything is down.
-    pub fn goes_down(&self, number: usize, how: Outage) {
-        self.0.state.lock().unwrap().down = Some((number, how));
+    /// At step `number`, from 1, and as far as it reaches, things go wrong.
+    pub fn goes_down(&self, number: usize, how: Outage, reach: Reach) {
+        self.0.state.lock().unwrap().down = Some((number, how, reach));
     }
 
     /// Everything works again.
@@ -278,38 +223,24 @@ impl Network {
             Which::Number(wanted) => *wanted == number,
             Which::Named(part) => description.contains(part),
         });
+        let outage = state.down.filter(|(from, _, reach)| match reach {
+            Reach::Once => number == *from,
+            Reach::Stripe => number >= *from && !description.starts_with("DynamoDB"),
+            Reach::Everything => number >= *from,
+        });
+        let outage = outage.map(|(_, how, _)| how);
         state.steps.push(description);
         state.moments += 1;
         let began = state.moments;
         state.spans.push((began, None));
-        let outage = state.down.filter(|(from, _)| number >= *from).map(|(_, how)| how);
         (number, due.map(|place| state.faults.remove(place).1), outage)
     }
 
     async fn pass(&self, request: Request<Incoming>, address: &str) -> Result<Response<Passed>, Broken> {
         let description = describe(&request);
         let (number, fault, outage) = self.step(description.clone());
-        match outage {
-            Some(Outage::Refuses) => return Err(Broken),
-            Some(Outage::Hangs) => std::future::pending().await,
-            Some(Outage::Mute) => {
-                self.forward(request, address).await?;
-                return Err(Broken);
-            }
-            Some(Outage::Torn) => {
-                let (head, body) = self.forward(request, address).await?.into_parts();
-                return Ok(Response::from_parts(head, body.torn()));
-            }
-            Some(outage) => {
-                if let Some((status, body)) = outage.refusal(&description) {
-                    let answer = Response::builder()
-                        .status(status)
-                        .header("content-type", "application/json")
-                        .body(Passed::whole(Bytes::from(body)));
-                    return answer.map_err(|_| Broken);
-                }
-            }
-            None => {}
+        if let Some(outage) = outage {
+            return self.goes_wrong(outage, &description, request, address).await;
         }
         if let Some(Fault::Stop(Moment::Before)) = fault {
             self.0.reached.send_replace(number);
@@ -354,6 +285,47 @@ impl Network {
         }
     }
 
+    async fn goes_wrong(
+        &self,
+        outage: Outage,
+        step: &str,
+        request: Request<Incoming>,
+        address: &str,
+    ) -> Result<Response<Passed>, Broken> {
+        if let Some(refusal) = outage.refusal(step) {
+            let mut answer = Response::builder()
+                .status(refusal.status)
+                .header("content-type", "application/json");
+            if let Some(seconds) = refusal.retry_after {
+                answer = answer.header("retry-after", seconds);
+            }
+            return answer.body(Passed::whole(refusal.body)).map_err(|_| Broken);
+        }
+        match outage {
+            Outage::Refuses => return Err(Broken),
+            Outage::Hangs => std::future::pending().await,
+            _ => {}
+        }
+        let answer = self.forward(request, address).await?;
+        match outage {
+            Outage::Mute => Err(Broken),
+            Outage::Torn | Outage::Resets => Ok(answer.map(Passed::torn)),
+            Outage::Stalls => Ok(answer.map(Passed::stalled)),
+            Outage::Drips => Ok(answer.map(Passed::dripping)),
+            Outage::Trickles => Ok(answer.map(Passed::trickling)),
+            _ => {
+                tokio::time::sleep(LATE).await;
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Whether connections that break are reset.
+    fn resets(&self) -> bool {
+        let state = self.0.state.lock().unwrap();
+        matches!(state.down, Some((_, Outage::Resets, _)))
+    }
+
     /// The step's answer is on its way back.
     async fn ends(&self, number: usize) {
         let far = self.0.state.lock().unwrap().far;
@@ -383,45 +355,6 @@ impl Network {
     }
 }
 
-/// An answer on its way: whole, or one that breaks off in the middle.
-struct Passed {
-    rest: Option<Bytes>,
-    breaks: bool,
-}
-
-impl Passed {
-    fn whole(body: Bytes) -> Self {
-        Self {
-            rest: Some(body),
-            breaks: false,
-        }
-    }
-
-    fn torn(self) -> Self {
-        let half = self.rest.map(|body| body.slice(..body.len() / 2));
-        Self {
-            rest: half,
-            breaks: true,
-        }
-    }
-}
-
-impl Body for Passed {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match self.rest.take() {
-            Some(part) => Poll::Ready(Some(Ok(Frame::data(part)))),
-            None if self.breaks => Poll::Ready(Some(Err(Broken))),
-            None => Poll::Ready(None),
-        }
-    }
-}
-
 fn describe(request: &Request<Incoming>) -> String {
     let target = request
         .headers()
@@ -432,15 +365,3 @@ fn describe(request: &Request<Incoming>) -> String {
         None => format!("{} {}", request.method(), request.uri().path()),
     }
 }
-
-/// hyper closes the connection upon it, without an answer.
-#[derive(Debug)]
-struct Broken;
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("the connection breaks")
-    }
-}
-
-impl std::error::Error for Broken {}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -12,9 +13,13 @@ fn path(from_root: &str) -> PathBuf {
 
 /// The contract, `docs/openapi.yaml`.
 #[must_use]
-pub fn contract() -> Value {
-    let text = fs::read_to_string(path("docs/openapi.yaml")).unwrap();
-    serde_json::to_value(serde_yaml_ng::from_str::<serde_yaml_ng::Value>(&text).unwrap()).unwrap()
+pub fn contract() -> &'static Value {
+    /// Read once: thousands of answers are held to it.
+    static CONTRACT: LazyLock<Value> = LazyLock::new(|| {
+        let text = fs::read_to_string(path("docs/openapi.yaml")).unwrap();
+        serde_json::to_value(serde_yaml_ng::from_str::<serde_yaml_ng::Value>(&text).unwrap()).unwrap()
+    });
+    &CONTRACT
 }
 
 /// The statuses that the contract knows of a function.

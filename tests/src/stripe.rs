@@ -104,7 +104,17 @@ impl Stripe {
 
     /// What everybody's invoices have charged so far, oldest first.
     pub async fn charges(&self) -> Vec<i64> {
-        let invoices = self.list("/v1/invoices?limit=100").await;
+        self.charged("/v1/invoices?limit=100").await
+    }
+
+    /// What a customer's invoices have charged so far, oldest first.
+    pub async fn charges_of(&self, customer: &str) -> Vec<i64> {
+        self.charged(&format!("/v1/invoices?customer={customer}&limit=100"))
+            .await
+    }
+
+    async fn charged(&self, path: &str) -> Vec<i64> {
+        let invoices = self.list(path).await;
         let paid = invoices
             .iter()
             .rev()

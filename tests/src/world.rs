@@ -15,6 +15,7 @@ use crate::account::Account;
 use crate::administrator::Administrator;
 use crate::agency::Agency;
 use crate::answer::Answer;
+use crate::log;
 use crate::machine::{Machine, Peculiarity};
 use crate::network::Network;
 use crate::organisation::Organisation;
@@ -46,6 +47,7 @@ impl World {
     }
 
     async fn start(instant: &str, schedules: bool, judge: Option<Judge>) -> Self {
+        log::is_searched();
         let clock = Clock::frozen(instant.parse().unwrap());
         #[expect(
             clippy::disallowed_methods,
@@ -134,8 +136,17 @@ impl World {
 
     /// What is known of one of Stripe's events.
     pub async fn receipt(&self, event: &str) -> Receipt {
+        self.receipt_of(None, event).await
+    }
+
+    /// What is known of an event of a connected account.
+    pub async fn receipt_on(&self, account: &str, event: &str) -> Receipt {
+        self.receipt_of(Some(account), event).await
+    }
+
+    async fn receipt_of(&self, account: Option<&str>, event: &str) -> Receipt {
         let key = EventKey {
-            connected_account: None,
+            connected_account: account.map(|account| account.parse().unwrap()),
             event: event.parse().unwrap(),
         };
         self.stack.app.store().receipt(&key).await.unwrap().unwrap()
@@ -202,6 +213,14 @@ impl World {
 
     async fn peculiar_machine(&self, peculiarity: Peculiarity<'_>) -> Machine {
         Machine::start(&self.stack, Network::new(), peculiarity).await
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            log::is_clean();
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! See [`billing_store::Store::claim_reply`]. Without a key the operations are safe to repeat all the same; the header adds
 //! that the *answer* is the same.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use billing_core::access::Holder;
@@ -78,10 +79,10 @@ impl Call<'_> {
         }
     }
 
-    /// What makes the request this one: its body, and what its path names.
+    /// What makes the request this one: its body, and what its path names, in the order of the names: a map has none of its own.
     fn fingerprint(&self) -> String {
         let mut named: Vec<u8> = Vec::new();
-        for (name, value) in self.path.iter() {
+        for (name, value) in self.path.iter().collect::<BTreeMap<_, _>>() {
             named.extend([name.as_bytes(), b"=", value.as_bytes(), b"\n"].concat());
         }
         sha256(&[&named, self.bytes()].concat())

@@ -14,6 +14,7 @@ use stripe_billing::invoice_payment::{
     ListInvoicePayment, ListInvoicePaymentPayment, ListInvoicePaymentPaymentType,
 };
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+use stripe_core::refund::ListRefund;
 
 use crate::client::Stripe;
 use crate::error::StripeError;
@@ -22,7 +23,7 @@ use crate::wire::{Page, Reference, currency, id};
 /// What an event about money that went back names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reversed {
-    /// A charge that was refunded, in part or in full.
+    /// A charge that was refunded, in part or in full, or one of whose refunds failed.
     Charge(ChargeId),
     /// A charge that its payer disputes.
     Dispute(DisputeId),
@@ -92,8 +93,23 @@ struct Intent {
 
 #[derive(Deserialize)]
 struct Charge {
+    id: String,
     amount_refunded: i64,
     disputed: bool,
+}
+
+#[derive(Deserialize)]
+struct Refund {
+    id: String,
+    amount: i64,
+    status: Option<String>,
+}
+
+impl Refund {
+    /// Whether the money is on its way, or there: a bank may send it back, and an operator may stop it.
+    fn stands(&self) -> bool {
+        !matches!(self.status.as_deref(), Some("failed" | "canceled"))
+    }
 }
 
 #[derive(Deserialize)]
@@ -186,11 +202,14 @@ impl Stripe {
             }
         };
         let Some(invoice) = invoice else { return Ok(None) };
-        let (wire, charges, notes) = tokio::try_join!(
+        let (wire, mut charges, notes) = tokio::try_join!(
             self.get::<Wire>(RetrieveInvoice::new(invoice.as_str()).build()),
             self.charges(&invoice),
             self.credit_notes(&invoice),
         )?;
+        for charge in charges.iter_mut().filter(|charge| charge.amount_refunded > 0) {
+            charge.amount_refunded = self.standing_refunds(charge).await?;
+        }
         let reversal = Reversal {
             lost,
             ..sum(&invoice, wire.settled()?, &charges, &notes)
@@ -234,6 +253,26 @@ impl Stripe {
         Ok(charges.collect())
     }
 
+    /// What was refunded of a charge and has not come back. What the charge itself tells after a refund failed is not known, so
+    /// the refunds are asked one by one.
+    async fn standing_refunds(&self, charge: &Charge) -> Result<i64, StripeError> {
+        let mut standing = 0_i64;
+        let mut after: Option<String> = None;
+        loop {
+            let mut request = ListRefund::new().charge(charge.id.as_str()).limit(100);
+            if let Some(after) = &after {
+                request = request.starting_after(after.as_str());
+            }
+            let page: Page<Refund> = self.get(request.build()).await?;
+            let amounts = page.data.iter().filter(|refund| refund.stands());
+            standing = standing.saturating_add(amounts.map(|refund| refund.amount).sum());
+            after = page.data.last().map(|refund| refund.id.clone());
+            if !page.has_more || after.is_none() {
+                return Ok(standing.min(charge.amount_refunded));
+            }
+        }
+    }
+
     async fn credit_notes(&self, invoice: &InvoiceId) -> Result<Vec<CreditNote>, StripeError> {
         let mut notes: Vec<CreditNote> = Vec::new();
         loop {
@@ -274,6 +313,7 @@ mod tests {
     #[test]
     fn a_refund_of_a_credit_note_counts_once() {
         let charges = [Charge {
+            id: "ch_1".to_owned(),
             amount_refunded: 1200,
             disputed: false,
         }];

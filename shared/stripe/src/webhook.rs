@@ -93,6 +93,8 @@ pub struct Event {
     pub object: Option<String>,
     /// The customer of that object, as a hint where to look.
     pub customer: Option<CustomerId>,
+    /// The charge of that object: a refund is told of by what it gives back of.
+    pub charge: Option<String>,
 }
 
 impl Event {
@@ -121,6 +123,7 @@ impl Event {
             },
             object: object["id"].as_str().map(str::to_owned),
             customer: reference(&object["customer"]).and_then(|customer| customer.parse().ok()),
+            charge: reference(&object["charge"]),
         })
     }
 }

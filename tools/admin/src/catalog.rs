@@ -11,6 +11,8 @@
 //! applying what is applied writes nothing. Of two that apply at once, the one that comes second to a plan reads it again and
 //! decides again.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use billing_core::organisation::Organisation;
@@ -40,9 +42,12 @@ use crate::report::Report;
 /// How often a catalog is decided again because somebody else was writing it.
 const ROUNDS: u32 = 5;
 
+/// The largest catalog file, in bytes: thousands of plans and customers. What is larger is something else, or has no end.
+const FILE_LIMIT: u64 = 4 * 1024 * 1024;
+
 /// Reads a catalog file from the disk.
 pub fn read(path: &Path) -> Result<CatalogFile, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::Unreadable {
+    let text = read_text(path).map_err(|error| Failure::Unreadable {
         path: path.to_owned(),
         error,
     })?;
@@ -50,6 +55,18 @@ pub fn read(path: &Path) -> Result<CatalogFile, Failure> {
         path: path.to_owned(),
         faults,
     })
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(FILE_LIMIT + 1).read_to_string(&mut text)?;
+    match u64::try_from(text.len()) {
+        Ok(length) if length <= FILE_LIMIT => Ok(text),
+        _ => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "a catalog is at most 4 MiB",
+        )),
+    }
 }
 
 /// Makes what is stored, and what Stripe has, as the file says. Answers what it changed; repeating changes nothing.

@@ -121,6 +121,16 @@ impl StandIn {
             .ok_or_else(|| nothing("dispute", id.as_str()))
     }
 
+    /// A refund fails after all: the money is the merchant's again. Answers it.
+    ///
+    /// # Errors
+    /// When there is no such refund, or it has failed already.
+    pub async fn fail_refund(&self, refund: &str, reason: &str) -> Result<Value, StandInError> {
+        self.in_world_of(refund, |at| Ok(refunds::fail(at, refund, reason)?))?;
+        self.settle().await;
+        self.object(refund).ok_or_else(|| nothing("refund", refund))
+    }
+
     /// The bank decides on a dispute. Answers it.
     ///
     /// # Errors

@@ -64,6 +64,10 @@ async fn act(stand_in: &StandIn, call: &Call, route: &[&str]) -> Outcome {
             let body: DisputeBody = read(call)?;
             bounded(stand_in.dispute_charge(id, &body.reason)).await
         }
+        ("POST", ["refunds", id, "fail"]) => {
+            let body: FailBody = read(call)?;
+            bounded(stand_in.fail_refund(id, &body.reason)).await
+        }
         ("POST", ["disputes", id, "close"]) => {
             let body: CloseBody = read(call)?;
             bounded(stand_in.close_dispute(id, body.won)).await
@@ -158,6 +162,20 @@ struct CardBody {
 #[serde(default, deny_unknown_fields)]
 struct DisputeBody {
     reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct FailBody {
+    reason: String,
+}
+
+impl Default for FailBody {
+    fn default() -> Self {
+        Self {
+            reason: "expired_or_canceled_card".to_owned(),
+        }
+    }
 }
 
 impl Default for DisputeBody {

@@ -25,6 +25,8 @@ pub const EVENT_TYPES: &[&str] = &[
     "subscription_schedule.canceled",
     "subscription_schedule.aborted",
     "charge.refunded",
+    "refund.updated",
+    "refund.failed",
     "charge.dispute.created",
     "charge.dispute.closed",
     "credit_note.created",
@@ -66,6 +68,11 @@ impl Errand {
                 Some(object.parse().map(Self::Subscription))
             }
             kind if kind.starts_with("subscription_schedule.") => Some(object.parse().map(Self::Schedule)),
+            // Refunds are told by their charge, of which the whole is read.
+            "refund.updated" | "refund.failed" => {
+                let charge = event.charge.as_deref().unwrap_or_default();
+                Some(charge.parse().map(Reversed::Charge).map(Self::Reversal))
+            }
             "charge.refunded" => Some(object.parse().map(Reversed::Charge).map(Self::Reversal)),
             kind if kind.starts_with("charge.dispute.") => {
                 Some(object.parse().map(Reversed::Dispute).map(Self::Reversal))

@@ -268,10 +268,9 @@ fn check_once(root: &Table<'_, '_>, customers: &[Named<Buyer>], plans: &[Named<P
         let email = buyer.email.as_ref();
         email.map(|email| email.as_str().to_ascii_lowercase())
     };
-    for (at, customer) in customers.iter().enumerate() {
-        let email = address(&customer.it);
-        let twice = |other: &Named<Buyer>| email.is_some() && address(&other.it) == email;
-        if customers[..at].iter().any(twice) {
+    let mut addresses = std::collections::BTreeSet::new();
+    for customer in customers {
+        if address(&customer.it).is_some_and(|email| !addresses.insert(email)) {
             root.fault_of(
                 &format!("customers.{}.email", customer.name),
                 "is another customer's already",

@@ -33,23 +33,23 @@ impl std::fmt::Display for Fault {
 }
 
 /// A file being read.
-pub(super) struct Source<'a> {
-    text: &'a str,
+pub(super) struct Source {
+    /// Where each line ends: a file may have as many faults as lines.
+    ends: Vec<usize>,
     faults: RefCell<Vec<Fault>>,
 }
 
-impl<'a> Source<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+impl Source {
+    pub(super) fn new(text: &str) -> Self {
         Self {
-            text,
+            ends: text.match_indices('\n').map(|(at, _)| at).collect(),
             faults: RefCell::default(),
         }
     }
 
     pub(super) fn fault(&self, at: usize, member: &str, fault: impl ToString) {
-        let before = self.text.get(..at).unwrap_or(self.text);
         self.faults.borrow_mut().push(Fault {
-            line: before.matches('\n').count() + 1,
+            line: self.ends.partition_point(|end| *end < at) + 1,
             member: member.to_owned(),
             fault: fault.to_string(),
         });
@@ -66,7 +66,7 @@ impl<'a> Source<'a> {
 
 /// One table of a file.
 pub(super) struct Table<'a, 's> {
-    source: &'s Source<'a>,
+    source: &'s Source,
     table: &'s DeTable<'a>,
     /// Where it begins.
     at: usize,
@@ -76,14 +76,14 @@ pub(super) struct Table<'a, 's> {
 
 /// A value of a file, and where it is.
 pub(super) struct Member<'a, 's> {
-    source: &'s Source<'a>,
+    source: &'s Source,
     value: &'s Spanned<DeValue<'a>>,
     at: usize,
     path: String,
 }
 
 impl<'a, 's> Table<'a, 's> {
-    pub(super) fn root(source: &'s Source<'a>, table: &'s Spanned<DeTable<'a>>) -> Self {
+    pub(super) fn root(source: &'s Source, table: &'s Spanned<DeTable<'a>>) -> Self {
         Self {
             source,
             table: table.get_ref(),

@@ -7,7 +7,7 @@ use crate::id::Id;
 use crate::state::{CreditNote, CreditNoteLine, Dispute, DisputeStatus, Refund, World};
 
 pub(crate) fn refund(refund: &Refund) -> Value {
-    json!({
+    let mut told = json!({
         "id": refund.id.as_str(),
         "object": "refund",
         "amount": refund.amount,
@@ -21,9 +21,13 @@ pub(crate) fn refund(refund: &Refund) -> Value {
         "reason": refund.reason,
         "receipt_number": null,
         "source_transfer_reversal": null,
-        "status": "succeeded",
+        "status": if refund.failure.is_some() { "failed" } else { "succeeded" },
         "transfer_reversal": null,
-    })
+    });
+    if let Some(reason) = &refund.failure {
+        told["failure_reason"] = json!(reason);
+    }
+    told
 }
 
 pub(crate) fn credit_note(world: &World, note: &CreditNote) -> Value {

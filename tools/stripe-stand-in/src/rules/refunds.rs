@@ -1,7 +1,7 @@
 //! Refunds, and disputes, which take a charge back without being asked.
 //!
-//! A refund is made at once and never fails. What it means for an invoice is for whoever hears of it: Stripe, too, leaves the
-//! invoice `paid`.
+//! A refund is made at once, and fails when a test says so. What it means for an invoice is for whoever hears of it: Stripe, too,
+//! leaves the invoice `paid`.
 
 use serde_json::Value;
 
@@ -103,6 +103,7 @@ pub(crate) fn refund(
         payment_intent: row.payment_intent.clone(),
         reason: reason.map(str::to_owned),
         metadata,
+        failure: None,
     };
     let id = at.world.refunds.insert(refund);
     at.emit("refund.created", &Object::Refund(id.clone()));
@@ -130,6 +131,22 @@ pub(crate) fn get_dispute(at: &mut Moment<'_>, id: &str, params: &Params<'_>) ->
         at.world,
         named(&at.world.disputes, id, "dispute")?,
     ))
+}
+
+/// The bank sends a refund back: the money is the merchant's again.
+pub(crate) fn fail(at: &mut Moment<'_>, id: &str, reason: &str) -> Result<RefundId, Refusal> {
+    let refund = named(&at.world.refunds, id, "refund")?;
+    if refund.failure.is_some() {
+        return Err(Refusal::state(format!("The refund {id} has failed already.")));
+    }
+    let (id, charge, amount) = (refund.id.clone(), refund.charge.clone(), refund.amount);
+    at.world.refunds[&id].failure = Some(reason.to_owned());
+    if !at.world.settings.failed_refunds_stay_on_charges {
+        at.world.charges[&charge].amount_refunded -= amount;
+    }
+    at.emit("refund.failed", &Object::Refund(id.clone()));
+    at.emit("charge.refund.updated", &Object::Refund(id.clone()));
+    Ok(id)
 }
 
 /// A cardholder disputes a charge.

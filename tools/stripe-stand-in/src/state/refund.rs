@@ -21,6 +21,9 @@ pub(crate) struct Refund {
     pub(crate) payment_intent: PaymentIntentId,
     pub(crate) reason: Option<String>,
     pub(crate) metadata: Metadata,
+    /// Why it failed after all; none for one that did not.
+    #[serde(default)]
+    pub(crate) failure: Option<String>,
 }
 
 row!(Refund, RefundId, "refund");

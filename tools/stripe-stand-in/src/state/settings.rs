@@ -19,6 +19,9 @@ pub struct Settings {
     /// Where a period begins that a change of the interval begins. Unconfirmed: Stripe's text says that the billing date is
     /// reset and does not say to which of the two when they differ.
     pub new_period_starts_at: NewPeriodStart,
+    /// Whether a charge goes on telling as refunded what a refund gave back that failed afterwards. Unconfirmed: Stripe's text says
+    /// that the amount returns to the balance, and not what the charge tells then.
+    pub failed_refunds_stay_on_charges: bool,
     /// Whether a trial goes on when the billing interval is changed in it. Unconfirmed: Stripe's reference has a trial end where its
     /// end is reached or set, and its portal asks whether an update is to continue it; Stripe's text on changes says that another
     /// interval is charged at once.
@@ -54,6 +57,7 @@ impl Default for Settings {
             pending_updates_take_discounts: true,
             new_period_is_proration: false,
             new_period_starts_at: NewPeriodStart::Call,
+            failed_refunds_stay_on_charges: false,
             trial_outlasts_interval: true,
         }
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harness::{Shop, day, id};
+use crate::Settings;
 
 /// The charge that paid the subscription's latest invoice, 30.00.
 async fn charge(shop: &Shop, subscription: &str) -> String {
@@ -166,6 +167,42 @@ async fn a_dispute_is_told_and_decided() {
         shop.get(&format!("/v1/disputes/{}", id(&dispute))).await["status"],
         "lost"
     );
+}
+
+/// 30.00 go back, and return to the merchant when the bank refuses them: the charge can be refunded again, and whoever heard of the one
+/// hears of the other.
+#[tokio::test]
+async fn a_refund_fails_after_all() {
+    let shop = Shop::open().await;
+    let (_, subscription) = shop.subscriber().await;
+    let charge = charge(&shop, &subscription).await;
+    for stays in [false, true] {
+        shop.stripe.set(Settings {
+            failed_refunds_stay_on_charges: stays,
+            ..Settings::default()
+        });
+        let refund = shop
+            .post("/v1/refunds", json!({ "charge": charge, "amount": 100 }))
+            .await;
+        let failed = shop.stripe.fail_refund(&id(&refund), "declined").await.unwrap();
+        assert_eq!(
+            (&failed["status"], &failed["failure_reason"]),
+            (&json!("failed"), &json!("declined"))
+        );
+        assert!(
+            shop.event_types()
+                .ends_with(&["refund.failed".to_owned(), "charge.refund.updated".to_owned()])
+        );
+        let left = if stays { 100 } else { 0 };
+        assert_eq!(
+            shop.get(&format!("/v1/charges/{charge}")).await["amount_refunded"],
+            left
+        );
+        assert!(
+            shop.stripe.fail_refund(&id(&refund), "declined").await.is_err(),
+            "once is enough"
+        );
+    }
 }
 
 /// A balance of −5.00 is taken by the renewal, and comes back when that is voided.

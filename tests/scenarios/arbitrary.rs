@@ -18,7 +18,10 @@ const CASES: u32 = 250;
 const WEBHOOK: &str = "/stripe/webhook";
 
 /// The same inputs in every run: what fails here fails everywhere.
-fn always<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, judge: impl Fn(T) -> Result<(), String>) {
+pub(super) fn always<T: std::fmt::Debug>(
+    strategy: impl Strategy<Value = T>,
+    judge: impl Fn(T) -> Result<(), String>,
+) {
     let config = Config {
         cases: CASES,
         failure_persistence: None,
@@ -31,7 +34,7 @@ fn always<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, judge: impl Fn
 }
 
 /// Any JSON; texts that mean something here are among it.
-fn json() -> impl Strategy<Value = Value> {
+pub(super) fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -135,7 +138,7 @@ fn filled(path: &str, with: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -143,7 +146,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Whether an answer is in the contract; what API Gateway says of a path is.
-fn judged(function: &str, status: u16) -> Result<(), String> {
+pub(super) fn judged(function: &str, status: u16) -> Result<(), String> {
     let documented = project::statuses(function);
     if status < 500 && (status == 404 || documented.contains(&status)) {
         Ok(())
@@ -340,7 +343,7 @@ fn any_event_is_answered_or_refused() {
 }
 
 /// Every place in a value but its root.
-fn pointers(value: &Value) -> Vec<String> {
+pub(super) fn pointers(value: &Value) -> Vec<String> {
     fn walk(value: &Value, at: &str, found: &mut Vec<String>) {
         let members: Vec<(String, &Value)> = match value {
             Value::Object(members) => members

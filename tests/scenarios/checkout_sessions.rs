@@ -256,6 +256,41 @@ async fn a_guest_with_a_known_address_is_who_has_it() {
     );
 }
 
+/// Somebody types the bakery's address: the bakery's card is not charged for it, and the page asks for one. Named by its id, the bakery
+/// pays by its own.
+#[tokio::test]
+async fn a_guest_does_not_pay_by_the_card_of_who_has_the_address() {
+    let world = World::at("2026-04-01T01:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    acme.sells(&acme.order("starter")).await;
+    let customer = world.stripe.all_customers().await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let form = format!("customer={customer}");
+    let card = world
+        .stripe
+        .operator("POST", "/v1/payment_methods/pm_card_visa/attach", &form)
+        .await;
+    let form = format!(
+        "invoice_settings[default_payment_method]={}",
+        card["id"].as_str().unwrap()
+    );
+    let path = format!("/v1/customers/{customer}");
+    world.stripe.operator("POST", &path, &form).await;
+
+    let id = acme.session(&guest(&acme, "bob@bakery.example")).await;
+    let answer = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(answer.body["checkout_status"], "pending", "{answer}");
+    assert!(answer.body["url"].is_string(), "{answer}");
+    assert_eq!(world.stripe.charges_of(&customer).await, [3500]);
+
+    let id = acme.session(&acme.order("starter")).await;
+    let answer = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(answer.body["checkout_status"], "contract_created", "{answer}");
+    assert_eq!(world.stripe.charges_of(&customer).await, [3500, 3500]);
+}
+
 /// A contract of a year, in months: eleven renewals, and then it is over.
 #[tokio::test]
 async fn a_contract_ends_when_it_was_to_end() {

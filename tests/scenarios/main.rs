@@ -77,6 +77,8 @@ mod connect_calls;
 mod connect_events;
 /// Arbitrary bytes from everybody.
 mod arbitrary;
+/// Good bodies with something else in them.
+mod arbitrary_members;
 /// DynamoDB or Stripe down at any single step.
 mod outages;
 /// What reaches a log.

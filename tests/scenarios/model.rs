@@ -1,8 +1,8 @@
 //! A model test: random histories of several accounts, in which machines die, events are lost, doubled, delayed and shuffled, and time
 //! passes. Whatever happened, once everything is delivered and reconciled, everything adds up.
 //!
-//! A history that does not is told with its seed, shrunk to what is needed. `MODEL_RUNS` says how many are told (a few by default, some
-//! hundred in CI, millions by whoever has a night), `MODEL_SEED` which ones.
+//! A history that does not is told with its seed, shrunk to what is needed. `MODEL_RUNS` says how many are told (a few by default, two
+//! thousand in CI, millions by whoever has a night), `MODEL_SEED` which ones.
 
 /// What can happen.
 mod history;
@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 use history::{Step, step};
 
-/// How many histories are told when nobody says. A run takes about a twentieth of a second.
+/// How many histories are told when nobody says. A run takes about a quarter of a second.
 const FEW: u32 = 60;
 /// How many steps a history has at most.
 const MOST_STEPS: usize = 18;

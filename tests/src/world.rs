@@ -59,6 +59,8 @@ impl World {
             witness: judge.as_ref().map(Judge::witness),
             dynamodb_url,
             schedules,
+            // Agencies and organisations are made by the tests that need them.
+            sellers: false,
             ..Settings::free_ports()
         };
         let stack = Stack::start(settings).await.unwrap();

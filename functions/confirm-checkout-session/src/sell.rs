@@ -108,7 +108,7 @@ pub(crate) async fn sell(
             (None, _) => return Err(Problem::internal("a contract without a subscription is amended")),
         }
     }
-    let payment_method = match method(call, sale, &customer).await {
+    let payment_method = match method(call, &claimed.session, sale, &customer).await {
         Err(Payer::Refused(problem)) => {
             call.release_sale(contract).await?;
             return Err(problem);
@@ -171,7 +171,7 @@ async fn amend(
     let answer = match sale.offer.way {
         Way::AtPeriodEnd => stripe.schedule_contract(&asked, billing).await,
         Way::Begin | Way::AtOnce => {
-            match method(call, sale, customer).await {
+            match method(call, &claimed.session, sale, customer).await {
                 Err(Payer::Refused(problem)) => {
                     call.release_sale(contract).await?;
                     return Err(problem);
@@ -297,17 +297,19 @@ impl<E: Into<Problem>> From<E> for Payer {
     }
 }
 
-/// What is charged: the method that was named, given to the customer; or for a new contract the customer's own.
+/// What is charged: the method that was named, given to the customer; or for a new contract the customer's own. A guest is whoever
+/// types an address: that it is a customer's does not make the customer's card his.
 async fn method(
     call: &Call<'_>,
+    session: &Session,
     sale: &Sale,
     customer: &CustomerId,
 ) -> Result<Option<PaymentMethodId>, Payer> {
     let stripe = call.stripe().await?;
     let Some(named) = &sale.payment_method else {
         return match sale.offer.way {
-            Way::Begin => Ok(stripe.default_payment_method(customer).await?),
-            Way::AtOnce | Way::AtPeriodEnd => Ok(None),
+            Way::Begin if session.wish.guest.is_none() => Ok(stripe.default_payment_method(customer).await?),
+            Way::Begin | Way::AtOnce | Way::AtPeriodEnd => Ok(None),
         };
     };
     let key = format!("sale/{}", sale.name());

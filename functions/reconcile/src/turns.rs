@@ -25,13 +25,13 @@ const PAGES: usize = 5;
 /// Reads the lists of the accounts whose turn it is, each at most once, for as long as there is more time than `enough`.
 pub(crate) async fn take(call: &Call<'_>, enough: Duration, tally: &mut Tally) -> Result<(), Problem> {
     let mut rotation = call.store.rotation().await?;
-    let mut waiting = VecDeque::new();
+    let mut next = Next::default();
     let mut had = HashSet::new();
     while had.len() < ACCOUNTS && call.has(enough) {
-        if waiting.is_empty() {
-            waiting = accounts_after(call, rotation.as_ref()).await?;
+        if next.accounts.is_empty() && !next.are_all {
+            next = accounts_after(call, rotation.as_ref()).await?;
         }
-        let Some(account) = waiting.pop_front() else {
+        let Some(account) = next.accounts.pop_front() else {
             return Ok(());
         };
         if !had.insert(account.id.clone()) {
@@ -43,7 +43,7 @@ pub(crate) async fn take(call: &Call<'_>, enough: Duration, tally: &mut Tally) -
             // Another run has taken it.
             None => {
                 rotation = call.store.rotation().await?;
-                waiting.clear();
+                next = Next::default();
                 continue;
             }
         }
@@ -52,17 +52,29 @@ pub(crate) async fn take(call: &Call<'_>, enough: Duration, tally: &mut Tally) -
     Ok(())
 }
 
-/// The accounts whose turn is next; after the last comes the first.
-async fn accounts_after(
-    call: &Call<'_>,
-    rotation: Option<&Rotation>,
-) -> Result<VecDeque<ConnectedAccount>, Problem> {
+/// The accounts whose turn is next.
+#[derive(Default)]
+struct Next {
+    accounts: VecDeque<ConnectedAccount>,
+    /// Whether there are no others.
+    are_all: bool,
+}
+
+/// After the last account comes the first.
+async fn accounts_after(call: &Call<'_>, rotation: Option<&Rotation>) -> Result<Next, Problem> {
     let page = async |after: Option<&ConnectedAccountId>| call.store.connected_accounts(after, BATCH).await;
+    let is_last = |page: &[ConnectedAccount]| page.len() < usize::from(BATCH);
     let mut accounts = page(rotation.map(|rotation| &rotation.account)).await?;
-    if accounts.is_empty() && rotation.is_some() {
-        accounts = page(None).await?;
+    let mut are_all = is_last(&accounts);
+    if are_all && rotation.is_some() {
+        let first = page(None).await?;
+        are_all = is_last(&first);
+        accounts.extend(first);
     }
-    Ok(accounts.into())
+    Ok(Next {
+        accounts: accounts.into(),
+        are_all,
+    })
 }
 
 /// Whatever is wrong with one account is told, and is no reason to pass over the others.

@@ -87,8 +87,7 @@ async fn what_never_arrived_of_connected_accounts_is_done_once() {
     assert!(first["healed"].as_u64().unwrap() >= 4, "{first}");
     assert_eq!(
         (&first["accounts"], &first["failed"], &first["unread"]),
-        (&json!(3), &json!(0), &json!(0)),
-        "those two and the demo agency's"
+        (&json!(2), &json!(0), &json!(0))
     );
     assert_eq!(statuses(&agencies).await, ["active"; 2]);
     assert_eq!(world.hands(SCHEDULED, &tick()).await["healed"], 0);
@@ -221,7 +220,7 @@ async fn accounts_that_are_gone_are_counted_and_passed_over() {
     let second = world.hands(SCHEDULED, &tick()).await;
     assert_eq!(
         (&second["accounts"], &second["disconnected"]),
-        (&json!(200), &json!(198)),
+        (&json!(200), &json!(199)),
         "{second}"
     );
     assert_eq!(statuses(&agencies).await, ["active"]);
@@ -244,7 +243,7 @@ async fn a_busy_account_keeps_nobody_waiting() {
     }
     world.advance("10m").await;
     let first = world.hands(SCHEDULED, &tick()).await;
-    assert_eq!(first["accounts"], 3, "{first}");
+    assert_eq!(first["accounts"], 2, "{first}");
     assert!(first["lookedAt"].as_u64().unwrap() < 560, "{first}");
     assert_eq!(statuses(&agencies[1..]).await, ["active"]);
     let second = world.hands(SCHEDULED, &tick()).await;

@@ -29,6 +29,8 @@ pub struct Settings {
     pub witness: Option<Arc<dyn Witness>>,
     /// Whether functions run by their schedules.
     pub schedules: bool,
+    /// Whether the demo world has an agency and an organisation, with all that they sell: some fifty requests to Stripe.
+    pub sellers: bool,
 }
 
 /// A Stripe that is not ours, in test mode.
@@ -69,6 +71,7 @@ impl Settings {
             clock: Clock::system(),
             witness: None,
             schedules: true,
+            sellers: true,
         }
     }
 
@@ -99,6 +102,7 @@ impl Settings {
             clock: Clock::system(),
             witness: None,
             schedules: true,
+            sellers: true,
         })
     }
 }

@@ -135,12 +135,13 @@ impl Stack {
         let accounts = Accounts::new(app.store().clone());
         let is_new = kept.is_none();
         let names = kept.map_or_else(|| Names::new(database.is_some()), |kept| Ok(kept.names))?;
-        let shelf = stripe.stand_in.as_ref().map(|_| Shelf {
+        let stand_in = stripe.stand_in.as_ref();
+        let shelf = stand_in.filter(|_| settings.sellers).map(|_| Shelf {
             url: &stripe.address,
             key: &stripe.key,
         });
         let world = accounts.demo(&names, shelf, clock.now()).await?;
-        if let Some(stand_in) = stripe.stand_in.as_ref().filter(|_| is_new) {
+        if let Some(stand_in) = stand_in.filter(|_| is_new) {
             // The demo world's products and prices are there after a reset, too.
             stand_in.server.set_baseline();
         }
@@ -157,13 +158,13 @@ impl Stack {
                 .to_owned(),
             stripe_key: stripe.key,
             demo: World {
-                promotion_code: stripe.stand_in.as_ref().map(|_| catalog::PROMOTION_CODE),
-                agency: match &stripe.stand_in {
-                    Some(it) => {
+                promotion_code: stand_in.map(|_| catalog::PROMOTION_CODE),
+                agency: match stand_in {
+                    Some(it) if settings.sellers => {
                         let showcase = &it.connected.showcase;
                         Some(accounts.agency(&names.agency, showcase, clock.now()).await?)
                     }
-                    None => None,
+                    _ => None,
                 },
                 ..world
             },

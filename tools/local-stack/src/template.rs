@@ -8,6 +8,7 @@
 //! table's name is understood; whatever the local stack does not use is skipped unread.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -83,14 +84,15 @@ pub struct Table {
 }
 
 /// Why a template cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("template.yaml: {0}")]
 pub struct TemplateError(String);
 
 impl Template {
-    /// The project's own template.
+    /// The project's own template, read once in a process: tests start thousands of stacks.
     pub fn project() -> Result<Self, TemplateError> {
-        Self::read(PROJECT)
+        static READ: OnceLock<Result<Template, TemplateError>> = OnceLock::new();
+        READ.get_or_init(|| Self::read(PROJECT)).clone()
     }
 
     /// Reads a SAM template.

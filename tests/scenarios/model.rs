@@ -1,20 +1,21 @@
-//! A model test: random histories of several accounts, in which machines die, events are lost, doubled, delayed and shuffled, and time
-//! passes. Whatever happened, once everything is delivered and reconciled, everything adds up.
+//! A model test: random histories of several accounts, and of agencies on connected ones, in which machines die, events are lost,
+//! doubled, delayed and shuffled, and time passes. Whatever happened, once everything is delivered and reconciled, everything adds up.
 //!
 //! A history that does not is told with its seed, shrunk to what is needed. `MODEL_RUNS` says how many are told (a few by default, two
 //! thousand in CI, millions by whoever has a night), `MODEL_SEED` which ones.
 
 /// What can happen.
 mod history;
+/// What can happen on connected accounts.
+mod selling;
 /// What must be true in the end.
 mod invariants;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use proptest::collection::vec;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use history::{Step, step};
+use history::Step;
 
 /// How many histories are told when nobody says. A run takes about a quarter of a second.
 const FEW: u32 = 60;
@@ -51,7 +52,7 @@ fn tell(seed: u64, runs: u32, stop: &AtomicBool) -> Result<(), String> {
         .build()
         .unwrap();
     let mut runner = TestRunner::new_with_rng(config, rng(seed));
-    let told = runner.run(&vec(step(), 1..=MOST_STEPS), |history: Vec<Step>| {
+    let told = runner.run(&history::history(MOST_STEPS), |history: Vec<Step>| {
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }

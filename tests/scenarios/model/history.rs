@@ -1,34 +1,39 @@
 //! The steps of a history, and living through it.
 
 use billing_tests::{Account, Machine, Moment, World};
+use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use stripe_stand_in::{Fault, FaultKind, Payment};
 
 use super::invariants;
+use super::selling::{self, Sellers};
 
 /// How many accounts there are.
 const ACCOUNTS: usize = 3;
 /// In minutes.
 const A_WEEK: u32 = 7 * 24 * 60;
 /// Test cards: good, declined when charged, to be authenticated.
-const CARDS: [&str; 3] = [
+pub(super) const CARDS: [&str; 3] = [
     "pm_card_visa",
     "pm_card_chargeCustomerFail",
     "pm_card_authenticationRequired",
 ];
 /// Places at Stripe that fail.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 9] = [
     ("POST", "/v1/customers"),
     ("POST", "/v1/checkout/sessions"),
     ("GET", "/v1/checkout/sessions/*"),
     ("GET", "/v1/subscriptions/*"),
     ("POST", "/v1/subscriptions/*"),
     ("GET", "/v1/invoices/*"),
+    ("POST", "/v1/subscription_schedules"),
+    ("GET", "/v1/subscription_schedules/*"),
+    ("POST", "/v1/subscription_schedules/*"),
 ];
 
 /// Where a machine dies: before or after the step of that number.
-type Death = Option<(bool, usize)>;
+pub(super) type Death = Option<(bool, usize)>;
 
 /// One step of a history.
 #[derive(Debug, Clone)]
@@ -92,13 +97,27 @@ pub(super) enum Step {
     Reconciles {
         dies: Death,
     },
+    /// Of an agency.
+    Sells((usize, selling::Step)),
 }
 
-fn death() -> impl Strategy<Value = Death> {
+pub(super) fn death() -> impl Strategy<Value = Death> {
     prop_oneof![3 => Just(None), 2 => (any::<bool>(), 1..14_usize).prop_map(Some)]
 }
 
-pub(super) fn step() -> impl Strategy<Value = Step> {
+/// Histories of accounts, of agencies, and of both.
+pub(super) fn history(most_steps: usize) -> impl Strategy<Value = Vec<Step>> {
+    let sells = || selling::step().prop_map(Step::Sells);
+    let of = |step: BoxedStrategy<Step>| vec(step, 1..=most_steps);
+    prop_oneof![
+        5 => of(prop_oneof![3 => of_account(), 2 => around()].boxed()),
+        3 => of(prop_oneof![3 => sells(), 2 => around()].boxed()),
+        2 => of(prop_oneof![2 => of_account(), 2 => sells(), 2 => around()].boxed()),
+    ]
+}
+
+/// What accounts and their payers do.
+fn of_account() -> impl Strategy<Value = Step> {
     let who = 0..ACCOUNTS;
     prop_oneof![
         6 => (who.clone(), any::<bool>(), death()).prop_map(|(who, annual, dies)| Step::Starts { who, annual, dies }),
@@ -110,6 +129,12 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => (who.clone(), 0..CARDS.len()).prop_map(|(who, card)| Step::GivesCard { who, card }),
         2 => who.clone().prop_map(|who| Step::PaysInvoice { who }),
         1 => (who, any::<bool>()).prop_map(|(who, all)| Step::IsRefunded { who, all }),
+    ]
+}
+
+/// What happens around them.
+fn around() -> impl Strategy<Value = Step> {
+    prop_oneof![
         2 => any::<bool>().prop_map(Step::Holds),
         1 => any::<bool>().prop_map(Step::Drops),
         4 => (any::<usize>(), death()).prop_map(|(which, dies)| Step::Delivers { which, dies }),
@@ -134,11 +159,23 @@ pub(super) async fn live_through(history: &[Step]) -> Result<(), String> {
     for numbers in 1..=ACCOUNTS {
         accounts.push(world.account(u32::try_from(numbers).unwrap()).await);
     }
+    let mut sellers = if history.iter().any(|step| matches!(step, Step::Sells(_))) {
+        Sellers::new(&world).await
+    } else {
+        Sellers::default()
+    };
     let mut memory = Memory::default();
     for step in history {
-        take(&world, &accounts, step, &mut memory).await;
+        match step {
+            Step::Sells(step) => sellers.take(&world, step).await,
+            step => take(&world, &accounts, step, &mut memory).await,
+        }
     }
     come_to_rest(&world).await;
+    let faults = sellers.faults(&world).await;
+    if !faults.is_empty() {
+        return Err(faults.join("; "));
+    }
     for (who, account) in accounts.iter().enumerate() {
         let faults = invariants::faults(&world, account, who, &memory).await;
         if !faults.is_empty() {
@@ -264,6 +301,7 @@ async fn take(world: &World, accounts: &[Account<'_>], step: &Step, memory: &mut
             }
             world.advance(&format!("{left}m")).await;
         }
+        Step::Sells(_) => {}
         Step::Reconciles { dies } => {
             let event = json!({});
             match *dies {
@@ -295,7 +333,7 @@ async fn mortal(world: &World, (before, step): (bool, usize)) -> Machine {
 }
 
 /// A request to the stack, or to a machine that dies over it. Whatever is answered: what counts is how it ends.
-async fn call(world: &World, dies: Death, request: http::Request<bytes::Bytes>) {
+pub(super) async fn call(world: &World, dies: Death, request: http::Request<bytes::Bytes>) {
     let Some(death) = dies else {
         world.stack().gateway.call(request).await;
         return;

@@ -1,0 +1,236 @@
+//! Histories on connected accounts: agencies sell, change and cancel; and what must be true of it in the end.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use billing_core::{SignedDuration, Timestamp};
+use billing_stripe::StripeConfig;
+use billing_tests::{Agency, World};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::history::{CARDS, Death, call, death};
+
+/// How many agencies there are, each with a connected account and a client.
+const AGENCIES: usize = 2;
+/// In how many minutes what is sold begins.
+const STARTS: [i64; 3] = [0, 24 * 60, 40 * 24 * 60];
+/// For how long the same order again is the same sale.
+const SAME: SignedDuration = SignedDuration::from_mins(10);
+/// What the showcase's product costs a month, in cents.
+const A_MONTH: i64 = 2999;
+
+/// One step of an agency's.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Sells {
+        start: usize,
+        dies: Death,
+    },
+    /// Ends something with its period, or no longer.
+    Changes {
+        which: usize,
+        ends: bool,
+        dies: Death,
+    },
+    Cancels {
+        which: usize,
+        dies: Death,
+    },
+    GivesCard {
+        card: usize,
+    },
+    /// Cancels at Stripe, past us.
+    EndsAtStripe {
+        which: usize,
+    },
+}
+
+/// A step, and which agency's.
+pub(super) fn step() -> impl Strategy<Value = (usize, Step)> {
+    let which = any::<usize>();
+    let step = prop_oneof![
+        5 => (0..STARTS.len(), death()).prop_map(|(start, dies)| Step::Sells { start, dies }),
+        3 => (which, any::<bool>(), death()).prop_map(|(which, ends, dies)| Step::Changes { which, ends, dies }),
+        1 => (which, death()).prop_map(|(which, dies)| Step::Cancels { which, dies }),
+        2 => (0..CARDS.len()).prop_map(|card| Step::GivesCard { card }),
+        1 => which.prop_map(|which| Step::EndsAtStripe { which }),
+    ];
+    (0..AGENCIES, step)
+}
+
+/// What an agency ordered.
+#[derive(Debug, Clone, Copy)]
+struct Order {
+    start: Timestamp,
+    at: Timestamp,
+    /// How often something was ended before: what is over is sold anew, however soon.
+    ended: usize,
+}
+
+/// The agencies, and what they did.
+#[derive(Default)]
+pub(super) struct Sellers<'w> {
+    agencies: Vec<Agency<'w>>,
+    orders: [Vec<Order>; AGENCIES],
+    ended: [usize; AGENCIES],
+}
+
+impl<'w> Sellers<'w> {
+    pub(super) async fn new(world: &'w World) -> Self {
+        let mut sellers = Self::default();
+        for _ in 0..AGENCIES {
+            sellers.agencies.push(world.agency().await);
+        }
+        sellers
+    }
+
+    pub(super) async fn take(&mut self, world: &World, (who, step): &(usize, Step)) {
+        let agency = &self.agencies[*who];
+        let stand_in = world.stripe.stand_in();
+        match step {
+            Step::Sells { start, dies } => {
+                let start = world.now() + SignedDuration::from_mins(STARTS[*start]);
+                self.orders[*who].push(Order {
+                    start,
+                    at: world.now(),
+                    ended: self.ended[*who],
+                });
+                let order = agency.order(&start.to_string());
+                call(world, *dies, agency.request("POST", "", &order)).await;
+            }
+            Step::Changes { which, ends, dies } => {
+                let body = json!({ "data": { "cancelAtPeriodEnd": ends } });
+                if let Some(id) = some(world, agency, "subscription_schedules", *which) {
+                    call(world, *dies, agency.request("PUT", &format!("/{id}"), &body)).await;
+                }
+            }
+            Step::Cancels { which, dies } => {
+                self.ended[*who] += 1;
+                if let Some(id) = some(world, agency, "subscription_schedules", *which) {
+                    let request = agency.request("DELETE", &format!("/{id}"), &Value::Null);
+                    call(world, *dies, request).await;
+                }
+            }
+            Step::GivesCard { card } => {
+                for customer in all(world, agency, "customers") {
+                    drop(stand_in.set_card(customer["id"].as_str().unwrap(), CARDS[*card]));
+                }
+            }
+            Step::EndsAtStripe { which } => {
+                self.ended[*who] += 1;
+                if let Some(id) = some(world, agency, "subscriptions", *which) {
+                    let path = format!("/v1/subscriptions/{id}");
+                    // Over already, or led by a schedule: Stripe says so.
+                    stand_in.call("DELETE", &path, &json!({}), Some(&agency.account));
+                    stand_in.settle().await;
+                }
+            }
+        }
+    }
+
+    /// Everything that does not add up.
+    pub(super) async fn faults(&self, world: &World) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (agency, orders) in self.agencies.iter().zip(&self.orders) {
+            of_agency(world, agency, orders, &mut faults).await;
+        }
+        faults
+    }
+}
+
+async fn of_agency(world: &World, agency: &Agency<'_>, orders: &[Order], faults: &mut Vec<String>) {
+    let mut must = |holds: bool, what: String| {
+        if !holds {
+            faults.push(format!("{}: {what}", agency.account));
+        }
+    };
+    let customers = all(world, agency, "customers").len();
+    must(customers <= 1, format!("{customers} customers"));
+
+    // One sale for each order, one schedule for each sale.
+    let sales = agency.sales().await;
+    let most = distinct(orders);
+    must(
+        sales.len() <= most,
+        format!("{} sales of {most} orders", sales.len()),
+    );
+    let directory = &world.stack().directory;
+    #[expect(clippy::disallowed_methods, reason = "a test that takes longer has failed")]
+    let until = Instant::now() + Duration::from_secs(60);
+    let stripe = StripeConfig::new(billing_edge::connector(), &directory.stripe);
+    let stripe = stripe.session(&directory.stripe_key, until, 0);
+    let stripe = stripe.connected(&agency.account.parse().unwrap());
+    let mut numbers = BTreeSet::new();
+    for schedule in all(world, agency, "subscription_schedules") {
+        let id = schedule["id"].as_str().unwrap().parse().unwrap();
+        let contract = stripe.contract_of_schedule(&id).await.unwrap().unwrap();
+        let number = contract.sold.as_ref().map(|sold| sold.number);
+        must(
+            numbers.insert(number),
+            format!("{number:?} was sold by two schedules"),
+        );
+        let sale = sales.iter().find(|sale| Some(sale.number) == number);
+        must(
+            sale.is_some_and(|sale| sale.schedule.as_ref() == Some(&id)),
+            format!("{id} of sale {number:?} is not known: {sale:?}"),
+        );
+        let (known, there) = (sale.and_then(|sale| sale.state.clone()), contract.state());
+        must(
+            known.as_ref() == Some(&there),
+            format!("{id} is {there:?}, and {known:?} is stored"),
+        );
+    }
+    for sale in sales.iter().filter(|sale| sale.schedule.is_some()) {
+        let is_there = numbers.contains(&Some(sale.number));
+        must(is_there, format!("{:?} is not at Stripe", sale.schedule));
+    }
+
+    // Each month is charged once, and at its price.
+    let mut charged = BTreeSet::new();
+    let invoices = all(world, agency, "invoices");
+    for invoice in invoices.iter().filter(|invoice| invoice["status"] == "paid") {
+        let (total, id) = (&invoice["total"], &invoice["id"]);
+        must(*total == A_MONTH, format!("{id} is of {total}"));
+        let subscription = &invoice["parent"]["subscription_details"]["subscription"];
+        let period = &invoice["lines"]["data"][0]["period"]["start"];
+        must(
+            charged.insert((subscription.to_string(), period.to_string())),
+            format!("{subscription} paid twice for the month from {period}"),
+        );
+    }
+}
+
+/// How many different orders there are at most: the same within ten minutes is a repetition.
+fn distinct(orders: &[Order]) -> usize {
+    let mut counted: Vec<Order> = Vec::new();
+    for order in orders {
+        let repeats = |first: &Order| {
+            (first.start, first.ended) == (order.start, order.ended)
+                && order.at.duration_since(first.at) <= SAME
+        };
+        if !counted.iter().any(repeats) {
+            counted.push(*order);
+        }
+    }
+    counted.len()
+}
+
+/// All of some kind on an agency's account.
+fn all(world: &World, agency: &Agency<'_>, kind: &str) -> Vec<Value> {
+    let mut wanted = json!({ "limit": 100 });
+    if kind == "subscriptions" {
+        wanted["status"] = json!("all");
+    }
+    let stand_in = world.stripe.stand_in();
+    let (_, list) = stand_in.call("GET", &format!("/v1/{kind}"), &wanted, Some(&agency.account));
+    list["data"].as_array().unwrap().clone()
+}
+
+/// The id of one of them.
+fn some(world: &World, agency: &Agency<'_>, kind: &str, which: usize) -> Option<String> {
+    let all = all(world, agency, kind);
+    let one = all.get(which % all.len().max(1))?;
+    one["id"].as_str().map(str::to_owned)
+}

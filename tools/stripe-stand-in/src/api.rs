@@ -201,7 +201,7 @@ fn operate(world: &mut World, ticket: &Ticket, now: Timestamp) -> Result<Value, 
     let expand = params.texts("expand")?;
     let is_read = ticket.method == "GET";
     // Whether something can be expanded is only known of the answer. A refusal must not leave an effect behind.
-    let before = (!expand.is_empty() && !is_read).then(|| world.clone());
+    let before = (!expand.is_empty() && !is_read).then(|| world.copy_without_replies());
     let cause = Cause {
         request_id: ticket.request_id.clone(),
         idempotency_key: ticket.key.clone(),
@@ -223,7 +223,7 @@ fn operate(world: &mut World, ticket: &Ticket, now: Timestamp) -> Result<Value, 
         (Ok(()), _) => Ok(answer),
         (Err(refusal), before) => {
             if let Some(before) = before {
-                *at.world = before;
+                at.world.go_back_to(before);
             }
             Err(refusal)
         }

@@ -88,7 +88,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         .map(|method| customers::own_method(at, &customer, &method, "default_payment_method"))
         .transpose()?;
     let automatic_tax = taxes::switch(at, &customer, automatic_tax)?;
-    let saved = (behavior == PaymentBehavior::Refuse).then(|| at.world.clone());
+    let saved = (behavior == PaymentBehavior::Refuse).then(|| at.world.copy_without_replies());
     let new = new(at, &customer, &wish, first_period)?;
     if currency.is_some_and(|currency| !currency.eq_ignore_ascii_case(new.currency.as_str())) {
         let message = "The specified price's currency does not match the subscription's.";
@@ -246,7 +246,8 @@ fn begin(
     if let (Some(saved), Some(Outcome::Declined(_) | Outcome::RequiresAction)) = (saved, outcome) {
         let refusal = invoices::refusal(at, &invoice, outcome);
         let ids = at.world.ids.clone();
-        *at.world = World { ids, ..saved };
+        at.world.go_back_to(saved);
+        at.world.ids = ids;
         return refusal.map_or(Ok(id), Err);
     }
     if at.world.subscriptions[&id].status == SubscriptionStatus::Incomplete {

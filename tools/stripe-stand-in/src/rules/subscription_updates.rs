@@ -186,7 +186,7 @@ pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
 /// Makes the change and collects what it costs.
 pub(crate) fn run(at: &mut Moment<'_>, id: &SubscriptionId, update: Update) -> Result<(), Refusal> {
     let behavior = update.payment_behavior;
-    let saved = (behavior == PaymentBehavior::Refuse).then(|| at.world.clone());
+    let saved = (behavior == PaymentBehavior::Refuse).then(|| at.world.copy_without_replies());
     let object = Object::Subscription(id.clone());
     let before = at.picture(&object);
     let invoice = draft(at, id, update)?;
@@ -206,7 +206,8 @@ pub(crate) fn run(at: &mut Moment<'_>, id: &SubscriptionId, update: Update) -> R
             let refusal = invoices::refusal(at, &invoice, outcome);
             let ids = at.world.ids.clone();
             // Ids are not made twice, not even those of what never was.
-            *at.world = crate::state::World { ids, ..saved };
+            at.world.go_back_to(saved);
+            at.world.ids = ids;
             refusal.map_or(Ok(()), Err)
         }
         _ => Ok(()),

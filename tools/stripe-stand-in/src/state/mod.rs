@@ -209,15 +209,26 @@ impl World {
         self.endpoint_ids = IdSource::new(&format!("{PLATFORM} endpoints {salt}"));
     }
 
-    /// A copy to try things out in, without what has been told and answered: that would be most of it.
-    pub(crate) fn copy_without_history(&mut self) -> Self {
-        let (events, replies) = (
-            std::mem::take(&mut self.events),
-            std::mem::take(&mut self.replies),
-        );
+    /// A copy to try things out in, or to go back to, without the answers that are kept: they would be most of it.
+    pub(crate) fn copy_without_replies(&mut self) -> Self {
+        let replies = std::mem::take(&mut self.replies);
         let copy = self.clone();
-        (self.events, self.replies) = (events, replies);
+        self.replies = replies;
         copy
+    }
+
+    /// A copy to try things out in, without what has been told either.
+    pub(crate) fn copy_without_history(&mut self) -> Self {
+        Self {
+            events: Table::default(),
+            ..self.copy_without_replies()
+        }
+    }
+
+    /// Goes back to a copy that was made without the answers that are kept: those stay.
+    pub(crate) fn go_back_to(&mut self, copy: Self) {
+        let replies = std::mem::take(&mut self.replies);
+        *self = Self { replies, ..copy };
     }
 
     fn new(account: &str) -> Self {

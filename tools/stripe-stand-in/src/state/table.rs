@@ -1,16 +1,19 @@
 //! A table of objects, in the order of their creation and found by id.
 //!
 //! It filters and pages nothing; see [`crate::rules::listing`].
+//!
+//! Worlds are copied to try things out in, and to go back to: a copy shares its rows until either side writes one.
 
 use std::collections::HashMap;
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::Id;
 
 /// An object that has an id.
-pub(crate) trait Row {
+pub(crate) trait Row: Clone {
     type Id: Id;
     /// What Stripe calls such an object in an error: `No such customer: '…'`.
     const OBJECT: &'static str;
@@ -21,15 +24,15 @@ pub(crate) trait Row {
 /// Rows in the order of their creation. Rows that others refer to are never removed, only marked.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<T> {
-    rows: Vec<T>,
-    positions: HashMap<String, usize>,
+    rows: Vec<Arc<T>>,
+    positions: Arc<HashMap<Arc<str>, usize>>,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
         Self {
             rows: Vec::new(),
-            positions: HashMap::new(),
+            positions: Arc::default(),
         }
     }
 }
@@ -37,8 +40,8 @@ impl<T> Default for Table<T> {
 impl<T: Row> Table<T> {
     pub(crate) fn insert(&mut self, row: T) -> T::Id {
         let id = row.id().clone();
-        self.positions.insert(id.as_str().to_owned(), self.rows.len());
-        self.rows.push(row);
+        Arc::make_mut(&mut self.positions).insert(id.as_str().into(), self.rows.len());
+        self.rows.push(Arc::new(row));
         id
     }
 
@@ -48,22 +51,22 @@ impl<T: Row> Table<T> {
 
     /// Looks up by an id that a caller wrote.
     pub(crate) fn find(&self, id: &str) -> Option<&T> {
-        self.positions.get(id).map(|position| &self.rows[*position])
+        self.positions.get(id).map(|position| &*self.rows[*position])
     }
 
     pub(crate) fn get_mut(&mut self, id: &T::Id) -> Option<&mut T> {
         self.positions
             .get(id.as_str())
-            .map(|position| &mut self.rows[*position])
+            .map(|position| Arc::make_mut(&mut self.rows[*position]))
     }
 
     /// In the order of creation.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator {
-        self.rows.iter()
+        self.rows.iter().map(|row| &**row)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.rows.iter_mut()
+        self.rows.iter_mut().map(Arc::make_mut)
     }
 
     /// Takes a row out for good: only for rows nothing refers to by index.
@@ -71,16 +74,19 @@ impl<T: Row> Table<T> {
         let position = *self.positions.get(id.as_str())?;
         let row = self.rows.remove(position);
         *self = Self::from_rows(std::mem::take(&mut self.rows));
-        Some(row)
+        Some(Arc::unwrap_or_clone(row))
     }
 
-    fn from_rows(rows: Vec<T>) -> Self {
+    fn from_rows(rows: Vec<Arc<T>>) -> Self {
         let positions = rows
             .iter()
             .enumerate()
-            .map(|(at, row)| (row.id().as_str().to_owned(), at))
+            .map(|(at, row)| (row.id().as_str().into(), at))
             .collect();
-        Self { rows, positions }
+        Self {
+            rows,
+            positions: Arc::new(positions),
+        }
     }
 }
 
@@ -95,19 +101,20 @@ impl<T: Row> Index<&T::Id> for Table<T> {
 
 impl<T: Row> IndexMut<&T::Id> for Table<T> {
     fn index_mut(&mut self, id: &T::Id) -> &mut T {
-        &mut self.rows[self.positions[id.as_str()]]
+        Arc::make_mut(&mut self.rows[self.positions[id.as_str()]])
     }
 }
 
-impl<T: Serialize> Serialize for Table<T> {
+impl<T: Row + Serialize> Serialize for Table<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.rows.serialize(serializer)
+        serializer.collect_seq(self.iter())
     }
 }
 
 impl<'de, T: Row + Deserialize<'de>> Deserialize<'de> for Table<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::from_rows(Vec::deserialize(deserializer)?))
+        let rows = Vec::<T>::deserialize(deserializer)?;
+        Ok(Self::from_rows(rows.into_iter().map(Arc::new).collect()))
     }
 }
 

@@ -216,6 +216,7 @@ async fn buyer_of(
         name: guest.name.clone(),
         email: Some(guest.email.clone()),
         customer: None,
+        customer_asked_at: Some(call.now),
     };
     let created = call.store.create_guest(organisation, &new, &email_hash).await;
     Ok(unless_conflict(created)?.map(|()| new.id))

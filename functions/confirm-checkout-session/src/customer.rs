@@ -6,6 +6,7 @@
 
 use billing_core::SignedDuration;
 use billing_core::id::CustomerId;
+use billing_core::sale::KEY_KEPT;
 use billing_core::session::Session;
 use billing_edge::{Call, Problem};
 use billing_store::unless_conflict;
@@ -34,14 +35,26 @@ pub(crate) async fn of(call: &Call<'_>, session: &Session) -> Result<Option<Cust
             .as_ref()
             .and_then(|guest| guest.address.as_ref()),
     };
-    let stripe = call.stripe().await?;
-    let since = session.created_at.saturating_sub(CLOCK_SKEW);
+    let asked_at = match buyer.customer_asked_at {
+        Some(asked_at) => asked_at,
+        None => call.store.ask_for_buyer(organisation, id, call.now).await?,
+    };
+    let since = asked_at.saturating_sub(CLOCK_SKEW);
     let since = since.map_err(|error| Problem::internal(error.to_string()))?;
-    let customer = match stripe.create_buyer(&new).await {
-        Ok(customer) => customer,
-        // The name or address was edited since, or Stripe failed for good under this key: it may have been created all the same.
-        Err(error @ StripeError::Spent { .. }) => stripe.find_buyer(&new, since).await?.ok_or(error)?,
-        Err(error) => return Err(error.into()),
+    let stripe = call.stripe().await?;
+    let found = if call.now.duration_since(asked_at) > KEY_KEPT {
+        stripe.find_buyer(&new, since).await?
+    } else {
+        None
+    };
+    let customer = match found {
+        Some(customer) => customer,
+        None => match stripe.create_buyer(&new).await {
+            Ok(customer) => customer,
+            // The name or address was edited since, or Stripe failed for good under this key: it may have been created all the same.
+            Err(error @ StripeError::Spent { .. }) => stripe.find_buyer(&new, since).await?.ok_or(error)?,
+            Err(error) => return Err(error.into()),
+        },
     };
     let recorded = call.store.record_buyer(organisation, id, &customer).await;
     Ok(unless_conflict(recorded)?.map(|()| customer))

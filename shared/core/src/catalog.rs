@@ -4,6 +4,7 @@
 //! it, and contracts keep the version that they were sold at. [`crate::plan`] is something else: the one price for each interval
 //! of the account's own subscription.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{AnchorRule, Cadence, Zone};
@@ -42,6 +43,9 @@ pub struct Buyer {
     /// Its customer at Stripe, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<CustomerId>,
+    /// When Stripe was first asked for that customer: it may exist from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_asked_at: Option<Timestamp>,
 }
 
 /// One version of a product's price.

@@ -4,7 +4,8 @@
 //! Each write is one transaction under the versions that were read: contract, session, ledger and history change together or not
 //! at all. Repeating one whose answer was lost is a conflict, upon which everything is read again and found to be there.
 
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem};
+use billing_core::Timestamp;
 use billing_core::catalog::Buyer;
 use billing_core::contract::{Amendment, Contract, Landing, Ledger, Status};
 use billing_core::id::{BuyerId, ContractId, CustomerId, OrganisationId, SubscriptionId};
@@ -43,27 +44,11 @@ impl Store {
         id: &ContractId,
     ) -> Result<Option<StoredContract>, StoreError> {
         let mut found = Found::default();
-        let mut start = None;
-        loop {
-            let page = self
-                .call()
-                .query()
-                .table_name(&*self.accounts)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :contract)")
-                .expression_attribute_values(":pk", string(key::organisation(organisation)))
-                .expression_attribute_values(":contract", string(key::contract(organisation, id).sk))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await?;
-            for item in page.items.into_iter().flatten() {
-                found.add(item)?;
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found.contract());
-            }
+        let of = key::organisation(organisation);
+        for item in self.read_all(of, &key::contract(organisation, id).sk).await? {
+            found.add(item)?;
         }
+        Ok(found.contract())
     }
 
     /// Writes down the sale that Stripe is about to be asked for: into the session, which is claimed by it, and into the contract, in
@@ -251,6 +236,29 @@ impl Store {
             )?,
         ])
         .await
+    }
+
+    /// Writes down that Stripe is about to be asked for the customer of one of an organisation's, and answers when it first was.
+    pub async fn ask_for_buyer(
+        &self,
+        organisation: &OrganisationId,
+        buyer: &BuyerId,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        let written = self
+            .call()
+            .update_item()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::buyer(organisation, buyer).attributes()))
+            .update_expression("SET customer_asked_at = if_not_exists(customer_asked_at, :now)")
+            // An update would otherwise make an item of a customer that is not there.
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":now", string(now))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await?;
+        let written: Option<Buyer> = written.attributes.map(value).transpose()?;
+        Ok(written.and_then(|buyer| buyer.customer_asked_at).unwrap_or(now))
     }
 
     /// Records the customer that Stripe has for one of an organisation's, and whose it is. Recording the same again changes nothing.

@@ -7,12 +7,11 @@ use billing_core::contact::{Address, Country, Email, Name};
 use billing_core::id::{BuyerId, CustomerId, OrganisationId, PaymentMethodId};
 use serde::{Deserialize, Serialize};
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
-use stripe_core::customer::{CreateCustomer, ListCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer};
-use stripe_types::RangeQueryTs;
+use stripe_core::customer::{CreateCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer};
 
 use crate::client::Stripe;
 use crate::error::StripeError;
-use crate::wire::{Page, Reference, id};
+use crate::wire::{Reference, id};
 
 /// The metadata member by which a customer at Stripe names whose it is: `<organisation>/<customer>`.
 const BUYER: &str = "buyer";
@@ -35,8 +34,6 @@ pub struct NewBuyer<'a> {
 #[derive(Deserialize)]
 struct Customer {
     id: String,
-    #[serde(default)]
-    metadata: HashMap<String, String>,
     invoice_settings: Option<Settings>,
     #[serde(default)]
     deleted: bool,
@@ -85,27 +82,7 @@ impl Stripe {
         new: &NewBuyer<'_>,
         from: Timestamp,
     ) -> Result<Option<CustomerId>, StripeError> {
-        let named = new.named();
-        let mut found = None;
-        let mut after: Option<String> = None;
-        loop {
-            let mut request = ListCustomer::new()
-                .created(RangeQueryTs::gte(from.as_second()))
-                .limit(100);
-            if let Some(after) = &after {
-                request = request.starting_after(after);
-            }
-            let page: Page<Customer> = self.get(request.build()).await?;
-            for customer in &page.data {
-                if customer.metadata.get(BUYER) == Some(&named) {
-                    found = Some(id(&customer.id, "a customer")?);
-                }
-            }
-            after = page.data.last().map(|customer| customer.id.clone());
-            if !page.has_more || after.is_none() {
-                return Ok(found);
-            }
-        }
+        self.customer_naming((BUYER, &new.named()), from).await
     }
 
     /// What a customer pays by when nothing else is said.

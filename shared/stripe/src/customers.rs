@@ -51,11 +51,20 @@ impl Stripe {
         id(&customer.id, "a customer")
     }
 
-    /// The account's customer among those created from this instant on, the oldest first. Reads a list, which Stripe keeps up
-    /// to date at once, and not the search index, which lags.
+    /// The account's customer among those created from this instant on, the oldest first.
     pub async fn find_customer(
         &self,
         account: &AccountId,
+        from: Timestamp,
+    ) -> Result<Option<CustomerId>, StripeError> {
+        self.customer_naming((ACCOUNT, account.as_str()), from).await
+    }
+
+    /// The customer whose metadata has this member, among those created from this instant on, the oldest first. Reads a list, which
+    /// Stripe keeps up to date at once, and not the search index, which lags.
+    pub(crate) async fn customer_naming(
+        &self,
+        (member, value): (&str, &str),
         from: Timestamp,
     ) -> Result<Option<CustomerId>, StripeError> {
         let mut found = None;
@@ -69,14 +78,10 @@ impl Stripe {
             }
             let page: Page<Customer> = self.get(request.build()).await?;
             // Newest first: the last match is the oldest.
-            for customer in &page.data {
-                if customer
-                    .metadata
-                    .get(ACCOUNT)
-                    .is_some_and(|owner| owner == account.as_str())
-                {
-                    found = Some(id(&customer.id, "a customer")?);
-                }
+            let own =
+                |customer: &&Customer| customer.metadata.get(member).is_some_and(|named| named == value);
+            if let Some(customer) = page.data.iter().rfind(own) {
+                found = Some(id(&customer.id, "a customer")?);
             }
             after = page.data.last().map(|customer| customer.id.clone());
             if !page.has_more || after.is_none() {

@@ -120,6 +120,7 @@ fn buyer(number: u32, email: Option<&str>) -> Buyer {
         name: "Bob".parse().unwrap(),
         email: email.map(|email| email.parse().unwrap()),
         customer: None,
+        customer_asked_at: None,
     }
 }
 

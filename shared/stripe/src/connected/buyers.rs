@@ -11,13 +11,12 @@ use billing_core::connect::sale::Sale;
 use billing_core::id::{AgencyId, ClientId, CustomerId};
 use serde::Deserialize;
 use stripe_client_core::StripeRequest;
-use stripe_core::customer::{CreateCustomer, ListCustomer, OptionalFieldsCustomerAddress, UpdateCustomer};
-use stripe_types::RangeQueryTs;
+use stripe_core::customer::{CreateCustomer, OptionalFieldsCustomerAddress, UpdateCustomer};
 
 use super::Connected;
 use super::schedules::step_key;
 use crate::error::StripeError;
-use crate::wire::{Page, id};
+use crate::wire::id;
 
 /// The metadata member by which an object on a connected account names its client.
 pub(super) const CLIENT: &str = "client";
@@ -25,8 +24,6 @@ pub(super) const CLIENT: &str = "client";
 #[derive(Deserialize)]
 struct Customer {
     id: String,
-    #[serde(default)]
-    metadata: HashMap<String, String>,
 }
 
 impl Connected {
@@ -50,36 +47,13 @@ impl Connected {
         id(&customer.id, "a customer")
     }
 
-    /// The client's customer among those created from this instant on, the oldest first. Reads a list, which Stripe keeps up to
-    /// date at once, and not the search index, which lags.
+    /// The client's customer among those created from this instant on, the oldest first.
     pub async fn find_buyer(
         &self,
         client: &ClientId,
         from: Timestamp,
     ) -> Result<Option<CustomerId>, StripeError> {
-        let mut found = None;
-        let mut after: Option<String> = None;
-        loop {
-            let mut request = ListCustomer::new()
-                .created(RangeQueryTs::gte(from.as_second()))
-                .limit(100);
-            if let Some(after) = &after {
-                request = request.starting_after(after);
-            }
-            let page: Page<Customer> = self.stripe.get(request.build()).await?;
-            // Newest first: the last match is the oldest.
-            let own = |customer: &&Customer| {
-                let named = customer.metadata.get(CLIENT);
-                named.is_some_and(|named| named == client.as_str())
-            };
-            if let Some(customer) = page.data.iter().rfind(own) {
-                found = Some(id(&customer.id, "a customer")?);
-            }
-            after = page.data.last().map(|customer| customer.id.clone());
-            if !page.has_more || after.is_none() {
-                return Ok(found);
-            }
-        }
+        self.stripe.customer_naming((CLIENT, client.as_str()), from).await
     }
 
     /// Tells Stripe where a client is; without a country there is nothing to tell.

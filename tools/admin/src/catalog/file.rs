@@ -151,6 +151,7 @@ fn customer(
         name: called?,
         email: email?,
         customer: None,
+        customer_asked_at: None,
     })
 }
 

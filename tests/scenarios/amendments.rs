@@ -1,11 +1,9 @@
 //! A contract becomes something else: another plan, other quantities.
 
 use billing_core::contract::Contract;
-use billing_tests::{Moment, Organisation, World};
+use billing_tests::{Organisation, World, at_every_death};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-
-const MOST_STEPS: usize = 60;
 
 /// What a contract has: the plan, and how many of what.
 fn told(contract: &Contract) -> Vec<String> {
@@ -272,31 +270,24 @@ async fn amended_once(world: &World, acme: &Organisation<'_>, contract: &str, co
 async fn an_amendment_converges_after_a_crash_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let contract = acme.sells(&acme.order("starter")).await;
-            let id = acme.session(&seats(&acme, &contract, 6)).await;
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            tokio::select! {
-                answer = acme.confirms_on(&machine, &id, &Value::Null) => {
-                    assert_eq!(answer.unwrap().body["checkout_status"], "contract_created");
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            let context = format!("died {moment:?} step {step}");
-            let answer = acme.confirms(&id, &Value::Null).await;
-            assert_eq!(answer.status, 200, "{context}: {answer}");
-            amended_once(&world, &acme, &contract, &context).await;
-            if finished {
-                break;
-            }
+    at_every_death(async |death| {
+        let contract = acme.sells(&acme.order("starter")).await;
+        let id = acme.session(&seats(&acme, &contract, 6)).await;
+        let told = world
+            .dies_over(death, async |machine| {
+                acme.confirms_on(machine, &id, &Value::Null).await
+            })
+            .await;
+        if let Some(told) = &told {
+            assert_eq!(told.body["checkout_status"], "contract_created");
         }
-        assert!(finished);
-    }
+        let context = death.to_string();
+        let answer = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(answer.status, 200, "{context}: {answer}");
+        amended_once(&world, &acme, &contract, &context).await;
+        told.is_some()
+    })
+    .await;
 }
 
 /// The same for a downgrade, which is two requests at Stripe.
@@ -304,39 +295,32 @@ async fn an_amendment_converges_after_a_crash_at_any_step() {
 async fn a_downgrade_converges_after_a_crash_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let contract = acme.sells(&acme.order("team-annual")).await;
-            let wish = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
-            let id = acme.session(&wish).await;
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            tokio::select! {
-                answer = acme.confirms_on(&machine, &id, &Value::Null) => {
-                    assert_eq!(answer.unwrap().body["checkout_status"], "contract_created");
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            let context = format!("died {moment:?} step {step}");
-            let answer = acme.confirms(&id, &Value::Null).await;
-            assert_eq!(
-                answer.body["checkout_status"], "contract_created",
-                "{context}: {answer}"
-            );
-            world.stripe.stand_in().settle().await;
-            let stored = acme.contract(&contract).await;
-            assert!(stored.contract.scheduled.is_some(), "{context}");
-            assert_eq!(stored.history.len(), 2, "{context}");
-            assert_eq!(world.stripe.phases_of_latest_schedule().await, 2, "{context}");
-            if finished {
-                break;
-            }
+    at_every_death(async |death| {
+        let contract = acme.sells(&acme.order("team-annual")).await;
+        let wish = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+        let id = acme.session(&wish).await;
+        let told = world
+            .dies_over(death, async |machine| {
+                acme.confirms_on(machine, &id, &Value::Null).await
+            })
+            .await;
+        if let Some(told) = &told {
+            assert_eq!(told.body["checkout_status"], "contract_created");
         }
-        assert!(finished);
-    }
+        let context = death.to_string();
+        let answer = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(
+            answer.body["checkout_status"], "contract_created",
+            "{context}: {answer}"
+        );
+        world.stripe.stand_in().settle().await;
+        let stored = acme.contract(&contract).await;
+        assert!(stored.contract.scheduled.is_some(), "{context}");
+        assert_eq!(stored.history.len(), 2, "{context}");
+        assert_eq!(world.stripe.phases_of_latest_schedule().await, 2, "{context}");
+        told.is_some()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -67,6 +67,34 @@ async fn more_seats_are_prorated_to_the_second() {
     assert_eq!(world.stripe.charges().await, [3500, 2000, 6500]);
 }
 
+/// Up to 25 seats cost the same: there is nothing to give back and to charge anew, so that not even a rounded cent is told which Stripe,
+/// having nothing to change, would not bill.
+#[tokio::test]
+async fn another_quantity_of_the_same_band_costs_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("business")).await;
+    world.advance("7s").await;
+    let seat = acme.product("business", "Business seats");
+    let offered = acme
+        .opens(&json!({ "contract_id": contract, "product_overrides": [{ "product_id": seat, "quantity": 22 }] }))
+        .await;
+    let invoice = &offered.body["estimates"]["current_invoice"];
+    assert_eq!(
+        (&invoice["total"], &invoice["lines"]),
+        (&json!(0), &json!([])),
+        "{offered}"
+    );
+    let id = offered.body["id"].as_str().unwrap();
+    assert_eq!(
+        acme.confirms(id, &Value::Null).await.body["checkout_status"],
+        "contract_created"
+    );
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await.len(), 1);
+    assert!(told(&acme.contract(&contract).await.contract).contains(&"22 × Business seats".to_owned()));
+}
+
 /// The archive goes: 20 of 30 days of 5.00 come back on the next bill, rounded in the customer's favour.
 #[tokio::test]
 async fn an_optional_product_is_dropped_with_credit_and_a_required_one_is_not() {

@@ -64,7 +64,7 @@ pub mod welcome;
 /// What `cargo local demo` tells.
 pub mod story;
 
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Limit};
 pub use settings::Settings;
 pub use stack::{Stack, StackError};
 

@@ -45,6 +45,7 @@ pub use account::Account;
 pub use administrator::Administrator;
 pub use agency::Agency;
 pub use answer::Answer;
+pub use local_stack::Limit;
 pub use machine::Machine;
 pub use network::{Moment, Network};
 pub use organisation::Organisation;

@@ -3,14 +3,13 @@
 //! Killing it ends everything on it at once, in the middle of whatever it was doing, as when Lambda takes a sandbox away.
 
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
 
 use billing_core::SignedDuration;
 use billing_edge::App;
 use bytes::Bytes;
 use http::Request;
 use local_stack::template::Template;
-use local_stack::{Apps, Gateway, Listener, Stack};
+use local_stack::{Apps, Gateway, Limit, Listener, Stack};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
@@ -92,7 +91,7 @@ impl Machine {
     }
 
     /// Answers a request under another time-out than the template's; none when the machine dies over it.
-    pub async fn call_within(&self, request: Request<Bytes>, limit: Duration) -> Option<Answer> {
+    pub async fn call_within(&self, request: Request<Bytes>, limit: Limit) -> Option<Answer> {
         let gateway = self.gateway.clone();
         let work = self
             .runtime
@@ -127,7 +126,7 @@ impl Machine {
         &self,
         function: &'static str,
         event: &Value,
-        limit: Duration,
+        limit: Limit,
     ) -> Option<Result<Value, String>> {
         let (gateway, event) = (self.gateway.clone(), event.clone());
         let work = self

@@ -69,7 +69,7 @@ pub mod welcome;
 pub mod story;
 
 pub use apps::{Apps, Listener};
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Limit};
 pub use settings::Settings;
 pub use stack::{Stack, StackError};
 

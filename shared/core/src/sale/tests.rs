@@ -240,9 +240,7 @@ fn a_sale_is_done_when_stripe_bills_it_and_not_before() {
 fn a_contract_whose_first_bill_was_made_void_has_not_begun() {
     let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
     let mut void = read(BillingStatus::Active, &SOLD, APRIL);
-    for bill in &mut void.latest_invoice {
-        bill.is_paid = false;
-    }
+    void.latest_invoice.as_mut().unwrap().is_paid = false;
     let landed = land(&contract(sale(offer)), void, Lateness::InTime);
     assert_eq!(landed.contract.status, contract::Status::Pending);
     assert!(matches!(

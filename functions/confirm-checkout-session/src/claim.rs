@@ -42,7 +42,7 @@ pub(crate) async fn claim(
         None => {}
     }
     if let Some(other) = stored.as_ref().and_then(|stored| stored.contract.sale.as_ref()) {
-        return Err(other_sale(other, call));
+        return make_way(call, session, other).await.map(|()| None);
     }
     hold(call, session, &facts).await?;
     let Some(buyer) = buyer_of(call, organisation, session, &facts).await? else {
@@ -143,6 +143,26 @@ async fn cancel(call: &Call<'_>, session: &Session) -> Result<Option<Claimed>, P
 }
 
 /// Another session of the same contract is being sold.
+/// Another session's sale is in the way. One whose time has run out is settled here: DynamoDB deletes its deadline days late, and the
+/// record of that may be lost.
+async fn make_way(call: &Call<'_>, session: &Session, other: &Sale) -> Result<(), Problem> {
+    if other.open_until > call.now {
+        return Err(other_sale(other, call));
+    }
+    let expired = call.store.checkout_session(&other.checkout).await?;
+    let expired = expired.ok_or_else(|| other_sale(other, call))?;
+    if call.settle_session(&expired).await?.is_some() {
+        let now = call
+            .store
+            .contract(&session.organisation, &session.contract)
+            .await?;
+        if now.is_some_and(|now| now.contract.sale.as_ref() == Some(other)) {
+            return Err(other_sale(other, call));
+        }
+    }
+    Ok(())
+}
+
 fn other_sale(other: &Sale, call: &Call<'_>) -> Problem {
     let problem = Problem::conflict("another change of the contract is being paid for");
     if other.is_in_flight(call.now) {

@@ -84,3 +84,24 @@ async fn a_change_on_facts_that_have_grown_old_is_charged_once() {
     let charged = world.stripe.payments(&ada).await;
     assert_eq!(charged.len(), 2, "the first period and the change: {charged:?}");
 }
+
+/// Its profile is from before somebody else's write, with which it can write nothing: the next attempt reads it anew.
+#[tokio::test]
+async fn an_account_that_was_read_beside_its_key_is_used_once() {
+    let world = World::at(NOW).await;
+    let ada = world.account(2).await;
+    ada.subscribes("monthly").await;
+    world.advance("1d").await;
+    let machine = acquainted(&world, &ada).await;
+    machine.network.holds("DynamoDB GetItem");
+    let annual = json!({ "interval": "annual" });
+    let (late, early) = tokio::join!(ada.changes_on(&machine, &annual), async {
+        machine.network.reached().await;
+        let early = ada.cancels().await;
+        machine.network.lets_go();
+        early
+    });
+    assert_eq!(early.status, 200);
+    let late = late.unwrap();
+    assert_eq!((late.status, &late.body["changed"]), (200, &json!(true)));
+}

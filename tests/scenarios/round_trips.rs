@@ -28,9 +28,9 @@ const COSTS: &[(&str, &[(&str, Cost)])] = &[
     ),
     (
         "confirm-checkout-session",
-        &[("a plan, the customer's first", (12, 4, 15))],
+        &[("a plan, the customer's first", (12, 4, 13))],
     ),
-    ("create-checkout-session", &[("a plan", (6, 0, 5))]),
+    ("create-checkout-session", &[("a plan", (6, 0, 4))]),
     (
         "create-subscription-checkout",
         &[
@@ -53,7 +53,7 @@ const COSTS: &[(&str, &[(&str, Cost)])] = &[
         &[("an end of what waits", (5, 4, 9))],
     ),
     ("get-checkout-session", &[("open", (2, 0, 2))]),
-    ("preview-checkout-session", &[("a plan", (4, 0, 4))]),
+    ("preview-checkout-session", &[("a plan", (4, 0, 3))]),
     (
         "get-billing",
         &[

@@ -13,7 +13,7 @@ mod events;
 
 use std::time::Duration;
 
-use billing_tests::{Account, Answer, Machine, Outage, Reach, World, project};
+use billing_tests::{Account, Answer, Limit, Machine, Outage, Reach, World, project};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::Request;
@@ -22,8 +22,12 @@ use serde_json::Value;
 const NOW: &str = "2026-04-01T00:00:00Z";
 /// How many are under way at the same time: they wait more than they work.
 const AT_ONCE: usize = 8;
-/// The time of an invocation that cannot end: what the function needs to write down what happened is 0.7 s of it.
-const SHORT: Duration = Duration::from_millis(1300);
+/// The time of an invocation that cannot end: what the function needs to write down what happened is 0.7 s of it. It is ended later
+/// than it is told, for many are under way on a busy machine; and earlier than a call to DynamoDB would be given up by itself.
+const SHORT: Limit = Limit {
+    told: Duration::from_millis(1300),
+    ends: Duration::from_millis(3500),
+};
 
 /// Something that is done.
 trait Deed<'w>: Sized {
@@ -71,7 +75,8 @@ impl Ask {
 /// What it came to: what was told, or nothing, because it failed as it is documented.
 type Told = Option<Value>;
 
-/// A success or a 503, which is in the contract; one of ours says when to come back.
+/// A success or a 503, which is in the contract and says when to come back: API Gateway says neither that nor the request's id when the
+/// function was ended over it.
 fn judged(function: &str, answer: &Answer, context: &str) -> Told {
     assert!(
         project::statuses(function).contains(&answer.status),
@@ -81,12 +86,9 @@ fn judged(function: &str, answer: &Answer, context: &str) -> Told {
         return Some(answer.body.clone());
     }
     assert_eq!(answer.status, 503, "{context}: {answer}");
-    let ours = !answer.header("x-request-id").is_empty();
-    assert_eq!(
-        ours,
-        !answer.header("retry-after").is_empty(),
-        "{context}: {answer}"
-    );
+    for header in ["x-request-id", "retry-after"] {
+        assert!(!answer.header(header).is_empty(), "{context}: {answer}");
+    }
     None
 }
 
@@ -100,7 +102,10 @@ fn taken(told: Result<Value, String>, context: &str) -> Told {
             (!failed).then_some(told)
         }
         Err(why) => {
-            assert!(!why.contains("crashed"), "{context}: {why}");
+            assert!(
+                !why.contains("crashed") && !why.contains("too long"),
+                "{context}: {why}"
+            );
             None
         }
     }
@@ -110,7 +115,7 @@ async fn on(
     machine: &Machine,
     function: &'static str,
     ask: Ask,
-    limit: Option<Duration>,
+    limit: Option<Limit>,
     context: &str,
 ) -> Told {
     match (ask, limit) {

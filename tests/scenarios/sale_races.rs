@@ -352,30 +352,3 @@ async fn a_confirmation_under_an_idempotency_key_is_answered_the_same() {
     assert_eq!(again.body, first.body);
     assert_eq!(acme.sends(under_key(&json!({}))).await.status, 422);
 }
-
-/// Stripe made the customer, and the machine died before anybody wrote that down. Two days later Stripe has forgotten the key: another
-/// session of the same customer finds the one that is there.
-#[tokio::test]
-async fn a_customer_that_nobody_recorded_is_found_days_later() {
-    let world = World::at("2026-04-01T00:00:00Z").await;
-    let acme = world.organisation("acme").await;
-    let orders = [
-        ("bob@bakery.example", acme.order("starter")),
-        ("eve@example.com", order(&acme, "eve@example.com")),
-    ];
-    let visa = visa();
-    for (email, order) in orders {
-        let lost = acme.session(&order).await;
-        let machine = world.machine().await;
-        machine.network.stops_named(Moment::After, "POST /v1/customers");
-        tokio::select! {
-            answer = acme.confirms_on(&machine, &lost, &visa) => panic!("{answer:?}"),
-            () = machine.network.reached() => {}
-        }
-        machine.dies();
-        world.advance("2d").await;
-        let id = acme.session(&order).await;
-        assert_eq!(acme.confirms(&id, &visa).await.status, 200, "{email}");
-        sold_once(&world, &acme, &id, email, email).await;
-    }
-}

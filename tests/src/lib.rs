@@ -34,6 +34,8 @@ mod outage;
 mod passed;
 /// What the functions log, searched.
 pub mod log;
+/// What they count, watched.
+mod metrics;
 /// A Stripe of paper.
 mod paper_stripe;
 /// What the project's own files say.
@@ -43,6 +45,7 @@ pub use account::Account;
 pub use administrator::Administrator;
 pub use agency::Agency;
 pub use answer::Answer;
+pub use local_stack::Limit;
 pub use machine::Machine;
 pub use network::{Moment, Network};
 pub use organisation::Organisation;

@@ -221,6 +221,7 @@ async fn buyer_of(
         email: Some(guest.email.clone()),
         customer: None,
         customer_asked_at: Some(call.now),
+        lost_customers: 0,
     };
     let created = call.store.create_guest(organisation, &new, &email_hash).await;
     Ok(unless_conflict(created)?.map(|()| new.id))

@@ -2,7 +2,8 @@
 //!
 //! # If it fails half-way
 //! Its creation repeats under one idempotency key for as long as Stripe surely keeps it; after that, Stripe is asked whether the
-//! customer exists before another is made. Of two that were made all the same, the one that is recorded first counts.
+//! customer exists before another is made. One that Stripe failed for good to make counts as lost, and is made under the next key. Of
+//! two that were made all the same, the one that is recorded first counts.
 
 use billing_core::SignedDuration;
 use billing_core::id::CustomerId;
@@ -15,18 +16,20 @@ use billing_stripe::{NewBuyer, StripeError};
 /// How much earlier than our record of it a customer may seem to be created, by Stripe's clock.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
-/// The customer of a claimed session: as recorded, found, or created. None when another one was recorded meanwhile.
+/// The customer of a claimed session: as recorded, found, or created. None when another one was recorded meanwhile, or it has to be
+/// made under the next key.
 pub(crate) async fn of(call: &Call<'_>, session: &Session) -> Result<Option<CustomerId>, Problem> {
     let organisation = &session.organisation;
     let missing = || Problem::internal("a session was claimed for a customer that is not there");
     let id = session.buyer.as_ref().ok_or_else(missing)?;
     let buyer = call.store.buyer(organisation, id).await?.ok_or_else(missing)?;
-    if let Some(customer) = buyer.customer {
-        return Ok(Some(customer));
+    if let Some(customer) = &buyer.customer {
+        return Ok(Some(customer.clone()));
     }
     let new = NewBuyer {
         organisation,
         buyer: id,
+        lost: buyer.lost_customers,
         name: &buyer.name,
         email: buyer.email.as_ref(),
         address: session
@@ -52,10 +55,16 @@ pub(crate) async fn of(call: &Call<'_>, session: &Session) -> Result<Option<Cust
         None => match stripe.create_buyer(&new).await {
             Ok(customer) => customer,
             // The name or address was edited since, or Stripe failed for good under this key: it may have been created all the same.
-            Err(error @ StripeError::Spent { .. }) => stripe.find_buyer(&new, since).await?.ok_or(error)?,
+            Err(StripeError::Spent { .. }) => match stripe.find_buyer(&new, since).await? {
+                Some(customer) => customer,
+                None => {
+                    unless_conflict(call.store.forget_buyer(organisation, &buyer, call.now).await)?;
+                    return Ok(None);
+                }
+            },
             Err(error) => return Err(error.into()),
         },
     };
-    let recorded = call.store.record_buyer(organisation, id, &customer).await;
+    let recorded = call.store.record_buyer(organisation, &buyer, &customer).await;
     Ok(unless_conflict(recorded)?.map(|()| customer))
 }

@@ -46,6 +46,9 @@ pub struct Buyer {
     /// When Stripe was first asked for that customer: it may exist from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_asked_at: Option<Timestamp>,
+    /// How many customers it lost there: Stripe failed for good to make them. Names the next one's creation.
+    #[serde(default)]
+    pub lost_customers: u64,
 }
 
 /// One version of a product's price.

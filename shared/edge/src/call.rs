@@ -1,5 +1,6 @@
 //! One request, or one event: who, when, with what.
 
+use std::future::Future;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,11 +22,14 @@ use crate::app::App;
 use crate::config::is_of_other_mode;
 use crate::key::random;
 use crate::problem::Problem;
+use crate::reply::Reply;
 
 /// How long a request may take when nobody says.
 const DEFAULT_TIME: Duration = Duration::from_secs(20);
 /// What is kept of the remaining time for writing down what happened and answering.
 const RESERVE: Duration = Duration::from_millis(700);
+/// What is kept of it for answering alone, whatever is still waited for.
+const ANSWERING: Duration = Duration::from_millis(300);
 /// How much longer than the invocation a claim holds.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// How often a decision is made again because somebody else wrote first, before the caller is told to come back.
@@ -40,6 +44,8 @@ pub struct Call<'a> {
     pub now: Timestamp,
     /// Until when its work must be done.
     pub(crate) until: Instant,
+    /// When it is given up, so that an answer gets out before Lambda ends the invocation.
+    ends: Instant,
     /// The tables.
     pub store: Store,
     pub(crate) id: String,
@@ -89,11 +95,13 @@ impl<'a> Call<'a> {
         let remaining = context
             .and_then(|context| remaining(context.deadline))
             .unwrap_or(DEFAULT_TIME);
+        #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
+        let start = Instant::now();
         Self {
             app,
             now: app.clock.now(),
-            #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
-            until: Instant::now() + remaining.saturating_sub(RESERVE),
+            until: start + remaining.saturating_sub(RESERVE),
+            ends: start + remaining.saturating_sub(ANSWERING),
             store: app.store.session(),
             id,
             trace: context.and_then(|context| context.xray_trace_id.clone()),
@@ -143,6 +151,20 @@ impl<'a> Call<'a> {
     pub fn left(&self) -> Duration {
         #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
         self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// Does all of its work, for as long as there is time to answer. A call to Stripe gives up earlier by itself; one to DynamoDB, or for
+    /// a secret, may still be waited for. What was asked for last may have taken effect: to whoever asks again it is as if the machine
+    /// had died there.
+    pub(crate) async fn in_time(
+        &self,
+        work: impl Future<Output = Result<Reply, Problem>>,
+    ) -> Result<Reply, Problem> {
+        let done = tokio::time::timeout_at(self.ends, work).await;
+        done.unwrap_or_else(|_| {
+            let logged = "the invocation ran out of time; what was asked for last may have taken effect";
+            Err(Problem::unavailable(logged))
+        })
     }
 
     /// Stripe, for the rest of this request.

@@ -73,7 +73,7 @@ impl Function {
     pub async fn take(&self, app: &App, event: &Value, context: &Context) -> Result<Value, String> {
         let watch = Watch::start();
         let call = Call::of_event(app, event, context);
-        let outcome = (self.handle)(&call).await;
+        let outcome = call.in_time((self.handle)(&call)).await;
         log(self.name, &call, &outcome, &watch);
         match outcome {
             Ok(reply) => serde_json::from_str(&reply.body).map_err(|error| error.to_string()),
@@ -88,7 +88,7 @@ impl Function {
         let outcome = if call.body.len() > self.body_limit {
             Err(Problem::too_large())
         } else {
-            (self.handle)(&call).await
+            call.in_time((self.handle)(&call)).await
         };
         log(self.name, &call, &outcome, &watch);
         let as_problem_json = wants_problem_json(&call);

@@ -4,11 +4,9 @@
 //! Each write is one transaction under the versions that were read: contract, session, ledger and history change together or not
 //! at all. Repeating one whose answer was lost is a conflict, upon which everything is read again and found to be there.
 
-use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem};
-use billing_core::Timestamp;
-use billing_core::catalog::Buyer;
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use billing_core::contract::{Amendment, Contract, Landing, Ledger, Status};
-use billing_core::id::{BuyerId, ContractId, CustomerId, OrganisationId, SubscriptionId};
+use billing_core::id::{ContractId, OrganisationId, SubscriptionId};
 use billing_core::session::Session;
 
 use crate::client::Store;
@@ -215,83 +213,6 @@ impl Store {
             .send()
             .await?;
         Ok(found.item)
-    }
-
-    /// Makes a customer of a guest. [`StoreError::Conflict`] when the address is somebody's by now: whose, has to be read again.
-    pub async fn create_guest(
-        &self,
-        organisation: &OrganisationId,
-        guest: &Buyer,
-        email_hash: &str,
-    ) -> Result<(), StoreError> {
-        let mut of_email = key::email(organisation, email_hash).attributes();
-        of_email.insert("buyer".to_owned(), string(&guest.id));
-        self.transact(vec![
-            // Two guests with one address, at the same time on two machines, are one customer.
-            put(&self.accounts, of_email, Some("attribute_not_exists(pk)"))?,
-            put(
-                &self.accounts,
-                item(&key::buyer(organisation, &guest.id), guest)?,
-                Some("attribute_not_exists(pk)"),
-            )?,
-        ])
-        .await
-    }
-
-    /// Writes down that Stripe is about to be asked for the customer of one of an organisation's, and answers when it first was.
-    pub async fn ask_for_buyer(
-        &self,
-        organisation: &OrganisationId,
-        buyer: &BuyerId,
-        now: Timestamp,
-    ) -> Result<Timestamp, StoreError> {
-        let written = self
-            .call()
-            .update_item()
-            .table_name(&*self.accounts)
-            .set_key(Some(key::buyer(organisation, buyer).attributes()))
-            .update_expression("SET customer_asked_at = if_not_exists(customer_asked_at, :now)")
-            // An update would otherwise make an item of a customer that is not there.
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":now", string(now))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await?;
-        let written: Option<Buyer> = written.attributes.map(value).transpose()?;
-        Ok(written.and_then(|buyer| buyer.customer_asked_at).unwrap_or(now))
-    }
-
-    /// Records the customer that Stripe has for one of an organisation's, and whose it is. Recording the same again changes nothing.
-    /// [`StoreError::Conflict`] when another one is recorded.
-    pub async fn record_buyer(
-        &self,
-        organisation: &OrganisationId,
-        buyer: &BuyerId,
-        customer: &CustomerId,
-    ) -> Result<(), StoreError> {
-        let update = aws_sdk_dynamodb::types::Update::builder()
-            .table_name(&*self.accounts)
-            .set_key(Some(key::buyer(organisation, buyer).attributes()))
-            .update_expression("SET customer = :customer")
-            // Two machines that made two of them, because Stripe had forgotten the key of the first: the first one counts.
-            .condition_expression(
-                "attribute_exists(pk) AND (attribute_not_exists(customer) OR customer = :customer)",
-            )
-            .expression_attribute_values(":customer", string(customer))
-            .build()
-            .map_err(incomplete)?;
-        let mut pointer = key::pointer(customer).attributes();
-        pointer.insert("organisation".to_owned(), string(organisation));
-        pointer.insert("buyer".to_owned(), string(buyer));
-        let pointer = put_if(
-            &self.accounts,
-            pointer,
-            // A customer belongs to one for ever.
-            "attribute_not_exists(pk) OR buyer = :buyer",
-            [(":buyer", string(buyer))],
-        )?;
-        self.transact(vec![TransactWriteItem::builder().update(update).build(), pointer])
-            .await
     }
 }
 

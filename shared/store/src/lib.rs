@@ -26,6 +26,8 @@ mod agencies;
 mod sales;
 /// The catalog of an organisation.
 mod catalog;
+/// Their customers, and the one that each of them has at Stripe.
+mod buyers;
 /// API keys by the hash of their secret.
 mod api_keys;
 /// Reservations: one payable checkout per account.

@@ -23,6 +23,8 @@ pub struct NewBuyer<'a> {
     pub organisation: &'a OrganisationId,
     /// Which.
     pub buyer: &'a BuyerId,
+    /// How many it has lost. Names its creation.
+    pub lost: u64,
     /// For people.
     pub name: &'a Name,
     /// Where receipts go.
@@ -71,7 +73,7 @@ impl Stripe {
                 state: text(&address.state),
             });
         }
-        let key = format!("buyer/{}", new.named());
+        let key = format!("buyer/{}/{}", new.named(), new.lost);
         let customer: Customer = self.post(request.build(), &key).await?;
         id(&customer.id, "a customer")
     }

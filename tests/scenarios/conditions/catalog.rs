@@ -121,6 +121,7 @@ fn buyer(number: u32, email: Option<&str>) -> Buyer {
         email: email.map(|email| email.parse().unwrap()),
         customer: None,
         customer_asked_at: None,
+        lost_customers: 0,
     }
 }
 
@@ -190,4 +191,75 @@ async fn a_new_address_frees_the_old_one_once() {
     store(&world).put_buyer(&of, third).await.unwrap();
     assert_eq!(store(&world).buyer_of_email(&of, "new").await, Ok(None));
     assert_eq!(store(&world).buyer(&of, &none.id).await, Ok(Some(none.clone())));
+}
+
+/// A customer that the catalog made, as it is stored.
+async fn stored_buyer(world: &World, of: &OrganisationId) -> Buyer {
+    let new = buyer(1, None);
+    let write = BuyerWrite {
+        new: &new,
+        email_hash: None,
+        read: None,
+        read_email_hash: None,
+    };
+    store(world).put_buyer(of, write).await.unwrap();
+    store(world).buyer(of, &new.id).await.unwrap().unwrap()
+}
+
+/// Of many that could not make the customer under its key, one counts it as lost; who is a step behind gives up nothing.
+#[tokio::test]
+async fn a_customer_that_cannot_be_made_is_lost_once() {
+    let world = World::at(NOW).await;
+    let of = organisation("shop");
+    let mut read = stored_buyer(&world, &of).await;
+    for lost in 1..=2 {
+        let forgets = (0..8).map(|_| store(&world).forget_buyer(&of, &read, at(NOW)));
+        let done = join_all(forgets).await;
+        assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{done:?}");
+        assert!(
+            done.iter()
+                .all(|done| matches!(done, Ok(()) | Err(StoreError::Conflict)))
+        );
+        read = store(&world).buyer(&of, &read.id).await.unwrap().unwrap();
+        assert_eq!(
+            (read.lost_customers, read.customer_asked_at),
+            (lost, Some(at(NOW)))
+        );
+    }
+    let nobody = buyer(2, None);
+    assert_eq!(
+        store(&world).forget_buyer(&of, &nobody, at(NOW)).await,
+        Err(StoreError::Conflict),
+        "nobody is made by losing a customer"
+    );
+    assert_eq!(store(&world).buyer(&of, &nobody.id).await, Ok(None));
+}
+
+/// A customer that was made under a key that somebody has given up meanwhile is not recorded, and one that is recorded is not lost.
+#[tokio::test]
+async fn a_customer_is_recorded_or_lost_and_never_both() {
+    let world = World::at(NOW).await;
+    let of = organisation("shop");
+    let first = stored_buyer(&world, &of).await;
+    let customer = |name: &str| format!("cus_{name}_{}", unique()).parse().unwrap();
+    store(&world).forget_buyer(&of, &first, at(NOW)).await.unwrap();
+    assert_eq!(
+        store(&world).record_buyer(&of, &first, &customer("late")).await,
+        Err(StoreError::Conflict)
+    );
+    let second = store(&world).buyer(&of, &first.id).await.unwrap().unwrap();
+    let made = customer("made");
+    for _ in 0..2 {
+        assert_eq!(store(&world).record_buyer(&of, &second, &made).await, Ok(()));
+    }
+    assert_eq!(
+        store(&world).record_buyer(&of, &second, &customer("other")).await,
+        Err(StoreError::Conflict)
+    );
+    assert_eq!(
+        store(&world).forget_buyer(&of, &second, at(NOW)).await,
+        Err(StoreError::Conflict)
+    );
+    let stored = store(&world).buyer(&of, &first.id).await.unwrap().unwrap();
+    assert_eq!((stored.customer, stored.lost_customers), (Some(made), 1));
 }

@@ -18,6 +18,7 @@ use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Context, Service, service_fn};
 use serde_json::Value;
 
+use crate::apps::Apps;
 use crate::dynamodb::Now;
 use crate::event::{Answer, Arrival, TRACE_HEADER, message};
 use crate::functions;
@@ -31,14 +32,32 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     routes: Routes,
     timeouts: BTreeMap<String, Duration>,
-    app: Arc<App>,
+    apps: Apps,
     now: Now,
     requests: AtomicU64,
 }
 
+/// How long an invocation may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// What the function is told.
+    pub told: Duration,
+    /// When it is ended. In AWS that is the same; on a machine that is busy with other things, timers fire late.
+    pub ends: Duration,
+}
+
+impl From<Duration> for Limit {
+    fn from(timeout: Duration) -> Self {
+        Self {
+            told: timeout,
+            ends: timeout,
+        }
+    }
+}
+
 impl Gateway {
-    /// The functions of a template over an app that they all share, on the stack's clock.
-    pub fn new(template: &Template, app: Arc<App>, now: Now) -> Result<Self, functions::Drift> {
+    /// The functions of a template over their apps, on the stack's clock.
+    pub fn new(template: &Template, apps: Apps, now: Now) -> Result<Self, functions::Drift> {
         functions::agree_with(template)?;
         let timeouts = template
             .functions
@@ -49,7 +68,7 @@ impl Gateway {
         Ok(Self(Arc::new(Inner {
             routes,
             timeouts,
-            app,
+            apps,
             now,
             requests: AtomicU64::new(1),
         })))
@@ -66,17 +85,20 @@ impl Gateway {
         &self,
         function: &str,
         event: &Value,
-        timeout: Duration,
+        limit: impl Into<Limit>,
     ) -> Result<Value, String> {
+        let Limit { told, ends } = limit.into();
         let found =
             billing_bundle::named(function).ok_or_else(|| format!("there is no function {function}"))?;
         let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
         let mut context = Context::default();
         context.request_id = format!("local-{number:08}");
-        context.deadline = deadline(timeout);
-        let (app, event) = (Arc::clone(&self.0.app), event.clone());
+        context.deadline = deadline(told);
+        let app = self.0.apps.of(function);
+        let app = app.ok_or_else(|| format!("{function} did not start"))?;
+        let event = event.clone();
         let invocation = async move { found.take(&app, &event, &context).await };
-        match tokio::spawn(tokio::time::timeout(timeout, invocation)).await {
+        match tokio::spawn(tokio::time::timeout(ends, invocation)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_elapsed)) => Err("it took too long".to_owned()),
             Err(_) => Err("it crashed".to_owned()),
@@ -88,7 +110,7 @@ impl Gateway {
         let timeout = self.0.timeouts.get(function).copied().unwrap_or_default();
         let mut context = Context::default();
         context.deadline = deadline(timeout);
-        let app = Arc::clone(&self.0.app);
+        let app = self.0.apps.of(function)?;
         invoke(function.to_owned(), app, event.to_string(), context).await
     }
 
@@ -98,11 +120,11 @@ impl Gateway {
     }
 
     /// The same, with another time-out than the template's.
-    pub async fn call_within(&self, request: Request<Bytes>, timeout: Duration) -> Response<Bytes> {
-        self.call_limited(request, Some(timeout)).await
+    pub async fn call_within(&self, request: Request<Bytes>, limit: impl Into<Limit>) -> Response<Bytes> {
+        self.call_limited(request, Some(limit.into())).await
     }
 
-    async fn call_limited(&self, request: Request<Bytes>, limit: Option<Duration>) -> Response<Bytes> {
+    async fn call_limited(&self, request: Request<Bytes>, limit: Option<Limit>) -> Response<Bytes> {
         let found = self
             .0
             .routes
@@ -130,16 +152,17 @@ impl Gateway {
         };
         let event = arrival.event().to_string();
         let declared = self.0.timeouts.get(&found.function).copied();
-        let timeout = limit.or(declared).unwrap_or_default();
+        let declared = declared.unwrap_or_default().into();
+        let Limit { told, ends } = limit.unwrap_or(declared);
         let mut context = Context::default();
         context.request_id = request_id;
         context.xray_trace_id = Some(trace_id);
-        context.deadline = deadline(timeout);
+        context.deadline = deadline(told);
 
         // A task of its own, so that a panic stays in it and a client that hangs up does not stop it half-way.
-        let app = Arc::clone(&self.0.app);
-        let invocation = invoke(found.function, app, event, context);
-        match tokio::spawn(tokio::time::timeout(timeout, invocation)).await {
+        let app = self.0.apps.of(&found.function);
+        let invocation = async move { invoke(found.function, app?, event, context).await };
+        match tokio::spawn(tokio::time::timeout(ends, invocation)).await {
             Ok(Ok(Some(response))) => response,
             Ok(Err(_elapsed)) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
             Ok(Ok(None)) | Err(_) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),

@@ -152,6 +152,7 @@ fn customer(
         email: email?,
         customer: None,
         customer_asked_at: None,
+        lost_customers: 0,
     })
 }
 

@@ -209,7 +209,8 @@ async fn named<I, T>(
     read: impl AsyncFnOnce(&I) -> Result<Option<T>, StoreError>,
 ) -> Result<Option<T>, StoreError> {
     match id {
-        Some(id) => read(id).await,
+        // On the heap: four of them at once are large.
+        Some(id) => Box::pin(read(id)).await,
         None => Ok(None),
     }
 }

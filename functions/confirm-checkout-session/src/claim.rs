@@ -34,17 +34,28 @@ pub(crate) async fn claim(
         let stored = call.store.contract(organisation, &session.contract).await;
         stored.map_err(Problem::from)
     })?;
-    match facts.obstacle() {
+    let sale = stored.as_ref().and_then(|stored| stored.contract.sale.as_ref());
+    let refusal = match facts.obstacle() {
         Some(Obstacle::Ended) => return cancel(call, session).await,
         Some(obstacle @ (Obstacle::Scheduled | Obstacle::Unpaid)) => {
-            return Err(Problem::conflict(obstacle.to_string()));
+            Some(Problem::conflict(obstacle.to_string()))
         }
-        None => {}
+        None => match sale {
+            Some(other) if other.open_until <= call.now => {
+                return make_way(call, session, other).await.map(|()| None);
+            }
+            other => other.map(|other| other_sale(other, call)),
+        },
+    };
+    if let Some(refusal) = refusal {
+        // It may be this very session that stands in its way: another machine has claimed it since it was read, or even sold it.
+        let now = call.store.checkout_session(&session.id).await?;
+        let same = now.is_some_and(|now| now.version == session.version);
+        return if same { Err(refusal) } else { Ok(None) };
     }
-    if let Some(other) = stored.as_ref().and_then(|stored| stored.contract.sale.as_ref()) {
-        return Err(other_sale(other, call));
+    if hold(call, session, &facts).await?.is_none() {
+        return Ok(None);
     }
-    hold(call, session, &facts).await?;
     let Some(buyer) = buyer_of(call, organisation, session, &facts).await? else {
         return Ok(None);
     };
@@ -93,11 +104,11 @@ async fn facts(call: &Call<'_>, session: &Session) -> Result<WishFacts, Problem>
     call.wish_facts(&session.organisation, &wish).await
 }
 
-/// The session's offer, if it is what the wish comes to now.
-async fn hold(call: &Call<'_>, session: &Session, facts: &WishFacts) -> Result<(), Problem> {
+/// Whether the session's offer is what the wish comes to now; 409 with the fresh one if it is not. None when somebody else wrote first.
+async fn hold(call: &Call<'_>, session: &Session, facts: &WishFacts) -> Result<Option<()>, Problem> {
     let same = facts.offer(&session.wish, session.start, session.offer.at);
     if same.is_ok_and(|fresh| fresh.is_as(&session.offer)) && !session.offer.is_past(call.now) {
-        return Ok(());
+        return Ok(Some(()));
     }
     let past = session.offer.is_past(call.now);
     let today = facts.start(
@@ -124,9 +135,7 @@ async fn hold(call: &Call<'_>, session: &Session, facts: &WishFacts) -> Result<(
             "the offer has changed: confirm the version that the fresh estimates are of".to_owned(),
             &requoted,
         )),
-        None => Err(Problem::conflict(
-            "the checkout session was written meanwhile: read it again",
-        )),
+        None => Ok(None),
     }
 }
 
@@ -143,6 +152,23 @@ async fn cancel(call: &Call<'_>, session: &Session) -> Result<Option<Claimed>, P
 }
 
 /// Another session of the same contract is being sold.
+/// Another session's sale is in the way. One whose time has run out is settled here: DynamoDB deletes its deadline days late, and the
+/// record of that may be lost.
+async fn make_way(call: &Call<'_>, session: &Session, other: &Sale) -> Result<(), Problem> {
+    let expired = call.store.checkout_session(&other.checkout).await?;
+    let expired = expired.ok_or_else(|| other_sale(other, call))?;
+    if call.settle_session(&expired).await?.is_some() {
+        let now = call
+            .store
+            .contract(&session.organisation, &session.contract)
+            .await?;
+        if now.is_some_and(|now| now.contract.sale.as_ref() == Some(other)) {
+            return Err(other_sale(other, call));
+        }
+    }
+    Ok(())
+}
+
 fn other_sale(other: &Sale, call: &Call<'_>) -> Problem {
     let problem = Problem::conflict("another change of the contract is being paid for");
     if other.is_in_flight(call.now) {

@@ -10,6 +10,8 @@ mod history;
 mod selling;
 /// What can happen to plans and contracts.
 mod contracting;
+/// What that does to an organisation.
+mod shop;
 /// What must be true in the end.
 mod invariants;
 /// What must be true of contracts, at every moment and in the end.

@@ -8,8 +8,8 @@ use billing_store::StoredContract;
 use billing_tests::World;
 use serde_json::{Value, json};
 
-use super::contracting::{Session, Shop};
 use super::invariants::{charges, expected};
+use super::shop::{Session, Shop};
 
 /// Everything that is wrong by now; once everything has come to rest, also what is missing.
 pub(super) async fn faults(world: &World, shop: &Shop<'_>, is_at_rest: bool) -> Vec<String> {

@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use stripe_stand_in::{Fault, FaultKind, Payment};
 
-use super::contracting::{self, Shop};
+use super::contracting;
 use super::invariants;
 use super::selling::{self, Sellers};
+use super::shop::Shop;
 
 /// How many accounts there are.
 const ACCOUNTS: usize = 3;

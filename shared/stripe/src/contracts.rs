@@ -10,7 +10,6 @@ use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::contract::{Bill, BilledItem, Billing, Read};
 use billing_core::id::{ContractId, CustomerId, InvoiceId, OrganisationId, PaymentMethodId, SubscriptionId};
-use billing_core::period::Period;
 use billing_core::quote::Charge;
 use billing_core::sale::{OrderLine, Sale};
 use billing_core::subscription::Status;
@@ -27,7 +26,7 @@ use crate::client::Stripe;
 use crate::contract_schedules::SALE;
 use crate::error::StripeError;
 use crate::subscriptions::LATEST_INVOICE;
-use crate::wire::{Page, Reference, at, collection, currency, id};
+use crate::wire::{Page, Reference, at, collection, currency, id, period};
 
 /// The metadata member by which an object at Stripe names its contract: `<organisation>/<contract>`.
 pub(crate) const CONTRACT: &str = "contract";
@@ -191,10 +190,7 @@ impl TryFrom<Wire> for ReadContract {
             reason: format!("subscription {} has no item", wire.id),
         };
         let first = wire.items.data.first().ok_or_else(unexpected)?;
-        let period = Period {
-            start: at(first.current_period_start, "the start of a subscription's period")?,
-            end: at(first.current_period_end, "the end of a subscription's period")?,
-        };
+        let period = period(first.current_period_start, first.current_period_end)?;
         let items = wire.items.data.iter().map(|item| {
             Ok(BilledItem {
                 id: id(&item.id, "a subscription item")?,

@@ -213,10 +213,11 @@ impl Call<'_> {
         }
     }
 
-    /// What Stripe has of a contract: its subscription, or, while none is recorded, the one that names it.
+    /// What Stripe has of a contract: its subscription, or, while none is recorded of the sale that is under way, the one that names it.
     pub async fn read_contract(&self, contract: &Contract) -> Result<Option<Read>, Problem> {
         let stripe = self.stripe().await?;
-        if let Some(billing) = &contract.billing {
+        let left_behind = contract.left_behind();
+        if let Some(billing) = contract.billing.as_ref().filter(|_| left_behind.is_none()) {
             let found = stripe.contract_subscription(&billing.subscription).await?;
             return Ok(Some(found.read));
         }
@@ -229,6 +230,7 @@ impl Call<'_> {
             contract: contract.id.clone(),
         };
         let found = stripe.find_contract_subscription(&customer, &of).await?;
-        Ok(found.map(|found| found.read))
+        let read = found.map(|found| found.read);
+        Ok(read.filter(|read| left_behind != Some(&read.billing.subscription)))
     }
 }

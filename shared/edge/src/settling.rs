@@ -57,7 +57,7 @@ impl Call<'_> {
         match self.read_contract(&stored.contract).await? {
             Some(read) => {
                 let closed = self.close_sale(&sale, read).await?;
-                let asked = sale.invoice.is_some() || stored.contract.billing.is_none();
+                let asked = sale.invoice.is_some() || sale.offer.way == Way::Begin;
                 let landed = self.land_contract(&stored, closed, Billed::default()).await?;
                 match landed {
                     // Nothing came of it, and nothing will: a change that Stripe was never asked for.
@@ -122,21 +122,24 @@ impl Call<'_> {
         }
     }
 
-    /// Makes what waits for a payment unpayable: a first invoice with its subscription, a change with its invoice.
-    async fn close_sale(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
+    /// Makes what waits for a payment unpayable: a first invoice with its subscription, a change with its invoice. What was paid in the
+    /// meantime stays paid: an invoice that is paid cannot be given up, and a subscription is ended only after its invoice was.
+    pub async fn close_sale(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
+        let is_first =
+            |read: &Read| sale.offer.way == Way::Begin && read.billing.status == BillingStatus::Incomplete;
+        let is_change = sale.offer.way == Way::AtOnce && read.is_pending;
+        if !is_first(&read) && !is_change {
+            return Ok(read);
+        }
         let stripe = self.stripe().await?;
         let subscription = &read.billing.subscription;
-        match sale.offer.way {
-            Way::Begin if read.billing.status == BillingStatus::Incomplete => {
-                Ok(stripe.cancel_contract(subscription, sale).await?.read)
-            }
-            Way::AtOnce if read.is_pending => {
-                if let Some(bill) = &read.latest_invoice {
-                    stripe.void_contract_invoice(&bill.id, sale).await?;
-                }
-                Ok(stripe.contract_subscription(subscription).await?.read)
-            }
-            _ => Ok(read),
+        if let Some(bill) = &read.latest_invoice {
+            stripe.void_contract_invoice(&bill.id, sale).await?;
         }
+        let now = stripe.contract_subscription(subscription).await?.read;
+        if is_first(&now) {
+            return Ok(stripe.cancel_contract(subscription, sale).await?.read);
+        }
+        Ok(now)
     }
 }

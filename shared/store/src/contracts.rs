@@ -129,7 +129,8 @@ impl Store {
 
     /// A contract's write; the end of one that never was, when nothing is left of it.
     fn end_or_write(&self, read: &Contract, new: &Contract) -> Result<TransactWriteItem, StoreError> {
-        let is_nothing = new.status == Status::Pending && new.sale.is_none();
+        // One that Stripe had a subscription for stays: its news may come while the contract is sold anew.
+        let is_nothing = new.status == Status::Pending && new.sale.is_none() && new.billing.is_none();
         if !is_nothing {
             return self.contract_write(Some(read), new);
         }
@@ -150,7 +151,7 @@ impl Store {
         new: &Contract,
     ) -> Result<TransactWriteItem, StoreError> {
         let written = Contract {
-            version: read.map_or(1, |read| read.version + 1),
+            version: read.map_or(new.version, |read| read.version + 1),
             ..new.clone()
         };
         let written = item(&key::contract(&new.organisation, &new.id), &written)?;

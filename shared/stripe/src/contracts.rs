@@ -408,27 +408,34 @@ impl Stripe {
     }
 
     /// The subscription that a contract was given, found by what it says of itself among its customer's: for a sale whose answer was
-    /// lost. Stripe's list is up to date at once, other than its search.
+    /// lost; the latest of several. Stripe's list is up to date at once, other than its search.
     pub async fn find_contract_subscription(
         &self,
         customer: &CustomerId,
         contract: &OfContract,
     ) -> Result<Option<ReadContract>, StripeError> {
-        let request = ListSubscription::new()
-            .customer(customer.as_str())
-            .status(ListSubscriptionStatus::All)
-            .limit(100);
-        let page: Page<Listed> = self.get(request.build()).await?;
-        let found = page
-            .data
-            .into_iter()
-            .find(|listed| OfContract::read(&listed.metadata).as_ref() == Some(contract));
-        match found {
-            Some(listed) => {
-                let id: SubscriptionId = id(&listed.id, "a subscription")?;
-                self.contract_subscription(&id).await.map(Some)
+        let mut after: Option<String> = None;
+        loop {
+            let mut request = ListSubscription::new()
+                .customer(customer.as_str())
+                .status(ListSubscriptionStatus::All)
+                .limit(100);
+            if let Some(after) = &after {
+                request = request.starting_after(after);
             }
-            None => Ok(None),
+            let page: Page<Listed> = self.get(request.build()).await?;
+            // Newest first.
+            let mut listed = page.data.iter();
+            if let Some(own) =
+                listed.find(|listed| OfContract::read(&listed.metadata).as_ref() == Some(contract))
+            {
+                let id: SubscriptionId = id(&own.id, "a subscription")?;
+                return self.contract_subscription(&id).await.map(Some);
+            }
+            after = page.data.last().map(|listed| listed.id.clone());
+            if !page.has_more || after.is_none() {
+                return Ok(None);
+            }
         }
     }
 

@@ -8,7 +8,6 @@
 mod contract;
 mod emulator;
 mod operations;
-mod permissions;
 mod process;
 mod project;
 mod secrets;

@@ -185,15 +185,22 @@ fn what_nobody_repeats_goes_to_a_queue_that_is_watched() {
     }
 }
 
-/// The alarms' headings are their logical ids without the function's: what `GetBillingErrors` and `StripeWebhookErrors` mean is said once.
+/// The alarms' headings are their logical ids without the function's or the table's: what `GetBillingErrors` and `StripeWebhookErrors` mean is
+/// said once.
 #[test]
 fn every_alarm_has_its_paragraph_in_the_operations_guide() {
     let guide = project::text("docs/operations.md");
-    let functions = Declared::all();
-    for alarm in alarms(&project::template()).keys() {
-        let prefix = functions
+    let template = project::template();
+    let tables = of_type(&template, "AWS::DynamoDB::Table").into_keys();
+    let watched: Vec<_> = Declared::all()
+        .into_iter()
+        .map(|it| it.id)
+        .chain(tables)
+        .collect();
+    for alarm in alarms(&template).keys() {
+        let prefix = watched
             .iter()
-            .map(|it| it.id.as_str())
+            .map(String::as_str)
             .filter(|id| alarm.starts_with(id))
             .max_by_key(|id| id.len());
         let kind = alarm.strip_prefix(prefix.unwrap_or_default()).unwrap();

@@ -19,6 +19,7 @@ use billing_store::NewAccount;
 use hmac::{Hmac, KeyInit, Mac};
 use local_stack::catalog::{Catalog, Prices, Showcase};
 use local_stack::dynamodb::Embedded;
+use local_stack::permissions::{self, Refusals};
 use local_stack::tables;
 use local_stack::template::Template;
 use serde_json::Value;
@@ -28,7 +29,7 @@ use stripe_stand_in::conformance::{Judge, Requests};
 use tokio::net::TcpListener;
 
 use crate::process::{Environment, Process};
-use crate::{permissions, project, secrets};
+use crate::{project, secrets};
 
 /// Signs Stripe's events here.
 const SIGNING_SECRET: &str = "whsec_bundle";
@@ -41,6 +42,9 @@ const WEBHOOK_SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secr
 pub(crate) struct World {
     clock: Clock,
     dynamodb: String,
+    /// The same behind the permissions of the template.
+    guarded: String,
+    refusals: Refusals,
     /// Stripe's stand-in, with nothing in it but the prices.
     pub(crate) stripe: StandIn,
     stripe_url: String,
@@ -72,8 +76,12 @@ impl World {
             key: STRIPE_KEY,
             account: None,
         };
+        let dynamodb = dynamodb(clock.clone()).await;
+        let refusals = Refusals::default();
         let world = Self {
-            dynamodb: dynamodb(clock.clone()).await,
+            guarded: guarded(&dynamodb, &refusals).await,
+            dynamodb,
+            refusals,
             secrets: secrets::start(BTreeMap::from([
                 (STRIPE_SECRET.to_owned(), STRIPE_KEY.to_owned()),
                 (
@@ -110,8 +118,8 @@ impl World {
             (name, value.to_owned())
         });
         let mut environment: Environment = declared.collect();
-        let dynamodb = permissions::start(function, &self.dynamodb).await;
-        environment.extend(self.surroundings(&dynamodb));
+        environment.extend(self.surroundings(&self.guarded));
+        environment.insert("AWS_ACCESS_KEY_ID".to_owned(), permissions::access_key(function));
         environment
     }
 
@@ -271,6 +279,15 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let refused = self.refusals.all();
+            assert!(refused.is_empty(), "{refused:#?}");
+        }
+    }
+}
+
 /// An agency, and what its connected account sells.
 pub(crate) struct Agency(Showcase);
 
@@ -314,6 +331,18 @@ async fn stripe(clock: stripe_stand_in::Clock, judge: &Judge) -> (StandIn, Strin
     let server = stand_in.clone();
     tokio::spawn(async move { server.serve(listener).await.unwrap() });
     (stand_in, url)
+}
+
+/// A DynamoDB as the functions may use it.
+async fn guarded(dynamodb: &str, refusals: &Refusals) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (upstream, refusals) = (dynamodb.to_owned(), refusals.clone());
+    tokio::spawn(async move {
+        let template = Template::project().unwrap();
+        permissions::guard(listener, &template, upstream, refusals, std::future::pending()).await;
+    });
+    url
 }
 
 /// The template's tables, empty, in an embedded DynamoDB.

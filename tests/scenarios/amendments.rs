@@ -339,6 +339,29 @@ async fn a_downgrade_converges_after_a_crash_at_any_step() {
     }
 }
 
+/// One reads the session, and before it reads the contract another has scheduled the change: that is the session's own, and no
+/// obstacle to it.
+#[tokio::test]
+async fn a_change_that_was_scheduled_meanwhile_by_the_same_session_is_told() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("team-annual")).await;
+    let wish = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+    let id = acme.session(&wish).await;
+    let late = world.machine().await;
+    // The key, then the session.
+    late.network.holds_step(2);
+    let (told, sold) = tokio::join!(acme.confirms_on(&late, &id, &Value::Null), async {
+        late.network.reached().await;
+        let sold = acme.confirms(&id, &Value::Null).await;
+        late.network.lets_go();
+        sold
+    });
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    assert_eq!(told.unwrap().body, sold.body);
+    assert_eq!(acme.contract(&contract).await.history.len(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixteen_amendments_at_once_charge_once() {
     let world = World::at("2026-04-01T00:00:00Z").await;

@@ -9,6 +9,8 @@
 mod main_job;
 /// Who may call what.
 mod callers;
+/// A key that this process has admitted before.
+mod remembered_keys;
 /// Every refusal of the checkout.
 mod refusals;
 /// Bad input of every kind.

@@ -158,6 +158,40 @@ async fn sixteen_confirmations_at_once_charge_once() {
     sold_once(&world, &acme, &id, "eve@example.com", &format!("{told:#?}")).await;
 }
 
+/// One reads the session, and before it reads the contract another has claimed both: it joins in, and is not told that somebody else's
+/// change is being paid for.
+#[tokio::test]
+async fn a_confirmation_joins_a_sale_of_its_own_session_that_began_meanwhile() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&order(&acme, "eve@example.com")).await;
+    let [late, early] = [world.machine().await, world.machine().await];
+    // The key, then the session.
+    late.network.holds_step(2);
+    early.network.holds("POST /v1/subscriptions");
+    let visa = visa();
+    let (joined, sold) = tokio::join!(
+        async {
+            let joined = acme.confirms_on(&late, &id, &visa).await;
+            early.network.lets_go();
+            joined
+        },
+        async {
+            late.network.reached().await;
+            let sells = acme.confirms_on(&early, &id, &visa);
+            let goes_on = async {
+                early.network.reached().await;
+                late.network.lets_go();
+            };
+            tokio::join!(sells, goes_on).0
+        }
+    );
+    for answer in [joined.unwrap(), sold.unwrap()] {
+        assert_eq!(answer.body["checkout_status"], "contract_created", "{answer}");
+    }
+    sold_once(&world, &acme, &id, "eve@example.com", "joined").await;
+}
+
 /// Two sessions of two guests with one address, confirmed at the same moment: two contracts of one customer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guests_with_one_address_at_once_are_one_customer() {

@@ -34,6 +34,8 @@ mod outage;
 mod passed;
 /// What the functions log, searched.
 pub mod log;
+/// What they count, watched.
+mod metrics;
 /// A Stripe of paper.
 mod paper_stripe;
 /// What the project's own files say.

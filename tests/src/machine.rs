@@ -5,17 +5,17 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use billing_core::SignedDuration;
-use billing_edge::{App, Config};
+use billing_edge::App;
 use bytes::Bytes;
 use http::Request;
 use local_stack::template::Template;
-use local_stack::{Gateway, Limit, Stack};
+use local_stack::{Apps, Gateway, Limit, Listener, Stack};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::answer::Answer;
-use crate::log;
 use crate::network::Network;
+use crate::{log, metrics};
 
 /// The functions and their routes, read once: a test may start hundreds of machines.
 static TEMPLATE: LazyLock<Template> = LazyLock::new(|| Template::project().unwrap());
@@ -50,18 +50,21 @@ impl Machine {
             let way = network.way_to(&variables[name]).await;
             variables.insert(name.to_owned(), way);
         }
-        let config = Config::read(&|name| variables.get(name).cloned()).unwrap();
         let time = Arc::clone(&stack.time);
         let ahead = SignedDuration::from_secs(seconds_ahead);
         let now: Arc<dyn Fn() -> _ + Send + Sync> = Arc::new(move || time.now() + ahead);
         let metrics = Arc::<Mutex<Vec<Value>>>::default();
         let told = Arc::clone(&metrics);
-        let app = App::new(config, billing_edge::Clock::from_fn(Arc::clone(&now)));
-        let app = Arc::new(app.with_metrics_of("machine", move |line| {
+        let listener = Listener::new(move |line| {
             log::search(&line.to_string());
+            metrics::hear(line);
             told.lock().unwrap().push(line.clone());
-        }));
-        let gateway = Gateway::new(&TEMPLATE, app, now).unwrap();
+        });
+        let clock = Arc::clone(&now);
+        let apps = Apps::apart(&TEMPLATE, &variables, Some(listener), move |config| {
+            App::new(config, billing_edge::Clock::from_fn(Arc::clone(&clock)))
+        });
+        let gateway = Gateway::new(&TEMPLATE, apps, now).unwrap();
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

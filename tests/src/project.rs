@@ -1,6 +1,6 @@
 //! What the project's own files say: the contract, and the events in `events/`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -20,6 +20,31 @@ pub fn contract() -> &'static Value {
         serde_json::to_value(serde_yaml_ng::from_str::<serde_yaml_ng::Value>(&text).unwrap()).unwrap()
     });
     &CONTRACT
+}
+
+/// The functions whose counting of a metric rings an alarm of `template.yaml`, by the metric.
+#[must_use]
+pub fn watchers() -> &'static BTreeMap<String, BTreeSet<String>> {
+    static WATCHERS: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(|| {
+        let text = fs::read_to_string(path("template.yaml")).unwrap();
+        let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).unwrap();
+        let mut watchers = BTreeMap::<String, BTreeSet<String>>::new();
+        for resource in template["Resources"].as_mapping().unwrap().values() {
+            let properties = &resource["Properties"];
+            if resource["Type"] != "AWS::CloudWatch::Alarm" || properties["Namespace"] != "Billing" {
+                continue;
+            }
+            let serde_yaml_ng::Value::Tagged(watched) = &properties["Dimensions"][0]["Value"] else {
+                panic!("an alarm watches no function: {properties:?}")
+            };
+            let function = &template["Resources"][&watched.value]["Properties"]["Handler"];
+            let metric = properties["MetricName"].as_str().unwrap().to_owned();
+            let function = function.as_str().unwrap().to_owned();
+            watchers.entry(metric).or_default().insert(function);
+        }
+        watchers
+    });
+    &WATCHERS
 }
 
 /// The statuses that the contract knows of a function.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Request;
 use local_stack::time::Move;
 use local_stack::world::Accounts;
-use local_stack::{Settings, Stack};
+use local_stack::{Listener, Settings, Stack};
 use serde_json::{Value, json};
 use stripe_stand_in::Clock;
 use stripe_stand_in::conformance::{Judge, Requests};
@@ -15,11 +15,11 @@ use crate::account::Account;
 use crate::administrator::Administrator;
 use crate::agency::Agency;
 use crate::answer::Answer;
-use crate::log;
 use crate::machine::{Machine, Peculiarity};
 use crate::network::Network;
 use crate::organisation::Organisation;
 use crate::stripe::Stripe;
+use crate::{log, metrics};
 
 /// A world of its own: DynamoDB, Stripe, the functions, one clock that stands still until it is moved.
 pub struct World {
@@ -61,6 +61,11 @@ impl World {
             schedules,
             // Agencies and organisations are made by the tests that need them.
             sellers: false,
+            apart: true,
+            listener: Some(Listener::new(|line| {
+                log::search(&line.to_string());
+                metrics::hear(line);
+            })),
             ..Settings::free_ports()
         };
         let stack = Stack::start(settings).await.unwrap();
@@ -220,6 +225,9 @@ impl Drop for World {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             log::is_clean();
+            metrics::are_watched();
+            let refused = self.stack.refusals.all();
+            assert!(refused.is_empty(), "{refused:#?}");
         }
     }
 }

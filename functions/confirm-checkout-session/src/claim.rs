@@ -34,18 +34,19 @@ pub(crate) async fn claim(
         let stored = call.store.contract(organisation, &session.contract).await;
         stored.map_err(Problem::from)
     })?;
-    match facts.obstacle() {
+    let sale = stored.as_ref().and_then(|stored| stored.contract.sale.as_ref());
+    let refusal = match facts.obstacle() {
         Some(Obstacle::Ended) => return cancel(call, session).await,
         Some(obstacle @ (Obstacle::Scheduled | Obstacle::Unpaid)) => {
-            return Err(Problem::conflict(obstacle.to_string()));
+            Some(Problem::conflict(obstacle.to_string()))
         }
-        None => {}
-    }
-    match stored.as_ref().and_then(|stored| stored.contract.sale.as_ref()) {
-        // Claimed since the session was read.
-        Some(own) if own.checkout == session.id => return Ok(None),
-        Some(other) => return Err(other_sale(other, call)),
-        None => {}
+        None => sale.map(|other| other_sale(other, call)),
+    };
+    if let Some(refusal) = refusal {
+        // It may be this very session that stands in its way: another machine has claimed it since it was read, or even sold it.
+        let now = call.store.checkout_session(&session.id).await?;
+        let same = now.is_some_and(|now| now.version == session.version);
+        return if same { Err(refusal) } else { Ok(None) };
     }
     if hold(call, session, &facts).await?.is_none() {
         return Ok(None);
@@ -100,7 +101,7 @@ async fn facts(call: &Call<'_>, session: &Session) -> Result<WishFacts, Problem>
     call.wish_facts(&session.organisation, &wish).await
 }
 
-/// Whether the session's offer is what the wish comes to now; 409 with the fresh one when it is not. None when somebody else wrote first.
+/// Whether the session's offer is what the wish comes to now; 409 with the fresh one if it is not. None when somebody else wrote first.
 async fn hold(call: &Call<'_>, session: &Session, facts: &WishFacts) -> Result<Option<()>, Problem> {
     let same = facts.offer(&session.wish, session.start, session.offer.at);
     if same.is_ok_and(|fresh| fresh.is_as(&session.offer)) && !session.offer.is_past(call.now) {

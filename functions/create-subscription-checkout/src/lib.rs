@@ -17,6 +17,7 @@ mod customer;
 use billing_core::access::Owner;
 use billing_core::account::{Account, Profile};
 use billing_core::checkout::{self, Intent, Next, Refusal, Reservation, SESSION_LIFETIME, TooMany};
+use billing_core::id::AccountId;
 use billing_core::landing::Landing;
 use billing_core::plan::Interval;
 use billing_core::return_url::ReturnUrl;
@@ -45,17 +46,31 @@ struct Wish {
     return_url: ReturnUrl,
 }
 
-async fn start_checkout(call: &Call<'_>) -> Result<Reply, Problem> {
-    let owner = call.authenticate().await?.owner()?;
-    call.once(owner.account(), NAME, checkout_of(call, &owner)).await
+/// What this call has learnt so far; it goes through several attempts while others write first.
+struct Course {
+    /// The reservation as it was read beside the caller's key, or that there was none; for the first attempt.
+    ahead: Option<Option<Reservation>>,
+    /// The number of a reservation that no session can come of any more.
+    spent: Option<u64>,
 }
 
-async fn checkout_of(call: &Call<'_>, owner: &Owner) -> Result<Reply, Problem> {
+async fn start_checkout(call: &Call<'_>) -> Result<Reply, Problem> {
+    let reservation = async |account: &AccountId| call.store.reservation(account).await;
+    let (caller, ahead) = call.authenticate_beside(reservation).await?;
+    let owner = caller.owner()?;
+    let course = Course {
+        ahead: ahead.and_then(Result::ok),
+        spent: None,
+    };
+    call.once(owner.account(), NAME, checkout_of(call, &owner, course))
+        .await
+}
+
+async fn checkout_of(call: &Call<'_>, owner: &Owner, mut course: Course) -> Result<Reply, Problem> {
     let wish = read_wish(call)?;
     let mut rounds = call.rounds();
-    let mut spent = None;
     loop {
-        if let Some(client_secret) = attempt(call, owner, &wish, &mut spent).await? {
+        if let Some(client_secret) = attempt(call, owner, &wish, &mut course).await? {
             return Ok(Reply::ok(&Answer { client_secret }));
         }
         rounds.lost().await?;
@@ -79,16 +94,21 @@ fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
     }
 }
 
-/// One attempt on fresh facts; none when somebody else wrote first. `spent` is the number of a reservation that no session can
-/// come of any more.
+/// One attempt on fresh facts; none when somebody else wrote first.
 async fn attempt(
     call: &Call<'_>,
     owner: &Owner,
     wish: &Wish,
-    spent: &mut Option<u64>,
+    course: &mut Course,
 ) -> Result<Option<String>, Problem> {
     let store = &call.store;
-    let reservation = async { Ok::<_, Problem>(store.reservation(owner.account()).await?) };
+    let ahead = course.ahead.take();
+    let reservation = async {
+        match ahead {
+            Some(seen) => Ok::<_, Problem>(seen),
+            None => Ok(store.reservation(owner.account()).await?),
+        }
+    };
     let (account, seen) = tokio::try_join!(call.account(owner.account()), reservation)?;
     let intent = Intent {
         interval: wish.interval,
@@ -98,7 +118,7 @@ async fn attempt(
     };
     let held = seen
         .clone()
-        .filter(|reservation| *spent != Some(reservation.number));
+        .filter(|reservation| course.spent != Some(reservation.number));
     let previous = match checkout::next(&account, held, &intent, call.now) {
         Next::Reserve => Over::Unpaid,
         Next::Settle(session) => previous::close(call, &session).await?,
@@ -123,7 +143,7 @@ async fn attempt(
                 Opened::Session(client_secret) if left.intent == intent => Ok(Some(client_secret)),
                 Opened::Session(_) | Opened::Overtaken => Ok(None),
                 Opened::Never(_) => {
-                    *spent = Some(left.number);
+                    course.spent = Some(left.number);
                     Ok(None)
                 }
             };
@@ -138,7 +158,7 @@ async fn attempt(
         Opened::Overtaken => Ok(None),
         // The next number has another key.
         Opened::Never(StripeError::Spent { .. }) => {
-            *spent = Some(reservation.number);
+            course.spent = Some(reservation.number);
             Ok(None)
         }
         Opened::Never(error) => {

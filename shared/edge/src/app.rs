@@ -9,6 +9,7 @@ use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::Value;
 
+use crate::auth::Remembered;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::prices::PriceCache;
@@ -29,6 +30,7 @@ pub struct App {
     pub(crate) webhook_secrets: Option<Kept>,
     pub(crate) vault: Vault,
     pub(crate) prices: PriceCache,
+    pub(crate) remembered: Remembered,
     /// Whether no request was answered yet.
     pub(crate) cold: AtomicBool,
     /// Where the metrics of each request go; nowhere unless somebody wants them.
@@ -67,6 +69,7 @@ impl App {
             webhook_secrets: config.webhook_secrets.clone().map(Kept::new),
             vault: Vault::new(connector, &aws.keys, aws.secrets_endpoint.as_deref()),
             prices: PriceCache::default(),
+            remembered: Remembered::default(),
             cold: AtomicBool::new(true),
             metrics: None,
             config,

@@ -64,8 +64,10 @@ fn configured(function: &Function) -> Result<App, ConfigError> {
     }
     let lambda = variable("AWS_LAMBDA_FUNCTION_NAME");
     let app = App::new(config, Clock::system()).with_metrics_of(lambda, |line| {
+        let mut line = serde_json::to_vec(line).unwrap_or_default();
+        line.push(b'\n');
         // Standard output is the way to CloudWatch; where it is gone, there is nobody to tell.
-        let _ = writeln!(std::io::stdout(), "{line}");
+        let _ = std::io::stdout().write_all(&line);
     });
     Ok(app)
 }

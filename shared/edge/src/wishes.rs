@@ -14,7 +14,7 @@ use billing_core::return_url::ReturnUrl;
 use billing_core::sale::{self, Amended, Estimates, NewContract, NoOffer, Offer};
 use billing_core::session::{Asked, Guest, Kind, Session, When, Wish};
 use billing_core::subscription::Status as BillingStatus;
-use billing_store::StoredContract;
+use billing_store::{StoreError, StoredContract};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -141,19 +141,18 @@ impl Call<'_> {
     /// What a wish is priced on. 400 when it names what is not there.
     pub async fn wish_facts(&self, organisation: &OrganisationId, wish: &Wish) -> Result<WishFacts, Problem> {
         let mut invalid = Invalid::default();
-        let plan = async {
-            match &wish.plan {
-                Some(id) => self.store.plan(organisation, id).await,
-                None => Ok(None),
-            }
-        };
-        let stored = async {
-            match &wish.contract {
-                Some(id) => self.store.contract(organisation, id).await,
-                None => Ok(None),
-            }
-        };
-        let (plan, stored) = tokio::try_join!(plan, stored)?;
+        // What the wish names is read at once. What follows from that is usually among it.
+        let (plan, stored, named_buyer, named_entity) = tokio::try_join!(
+            named(&wish.plan, async |id| self.store.plan(organisation, id).await),
+            named(&wish.contract, async |id| self
+                .store
+                .contract(organisation, id)
+                .await),
+            named(&wish.buyer, async |id| self.store.buyer(organisation, id).await),
+            named(&wish.business_entity, async |id| {
+                self.store.business_entity(organisation, id).await
+            }),
+        )?;
         let plan = plan.map(|stored| stored.plan).filter(|plan| !plan.withdrawn);
         if wish.plan.is_some() && plan.is_none() {
             invalid.field("plan_id", "is not a plan that is offered");
@@ -162,32 +161,28 @@ impl Call<'_> {
         if wish.contract.is_some() && stored.is_none() {
             invalid.field("contract_id", "is not a contract of the organisation");
         }
-        let buyer_id = match (&stored, &wish.buyer) {
+        let buyer = match (&stored, &wish.buyer) {
             (Some(stored), Some(asked)) if stored.contract.buyer != *asked => {
                 invalid.field("customer_id", "is not the customer of the contract");
                 None
             }
-            (Some(stored), _) => Some(&stored.contract.buyer),
-            (None, asked) => asked.as_ref(),
-        };
-        let buyer = match buyer_id {
-            Some(id) => self.store.buyer(organisation, id).await?,
-            None => None,
+            (Some(stored), None) => self.store.buyer(organisation, &stored.contract.buyer).await?,
+            (_, Some(_)) | (None, None) => named_buyer,
         };
         if wish.buyer.is_some() && buyer.is_none() && invalid.is_empty() {
             invalid.field("customer_id", "is not a customer of the organisation");
         }
-        let entity_id = match (&buyer, &wish.business_entity) {
+        let entity = match (&buyer, &wish.business_entity) {
             (Some(buyer), Some(asked)) if buyer.business_entity != *asked => {
                 invalid.field("business_entity_id", "is not the customer's");
                 None
             }
-            (Some(buyer), _) => Some(&buyer.business_entity),
-            (None, asked) => asked.as_ref(),
-        };
-        let entity = match entity_id {
-            Some(id) => self.store.business_entity(organisation, id).await?,
-            None => None,
+            (Some(buyer), None) => {
+                self.store
+                    .business_entity(organisation, &buyer.business_entity)
+                    .await?
+            }
+            (_, Some(_)) | (None, None) => named_entity,
         };
         if entity.is_none() && wish.business_entity.is_some() && invalid.is_empty() {
             invalid.field(
@@ -205,6 +200,18 @@ impl Call<'_> {
             None if invalid.is_empty() => Err(Problem::internal("a customer has no business entity")),
             _ => Err(Problem::invalid(invalid)),
         }
+    }
+}
+
+/// What a wish names, read; none when it names nothing.
+async fn named<I, T>(
+    id: &Option<I>,
+    read: impl AsyncFnOnce(&I) -> Result<Option<T>, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    match id {
+        // On the heap: four of them at once are large.
+        Some(id) => Box::pin(read(id)).await,
+        None => Ok(None),
     }
 }
 

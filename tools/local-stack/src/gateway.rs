@@ -18,6 +18,7 @@ use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Context, Service, service_fn};
 use serde_json::Value;
 
+use crate::apps::Apps;
 use crate::dynamodb::Now;
 use crate::event::{Answer, Arrival, TRACE_HEADER, message};
 use crate::functions;
@@ -31,7 +32,7 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     routes: Routes,
     timeouts: BTreeMap<String, Duration>,
-    app: Arc<App>,
+    apps: Apps,
     now: Now,
     requests: AtomicU64,
 }
@@ -55,8 +56,8 @@ impl From<Duration> for Limit {
 }
 
 impl Gateway {
-    /// The functions of a template over an app that they all share, on the stack's clock.
-    pub fn new(template: &Template, app: Arc<App>, now: Now) -> Result<Self, functions::Drift> {
+    /// The functions of a template over their apps, on the stack's clock.
+    pub fn new(template: &Template, apps: Apps, now: Now) -> Result<Self, functions::Drift> {
         functions::agree_with(template)?;
         let timeouts = template
             .functions
@@ -67,7 +68,7 @@ impl Gateway {
         Ok(Self(Arc::new(Inner {
             routes,
             timeouts,
-            app,
+            apps,
             now,
             requests: AtomicU64::new(1),
         })))
@@ -93,7 +94,9 @@ impl Gateway {
         let mut context = Context::default();
         context.request_id = format!("local-{number:08}");
         context.deadline = deadline(told);
-        let (app, event) = (Arc::clone(&self.0.app), event.clone());
+        let app = self.0.apps.of(function);
+        let app = app.ok_or_else(|| format!("{function} did not start"))?;
+        let event = event.clone();
         let invocation = async move { found.take(&app, &event, &context).await };
         match tokio::spawn(tokio::time::timeout(ends, invocation)).await {
             Ok(Ok(answer)) => answer,
@@ -107,7 +110,7 @@ impl Gateway {
         let timeout = self.0.timeouts.get(function).copied().unwrap_or_default();
         let mut context = Context::default();
         context.deadline = deadline(timeout);
-        let app = Arc::clone(&self.0.app);
+        let app = self.0.apps.of(function)?;
         invoke(function.to_owned(), app, event.to_string(), context).await
     }
 
@@ -157,8 +160,8 @@ impl Gateway {
         context.deadline = deadline(told);
 
         // A task of its own, so that a panic stays in it and a client that hangs up does not stop it half-way.
-        let app = Arc::clone(&self.0.app);
-        let invocation = invoke(found.function, app, event, context);
+        let app = self.0.apps.of(&found.function);
+        let invocation = async move { invoke(found.function, app?, event, context).await };
         match tokio::spawn(tokio::time::timeout(ends, invocation)).await {
             Ok(Ok(Some(response))) => response,
             Ok(Err(_elapsed)) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),

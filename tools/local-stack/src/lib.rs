@@ -32,6 +32,10 @@ pub mod functions;
 pub mod template;
 /// The variables that the functions read.
 pub mod environment;
+/// What the functions run on.
+pub mod apps;
+/// What the template lets a function do.
+pub mod permissions;
 
 /// The embedded DynamoDB.
 pub mod dynamodb;
@@ -64,6 +68,7 @@ pub mod welcome;
 /// What `cargo local demo` tells.
 pub mod story;
 
+pub use apps::{Apps, Listener};
 pub use gateway::{Gateway, Limit};
 pub use settings::Settings;
 pub use stack::{Stack, StackError};

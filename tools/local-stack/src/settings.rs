@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use stripe_stand_in::{Clock, Witness};
 
+use crate::apps::Listener;
 use crate::catalog::Prices;
 use crate::options::Options;
 
@@ -31,6 +32,10 @@ pub struct Settings {
     pub schedules: bool,
     /// Whether the demo world has an agency and an organisation, with all that they sell: some fifty requests to Stripe.
     pub sellers: bool,
+    /// Whether each function has an app of its own, and is held to the permissions that the template gives it.
+    pub apart: bool,
+    /// Who hears the metrics of functions that are apart.
+    pub listener: Option<Listener>,
 }
 
 /// A Stripe that is not ours, in test mode.
@@ -72,6 +77,8 @@ impl Settings {
             witness: None,
             schedules: true,
             sellers: true,
+            apart: false,
+            listener: None,
         }
     }
 
@@ -103,6 +110,8 @@ impl Settings {
             witness: None,
             schedules: true,
             sellers: true,
+            apart: false,
+            listener: None,
         })
     }
 }

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +18,9 @@ use billing_edge::{App, Config, ConfigError};
 use bytes::Bytes;
 use http::{Request, Response};
 use stripe_stand_in::{Clock, StandIn, StandInError};
+use tokio::net::TcpListener;
 
+use crate::apps::Apps;
 use crate::background::Background;
 use crate::catalog::{self, CatalogError};
 use crate::control::{Control, Directory};
@@ -27,6 +30,7 @@ use crate::environment::Environment;
 use crate::functions::Drift;
 use crate::gateway::Gateway;
 use crate::keeper::Keeper;
+use crate::permissions::{self, Refusals};
 use crate::ports::{Place, PortError, Ports, address};
 use crate::server;
 use crate::settings::Settings;
@@ -78,7 +82,7 @@ pub enum StackError {
 pub struct Stack {
     /// What answers the API, without a socket.
     pub gateway: Gateway,
-    /// What all functions share.
+    /// An app with every permission; what all functions share, unless each is held to its own.
     pub app: Arc<App>,
     /// The environment of the functions, for another app beside this one.
     pub variables: BTreeMap<String, String>,
@@ -88,6 +92,8 @@ pub struct Stack {
     pub stand_in: Option<StandIn>,
     /// Addresses, secrets, the demo world.
     pub directory: Directory,
+    /// What the template does not allow a function, and it tried.
+    pub refusals: Refusals,
     keeper: Option<Arc<Keeper>>,
     front: Background,
     back: Background,
@@ -119,9 +125,15 @@ impl Stack {
         };
         let stripe = Stripe::start(ports.stripe, surroundings, &mut back).await?;
 
+        let refusals = Refusals::default();
+        let guarded = if settings.apart {
+            start_guard(&template, &dynamodb, &refusals, &mut back).await?
+        } else {
+            dynamodb.clone()
+        };
         let variables = Environment {
             api: &api,
-            dynamodb: &dynamodb,
+            dynamodb: &guarded,
             stripe: &stripe.address,
             stripe_key: &stripe.key,
             webhook_secrets: &stripe.webhook_secrets,
@@ -130,7 +142,15 @@ impl Stack {
         .variables(&template);
         let config = Config::read(&|name| variables.get(name).cloned())?;
         let app = Arc::new(App::new(config, billing_edge::Clock::from_fn(reading(&clock))));
-        let gateway = Gateway::new(&template, Arc::clone(&app), reading(&clock))?;
+        let apps = if settings.apart {
+            let now = reading(&clock);
+            Apps::apart(&template, &variables, settings.listener, move |config| {
+                App::new(config, billing_edge::Clock::from_fn(Arc::clone(&now)))
+            })
+        } else {
+            Apps::shared(Arc::clone(&app))
+        };
+        let gateway = Gateway::new(&template, apps, reading(&clock))?;
 
         let accounts = Accounts::new(app.store().clone());
         let is_new = kept.is_none();
@@ -214,6 +234,7 @@ impl Stack {
             time,
             stand_in,
             directory,
+            refusals,
             keeper,
             front,
             back,
@@ -281,6 +302,21 @@ fn start_dynamodb(
     let address = address(&port)?;
     background.spawn(database.clone().serve(port, background.end()));
     Ok((address, Some(database)))
+}
+
+/// Where DynamoDB is for those who are held to their permissions.
+async fn start_guard(
+    template: &Template,
+    dynamodb: &str,
+    refusals: &Refusals,
+    background: &mut Background,
+) -> Result<String, StackError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let guarded = address(&listener)?;
+    let (template, upstream) = (template.clone(), dynamodb.to_owned());
+    let (refusals, end) = (refusals.clone(), background.end());
+    background.spawn(async move { permissions::guard(listener, &template, upstream, refusals, end).await });
+    Ok(guarded)
 }
 
 fn reading(clock: &Clock) -> Now {

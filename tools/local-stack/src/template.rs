@@ -17,6 +17,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value as Yaml;
 
+use crate::permissions::{self, Permission};
+
 /// The project's own template, as it was when this binary was built.
 const PROJECT: &str = include_str!("../../../template.yaml");
 
@@ -48,6 +50,8 @@ pub struct LambdaFunction {
     pub schedules: Vec<SignedDuration>,
     /// How long an invocation may take.
     pub timeout: Duration,
+    /// What it may do.
+    pub permissions: Vec<Permission>,
 }
 
 /// One route of the HTTP API, such as `POST /checkouts/{checkoutId}/confirm`.
@@ -154,6 +158,7 @@ fn function(resource: &Resource, globals: &FunctionProperties) -> Result<LambdaF
         streams,
         schedules,
         timeout: Duration::from_secs(seconds),
+        permissions: permissions::of(&properties.policies)?,
     })
 }
 
@@ -218,7 +223,7 @@ fn matches(pattern: &Json, value: &Json) -> bool {
 }
 
 /// `SessionsTable` is `sessions`.
-fn local_name(id: &str) -> String {
+pub(crate) fn local_name(id: &str) -> String {
     id.strip_suffix("Table").unwrap_or(id).to_ascii_lowercase()
 }
 
@@ -291,6 +296,7 @@ struct FunctionProperties {
     handler: Option<String>,
     timeout: Option<u64>,
     environment: Environment,
+    policies: Yaml,
     events: BTreeMap<String, Event>,
 }
 

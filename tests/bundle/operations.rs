@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value as Json;
 use serde_yaml_ng::{Mapping, Value as Yaml};
 
 use crate::project;
@@ -135,6 +136,124 @@ fn what_is_counted_is_watched() {
     }
 }
 
+/// An alarm or a graph of a metric that nobody tells never moves.
+#[test]
+fn what_is_watched_is_counted() {
+    let template = project::template();
+    let telemetry = project::text("shared/edge/src/telemetry.rs");
+    let of_every_request = [
+        "Latency",
+        "DynamoDbCalls",
+        "StripeCalls",
+        "ColdStarts",
+        "ServerErrors",
+        "UnknownOutcomes",
+    ];
+    for metric in of_every_request {
+        assert!(telemetry.contains(&format!("(\"{metric}\",")), "{metric}");
+    }
+    let mut told = project::counted_metrics();
+    told.extend(of_every_request.map(str::to_owned));
+    for (alarm, properties) in alarms(&template) {
+        if properties["Namespace"] == "Billing" {
+            let metric = properties["MetricName"].as_str().unwrap();
+            assert!(told.contains(metric), "{alarm}: nobody tells {metric}");
+        }
+    }
+    let resources = template["Resources"].as_mapping().unwrap();
+    for [namespace, metric, _, owner] in drawn(&template) {
+        let id = owner.trim_start_matches("${").trim_end_matches('}');
+        assert!(
+            resources.contains_key(id),
+            "the dashboard draws {metric} of {owner}"
+        );
+        let known = match namespace.as_str() {
+            "Billing" => told.contains(&metric),
+            "AWS/Lambda" => ["Invocations", "Errors", "Throttles"].contains(&metric.as_str()),
+            "AWS/ApiGateway" => ["Count", "4xx", "5xx", "Latency"].contains(&metric.as_str()),
+            "AWS/DynamoDB" => [
+                "ConsumedReadCapacityUnits",
+                "ConsumedWriteCapacityUnits",
+                "ReadThrottleEvents",
+                "WriteThrottleEvents",
+            ]
+            .contains(&metric.as_str()),
+            _ => false,
+        };
+        assert!(known, "the dashboard draws {namespace} {metric}");
+    }
+}
+
+/// The limits hold for every route: none has one of its own, and none is an API of its own.
+#[test]
+fn every_route_is_throttled_and_its_requests_are_logged() {
+    let template = project::template();
+    let api = &template["Resources"]["Api"]["Properties"];
+    for (limit, parameter) in [
+        ("ThrottlingRateLimit", "ThrottleRate"),
+        ("ThrottlingBurstLimit", "ThrottleBurst"),
+    ] {
+        assert_eq!(referred(&api["DefaultRouteSettings"][limit]), parameter);
+    }
+    assert!(api["RouteSettings"].is_null());
+    assert_eq!(referred(&api["AccessLogSettings"]["DestinationArn"]), "AccessLog");
+    for function in Declared::all() {
+        for event in function.events().filter(|event| event["Type"] == "HttpApi") {
+            assert_eq!(
+                referred(&event["Properties"]["ApiId"]),
+                "Api",
+                "{}",
+                function.name
+            );
+        }
+    }
+    for (log, properties) in of_type(&template, "AWS::Logs::LogGroup") {
+        let kept = referred(&properties["Properties"]["RetentionInDays"]);
+        assert_eq!(kept, "LogRetentionDays", "{log}");
+    }
+}
+
+/// A command that names what the stack does not have fails whoever needs it in a hurry.
+#[test]
+fn what_the_guide_asks_of_the_stack_is_there() {
+    let template = project::template();
+    let guide = project::text("docs/operations.md") + &project::text("README.md");
+    let named = |before: &str| {
+        let rest = guide.split(before).skip(1);
+        let word = |rest: &str| {
+            let end = rest
+                .find(|it: char| !it.is_ascii_alphanumeric())
+                .unwrap_or(rest.len());
+            rest[..end].to_owned()
+        };
+        rest.map(word)
+            .filter(|word| word.starts_with(|it: char| it.is_ascii_uppercase()))
+            .collect::<BTreeSet<_>>()
+    };
+    let outputs = named("output ");
+    assert!(outputs.contains("AccountsTableName"), "{outputs:?}");
+    for output in outputs {
+        assert!(!template["Outputs"][&output].is_null(), "no output {output}");
+    }
+    for id in named("$(resource ") {
+        assert!(!template["Resources"][&id].is_null(), "no resource {id}");
+    }
+    let logs = named("logs ");
+    assert!(logs.contains("StripeWebhook"), "{logs:?}");
+    for function in logs {
+        let log = format!("{function}Log");
+        assert!(!template["Resources"][&log].is_null(), "no {log}");
+    }
+    for function in Declared::all() {
+        let log = referred(&function.resource["Properties"]["LoggingConfig"]["LogGroup"]);
+        assert_eq!(
+            log,
+            format!("{}Log", function.id),
+            "the guide looks for it under that name"
+        );
+    }
+}
+
 /// A request that API Gateway gave up on must not go on charging unseen.
 #[test]
 fn a_function_ends_before_its_caller_gives_up() {
@@ -254,6 +373,32 @@ fn no_secret_stands_in_the_template() {
     ] {
         assert!(!format.contains(leak), "the access log has {leak}");
     }
+}
+
+/// What the dashboard draws: namespace, metric, dimension and whose, with what CloudWatch's short forms leave out.
+fn drawn(template: &Yaml) -> Vec<[String; 4]> {
+    let Yaml::Tagged(body) = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"] else {
+        panic!("the body of the dashboard is a !Sub")
+    };
+    let body: Json = serde_json::from_str(body.value.as_str().unwrap()).unwrap();
+    let mut drawn = Vec::new();
+    for widget in body["widgets"].as_array().unwrap() {
+        let mut last = <[String; 4]>::default();
+        for line in widget["properties"]["metrics"].as_array().unwrap() {
+            let words: Vec<_> = line.as_array().unwrap().iter().filter_map(Json::as_str).collect();
+            let from = match words.first() {
+                Some(&"...") => 4 - (words.len() - 1),
+                _ => 0,
+            };
+            for (place, word) in words.iter().filter(|word| **word != "...").enumerate() {
+                if *word != "." {
+                    last[from + place] = (*word).to_owned();
+                }
+            }
+            drawn.push(last.clone());
+        }
+    }
+    drawn
 }
 
 /// The alarms' properties, by logical id.

@@ -197,3 +197,43 @@ async fn a_payment_that_takes_days_is_waited_for() {
     let contract = read.body["contract_id"].as_str().unwrap();
     assert_eq!(acme.covered_until(contract).await, "2026-05-01T00:00:00Z");
 }
+
+/// The card declined, and nobody paid on the bill's page while the session lasted. DynamoDB has not deleted its deadline yet: the next amendment
+/// of the contract does not wait for that.
+#[tokio::test]
+async fn an_amendment_that_ran_out_is_in_nobodys_way() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    world.advance("10d").await;
+    let seats = |quantity: u64| {
+        json!({
+            "contract_id": contract,
+            "product_overrides": [{ "product_id": acme.product("starter", "Starter seat"), "quantity": quantity }],
+        })
+    };
+    let declined = acme.session(&seats(6)).await;
+    let pending = acme
+        .confirms(
+            &declined,
+            &json!({ "payment_method_id": "pm_card_chargeCustomerFail" }),
+        )
+        .await;
+    assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+    let other = acme.session(&seats(4)).await;
+    let waits = acme.confirms(&other, &Value::Null).await;
+    assert_eq!(waits.status, 409, "{waits}");
+
+    let a_day_later = world.machine_ahead(25 * 3600).await;
+    let next = acme.opens_on(&a_day_later, &seats(5)).await.unwrap();
+    let next = next.body["id"].as_str().unwrap().to_owned();
+    let visa = json!({ "payment_method_id": "pm_card_visa" });
+    let confirmed = acme.confirms_on(&a_day_later, &next, &visa).await.unwrap();
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+    world.stripe.stand_in().settle().await;
+    // Nothing is left of the one that was declined.
+    assert_eq!(acme.contract(&contract).await.contract.sale, None);
+}

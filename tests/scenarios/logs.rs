@@ -37,6 +37,7 @@ async fn a_whole_story_leaves_no_secret_and_no_address_in_the_log() {
         id: "customer-1".parse().unwrap(),
         name: Some("Eve Adamson".parse().unwrap()),
         email: Some("eve.adamson@example.com".parse().unwrap()),
+        customer: None,
         numbers: vec!["+15551234567=Eves".parse().unwrap()],
     };
     billing_admin::accounts::create(world.stack().app.store(), wanted, world.now())

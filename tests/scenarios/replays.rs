@@ -1,8 +1,9 @@
-//! An operator looks at events that failed, and has them delivered once more.
+//! An operator looks at events that failed, and has them delivered once more; and has the webhook look at what it was never told of.
 
 use billing_admin::command::{CommandLine, Task};
 use billing_tests::World;
 use clap::Parser;
+use serde_json::Value;
 
 /// What a command of `billing-admin` prints, or its one sentence of failure after what it printed.
 async fn admin(world: &World, command: &str) -> Result<String, String> {
@@ -147,4 +148,94 @@ async fn a_failed_event_of_a_connected_account_is_replayed_on_it() {
         .await
         .unwrap();
     assert!(shown.contains("attempts      3"), "{shown}");
+}
+
+/// Another program sold a year, a hundred days ago; Stripe tells events for thirty. The account is made with the customer that it has, and the
+/// webhook is told of the subscription and of the invoice that paid for it.
+#[tokio::test]
+async fn what_another_program_sold_is_taken_over() {
+    let world = World::at("2026-01-01T00:00:00Z").await;
+    let (customer, subscription) = sold_elsewhere(&world).await;
+    world.advance("100d").await;
+    let create =
+        format!("account create --id acme --customer {customer} --number +15551230001 --number +15551230002");
+    admin(&world, &create).await.unwrap();
+    let acme = world.admits("acme").await;
+    assert_eq!(acme.covered_until().await, "");
+
+    let (id, bill) = (&subscription["id"], &subscription["latest_invoice"]);
+    let tell = format!(
+        "events tell {} {} {}",
+        id.as_str().unwrap(),
+        bill.as_str().unwrap(),
+        place(&world)
+    );
+    // Told twice, it is the same.
+    for _ in 0..2 {
+        let told = admin(&world, &tell).await.unwrap();
+        assert_eq!(told.matches("done  200").count(), 2, "{told}");
+        assert_eq!(acme.covered_until().await, "2027-01-01T00:00:00Z");
+        assert_eq!(acme.ledger().await.len(), 1);
+    }
+    let billing = acme.billing().await;
+    assert_eq!(billing.body["subscription"]["quantity"], 2, "{billing}");
+    assert_eq!(billing.body["subscription"]["interval"], "annual", "{billing}");
+    assert_eq!(billing.body["numbers"][1]["mode"], "FIXED", "{billing}");
+    // It is the account's like any other: not sold twice, and ended when that is wished for.
+    assert_eq!(acme.starts_checkout("monthly").await.status, 409);
+    assert_eq!(acme.cancels().await.body["cancelAtPeriodEnd"], true);
+}
+
+/// What could not be read is told of once more, and is not left among the failures then.
+#[tokio::test]
+async fn telling_of_what_failed_once_more_finishes_it() {
+    let world = World::at("2026-01-01T00:00:00Z").await;
+    let (customer, subscription) = sold_elsewhere(&world).await;
+    let create = format!("account create --id acme --customer {customer} --number +15551230001");
+    admin(&world, &create).await.unwrap();
+    let bill = subscription["latest_invoice"].as_str().unwrap();
+    let tell = format!("events tell {bill} {}", place(&world));
+    world.stripe.fails("GET", "/v1/invoices/*", 500).await;
+    let in_vain = admin(&world, &tell).await.unwrap_err();
+    assert!(in_vain.contains("not done  503"), "{in_vain}");
+    assert!(admin(&world, "events list").await.unwrap().contains(bill));
+    world.stripe.recovers().await;
+    admin(&world, &tell).await.unwrap();
+    assert_eq!(admin(&world, "events list").await.unwrap(), "no failed events\n");
+    let acme = world.admits("acme").await;
+    assert_eq!(acme.covered_until().await, "2027-01-01T00:00:00Z");
+}
+
+#[tokio::test]
+async fn a_customer_is_brought_along_by_one_account() {
+    let world = World::at("2026-01-01T00:00:00Z").await;
+    let create = |id: &str| format!("account create --id {id} --customer cus_1");
+    admin(&world, &create("acme")).await.unwrap();
+    let told = async |id: &str| admin(&world, &create(id)).await.unwrap_err();
+    assert_eq!(told("other").await, "customer cus_1 is another account's");
+    assert_eq!(
+        told("acme").await,
+        "account acme exists already; nothing was changed"
+    );
+    let unknown = admin(&world, "account show other").await;
+    assert!(unknown.is_err(), "{unknown:?}");
+}
+
+/// A customer with a card and two numbers for a year, as a program before this one has made them. Nobody here knows of either.
+async fn sold_elsewhere(world: &World) -> (String, Value) {
+    let stripe = &world.stripe;
+    let customer = stripe.operator("POST", "/v1/customers", "name=Acme").await;
+    let customer = customer["id"].as_str().unwrap().to_owned();
+    let attach = format!("customer={customer}");
+    let card = stripe
+        .operator("POST", "/v1/payment_methods/pm_card_visa/attach", &attach)
+        .await;
+    let form = format!(
+        "customer={customer}&items[0][price]={}&items[0][quantity]=2&default_payment_method={}",
+        world.stack().variables["PRICE_ANNUAL"],
+        card["id"].as_str().unwrap()
+    );
+    let subscription = stripe.operator("POST", "/v1/subscriptions", &form).await;
+    stripe.stand_in().settle().await;
+    (customer, subscription)
 }

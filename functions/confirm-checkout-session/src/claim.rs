@@ -40,7 +40,12 @@ pub(crate) async fn claim(
         Some(obstacle @ (Obstacle::Scheduled | Obstacle::Unpaid)) => {
             Some(Problem::conflict(obstacle.to_string()))
         }
-        None => sale.map(|other| other_sale(other, call)),
+        None => match sale {
+            Some(other) if other.open_until <= call.now => {
+                return make_way(call, session, other).await.map(|()| None);
+            }
+            other => other.map(|other| other_sale(other, call)),
+        },
     };
     if let Some(refusal) = refusal {
         // It may be this very session that stands in its way: another machine has claimed it since it was read, or even sold it.
@@ -149,6 +154,23 @@ async fn cancel(call: &Call<'_>, session: &Session) -> Result<Option<Claimed>, P
 }
 
 /// Another session of the same contract is being sold.
+/// Another session's sale is in the way. One whose time has run out is settled here: DynamoDB deletes its deadline days late, and the
+/// record of that may be lost.
+async fn make_way(call: &Call<'_>, session: &Session, other: &Sale) -> Result<(), Problem> {
+    let expired = call.store.checkout_session(&other.checkout).await?;
+    let expired = expired.ok_or_else(|| other_sale(other, call))?;
+    if call.settle_session(&expired).await?.is_some() {
+        let now = call
+            .store
+            .contract(&session.organisation, &session.contract)
+            .await?;
+        if now.is_some_and(|now| now.contract.sale.as_ref() == Some(other)) {
+            return Err(other_sale(other, call));
+        }
+    }
+    Ok(())
+}
+
 fn other_sale(other: &Sale, call: &Call<'_>) -> Problem {
     let problem = Problem::conflict("another change of the contract is being paid for");
     if other.is_in_flight(call.now) {

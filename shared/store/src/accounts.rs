@@ -36,7 +36,8 @@ pub enum CustomerOf {
 }
 
 impl Store {
-    /// Creates an account with its numbers. [`StoreError::Conflict`] when the id is taken. Beyond 99 numbers it takes several
+    /// Creates an account with its numbers, and with the customer that it has at Stripe already, if there is one.
+    /// [`StoreError::Conflict`] when the id is taken, or the customer is another account's. Beyond 98 numbers it takes several
     /// transactions; repeating after a failure half-way is a conflict, and [`Store::add_number`] adds what is missing.
     pub async fn create_account(&self, new: &NewAccount) -> Result<(), StoreError> {
         let id = &new.profile.id;
@@ -46,6 +47,9 @@ impl Store {
             item(&key::profile(id), &new.profile)?,
             Some("attribute_not_exists(pk)"),
         )?];
+        if let Some(customer) = &new.profile.customer {
+            items.push(self.put_pointer(customer, id)?);
+        }
         for number in &new.numbers {
             items.push(put(
                 &self.accounts,

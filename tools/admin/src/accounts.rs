@@ -1,11 +1,11 @@
 //! Creating and changing accounts, as an administrator does.
 //!
-//! Nothing here talks to Stripe: an account's customer is made by its first checkout, and what is billed follows the numbers
+//! Nothing here talks to Stripe: an account's customer is made by its first checkout, unless it has one already, and what is billed follows the numbers
 //! at the next one.
 
 use billing_core::account::{Account, Number, Profile};
 use billing_core::contact::{Email, Name};
-use billing_core::id::{AccountId, NumberId};
+use billing_core::id::{AccountId, CustomerId, NumberId};
 use billing_edge::key::random;
 use billing_store::{NewAccount, Store, StoreError};
 use jiff::Timestamp;
@@ -22,6 +22,8 @@ pub struct Wanted {
     pub name: Option<Name>,
     /// Where Stripe sends receipts.
     pub email: Option<Email>,
+    /// The customer that it has at Stripe already.
+    pub customer: Option<CustomerId>,
     /// Its first phone numbers.
     pub numbers: Vec<NewNumber>,
 }
@@ -34,7 +36,7 @@ pub async fn create(store: &Store, wanted: Wanted, now: Timestamp) -> Result<(),
         email: wanted.email,
         created_at: now,
         version: 0,
-        customer: None,
+        customer: wanted.customer,
         customer_asked_at: None,
         lost_customers: 0,
         checkouts: 0,
@@ -43,16 +45,25 @@ pub async fn create(store: &Store, wanted: Wanted, now: Timestamp) -> Result<(),
         changes: 0,
         change: None,
     };
-    let id = profile.id.clone();
+    let (id, customer) = (profile.id.clone(), profile.customer.clone());
     let numbers = wanted
         .numbers
         .into_iter()
         .map(|it| number(it, now))
         .collect::<Result<_, _>>()?;
     match store.create_account(&NewAccount { profile, numbers }).await {
-        Err(StoreError::Conflict) => Err(Failure::AccountExists(id)),
+        Err(StoreError::Conflict) => Err(taken(store, id, customer).await?),
         other => Ok(other?),
     }
+}
+
+/// Why an account cannot be created: it is there, or its customer is somebody else's.
+async fn taken(store: &Store, id: AccountId, customer: Option<CustomerId>) -> Result<Failure, Failure> {
+    let there = store.account(&id).await?.is_some();
+    Ok(match customer {
+        Some(customer) if !there => Failure::CustomerTaken(customer),
+        _ => Failure::AccountExists(id),
+    })
 }
 
 /// An id that nobody has: `acc_` and 64 random bits.

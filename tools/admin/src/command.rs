@@ -1,11 +1,15 @@
 //! The command line of `billing-admin`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use billing_core::access::{Holder, Mode, Scope};
 use billing_core::account::{NotAPhoneNumber, PhoneNumber};
 use billing_core::contact::{Email, Name};
-use billing_core::id::{AccountId, AgencyId, ConnectedAccountId, EventId, KeyId, NumberId, OrganisationId};
+use billing_core::id::{
+    AccountId, AgencyId, ConnectedAccountId, CustomerId, EventId, InvoiceId, KeyId, NumberId, OrganisationId,
+    SubscriptionId,
+};
 use billing_edge::Secret;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
@@ -166,6 +170,9 @@ pub enum AccountCommand {
         /// Where Stripe sends receipts
         #[arg(long)]
         email: Option<Email>,
+        /// The customer that it has at Stripe already, cus_…; nobody else's [default: its first checkout makes one]
+        #[arg(long)]
+        customer: Option<CustomerId>,
         /// A phone number, with a nickname if it has one: +15551230001 or +15551230001=front-desk
         #[arg(long = "number", value_name = "NUMBER[=NICKNAME]")]
         numbers: Vec<NewNumber>,
@@ -252,6 +259,18 @@ pub enum EventsCommand {
         #[arg(long, value_name = "ACCOUNT")]
         connected: Option<ConnectedAccountId>,
     },
+    /// Have the webhook look at subscriptions and paid invoices, as if Stripe had just told of them; may be repeated
+    ///
+    /// For what was there before this deployment, and for what is older than the thirty days that Stripe keeps events. Nothing is taken
+    /// from the command but the id: the webhook reads the object again at Stripe.
+    Tell {
+        /// Their ids: sub_… or in_…
+        #[arg(required = true)]
+        objects: Vec<Told>,
+        /// Between whom.
+        #[command(flatten)]
+        place: ReplayPlace,
+    },
     /// Deliver events once more: Stripe is asked for them, and they are posted, signed, to the webhook
     Replay {
         /// The events' ids
@@ -270,6 +289,26 @@ pub enum EventsCommand {
         #[command(flatten)]
         place: ReplayPlace,
     },
+}
+
+/// An object of Stripe that the webhook is told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A subscription that changed.
+    Subscription(SubscriptionId),
+    /// An invoice that was paid.
+    Invoice(InvoiceId),
+}
+
+impl FromStr for Told {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let subscription = text.parse().map(Self::Subscription);
+        subscription
+            .or_else(|_| text.parse().map(Self::Invoice))
+            .map_err(|_| "must be a subscription (sub_…) or an invoice (in_…)".to_owned())
+    }
 }
 
 /// Where an event comes from and goes to.
@@ -394,6 +433,8 @@ Examples:
   billing-admin doctor --webhook-url https://….amazonaws.com/stripe/webhook
   billing-admin catalog check catalog.toml
   billing-admin catalog apply catalog.toml      (with STRIPE_SECRET_KEY in the environment)
+  billing-admin account create --id globex --customer cus_NffrFeUfNV2Hib --number +15551230004     (whom another program sold to)
+  billing-admin events tell sub_1MowQVLkdIwHu7ixeRlqHVzs in_1MtHbELkdIwHu7ixl4OzzPMv               (and what)
   billing-admin events list
   billing-admin events replay --all      (with WEBHOOK_URL, STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS in the environment)
   billing-admin --endpoint-url http://127.0.0.1:8000 account show acme     (a local stack)

@@ -14,10 +14,11 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::Failure;
-use crate::command::ReplayPlace;
+use crate::command::{ReplayPlace, Told};
 
 /// How long one event may take, Stripe and the webhook together.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -87,6 +88,45 @@ pub async fn replay(place: &ReplayPlace, key: &EventKey, now: Timestamp) -> Resu
         }
         Err(error) => return Err(Failure::Stripe(error)),
     };
+    deliver(connector, place, event, payload, now, until).await
+}
+
+/// Has the webhook look at an object, as if an event had told of it at `now`. The event is of our own making, always the same for an object,
+/// so that telling of it again finishes what failed; it says nothing but the id.
+pub async fn tell(
+    store: &Store,
+    place: &ReplayPlace,
+    object: &Told,
+    now: Timestamp,
+) -> Result<Replayed, Failure> {
+    let (id, kind) = match object {
+        Told::Subscription(id) => (id.as_str(), "customer.subscription.updated"),
+        Told::Invoice(id) => (id.as_str(), "invoice.paid"),
+    };
+    let event = format!("evt_told_{id}");
+    let event: EventId = event.parse().map_err(|_| Failure::NotAnId(event))?;
+    let key = EventKey {
+        connected_account: None,
+        event,
+    };
+    reopen(store, &key).await?;
+    let livemode = !place.stripe_key.expose().contains("_test_");
+    let payload = json!({ "id": key.event, "object": "event", "type": kind, "livemode": livemode, "data": { "object": { "id": id } } });
+    #[expect(clippy::disallowed_methods, reason = "an administrator waits in real time")]
+    let until = Instant::now() + PATIENCE;
+    let connector = billing_edge::connector();
+    deliver(connector, place, &key.event, payload.to_string(), now, until).await
+}
+
+/// Posts an event, signed at `now`.
+async fn deliver(
+    connector: Connector,
+    place: &ReplayPlace,
+    event: &EventId,
+    payload: String,
+    now: Timestamp,
+    until: Instant,
+) -> Result<Replayed, Failure> {
     // Several secrets are active while one is rotated; any of them will do.
     let secret = place
         .webhook_secrets

@@ -9,7 +9,7 @@ use billing_core::access::{Holder, Scope};
 use billing_core::account::NotAPhoneNumber;
 use billing_core::connect::{Agent, Client};
 use billing_core::id::{
-    AccountId, AgencyId, BuyerId, ClientId, ConnectedAccountId, EventId, KeyId, NumberId,
+    AccountId, AgencyId, BuyerId, ClientId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId,
 };
 use billing_edge::key::NoRandomness;
 use billing_store::{EventKey, Failure as FailedEvent, Store, StoreError};
@@ -44,6 +44,9 @@ pub enum Failure {
     /// The id is taken.
     #[error("account {0} exists already; nothing was changed")]
     AccountExists(AccountId),
+    /// A customer at Stripe belongs to one account for ever.
+    #[error("customer {0} is another account's")]
+    CustomerTaken(CustomerId),
     /// The id is taken.
     #[error("agency {0} exists already; nothing was changed")]
     AgencyExists(AgencyId),
@@ -276,6 +279,14 @@ async fn events(
             let receipt = events::show(store, &event, connected.as_ref()).await?;
             Ok(report::event(&event, &receipt))
         }
+        EventsCommand::Tell { objects, place } => {
+            let mut told = Vec::new();
+            for object in &objects {
+                told.push(events::tell(store, &place, object, place.signed_at.unwrap_or(now)).await?);
+            }
+            *not_done = told.iter().filter(|it| !it.is_done()).count();
+            Ok(report::replayed(&told))
+        }
         EventsCommand::Replay {
             events: wanted,
             connected,
@@ -331,6 +342,7 @@ async fn account(store: &Store, command: AccountCommand, now: Timestamp) -> Resu
             id,
             name,
             email,
+            customer,
             numbers,
         } => {
             let id = id.map_or_else(accounts::new_id, Ok)?;
@@ -338,6 +350,7 @@ async fn account(store: &Store, command: AccountCommand, now: Timestamp) -> Resu
                 id: id.clone(),
                 name,
                 email,
+                customer,
                 numbers,
             };
             accounts::create(store, wanted, now).await?;

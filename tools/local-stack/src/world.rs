@@ -326,6 +326,7 @@ impl Accounts {
             id: id.clone(),
             name: name.parse().ok(),
             email: None,
+            customer: None,
             numbers,
         };
         accounts::create(&self.0, wanted, now).await

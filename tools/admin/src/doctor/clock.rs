@@ -44,7 +44,7 @@ async fn against(whose: &str, url: &str, now: Timestamp) -> Finding {
     Finding::wrong(
         SUBJECT,
         format!(
-            "this machine is {seconds} s {side} {whose}: signatures are refused when it is five minutes off"
+            "this machine is {seconds} s {side} {whose}: signatures are refused when it is five minutes off; have it follow NTP"
         ),
     )
 }

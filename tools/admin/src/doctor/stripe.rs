@@ -5,8 +5,8 @@ use std::time::Duration;
 use billing_core::access::Mode;
 use billing_core::id::PriceId;
 use billing_core::plan::Interval;
-use billing_edge::{App, EVENT_TYPES, Secret};
-use billing_stripe::{PriceState, Stripe, StripeError, WebhookEndpoint, api_version};
+use billing_edge::{App, CONNECTED_EVENT_TYPES, EVENT_TYPES, Secret};
+use billing_stripe::{PriceState, StripeError, WebhookEndpoint, api_version};
 
 use super::{Finding, Patient};
 
@@ -14,6 +14,7 @@ const KEY: &str = "stripe key";
 const SIGNING: &str = "webhook secret";
 const PRICES: &str = "prices";
 const ENDPOINT: &str = "webhook endpoint";
+const CONNECTED_ENDPOINT: &str = "connect endpoint";
 /// For each call.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -22,7 +23,7 @@ pub(super) async fn examine(app: &App, patient: &Patient<'_>) -> Vec<Finding> {
     let key = match key {
         Ok(key) if app.is_of_other_mode(&key) => {
             let words = format!(
-                "is of the other mode than BILLING_MODE {}: every request that needs Stripe is answered 500",
+                "is of the other mode than BILLING_MODE {}: every request that needs Stripe is answered 500; put a key of that mode into the secret, or deploy with the other BillingMode",
                 app.config.mode
             );
             findings.push(Finding::wrong(KEY, words));
@@ -30,28 +31,39 @@ pub(super) async fn examine(app: &App, patient: &Patient<'_>) -> Vec<Finding> {
         }
         Ok(key) => key,
         Err(error) => {
-            findings.push(Finding::wrong(KEY, format!("cannot be read: {error}")));
+            findings.push(Finding::wrong(
+                KEY,
+                format!(
+                    "cannot be read: {error}; is it the secret's ARN, in its region, and may you read it?"
+                ),
+            ));
             return findings;
         }
     };
     let stripe = || app.stripe(&key, PATIENCE);
     let (monthly, annual) = (stripe(), stripe());
-    let (monthly, annual, endpoints) = tokio::join!(
+    let listing = stripe();
+    let (monthly, annual, listed, linked) = tokio::join!(
         monthly.inspect_price(&app.config.prices.monthly),
         annual.inspect_price(&app.config.prices.annual),
-        endpoints_of(stripe()),
+        listing.webhook_endpoints(),
+        app.store().connected_accounts(None, 1),
     );
     if let Err(StripeError::Refused(refusal)) = &monthly
         && refusal.status == 401
     {
-        let words =
-            "is refused by Stripe: it was rolled or deleted; every request that needs Stripe is answered 502";
+        let words = "is refused by Stripe: it was rolled or deleted; every request that needs Stripe is answered 502; put the present one into the secret";
         findings.push(Finding::wrong(KEY, words));
         return findings;
     }
-    findings.push(Finding::well(KEY, "Stripe takes it"));
+    findings.push(match &monthly {
+        Ok(_) | Err(StripeError::Refused(_)) => Finding::well(KEY, "Stripe takes it"),
+        Err(error) => Finding::unknown(KEY, format!("Stripe could not be asked: {error}")),
+    });
     findings.extend(prices(app, &monthly, &annual));
-    findings.extend(endpoint(patient.webhook_url, endpoints));
+    // A table that cannot be read is told of as such.
+    let has_connected_accounts = linked.is_ok_and(|linked| !linked.is_empty());
+    findings.extend(endpoints(patient.webhook_url, listed, has_connected_accounts));
     findings
 }
 
@@ -62,7 +74,10 @@ async fn signing_secrets(app: &App) -> Vec<Finding> {
             SIGNING,
             "neither STRIPE_WEBHOOK_SECRETS_ARN nor STRIPE_WEBHOOK_SECRETS is told: take the webhook function's environment",
         ),
-        Err(error) => Finding::wrong(SIGNING, format!("cannot be read: {error}")),
+        Err(error) => Finding::wrong(
+            SIGNING,
+            format!("cannot be read: {error}; is it the secret's ARN, in its region, and may you read it?"),
+        ),
     };
     vec![finding]
 }
@@ -72,7 +87,7 @@ fn judge_signing(secrets: &Secret) -> Finding {
     match secrets.len() {
         _ if !secrets.iter().all(|secret| secret.starts_with("whsec_")) => Finding::wrong(
             SIGNING,
-            "is no signing secret (whsec_…): every event of Stripe is answered 400, and nobody is served",
+            "is no signing secret (whsec_…): every event of Stripe is answered 400, and nobody is served; put in what Stripe told when the endpoint was made",
         ),
         1 => Finding::well(SIGNING, "there is one"),
         count => Finding::well(
@@ -103,7 +118,7 @@ fn prices(
         && monthly.currency != annual.currency
     {
         let words = format!(
-            "the monthly price is in {} and the annual one in {}: no change between them can be quoted",
+            "the monthly price is in {} and the annual one in {}: no change between them can be quoted; make one of them anew",
             monthly.currency, annual.currency
         );
         findings.push(Finding::wrong(PRICES, words));
@@ -133,7 +148,7 @@ fn price_faults(
     match price {
         Ok(price) => {
             if !price.active {
-                faults.push(format!("{name} is archived: checkouts for it are answered 502"));
+                faults.push(format!("{name} is archived: checkouts for it are answered 502; make it active again at Stripe, or deploy with another"));
             }
             let recurring = price.recurring.as_ref();
             if recurring.is_none_or(|it| it.interval != unit || it.interval_count != 1) {
@@ -141,20 +156,24 @@ fn price_faults(
                     || "once".to_owned(),
                     |it| format!("every {} {}", it.interval_count, it.interval),
                 );
-                faults.push(format!("{name} is charged {charged}, not every {unit}"));
+                faults.push(format!(
+                    "{name} is charged {charged}, not every {unit}; deploy with another"
+                ));
             }
             if price.livemode != (mode == Mode::Live) {
-                faults.push(format!("{name} is of the other mode than BILLING_MODE {mode}"));
+                faults.push(format!(
+                    "{name} is of the other mode than BILLING_MODE {mode}; deploy with another"
+                ));
             }
             if price.unit_amount.is_none() {
                 faults.push(format!(
-                    "{name} has no whole unit amount: it cannot be shown or quoted"
+                    "{name} has no whole unit amount: it cannot be shown or quoted; deploy with another"
                 ));
             }
         }
         Err(StripeError::Refused(refusal)) if refusal.code.as_deref() == Some("resource_missing") => {
             faults.push(format!(
-                "{name} does not exist at this Stripe account: checkouts for it are answered 502"
+                "{name} does not exist at this Stripe account: checkouts for it are answered 502; deploy with another, or with that account's key"
             ));
         }
         Err(error) => faults.push(format!("{name} cannot be read: {error}")),
@@ -162,20 +181,36 @@ fn price_faults(
     faults.into_iter()
 }
 
-async fn endpoints_of(stripe: Stripe) -> Result<Vec<WebhookEndpoint>, StripeError> {
-    let mut endpoints = stripe.webhook_endpoints().await?;
-    // The one of connected accounts has the same address, other events and a secret of its own.
-    endpoints.retain(|endpoint| endpoint.application.is_none());
-    Ok(endpoints)
+/// What the endpoint of our own events needs, and that of connected accounts, which has the same address and a secret of its own.
+struct Needs {
+    subject: &'static str,
+    kinds: &'static [&'static str],
+    /// What follows when it is not there, and what to do.
+    missing: &'static str,
 }
 
-fn endpoint(url: Option<&str>, endpoints: Result<Vec<WebhookEndpoint>, StripeError>) -> Vec<Finding> {
+const OWN: Needs = Needs {
+    subject: ENDPOINT,
+    kinds: EVENT_TYPES,
+    missing: "no event arrives, and nobody is served for paying; make one (README, Deploy it, step 3)",
+};
+const CONNECTED: Needs = Needs {
+    subject: CONNECTED_ENDPOINT,
+    kinds: CONNECTED_EVENT_TYPES,
+    missing: "what becomes of what agencies sold is found by reconcile alone, up to hours late; make one with connect=true (README, Deploy it, step 3)",
+};
+
+fn endpoints(
+    url: Option<&str>,
+    listed: Result<Vec<WebhookEndpoint>, StripeError>,
+    has_connected_accounts: bool,
+) -> Vec<Finding> {
     let Some(url) = url else {
         let words = "its address was not told: pass --webhook-url (stack output WebhookUrl)";
         return vec![Finding::unknown(ENDPOINT, words)];
     };
-    let endpoints = match endpoints {
-        Ok(endpoints) => endpoints,
+    let mut ours = match listed {
+        Ok(listed) => listed,
         Err(StripeError::Refused(refusal)) if refusal.status == 403 => {
             let words =
                 "the key may not read webhook endpoints: allow it that, or look in Stripe's dashboard";
@@ -183,52 +218,120 @@ fn endpoint(url: Option<&str>, endpoints: Result<Vec<WebhookEndpoint>, StripeErr
         }
         Err(error) => return vec![Finding::wrong(ENDPOINT, format!("cannot be read: {error}"))],
     };
-    let ours: Vec<_> = endpoints.iter().filter(|it| it.url == url).collect();
-    let [endpoint] = ours[..] else {
+    ours.retain(|it| it.url == url);
+    let (own, connected): (Vec<_>, Vec<_>) = ours.into_iter().partition(|it| it.application.is_none());
+    let mut findings = endpoint(url, &own, &OWN);
+    if has_connected_accounts || !connected.is_empty() {
+        findings.extend(endpoint(url, &connected, &CONNECTED));
+    }
+    findings
+}
+
+fn endpoint(url: &str, ours: &[WebhookEndpoint], needs: &Needs) -> Vec<Finding> {
+    let wrong = |words: String| Finding::wrong(needs.subject, words);
+    let [endpoint] = ours else {
         let words = match ours.len() {
-            0 => format!("Stripe has none for {url}: no event arrives, and nobody is served for paying"),
+            0 => format!("Stripe has none for {url}: {}", needs.missing),
             count => format!(
                 "Stripe has {count} for {url}: every event arrives {count} times, signed differently; keep one"
             ),
         };
-        return vec![Finding::wrong(ENDPOINT, words)];
+        return vec![wrong(words)];
     };
     let id = &endpoint.id;
-    let mut findings = Vec::new();
+    let mut faults = Vec::new();
     if endpoint.status != "enabled" {
-        findings.push(format!(
-            "{id} is disabled: no event arrives, and nobody is served for paying"
+        faults.push(format!(
+            "{id} is disabled: no event arrives, and nobody is served for paying; enable it at Stripe, and reconcile finds what was missed"
         ));
     }
     match endpoint.api_version.as_deref() {
         Some(version) if version == api_version() => {}
-        version => findings.push(format!(
-            "{id} is of API version {}, and this build of {}: make a new endpoint of that version, then delete it",
+        version => faults.push(format!(
+            "{id} is of API version {}, and this build of {}: make a new endpoint of that version, store its secret beside the other, then delete the old one",
             version.unwrap_or("(the account's own)"),
             api_version()
         )),
     }
     let sent = &endpoint.enabled_events;
     let is_sent = |kind: &&&str| sent.iter().any(|sent| sent == "*" || sent == **kind);
-    let missing: Vec<_> = EVENT_TYPES
+    let missing: Vec<_> = needs
+        .kinds
         .iter()
         .filter(|kind| !is_sent(kind))
         .copied()
         .collect();
     if !missing.is_empty() {
-        findings.push(format!(
-            "{id} is not sent {}: what they tell goes unnoticed",
+        faults.push(format!(
+            "{id} is not sent {}: what they tell goes unnoticed; add them to the endpoint at Stripe",
             missing.join(", ")
         ));
     }
-    if findings.is_empty() {
-        return vec![Finding::well(
-            ENDPOINT,
-            format!("{id} takes what is handled, version {}", api_version()),
-        )];
+    if faults.is_empty() {
+        let words = format!("{id} takes what is handled, version {}", api_version());
+        return vec![Finding::well(needs.subject, words)];
     }
-    findings
-        .into_iter()
-        .map(|words| Finding::wrong(ENDPOINT, words))
-        .collect()
+    faults.into_iter().map(wrong).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use billing_stripe::{Recurring, Refusal};
+
+    use super::*;
+
+    /// The stand-in has test mode alone.
+    #[test]
+    fn a_price_of_the_other_mode_is_named() {
+        let price = PriceState {
+            active: true,
+            livemode: true,
+            currency: "usd".to_owned(),
+            recurring: Some(Recurring {
+                interval: "month".to_owned(),
+                interval_count: 1,
+            }),
+            unit_amount: Some(1000),
+        };
+        let id = "price_m".parse().unwrap();
+        let faults =
+            |mode| price_faults(Interval::Monthly, &id, &Ok(price.clone()), mode).collect::<Vec<_>>();
+        assert_eq!(faults(Mode::Live), Vec::<String>::new());
+        assert_eq!(
+            faults(Mode::Test),
+            ["PRICE_MONTHLY price_m is of the other mode than BILLING_MODE test; deploy with another"]
+        );
+    }
+
+    #[test]
+    fn a_key_that_may_not_read_endpoints_leaves_them_unknown() {
+        let refusal = Refusal {
+            status: 403,
+            kind: "invalid_request_error".to_owned(),
+            code: None,
+            param: None,
+            message: String::new(),
+        };
+        let findings = endpoints(Some("https://x"), Err(StripeError::Refused(refusal)), false);
+        assert_eq!(findings[0].verdict, crate::doctor::Verdict::Unknown);
+    }
+
+    #[test]
+    fn an_endpoint_of_the_accounts_own_version_is_named() {
+        let own = WebhookEndpoint {
+            id: "we_1".to_owned(),
+            url: "https://x".to_owned(),
+            status: "enabled".to_owned(),
+            api_version: None,
+            application: None,
+            enabled_events: vec!["*".to_owned()],
+        };
+        let findings = endpoints(Some("https://x"), Ok(vec![own]), false);
+        assert!(
+            findings[0]
+                .words
+                .starts_with("we_1 is of API version (the account's own), and this build of "),
+            "{findings:?}"
+        );
+    }
 }

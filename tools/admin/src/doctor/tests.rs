@@ -1,5 +1,8 @@
 //! A deployment with each thing broken in turn, and the words for it. The deployment is a local stack, told and asked as AWS's would be.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -113,6 +116,8 @@ async fn a_deployment_that_is_well_is_told_so() {
         "well     stripe key         Stripe takes it\n",
         "well     webhook secret     there are 2: one for each endpoint,",
         " are for sale\n",
+        "well     webhook endpoint   we_",
+        "well     connect endpoint   we_",
         " takes what is handled, version 2026-09-30.endive\n",
         "well     clock              within 1 s of DynamoDB's\n",
     ] {
@@ -182,7 +187,7 @@ async fn a_table_that_is_missing_or_lacks_something_is_named() {
     let missing = Deployment::new().await.having("SESSIONS_TABLE", "nowhere");
     assert_eq!(
         missing.wrong().await,
-        "sessions table: does not exist in this region: every request is answered 503"
+        "sessions table: does not exist in this region: every request is answered 503; take name and region from the deployment's environment, or deploy"
     );
 
     let eternal = Deployment::new().await;
@@ -310,10 +315,32 @@ async fn a_price_that_cannot_be_sold_is_named() {
     assert_eq!(
         wrongs,
         [
-            format!("prices: PRICE_MONTHLY {annual} is charged every 1 year, not every month"),
-            format!("prices: PRICE_ANNUAL {monthly} is charged every 1 month, not every year"),
+            format!(
+                "prices: PRICE_MONTHLY {annual} is charged every 1 year, not every month; deploy with another"
+            ),
+            format!(
+                "prices: PRICE_ANNUAL {monthly} is charged every 1 month, not every year; deploy with another"
+            ),
         ]
     );
+
+    for (form, words) in [
+        (
+            "currency=eur&unit_amount=9600&recurring[interval]=year",
+            "prices: the monthly price is in usd and the annual one in eur",
+        ),
+        (
+            "currency=usd&unit_amount_decimal=9600.5&recurring[interval]=year",
+            " has no whole unit amount",
+        ),
+    ] {
+        let deployment = Deployment::new().await;
+        let form = format!("product_data[name]=Number&{form}");
+        let price = deployment.at_stripe("POST", "prices", &form).await;
+        let other = deployment.having("PRICE_ANNUAL", price["id"].as_str().unwrap());
+        let told = other.wrong().await;
+        assert!(told.contains(words), "{told}");
+    }
 
     let archived = Deployment::new().await;
     let price = archived.told["PRICE_MONTHLY"].clone();
@@ -333,9 +360,7 @@ async fn a_webhook_endpoint_that_misses_events_is_named() {
     let mut elsewhere = Deployment::new().await;
     elsewhere.webhook_url = Some("https://billing.example.com/stripe/webhook".to_owned());
     assert!(
-        elsewhere
-            .wrong()
-            .await
+        elsewhere.wrongs().await[0]
             .starts_with("webhook endpoint: Stripe has none for https://billing.example.com/stripe/webhook")
     );
 
@@ -360,9 +385,7 @@ async fn a_webhook_endpoint_that_misses_events_is_named() {
         ..old
     };
     assert!(
-        old.wrong()
-            .await
-            .contains(" is of API version 2024-06-20, and this build of 2026-09-30.endive")
+        old.wrongs().await[0].contains(" is of API version 2024-06-20, and this build of 2026-09-30.endive")
     );
 
     let twice = Deployment::new().await;
@@ -375,6 +398,82 @@ async fn a_webhook_endpoint_that_misses_events_is_named() {
             .await
             .starts_with("webhook endpoint: Stripe has 2 for ")
     );
+}
+
+/// The demo world has an agency, so somebody has to hear of its connected account.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_of_connected_accounts_that_misses_events_is_named() {
+    let connected = async |deployment: &Deployment| {
+        let listed = deployment.at_stripe("GET", "webhook_endpoints", "").await;
+        let mut listed = listed["data"].as_array().unwrap().iter();
+        let connected = listed.find(|it| !it["application"].is_null()).unwrap();
+        format!("webhook_endpoints/{}", connected["id"].as_str().unwrap())
+    };
+    for (method, form, words) in [
+        ("DELETE", "", "connect endpoint: Stripe has none for "),
+        ("POST", "disabled=true", " is disabled: no event arrives"),
+        (
+            "POST",
+            "enabled_events[0]=customer.subscription.updated",
+            " is not sent subscription_schedule.created, ",
+        ),
+    ] {
+        let deployment = Deployment::new().await;
+        let path = connected(&deployment).await;
+        deployment.at_stripe(method, &path, form).await;
+        let told = deployment.wrong().await;
+        assert!(
+            told.starts_with("connect endpoint: ") && told.contains(words),
+            "{told}"
+        );
+    }
+}
+
+/// A key in Secrets Manager can only be judged once it is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_the_other_mode_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let vault = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"}") {
+            let mut part = [0; 4096];
+            let read = stream.read(&mut part).unwrap();
+            request.extend_from_slice(&part[..read]);
+        }
+        let body = r#"{"SecretString":"sk_live_elsewhere"}"#;
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+    });
+    let other = Deployment::new()
+        .await
+        .having("STRIPE_SECRET_KEY", "")
+        .having(
+            "STRIPE_SECRET_KEY_ARN",
+            "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing/stripe-a1b2c3",
+        )
+        .having("AWS_ENDPOINT_URL_SECRETS_MANAGER", &vault);
+    let told = other.wrong().await;
+    assert!(
+        told.starts_with("stripe key: is of the other mode than BILLING_MODE test"),
+        "{told}"
+    );
+}
+
+/// A Stripe that does not answer is no proof that it takes the key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stripe_that_does_not_answer_leaves_the_key_unknown() {
+    let mute = Deployment::new()
+        .await
+        .having("STRIPE_API_BASE", "http://127.0.0.1:9/");
+    let findings = examine(&mute.patient()).await;
+    let key = findings.iter().find(|it| it.subject == "stripe key").unwrap();
+    assert_eq!(key.verdict, Verdict::Unknown, "{findings:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -199,6 +199,20 @@ async fn an_amendment_that_changes_nothing_is_refused() {
     );
 }
 
+/// The same 20.00 as in the session that sells it, and nothing is kept of the question.
+#[tokio::test]
+async fn a_preview_of_an_amendment_is_what_it_comes_to() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = ten_days_later(&world).await;
+    let stored = acme.contract(&contract).await.contract;
+    let preview = acme.previews(&seats(&acme, &contract, 6)).await;
+    assert_eq!(preview.status, 200, "{preview}");
+    let offered = acme.opens(&seats(&acme, &contract, 6)).await;
+    assert_eq!(preview.body["estimates"], offered.body["estimates"]);
+    assert_eq!(preview.body["estimates"]["current_invoice"]["total"], 2000);
+    assert_eq!(acme.contract(&contract).await.contract, stored);
+}
+
 /// The card declines: the change waits for its payment, is nothing until then, and takes effect when it is paid on the bill's page.
 #[tokio::test]
 async fn an_amendment_that_is_not_paid_waits() {

@@ -64,6 +64,36 @@ async fn a_day_without_a_webhook_heals_by_itself() {
     assert_eq!((ada.ledger().await.len(), bob.ledger().await.len()), (1, 2));
 }
 
+/// A payer pays for a plan on its page, and disputes that later; no event of either arrives.
+#[tokio::test]
+async fn what_became_of_a_plan_is_found_too() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    world.stripe.stops_delivering().await;
+    let pending = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+    let page = world.stripe.latest_page().await;
+    world.stripe.pays_page(&page).await;
+    world.advance("10m").await;
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "pending");
+    world.hands(SCHEDULED, &tick()).await;
+
+    let session = acme.reads(&id).await;
+    assert_eq!(session.body["checkout_status"], "contract_created", "{session}");
+    let contract = session.body["contract_id"].as_str().unwrap();
+    assert_eq!(acme.covered_until(contract).await, "2026-05-01T00:00:00Z");
+
+    let invoice = acme.contract(contract).await.ledger.entries[0].invoice.clone();
+    let charge = world.stripe.charge_of(invoice.as_str()).await;
+    world.stripe.is_disputed(&charge).await;
+    world.advance("10m").await;
+    let found = world.hands(SCHEDULED, &tick()).await;
+    assert!(found["healed"].as_u64().unwrap() >= 1, "{found}");
+    let reversals = acme.contract(contract).await.ledger.reversals;
+    assert!(reversals[0].disputed, "{reversals:?}");
+}
+
 /// The first minutes are left to Stripe's own delivery; after that each event is done once, and then there is nothing more to do.
 #[tokio::test]
 async fn what_never_arrived_is_done_once() {

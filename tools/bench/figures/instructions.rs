@@ -58,6 +58,23 @@ pub(crate) async fn hold(bundle: &Path, limits: &Path) -> bool {
         let many = count(bundle, function, &variables, &vec![event; MANY]).await;
         judge(name, (many - few) / u64::try_from(MANY - FEW).unwrap());
     }
+    // What was changed is changed: each request needs a subscriber of its own.
+    let mut counted = Vec::new();
+    for requests in [FEW, MANY] {
+        let mut events = Vec::new();
+        for _ in 0..requests {
+            events.push(request(
+                "change-subscription-interval.json",
+                &world.subscriber().await,
+            ));
+        }
+        let variables = json!(world.stack.variables);
+        counted.push(count(bundle, "change-subscription-interval", &variables, &events).await);
+    }
+    judge(
+        "change of the interval",
+        (counted[1] - counted[0]) / u64::try_from(MANY - FEW).unwrap(),
+    );
     kept
 }
 

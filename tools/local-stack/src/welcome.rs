@@ -26,6 +26,13 @@ pub fn text(directory: &Directory, data: Option<&std::path::Path>) -> String {
         let (account, key) = (&agency.account_id, &agency.key);
         format!("Demo agency with the connected account {account}\n  its key     {key}\n")
     });
+    let organisation = demo
+        .organisation
+        .as_ref()
+        .map_or_else(String::new, |organisation| {
+            let (id, key) = (&organisation.id, &organisation.key);
+            format!("Demo organisation {id}, which sells plans\n  its key     {key}\n")
+        });
     format!(
         r#"
 The billing API is running on this machine.
@@ -40,7 +47,7 @@ Demo account {id} with {numbers} phone numbers
   as support  {support}
 Account without phone numbers
   its key     {empty}
-{agency}
+{agency}{organisation}
 Try
   curl -s {api}/api/v1/billing -H 'Authorization: Bearer {key}'
   curl -s {api}/api/v1/billing/checkout/subscription -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{"interval":"monthly"}}'

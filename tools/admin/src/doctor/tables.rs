@@ -14,6 +14,13 @@ struct Demand {
     otherwise: &'static str,
 }
 
+impl Demand {
+    /// What it lacks, without what follows from it.
+    fn lack(&self) -> &'static str {
+        self.otherwise.split(':').next().unwrap_or(self.otherwise)
+    }
+}
+
 pub(super) async fn examine(app: &App) -> Vec<Finding> {
     let store = app.store();
     let (accounts, sessions) = tokio::join!(store.inspect_accounts(), store.inspect_sessions());
@@ -76,7 +83,7 @@ fn judge(
             Some(false) => findings.push(Finding::wrong(subject, format!("{name} {}", demand.otherwise))),
             None => findings.push(Finding::unknown(
                 subject,
-                format!("this DynamoDB does not tell whether {name} {}", demand.otherwise),
+                format!("this DynamoDB does not tell whether {name} {}", demand.lack()),
             )),
         }
     }
@@ -109,5 +116,6 @@ mod tests {
                 .starts_with("accounts has no point-in-time recovery")
         );
         assert_eq!(told(None).verdict, crate::doctor::Verdict::Unknown);
+        assert!(told(None).words.ends_with(" has no point-in-time recovery"));
     }
 }

@@ -153,7 +153,6 @@ async fn cancel(call: &Call<'_>, session: &Session) -> Result<Option<Claimed>, P
     Ok(None)
 }
 
-/// Another session of the same contract is being sold.
 /// Another session's sale is in the way. One whose time has run out is settled here: DynamoDB deletes its deadline days late, and the
 /// record of that may be lost.
 async fn make_way(call: &Call<'_>, session: &Session, other: &Sale) -> Result<(), Problem> {
@@ -171,6 +170,7 @@ async fn make_way(call: &Call<'_>, session: &Session, other: &Sale) -> Result<()
     Ok(())
 }
 
+/// Another session of the same contract is being sold.
 fn other_sale(other: &Sale, call: &Call<'_>) -> Problem {
     let problem = Problem::conflict("another change of the contract is being paid for");
     if other.is_in_flight(call.now) {

@@ -4,11 +4,9 @@
 //! # If it fails half-way
 //! Closing what is closed changes nothing, and the sale stays in the contract until it is landed or forgotten.
 
-use billing_core::contract::Read;
 use billing_core::id::SessionId;
-use billing_core::sale::{Sale, Way};
+use billing_core::sale::Way;
 use billing_core::session::{Session, Status};
-use billing_core::subscription::Status as BillingStatus;
 use billing_store::StoredContract;
 use billing_stripe::{ContractPage, StripeError};
 
@@ -56,9 +54,8 @@ impl Call<'_> {
         }
         match self.read_contract(&stored.contract).await? {
             Some(read) => {
-                let closed = self.close_sale(&sale, read).await?;
                 let asked = sale.invoice.is_some() || sale.offer.way == Way::Begin;
-                let landed = self.land_contract(&stored, closed, Billed::default()).await?;
+                let landed = self.land_contract(&stored, read, Billed::default()).await?;
                 match landed {
                     // Nothing came of it, and nothing will: a change that Stripe was never asked for.
                     Some(landed)
@@ -120,26 +117,5 @@ impl Call<'_> {
             Err(StripeError::Refused(refusal)) if refusal.is_missing("session") => Ok(None),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Makes what waits for a payment unpayable: a first invoice with its subscription, a change with its invoice. What was paid in the
-    /// meantime stays paid: an invoice that is paid cannot be given up, and a subscription is ended only after its invoice was.
-    pub async fn close_sale(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
-        let is_first =
-            |read: &Read| sale.offer.way == Way::Begin && read.billing.status == BillingStatus::Incomplete;
-        let is_change = sale.offer.way == Way::AtOnce && read.is_pending;
-        if !is_first(&read) && !is_change {
-            return Ok(read);
-        }
-        let stripe = self.stripe().await?;
-        let subscription = &read.billing.subscription;
-        if let Some(bill) = &read.latest_invoice {
-            stripe.void_contract_invoice(&bill.id, sale).await?;
-        }
-        let now = stripe.contract_subscription(subscription).await?.read;
-        if is_first(&now) {
-            return Ok(stripe.cancel_contract(subscription, sale).await?.read);
-        }
-        Ok(now)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use local_stack::options::{Command, Options};
@@ -21,6 +22,9 @@ enum Failure {
     #[error("cannot print: {0}")]
     Output(#[from] io::Error),
 }
+
+/// How long the welcome waits for what is under way.
+const SOON: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -55,6 +59,12 @@ async fn serve(options: &Options) -> Result<(), Failure> {
         .with_writer(io::stderr)
         .init();
     let stack = Stack::start(settings).await?;
+    // The events of the demo world are logged before the welcome, and not over it.
+    if let Some(stand_in) = &stack.stand_in {
+        tokio::time::timeout(SOON, stand_in.settle())
+            .await
+            .unwrap_or_default();
+    }
     let mut out = io::stdout();
     out.write_all(welcome::text(&stack.directory, options.data.as_deref()).as_bytes())?;
     // A script that waits for the last line reads a pipe.

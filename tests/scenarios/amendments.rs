@@ -1,11 +1,9 @@
 //! A contract becomes something else: another plan, other quantities.
 
 use billing_core::contract::Contract;
-use billing_tests::{Moment, Organisation, World};
+use billing_tests::{Organisation, World, at_every_death};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-
-const MOST_STEPS: usize = 60;
 
 /// What a contract has: the plan, and how many of what.
 fn told(contract: &Contract) -> Vec<String> {
@@ -67,6 +65,34 @@ async fn more_seats_are_prorated_to_the_second() {
     assert_eq!(stored.history.len(), 2);
     world.advance("21d").await;
     assert_eq!(world.stripe.charges().await, [3500, 2000, 6500]);
+}
+
+/// Up to 25 seats cost the same: there is nothing to give back and to charge anew, so that not even a rounded cent is told which Stripe,
+/// having nothing to change, would not bill.
+#[tokio::test]
+async fn another_quantity_of_the_same_band_costs_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("business")).await;
+    world.advance("7s").await;
+    let seat = acme.product("business", "Business seats");
+    let offered = acme
+        .opens(&json!({ "contract_id": contract, "product_overrides": [{ "product_id": seat, "quantity": 22 }] }))
+        .await;
+    let invoice = &offered.body["estimates"]["current_invoice"];
+    assert_eq!(
+        (&invoice["total"], &invoice["lines"]),
+        (&json!(0), &json!([])),
+        "{offered}"
+    );
+    let id = offered.body["id"].as_str().unwrap();
+    assert_eq!(
+        acme.confirms(id, &Value::Null).await.body["checkout_status"],
+        "contract_created"
+    );
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await.len(), 1);
+    assert!(told(&acme.contract(&contract).await.contract).contains(&"22 × Business seats".to_owned()));
 }
 
 /// The archive goes: 20 of 30 days of 5.00 come back on the next bill, rounded in the customer's favour.
@@ -286,31 +312,24 @@ async fn amended_once(world: &World, acme: &Organisation<'_>, contract: &str, co
 async fn an_amendment_converges_after_a_crash_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let contract = acme.sells(&acme.order("starter")).await;
-            let id = acme.session(&seats(&acme, &contract, 6)).await;
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            tokio::select! {
-                answer = acme.confirms_on(&machine, &id, &Value::Null) => {
-                    assert_eq!(answer.unwrap().body["checkout_status"], "contract_created");
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            let context = format!("died {moment:?} step {step}");
-            let answer = acme.confirms(&id, &Value::Null).await;
-            assert_eq!(answer.status, 200, "{context}: {answer}");
-            amended_once(&world, &acme, &contract, &context).await;
-            if finished {
-                break;
-            }
+    at_every_death(async |death| {
+        let contract = acme.sells(&acme.order("starter")).await;
+        let id = acme.session(&seats(&acme, &contract, 6)).await;
+        let told = world
+            .dies_over(death, async |machine| {
+                acme.confirms_on(machine, &id, &Value::Null).await
+            })
+            .await;
+        if let Some(told) = &told {
+            assert_eq!(told.body["checkout_status"], "contract_created");
         }
-        assert!(finished);
-    }
+        let context = death.to_string();
+        let answer = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(answer.status, 200, "{context}: {answer}");
+        amended_once(&world, &acme, &contract, &context).await;
+        told.is_some()
+    })
+    .await;
 }
 
 /// The same for a downgrade, which is two requests at Stripe.
@@ -318,39 +337,32 @@ async fn an_amendment_converges_after_a_crash_at_any_step() {
 async fn a_downgrade_converges_after_a_crash_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let contract = acme.sells(&acme.order("team-annual")).await;
-            let wish = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
-            let id = acme.session(&wish).await;
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            tokio::select! {
-                answer = acme.confirms_on(&machine, &id, &Value::Null) => {
-                    assert_eq!(answer.unwrap().body["checkout_status"], "contract_created");
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            let context = format!("died {moment:?} step {step}");
-            let answer = acme.confirms(&id, &Value::Null).await;
-            assert_eq!(
-                answer.body["checkout_status"], "contract_created",
-                "{context}: {answer}"
-            );
-            world.stripe.stand_in().settle().await;
-            let stored = acme.contract(&contract).await;
-            assert!(stored.contract.scheduled.is_some(), "{context}");
-            assert_eq!(stored.history.len(), 2, "{context}");
-            assert_eq!(world.stripe.phases_of_latest_schedule().await, 2, "{context}");
-            if finished {
-                break;
-            }
+    at_every_death(async |death| {
+        let contract = acme.sells(&acme.order("team-annual")).await;
+        let wish = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+        let id = acme.session(&wish).await;
+        let told = world
+            .dies_over(death, async |machine| {
+                acme.confirms_on(machine, &id, &Value::Null).await
+            })
+            .await;
+        if let Some(told) = &told {
+            assert_eq!(told.body["checkout_status"], "contract_created");
         }
-        assert!(finished);
-    }
+        let context = death.to_string();
+        let answer = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(
+            answer.body["checkout_status"], "contract_created",
+            "{context}: {answer}"
+        );
+        world.stripe.stand_in().settle().await;
+        let stored = acme.contract(&contract).await;
+        assert!(stored.contract.scheduled.is_some(), "{context}");
+        assert_eq!(stored.history.len(), 2, "{context}");
+        assert_eq!(world.stripe.phases_of_latest_schedule().await, 2, "{context}");
+        told.is_some()
+    })
+    .await;
 }
 
 /// One reads the session, and before it reads the contract another has scheduled the change: that is the session's own, and no

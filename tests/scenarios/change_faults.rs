@@ -1,12 +1,9 @@
 //! Every single step of a change, a cancellation and a resumption fails before it takes effect or after, has its answer lost, or is the
 //! last of a machine. Whatever was left behind, asking again comes to what was asked for, once.
 
-use billing_tests::{Account, Answer, Machine, Moment, World};
+use billing_tests::{Account, Answer, Machine, Moment, World, at_every_death, at_every_step};
 use futures_util::future::join_all;
 use serde_json::json;
-
-/// More steps than any of them takes.
-const MOST_STEPS: usize = 40;
 
 /// What somebody does, and how it ends.
 #[derive(Debug, Clone, Copy)]
@@ -102,24 +99,20 @@ async fn a_failure_at_any_step_before_or_after_it_took_effect_comes_to_one_deed(
     let world = World::at("2026-04-01T00:00:00Z").await;
     for deed in DEEDS {
         for (moment, status) in [(Moment::Before, 429), (Moment::After, 500)] {
-            let mut finished = false;
-            for step in 1..MOST_STEPS {
+            at_every_step(async |step| {
                 let ada = deed.before(&world).await;
                 let machine = world.machine().await;
                 machine.network.fails(moment, step, status);
                 let context = format!("{}: {status} {moment:?} step {step}", deed.path);
                 let answer = deed.on(&ada, &machine).await.unwrap();
                 assert!(matches!(answer.status, 200 | 503), "{context}: {answer}");
-                finished = machine.network.steps().len() < step;
                 if answer.status == 503 {
                     assert_eq!(deed.again(&ada).await.status, 200, "{context}");
                 }
                 deed.is_done(&world, &ada, &context).await;
-                if finished {
-                    break;
-                }
-            }
-            assert!(finished, "{}", deed.path);
+                machine.network.steps().len() < step
+            })
+            .await;
         }
     }
 }
@@ -128,21 +121,16 @@ async fn a_failure_at_any_step_before_or_after_it_took_effect_comes_to_one_deed(
 async fn a_lost_answer_of_any_step_comes_to_one_deed() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for deed in DEEDS {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
+        at_every_step(async |step| {
             let ada = deed.before(&world).await;
-            let machine = world.machine().await;
-            machine.network.loses_answer(step);
             let context = format!("{}: lost the answer of step {step}", deed.path);
-            let answer = deed.on(&ada, &machine).await.unwrap();
+            let acts = async |machine: &Machine| deed.on(&ada, machine).await;
+            let (answer, was_lost) = world.loses_over(step, acts).await;
             assert_eq!(answer.status, 200, "{context}: {answer}");
-            finished = machine.network.steps().len() < step;
             deed.is_done(&world, &ada, &context).await;
-            if finished {
-                break;
-            }
-        }
-        assert!(finished, "{}", deed.path);
+            !was_lost
+        })
+        .await;
     }
 }
 
@@ -217,42 +205,35 @@ async fn a_spent_key_does_not_keep_a_change_from_being_finished() {
 async fn a_change_that_waited_is_finished_when_the_webhook_dies_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let deed = DEEDS[0];
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let ada = deed.before(&world).await;
-            world
-                .stripe
-                .gives_card(&ada, "pm_card_authenticationRequired")
-                .await;
-            let answer = deed.again(&ada).await;
-            assert_eq!(answer.body["payment"]["status"], "requires_action");
-            world.stripe.stand_in().settle().await;
-            world.stripe.holds_events(true).await;
-            world.stripe.pays_open_invoice(&ada).await;
-            let paid = world.stripe.events("invoice.paid").pop().unwrap();
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            tokio::select! {
-                answer = machine.call(world.stripe.signed_event(&paid)) => {
-                    assert_eq!(answer.unwrap().status, 200);
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            world.advance("5m").await;
-            assert_eq!(world.stripe.delivers(&paid).await, 200);
-            let context = format!("the webhook died {moment:?} step {step}");
-            deed.is_done(&world, &ada, &context).await;
-            world.stripe.holds_events(false).await;
-            deed.is_done(&world, &ada, &context).await;
-            if finished {
-                break;
-            }
+    at_every_death(async |death| {
+        let ada = deed.before(&world).await;
+        world
+            .stripe
+            .gives_card(&ada, "pm_card_authenticationRequired")
+            .await;
+        let answer = deed.again(&ada).await;
+        assert_eq!(answer.body["payment"]["status"], "requires_action");
+        world.stripe.stand_in().settle().await;
+        world.stripe.holds_events(true).await;
+        world.stripe.pays_open_invoice(&ada).await;
+        let paid = world.stripe.events("invoice.paid").pop().unwrap();
+        let told = world
+            .dies_over(death, async |machine| {
+                machine.call(world.stripe.signed_event(&paid)).await
+            })
+            .await;
+        if let Some(told) = &told {
+            assert_eq!(told.status, 200);
         }
-        assert!(finished);
-    }
+        world.advance("5m").await;
+        assert_eq!(world.stripe.delivers(&paid).await, 200);
+        let context = format!("the webhook {death}");
+        deed.is_done(&world, &ada, &context).await;
+        world.stripe.holds_events(false).await;
+        deed.is_done(&world, &ada, &context).await;
+        told.is_some()
+    })
+    .await;
 }
 
 /// A change whose payment stays open, on a machine that dies at each step: asking again is told of one payment, which makes it once.
@@ -260,45 +241,36 @@ async fn a_change_that_waited_is_finished_when_the_webhook_dies_at_any_step() {
 async fn a_change_that_waits_converges_after_a_crash_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let deed = DEEDS[0];
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let ada = deed.before(&world).await;
-            world
-                .stripe
-                .gives_card(&ada, "pm_card_authenticationRequired")
-                .await;
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            tokio::select! {
-                answer = deed.on(&ada, &machine) => {
-                    assert_eq!(answer.unwrap().body["payment"]["status"], "requires_action");
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            let context = format!("died {moment:?} step {step}");
-            let answer = deed.again(&ada).await;
-            assert_eq!(
-                answer.body["payment"]["status"], "requires_action",
-                "{context}: {answer}"
-            );
-            world.stripe.stand_in().settle().await;
-            assert_eq!(world.stripe.payments(&ada).await, [1000], "{context}");
-            assert_eq!(
-                ada.billing().await.body["subscription"]["cancelAtPeriodEnd"],
-                true,
-                "{context}"
-            );
-            world.stripe.pays_open_invoice(&ada).await;
-            deed.is_done(&world, &ada, &context).await;
-            if finished {
-                break;
-            }
+    at_every_death(async |death| {
+        let ada = deed.before(&world).await;
+        world
+            .stripe
+            .gives_card(&ada, "pm_card_authenticationRequired")
+            .await;
+        let told = world
+            .dies_over(death, async |machine| deed.on(&ada, machine).await)
+            .await;
+        if let Some(told) = &told {
+            assert_eq!(told.body["payment"]["status"], "requires_action");
         }
-        assert!(finished);
-    }
+        let context = death.to_string();
+        let answer = deed.again(&ada).await;
+        assert_eq!(
+            answer.body["payment"]["status"], "requires_action",
+            "{context}: {answer}"
+        );
+        world.stripe.stand_in().settle().await;
+        assert_eq!(world.stripe.payments(&ada).await, [1000], "{context}");
+        assert_eq!(
+            ada.billing().await.body["subscription"]["cancelAtPeriodEnd"],
+            true,
+            "{context}"
+        );
+        world.stripe.pays_open_invoice(&ada).await;
+        deed.is_done(&world, &ada, &context).await;
+        told.is_some()
+    })
+    .await;
 }
 
 /// A double click by eight hands on two machines.
@@ -321,35 +293,22 @@ async fn eight_at_once_come_to_one_deed() {
 async fn events_that_arrive_at_any_step_change_nothing_about_a_deed() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for deed in DEEDS {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
+        at_every_step(async |step| {
             let ada = deed.before(&world).await;
-            let machine = world.machine().await;
-            machine.network.holds_step(step);
-            let acting = deed.on(&ada, &machine);
-            tokio::pin!(acting);
-            let answer = tokio::select! {
-                answer = &mut acting => {
-                    finished = true;
-                    answer
-                }
-                () = machine.network.reached() => {
-                    world.stripe.stand_in().settle().await;
-                    let latest = world.stripe.events("customer.subscription.updated").pop();
-                    if let Some(latest) = latest {
-                        assert_eq!(world.stripe.delivers(&latest).await, 200);
-                    }
-                    machine.network.lets_go();
-                    acting.await
+            let acts = async |machine: &Machine| deed.on(&ada, machine).await;
+            let events = async {
+                world.stripe.stand_in().settle().await;
+                let latest = world.stripe.events("customer.subscription.updated").pop();
+                if let Some(latest) = latest {
+                    assert_eq!(world.stripe.delivers(&latest).await, 200);
                 }
             };
+            let held = world.held_over(step, acts, events).await;
             let context = format!("{}: events at step {step}", deed.path);
-            assert_eq!(answer.unwrap().status, 200, "{context}");
+            assert_eq!(held.answer.status, 200, "{context}");
             deed.is_done(&world, &ada, &context).await;
-            if finished {
-                break;
-            }
-        }
-        assert!(finished, "{}", deed.path);
+            !held.was_held
+        })
+        .await;
     }
 }

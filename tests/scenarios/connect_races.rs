@@ -1,14 +1,11 @@
 //! The same order twice, on two machines, on machines that die: one schedule, one customer. And changes and cancellations likewise.
 
-use billing_tests::{Agency, Moment, World};
+use billing_tests::{Agency, Machine, World, at_every_death, at_every_step};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
 const NEXT_MONTH: &str = "2026-05-01T00:00:00Z";
-/// More steps than anything takes.
-const MOST_STEPS: usize = 60;
-
 /// One schedule, one customer, and a sale that knows it.
 async fn sold_once(world: &World, north: &Agency<'_>, context: &str) {
     world.stripe.stand_in().settle().await;
@@ -154,32 +151,23 @@ async fn a_client_has_one_customer_however_many_orders_come_at_once() {
 #[tokio::test]
 async fn a_sale_converges_after_a_crash_at_any_step() {
     let world = World::at(NOW).await;
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let north = world.agency().await;
-            let mut order = north.order(NEXT_MONTH);
-            order["data"]["taxSettings"] = json!({ "enabled": true, "country": "DE" });
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            tokio::select! {
-                answer = north.sells_on(&machine, &order) => {
-                    assert_eq!(answer.unwrap().status, 200);
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            let context = format!("died {moment:?} step {step}");
-            let answer = north.sells(&order).await;
-            assert_eq!(answer.status, 200, "{context}: {answer}");
-            sold_once(&world, &north, &context).await;
-            if finished {
-                break;
-            }
+    at_every_death(async |death| {
+        let north = world.agency().await;
+        let mut order = north.order(NEXT_MONTH);
+        order["data"]["taxSettings"] = json!({ "enabled": true, "country": "DE" });
+        let told = world
+            .dies_over(death, async |machine| north.sells_on(machine, &order).await)
+            .await;
+        if let Some(told) = &told {
+            assert_eq!(told.status, 200);
         }
-        assert!(finished);
-    }
+        let context = death.to_string();
+        let answer = north.sells(&order).await;
+        assert_eq!(answer.status, 200, "{context}: {answer}");
+        sold_once(&world, &north, &context).await;
+        told.is_some()
+    })
+    .await;
 }
 
 /// Nobody orders again: once Stripe has made the schedule, its event has it recorded.
@@ -202,18 +190,15 @@ async fn a_schedule_that_nobody_recorded_is_recorded_by_its_event() {
 #[tokio::test]
 async fn a_lost_answer_of_a_sale_is_found_out_within_the_call() {
     let world = World::at(NOW).await;
-    for step in 1..MOST_STEPS {
+    at_every_step(async |step| {
         let north = world.agency().await;
-        let machine = world.machine().await;
-        machine.network.loses_answer(step);
-        let answer = north.sells_on(&machine, &north.order(NEXT_MONTH)).await.unwrap();
+        let sells = async |machine: &Machine| north.sells_on(machine, &north.order(NEXT_MONTH)).await;
+        let (answer, was_lost) = world.loses_over(step, sells).await;
         assert_eq!(answer.status, 200, "step {step}: {answer}");
         sold_once(&world, &north, &format!("lost step {step}")).await;
-        if machine.network.steps().len() < step {
-            return;
-        }
-    }
-    unreachable!("a sale of more than {MOST_STEPS} steps");
+        !was_lost
+    })
+    .await;
 }
 
 /// Stripe takes it and does not answer for as long as the call lasts; hours later the same order finds it.
@@ -254,49 +239,40 @@ async fn a_deleted_customer_is_replaced() {
 #[tokio::test]
 async fn a_change_converges_after_a_crash_at_any_step() {
     let world = World::at(NOW).await;
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let north = world.agency().await;
-            let other = north.offers("Other", 5999).await;
-            let sold = north.sells(&north.order("2026-04-01T00:00:00Z")).await;
-            let id = sold.body["id"].as_str().unwrap();
-            let ends = json!({ "cancelAtPeriodEnd": true });
-            assert_eq!(north.updates(id, &ends).await.body["cancel_at_period_end"], true);
-            world.stripe.stand_in().settle().await;
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            let wish = json!({ "productId": other });
-            tokio::select! {
-                answer = north.updates_on(&machine, id, &wish) => {
-                    assert_eq!(answer.unwrap().status, 200);
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            let context = format!("died {moment:?} step {step}");
-            let answer = north.updates(id, &wish).await;
-            assert_eq!(answer.status, 200, "{context}: {answer}");
-            assert_eq!(answer.body["product"]["id"], other.as_str(), "{context}");
-            assert_eq!(
-                answer.body["cancel_at_period_end"], true,
-                "what the schedule was to end still ends: {context}"
-            );
-            world.stripe.stand_in().settle().await;
-            let waiting = north.all("/v1/invoiceitems?limit=100").await;
-            let amounts = waiting
-                .iter()
-                .filter(|item| item["amount"].as_i64() > Some(0))
-                .count();
-            assert_eq!(amounts, 1, "one charge for the rest of the period: {context}");
-            assert_eq!(north.sales().await[0].amendment, None, "{context}");
-            if finished {
-                break;
-            }
+    at_every_death(async |death| {
+        let north = world.agency().await;
+        let other = north.offers("Other", 5999).await;
+        let sold = north.sells(&north.order("2026-04-01T00:00:00Z")).await;
+        let id = sold.body["id"].as_str().unwrap();
+        let ends = json!({ "cancelAtPeriodEnd": true });
+        assert_eq!(north.updates(id, &ends).await.body["cancel_at_period_end"], true);
+        world.stripe.stand_in().settle().await;
+        let wish = json!({ "productId": other });
+        let told = world
+            .dies_over(death, async |machine| north.updates_on(machine, id, &wish).await)
+            .await;
+        if let Some(told) = &told {
+            assert_eq!(told.status, 200);
         }
-        assert!(finished);
-    }
+        let context = death.to_string();
+        let answer = north.updates(id, &wish).await;
+        assert_eq!(answer.status, 200, "{context}: {answer}");
+        assert_eq!(answer.body["product"]["id"], other.as_str(), "{context}");
+        assert_eq!(
+            answer.body["cancel_at_period_end"], true,
+            "what the schedule was to end still ends: {context}"
+        );
+        world.stripe.stand_in().settle().await;
+        let waiting = north.all("/v1/invoiceitems?limit=100").await;
+        let amounts = waiting
+            .iter()
+            .filter(|item| item["amount"].as_i64() > Some(0))
+            .count();
+        assert_eq!(amounts, 1, "one charge for the rest of the period: {context}");
+        assert_eq!(north.sales().await[0].amendment, None, "{context}");
+        told.is_some()
+    })
+    .await;
 }
 
 /// The machine dies between the two steps, and nobody asks again: the event of the first step has the second done.
@@ -327,36 +303,25 @@ async fn a_change_that_nobody_asks_for_again_is_finished_by_an_event() {
 #[tokio::test]
 async fn a_cancellation_converges_after_a_crash_at_any_step() {
     let world = World::at(NOW).await;
-    for (start, moment) in [
-        (NEXT_MONTH, Moment::Before),
-        (NEXT_MONTH, Moment::After),
-        (NOW, Moment::After),
-    ] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
+    for start in [NEXT_MONTH, NOW] {
+        at_every_death(async |death| {
             let north = world.agency().await;
             let sold = north.sells(&north.order(start)).await;
             let id = sold.body["id"].as_str().unwrap();
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            tokio::select! {
-                answer = north.cancels_on(&machine, id) => {
-                    assert_eq!(answer.unwrap().status, 200);
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
+            let told = world
+                .dies_over(death, async |machine| north.cancels_on(machine, id).await)
+                .await;
+            if let Some(told) = &told {
+                assert_eq!(told.status, 200);
             }
-            machine.dies();
             let answer = north.cancels(id).await;
-            assert_eq!(answer.body, json!({ "id": id, "canceled": true }), "step {step}");
+            assert_eq!(answer.body, json!({ "id": id, "canceled": true }), "{death}");
             world.stripe.stand_in().settle().await;
             let stored = north.sales().await.remove(0).state.unwrap();
-            assert_eq!(stored.status, "canceled", "step {step}");
-            if finished {
-                break;
-            }
-        }
-        assert!(finished);
+            assert_eq!(stored.status, "canceled", "{death}");
+            told.is_some()
+        })
+        .await;
     }
 }
 

@@ -1,13 +1,10 @@
 //! Two machines that change or cancel the same sale at once: what is told is what is done, nothing is mixed and nothing is lost.
 
-use billing_tests::{Agency, Answer, Machine, World};
+use billing_tests::{Agency, Answer, Held, Machine, World, at_every_step};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
 const NEXT_MONTH: &str = "2026-05-01T00:00:00Z";
-/// More steps than any update takes.
-const MOST_STEPS: usize = 40;
-
 fn at(instant: &str) -> i64 {
     instant.parse::<billing_core::Timestamp>().unwrap().as_second()
 }
@@ -44,32 +41,16 @@ fn has(told: &Value, wish: &Value) -> bool {
             .is_none_or(|tax| tax["enabled"] == told["automatic_tax"])
 }
 
-/// The first machine's answer to each of its steps is held in turn while the second does all of its own; answers of both.
+/// One machine's answer to that step is held while another makes its own update.
 async fn held(
+    world: &World,
     north: &Agency<'_>,
-    (first, step): (&Machine, usize),
-    second: &Machine,
+    step: usize,
     id: &str,
     (one, other): (&Value, &Value),
-) -> (Answer, Answer, bool) {
-    first.network.holds_step(step);
-    let slow = north.updates_on(first, id, one);
-    let fast = async {
-        first.network.reached().await;
-        let answer = north.updates_on(second, id, other).await.unwrap();
-        first.network.lets_go();
-        answer
-    };
-    tokio::pin!(slow);
-    tokio::pin!(fast);
-    tokio::select! {
-        answer = &mut slow => {
-            // It took fewer steps than that.
-            let fast = north.updates_on(second, id, other).await.unwrap();
-            (answer.unwrap(), fast, true)
-        }
-        answer = &mut fast => (slow.await.unwrap(), answer, false),
-    }
+) -> Held<Answer> {
+    let slow = async |machine: &Machine| north.updates_on(machine, id, one).await;
+    world.held_over(step, slow, north.updates(id, other)).await
 }
 
 /// Two wishes for different members: both are told 200, and both are there, whichever was made first.
@@ -93,23 +74,22 @@ async fn two_updates_of_different_members_are_both_made() {
             json!({ "taxSettings": { "enabled": true, "country": "DE" } }),
         ),
     ] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
+        at_every_step(async |step| {
             let north = world.agency().await;
             let sold = north.sells(&north.order(start)).await;
             let id = sold.body["id"].as_str().unwrap();
-            let (first, second) = (world.machine().await, world.machine().await);
-            let (slow, fast, done) = held(&north, (&first, step), &second, id, (&one, &other)).await;
+            let Held {
+                answer: slow,
+                other: fast,
+                was_held,
+            } = held(&world, &north, step, id, (&one, &other)).await;
             let context = format!("{one} held at step {step}, {other}");
             assert_eq!((slow.status, fast.status), (200, 200), "{context}: {slow} {fast}");
             let told = rested(&world, &north, id, &context).await;
             assert!(has(&told, &one) && has(&told, &other), "{context}: {told}");
-            finished = done;
-            if finished {
-                break;
-            }
-        }
-        assert!(finished);
+            !was_held
+        })
+        .await;
     }
 }
 
@@ -117,8 +97,7 @@ async fn two_updates_of_different_members_are_both_made() {
 #[tokio::test]
 async fn of_two_updates_of_one_member_the_later_stands_whole() {
     let world = World::at(NOW).await;
-    let mut finished = false;
-    for step in 1..MOST_STEPS {
+    at_every_step(async |step| {
         let north = world.agency().await;
         let products = [north.offers("One", 5999).await, north.offers("Two", 7999).await];
         let id = north.sells(&north.order(NEXT_MONTH)).await.body["id"]
@@ -129,8 +108,11 @@ async fn of_two_updates_of_one_member_the_later_stands_whole() {
             json!({ "productId": products[0], "startDate": at("2026-06-01T00:00:00Z") }),
             json!({ "productId": products[1], "startDate": at("2026-07-01T00:00:00Z") }),
         ];
-        let (first, second) = (world.machine().await, world.machine().await);
-        let (slow, fast, done) = held(&north, (&first, step), &second, &id, (&wishes[0], &wishes[1])).await;
+        let Held {
+            answer: slow,
+            other: fast,
+            was_held,
+        } = held(&world, &north, step, &id, (&wishes[0], &wishes[1])).await;
         let context = format!("held at step {step}");
         for (answer, wish) in [(&slow, &wishes[0]), (&fast, &wishes[1])] {
             assert_eq!(answer.status, 200, "{context}: {answer}");
@@ -143,12 +125,9 @@ async fn of_two_updates_of_one_member_the_later_stands_whole() {
         );
         is_one_product(&north, &told, &context).await;
         assert_eq!(north.schedules().await.len(), 1, "{context}");
-        finished = done;
-        if finished {
-            break;
-        }
-    }
-    assert!(finished);
+        !was_held
+    })
+    .await;
 }
 
 /// All at once, on two machines.
@@ -181,31 +160,18 @@ async fn many_updates_at_once_leave_one_of_them_whole() {
 async fn a_cancellation_in_the_middle_of_an_update_stays() {
     let world = World::at(NOW).await;
     for start in [NEXT_MONTH, NOW] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
+        at_every_step(async |step| {
             let north = world.agency().await;
             let other = north.offers("Other", 5999).await;
             let sold = north.sells(&north.order(start)).await;
             let id = sold.body["id"].as_str().unwrap();
-            let machine = world.machine().await;
-            machine.network.holds_step(step);
             let wish = json!({ "productId": other });
-            let update = north.updates_on(&machine, id, &wish);
-            let cancel = async {
-                machine.network.reached().await;
-                let answer = north.cancels(id).await;
-                machine.network.lets_go();
-                answer
-            };
-            tokio::pin!(update);
-            tokio::pin!(cancel);
-            let (updated, cancelled) = tokio::select! {
-                answer = &mut update => {
-                    finished = true;
-                    (answer.unwrap(), north.cancels(id).await)
-                }
-                answer = &mut cancel => (update.await.unwrap(), answer),
-            };
+            let updates = async |machine: &Machine| north.updates_on(machine, id, &wish).await;
+            let Held {
+                answer: updated,
+                other: cancelled,
+                was_held,
+            } = world.held_over(step, updates, north.cancels(id)).await;
             let context = format!("{start}, held at step {step}");
             assert_eq!(cancelled.body, json!({ "id": id, "canceled": true }), "{context}");
             assert!(matches!(updated.status, 200 | 409), "{context}: {updated}");
@@ -225,11 +191,9 @@ async fn a_cancellation_in_the_middle_of_an_update_stays() {
                 r#"409 {"error":"the subscription is canceled"}"#,
                 "{context}"
             );
-            if finished {
-                break;
-            }
-        }
-        assert!(finished);
+            !was_held
+        })
+        .await;
     }
 }
 
@@ -238,30 +202,17 @@ async fn a_cancellation_in_the_middle_of_an_update_stays() {
 async fn an_update_in_the_middle_of_a_cancellation_undoes_nothing() {
     let world = World::at(NOW).await;
     for start in [NEXT_MONTH, NOW] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
+        at_every_step(async |step| {
             let north = world.agency().await;
             let sold = north.sells(&north.order(start)).await;
             let id = sold.body["id"].as_str().unwrap();
-            let machine = world.machine().await;
-            machine.network.holds_step(step);
             let wish = json!({ "taxSettings": { "enabled": true, "country": "DE" } });
-            let cancel = north.cancels_on(&machine, id);
-            let update = async {
-                machine.network.reached().await;
-                let answer = north.updates(id, &wish).await;
-                machine.network.lets_go();
-                answer
-            };
-            tokio::pin!(update);
-            tokio::pin!(cancel);
-            let (cancelled, updated) = tokio::select! {
-                answer = &mut cancel => {
-                    finished = true;
-                    (answer.unwrap(), north.updates(id, &wish).await)
-                }
-                answer = &mut update => (cancel.await.unwrap(), answer),
-            };
+            let cancels = async |machine: &Machine| north.cancels_on(machine, id).await;
+            let Held {
+                answer: cancelled,
+                other: updated,
+                was_held,
+            } = world.held_over(step, cancels, north.updates(id, &wish)).await;
             let context = format!("{start}, held at step {step}");
             assert_eq!(cancelled.body, json!({ "id": id, "canceled": true }), "{context}");
             assert!(matches!(updated.status, 200 | 409), "{context}: {updated}");
@@ -269,10 +220,8 @@ async fn an_update_in_the_middle_of_a_cancellation_undoes_nothing() {
             let sales = north.sales().await;
             assert_eq!(sales[0].state.as_ref().unwrap().status, "canceled", "{context}");
             assert_eq!(sales[0].amendment, None, "{context}");
-            if finished {
-                break;
-            }
-        }
-        assert!(finished);
+            !was_held
+        })
+        .await;
     }
 }

@@ -1,11 +1,8 @@
 //! A machine that dies before or after any single step, and answers that are lost: whatever was left behind, the next attempt
 //! finishes it, and there is one customer and one payable session.
 
-use billing_tests::{Account, Moment, World};
+use billing_tests::{Account, Death, Machine, Moment, World, at_every_death, at_every_step};
 use serde_json::json;
-
-/// More steps than any checkout takes: a test that never finishes one must end all the same.
-const MOST_STEPS: usize = 40;
 
 /// One customer, one session that can be paid, and it is the one that was answered.
 async fn one_session(world: &World, account: &Account<'_>, secret: &str) {
@@ -28,21 +25,17 @@ async fn converges(world: &World, account: &Account<'_>, interval: &str) {
 /// Answers how many steps there are.
 async fn dies_at_every_step(moment: Moment, retry: impl AsyncFn(&World, &Account<'_>)) -> usize {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    for step in 1..MOST_STEPS {
+    at_every_step(async |step| {
         let ada = world.account(1).await;
-        let machine = world.machine().await;
-        machine.network.stops(moment, step);
-        tokio::select! {
-            answer = ada.starts_checkout_on(&machine, "monthly") => {
-                assert_eq!(answer.unwrap().status, 200);
-                return step - 1;
-            }
-            () = machine.network.reached() => {}
+        let starts = async |machine: &Machine| ada.starts_checkout_on(machine, "monthly").await;
+        let told = world.dies_over(Death { moment, step }, starts).await;
+        if let Some(told) = &told {
+            assert_eq!(told.status, 200);
         }
-        machine.dies();
         retry(&world, &ada).await;
-    }
-    panic!("a checkout of more than {MOST_STEPS} steps");
+        told.is_some()
+    })
+    .await
 }
 
 /// The steps of a first checkout: the key, the account and its reservation, reserving, the customer, the session, recording.
@@ -94,28 +87,21 @@ async fn a_wreck_is_cleared_up_long_after_stripe_forgot_its_keys() {
 #[tokio::test]
 async fn replacing_a_session_converges_after_a_crash_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let ada = world.account(1).await;
-            ada.starts_checkout("monthly").await.client_secret();
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            tokio::select! {
-                answer = ada.starts_checkout_on(&machine, "annual") => {
-                    assert_eq!(answer.unwrap().status, 200);
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            converges(&world, &ada, "annual").await;
-            if finished {
-                break;
-            }
+    at_every_death(async |death| {
+        let ada = world.account(1).await;
+        ada.starts_checkout("monthly").await.client_secret();
+        let told = world
+            .dies_over(death, async |machine| {
+                ada.starts_checkout_on(machine, "annual").await
+            })
+            .await;
+        if let Some(told) = &told {
+            assert_eq!(told.status, 200);
         }
-        assert!(finished);
-    }
+        converges(&world, &ada, "annual").await;
+        told.is_some()
+    })
+    .await;
 }
 
 /// Every single answer is lost in turn after it took effect. The call itself finds out, by repeating what is safe to repeat.
@@ -163,39 +149,30 @@ async fn a_time_out_after_stripe_applied_the_call_is_an_unknown_outcome_that_con
 #[tokio::test]
 async fn a_payment_lands_once_when_the_webhook_dies_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let ada = world.account(1).await;
-            world.stripe.holds_events(true).await;
-            let secret = ada.starts_checkout("monthly").await.client_secret();
-            world.stripe.checks_out(&secret, "succeed").await;
-            let paid = world.stripe.events("invoice.paid").pop().unwrap();
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            let delivery = world.stripe.signed_event(&paid);
-            tokio::select! {
-                answer = machine.call(delivery) => {
-                    assert_eq!(answer.unwrap().status, 200);
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            // Within the lease nobody else may be at it; after it, anybody.
-            world.advance("5m").await;
-            assert_eq!(world.stripe.delivers(&paid).await, 200);
-            let ledger = ada.ledger().await;
-            assert_eq!(ledger.len(), 1, "died {moment:?} step {step}");
-            assert_ne!(ada.covered_until().await, "");
-            world.stripe.holds_events(false).await;
-            assert_eq!(ada.ledger().await, ledger);
-            if finished {
-                break;
-            }
+    at_every_death(async |death| {
+        let ada = world.account(1).await;
+        world.stripe.holds_events(true).await;
+        let secret = ada.starts_checkout("monthly").await.client_secret();
+        world.stripe.checks_out(&secret, "succeed").await;
+        let paid = world.stripe.events("invoice.paid").pop().unwrap();
+        let delivery = world.stripe.signed_event(&paid);
+        let told = world
+            .dies_over(death, async |machine| machine.call(delivery).await)
+            .await;
+        if let Some(told) = &told {
+            assert_eq!(told.status, 200);
         }
-        assert!(finished);
-    }
+        // Within the lease nobody else may be at it; after it, anybody.
+        world.advance("5m").await;
+        assert_eq!(world.stripe.delivers(&paid).await, 200);
+        let ledger = ada.ledger().await;
+        assert_eq!(ledger.len(), 1, "{death}");
+        assert_ne!(ada.covered_until().await, "");
+        world.stripe.holds_events(false).await;
+        assert_eq!(ada.ledger().await, ledger);
+        told.is_some()
+    })
+    .await;
 }
 
 /// An operator deleted the customer at Stripe. The machine that makes another one dies before it knows its id, and nobody tries

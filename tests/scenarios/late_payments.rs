@@ -198,6 +198,29 @@ async fn a_payment_that_takes_days_is_waited_for() {
     assert_eq!(acme.covered_until(contract).await, "2026-05-01T00:00:00Z");
 }
 
+/// The bank refuses after three days, when nobody can pay in the session any more: nothing is left that Stripe would charge again, or
+/// that could be paid.
+#[tokio::test]
+async fn a_payment_that_fails_days_later_leaves_nothing_behind() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    acme.confirms(
+        &id,
+        &json!({ "payment_method_id": "pm_usBankAccount_insufficientFunds" }),
+    )
+    .await;
+    world.advance("73h").await;
+    let read = acme.reads(&id).await;
+    assert_eq!(read.body["checkout_status"], "expired", "{read}");
+    assert_eq!(world.stripe.all_subscriptions().await[0]["status"], "canceled");
+    assert_eq!(world.stripe.latest_invoice().await["status"], "void");
+    let contract = acme.stored(&id).await.contract;
+    assert_eq!(acme.contract_if_any(contract.as_str()).await, None);
+    world.advance("30d").await;
+    assert_eq!(world.stripe.charges().await, [0_i64; 0]);
+}
+
 /// The card declined, and nobody paid on the bill's page while the session lasted. DynamoDB has not deleted its deadline yet: the next amendment
 /// of the contract does not wait for that.
 #[tokio::test]

@@ -1,15 +1,21 @@
-//! A model test: random histories of several accounts, and of agencies on connected ones, in which machines die, events are lost,
-//! doubled, delayed and shuffled, and time passes. Whatever happened, once everything is delivered and reconciled, everything adds up.
+//! A model test: random histories of several accounts, of agencies on connected ones, and of an organisation that sells plans, in which
+//! machines die, events are lost, doubled, delayed and shuffled, and time passes. Whatever happened, once everything is delivered and reconciled, everything adds up.
 //!
 //! A history that does not is told with its seed, shrunk to what is needed. `MODEL_RUNS` says how many are told (a few by default, two
-//! thousand in CI, millions by whoever has a night), `MODEL_SEED` which ones.
+//! thousand in CI, millions by whoever has a night), `MODEL_SEED` which ones, `MODEL_OF` of what (`accounts`, `agencies`, `plans`).
 
 /// What can happen.
 mod history;
 /// What can happen on connected accounts.
 mod selling;
+/// What can happen to plans and contracts.
+mod contracting;
+/// What that does to an organisation.
+mod shop;
 /// What must be true in the end.
 mod invariants;
+/// What must be true of contracts, at every moment and in the end.
+mod contracts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -51,8 +57,10 @@ fn tell(seed: u64, runs: u32, stop: &AtomicBool) -> Result<(), String> {
         .enable_all()
         .build()
         .unwrap();
+    let kind: Option<String> = told("MODEL_OF");
     let mut runner = TestRunner::new_with_rng(config, rng(seed));
-    let told = runner.run(&history::history(MOST_STEPS), |history: Vec<Step>| {
+    let histories = history::history(MOST_STEPS, kind.as_deref());
+    let told = runner.run(&histories, |history: Vec<Step>| {
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }

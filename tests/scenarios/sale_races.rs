@@ -1,12 +1,9 @@
 //! Confirmations on several machines at once, and on machines that die: one contract, one charge.
 
 use billing_core::contract::Status;
-use billing_tests::{Moment, Organisation, World};
+use billing_tests::{Machine, Moment, Organisation, World, at_every_death, at_every_step};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-
-/// More steps than any confirmation takes.
-const MOST_STEPS: usize = 60;
 
 fn visa() -> Value {
     json!({ "payment_method_id": "pm_card_visa" })
@@ -58,44 +55,31 @@ async fn sold_once(world: &World, acme: &Organisation<'_>, session: &str, email:
 async fn a_sale_converges_after_a_crash_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    for (moment, retries) in [
-        (Moment::Before, true),
-        (Moment::After, true),
-        (Moment::After, false),
-    ] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let email = format!("eve-{moment:?}-{retries}-{step}@example.com").to_lowercase();
+    for retries in [true, false] {
+        at_every_death(async |death| {
+            let email = format!("eve-{:?}-{retries}-{}@example.com", death.moment, death.step).to_lowercase();
             let id = acme.session(&order(&acme, &email)).await;
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
             let visa = visa();
-            tokio::select! {
-                answer = acme.confirms_on(&machine, &id, &visa) => {
-                    assert_eq!(answer.unwrap().body["checkout_status"], "contract_created");
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
+            let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
+            let (told, steps) = world.wreck(death, confirms).await;
+            if let Some(told) = &told {
+                assert_eq!(told.body["checkout_status"], "contract_created");
             }
-            let steps = machine.network.steps();
-            let charged = steps.iter().any(|step| step == "POST /v1/subscriptions");
-            machine.dies();
-            let context = format!(
-                "died {moment:?} step {step} ({:?}), retries: {retries}",
-                steps.last()
-            );
+            let context = format!("{death} ({:?}), retries: {retries}", steps.last());
+            // What is stopped before it gets to Stripe was never asked.
+            let asked = steps.iter().any(|step| step == "POST /v1/subscriptions");
+            let stopped = death.moment == Moment::Before
+                && steps.last().is_some_and(|step| step == "POST /v1/subscriptions");
             if retries {
                 let answer = acme.confirms(&id, &visa).await;
                 assert_eq!(answer.status, 200, "{context}: {answer}");
-                sold_once(&world, &acme, &id, &email, &context).await;
-            } else if charged {
+            }
+            if retries || asked && !stopped {
                 sold_once(&world, &acme, &id, &email, &context).await;
             }
-            if finished {
-                break;
-            }
-        }
-        assert!(finished);
+            told.is_some()
+        })
+        .await;
     }
 }
 
@@ -104,19 +88,16 @@ async fn a_sale_converges_after_a_crash_at_any_step() {
 async fn a_lost_answer_of_a_sale_is_found_out_within_the_call() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let machine = world.machine().await;
-    let id = acme.session(&order(&acme, "eve@example.com")).await;
-    acme.confirms_on(&machine, &id, &visa()).await;
-    let steps = machine.network.steps().len();
-    for step in 1..=steps {
+    at_every_step(async |step| {
         let email = format!("eve-{step}@example.com");
         let id = acme.session(&order(&acme, &email)).await;
-        let machine = world.machine().await;
-        machine.network.loses_answer(step);
-        let answer = acme.confirms_on(&machine, &id, &visa()).await.unwrap();
+        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa()).await;
+        let (answer, was_lost) = world.loses_over(step, confirms).await;
         assert_eq!(answer.status, 200, "step {step}: {answer}");
         sold_once(&world, &acme, &id, &email, &format!("step {step}")).await;
-    }
+        !was_lost
+    })
+    .await;
 }
 
 /// Stripe begins the subscription and never answers: 503, and the next confirmation finds it.
@@ -258,35 +239,28 @@ async fn the_webhook_before_the_answer_makes_one_contract() {
 async fn a_page_converges_after_a_crash_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let email = format!("eve-{moment:?}-{step}@example.com").to_lowercase();
-            let id = acme.session(&order(&acme, &email)).await;
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            tokio::select! {
-                answer = acme.confirms_on(&machine, &id, &Value::Null) => {
-                    assert_eq!(answer.unwrap().body["checkout_status"], "pending");
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            let context = format!("died {moment:?} step {step}");
-            let pending = acme.confirms(&id, &Value::Null).await;
-            assert_eq!(pending.body["checkout_status"], "pending", "{context}: {pending}");
-            let pages = world.stripe.open_pages().await;
-            assert_eq!(pages.len(), 1, "{context}");
-            assert_eq!(json!(pages[0]["url"]), pending.body["url"], "{context}");
-            world.stripe.pays_page(&pages[0]).await;
-            sold_once(&world, &acme, &id, &email, &context).await;
-            if finished {
-                break;
-            }
+    at_every_death(async |death| {
+        let email = format!("eve-{:?}-{}@example.com", death.moment, death.step).to_lowercase();
+        let id = acme.session(&order(&acme, &email)).await;
+        let told = world
+            .dies_over(death, async |machine| {
+                acme.confirms_on(machine, &id, &Value::Null).await
+            })
+            .await;
+        if let Some(told) = &told {
+            assert_eq!(told.body["checkout_status"], "pending");
         }
-        assert!(finished);
-    }
+        let context = death.to_string();
+        let pending = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(pending.body["checkout_status"], "pending", "{context}: {pending}");
+        let pages = world.stripe.open_pages().await;
+        assert_eq!(pages.len(), 1, "{context}");
+        assert_eq!(json!(pages[0]["url"]), pending.body["url"], "{context}");
+        world.stripe.pays_page(&pages[0]).await;
+        sold_once(&world, &acme, &id, &email, &context).await;
+        told.is_some()
+    })
+    .await;
 }
 
 /// The webhook dies at each of its steps; Stripe delivers again, and the payment lands once.
@@ -294,43 +268,29 @@ async fn a_page_converges_after_a_crash_at_any_step() {
 async fn a_sale_lands_once_when_the_webhook_dies_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    for moment in [Moment::Before, Moment::After] {
-        let mut finished = false;
-        for step in 1..MOST_STEPS {
-            let email = format!("eve-{moment:?}-{step}@example.com").to_lowercase();
-            world.stripe.holds_events(true).await;
-            let id = acme.session(&order(&acme, &email)).await;
-            acme.confirms(&id, &Value::Null).await;
-            world.stripe.pays_page(&world.stripe.latest_page().await).await;
-            let paid = world.stripe.events("invoice.paid").pop().unwrap();
-            let machine = world.machine().await;
-            machine.network.stops(moment, step);
-            tokio::select! {
-                answer = machine.call(world.stripe.signed_event(&paid)) => {
-                    assert_eq!(answer.unwrap().status, 200);
-                    finished = true;
-                }
-                () = machine.network.reached() => {}
-            }
-            machine.dies();
-            // Within the lease nobody else may be at it; after it, anybody.
-            world.advance("5m").await;
-            assert_eq!(world.stripe.delivers(&paid).await, 200);
-            world.stripe.holds_events(false).await;
-            sold_once(
-                &world,
-                &acme,
-                &id,
-                &email,
-                &format!("died {moment:?} step {step}"),
-            )
+    at_every_death(async |death| {
+        let email = format!("eve-{:?}-{}@example.com", death.moment, death.step).to_lowercase();
+        world.stripe.holds_events(true).await;
+        let id = acme.session(&order(&acme, &email)).await;
+        acme.confirms(&id, &Value::Null).await;
+        world.stripe.pays_page(&world.stripe.latest_page().await).await;
+        let paid = world.stripe.events("invoice.paid").pop().unwrap();
+        let told = world
+            .dies_over(death, async |machine| {
+                machine.call(world.stripe.signed_event(&paid)).await
+            })
             .await;
-            if finished {
-                break;
-            }
+        if let Some(told) = &told {
+            assert_eq!(told.status, 200);
         }
-        assert!(finished);
-    }
+        // Within the lease nobody else may be at it; after it, anybody.
+        world.advance("5m").await;
+        assert_eq!(world.stripe.delivers(&paid).await, 200);
+        world.stripe.holds_events(false).await;
+        sold_once(&world, &acme, &id, &email, &death.to_string()).await;
+        told.is_some()
+    })
+    .await;
 }
 
 /// The same Idempotency-Key answers the same; another body under it is refused.

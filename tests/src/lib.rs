@@ -28,6 +28,8 @@ mod machine;
 mod administrator;
 /// The network between a machine and the world, which can fail.
 mod network;
+/// Something at each step of a deed in turn.
+mod steps;
 /// How things go wrong on it, and how far.
 mod outage;
 /// An answer on its way through it.
@@ -51,5 +53,6 @@ pub use network::{Moment, Network};
 pub use organisation::Organisation;
 pub use outage::{Outage, Reach};
 pub use paper_stripe::stripe_of;
+pub use steps::{Death, Held, at_every_death, at_every_step};
 pub use stripe::Stripe;
 pub use world::World;

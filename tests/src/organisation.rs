@@ -47,21 +47,30 @@ impl<'w> Organisation<'w> {
 
     /// Applies the catalog as it is now.
     pub async fn applies_its_catalog(&self) {
+        self.tries_its_catalog().await.unwrap();
+    }
+
+    /// The same, for one that may fail half-way.
+    pub async fn tries_its_catalog(&self) -> Result<(), String> {
         let stack = self.world.stack();
         let directory = &stack.directory;
         let connector = billing_edge::connector();
         let stripe = connection::stripe(&directory.stripe, &directory.stripe_key, connector);
-        catalog::apply(stack.app.store(), &stripe, &self.catalog, self.world.now())
-            .await
-            .unwrap();
+        let applied = catalog::apply(stack.app.store(), &stripe, &self.catalog, self.world.now()).await;
+        applied.map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// Changes its catalog, and applies that.
     pub async fn changes_its_catalog(&mut self, from: &str, to: &str) {
+        self.says_in_its_catalog(from, to);
+        self.applies_its_catalog().await;
+    }
+
+    /// Changes its catalog: what it says at first, with something else instead.
+    pub fn says_in_its_catalog(&mut self, from: &str, to: &str) {
         let text = CATALOG.replace("id = \"demo\"", &format!("id = \"{}\"", self.id));
         assert!(text.contains(from), "the catalog does not say {from}");
         self.catalog = CatalogFile::read(&text.replace(from, to)).unwrap();
-        self.applies_its_catalog().await;
     }
 
     /// A new key of its own.

@@ -151,9 +151,14 @@ impl Stripe {
         pages.into_iter().filter(|page| !page["url"].is_null()).collect()
     }
 
+    /// The invoice that was made last.
+    pub async fn latest_invoice(&self) -> Value {
+        self.list("/v1/invoices?limit=1").await.remove(0)
+    }
+
     /// The payer pays the invoice that was made last, on its page; its events arrive.
     pub async fn pays_latest_invoice(&self) {
-        let latest = self.list("/v1/invoices?limit=1").await.remove(0);
+        let latest = self.latest_invoice().await;
         let path = format!("/_test/invoices/{}/pay", latest["id"].as_str().unwrap());
         let how = json!({ "paymentMethod": "pm_card_visa" });
         self.send("POST", &path, how.to_string(), "application/json")

@@ -169,6 +169,15 @@ pub struct Read {
     pub latest_invoice: Option<Bill>,
 }
 
+impl Read {
+    /// Whether its first payment is under way: Stripe calls such a subscription active.
+    #[must_use]
+    pub fn is_paying(&self) -> bool {
+        let bill = self.latest_invoice.as_ref();
+        self.billing.status == BillingStatus::Active && bill.is_some_and(|bill| bill.is_open)
+    }
+}
+
 /// A bill of a contract's subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bill {
@@ -286,8 +295,8 @@ pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
         (Way::Begin, BillingStatus::Incomplete) => waits(),
         (Way::Begin, _) if sale.is_to_be_refunded || lateness == Lateness::Moved => Fate::TooLate,
         (Way::Begin, _) => match &read.latest_invoice {
-            // A bank debit: Stripe calls it active, and nobody has paid yet.
-            Some(bill) if bill.is_first && bill.is_open => Fate::Waits(bill.clone()),
+            // A bank debit: Stripe calls it active, and nobody has paid yet. Nor has anybody a bill that was made void.
+            Some(bill) if bill.is_first && !bill.is_paid => Fate::Waits(bill.clone()),
             _ => Fate::TookEffect,
         },
         (Way::AtOnce, _) if read.is_pending => waits(),
@@ -404,8 +413,7 @@ impl Landing {
                 self.contract.sale = Some(waiting);
                 Told::Waits {
                     page: bill.page,
-                    // Stripe calls a subscription active whose first payment is under way.
-                    is_paying: sale.offer.way == Way::Begin && read.billing.status == BillingStatus::Active,
+                    is_paying: sale.offer.way == Way::Begin && read.is_paying(),
                 }
             }
             Fate::TookEffect => {

@@ -213,7 +213,7 @@ pub fn change(standing: &Standing, after: &Configuration, at: Timestamp) -> Resu
     let stays = |entry: &(&Chosen, Amount), others: &[(&Chosen, Amount)]| {
         others
             .iter()
-            .any(|other| entry.1 == other.1 && is_same(entry.0, other.0))
+            .any(|other| entry.1 == other.1 && is_same(entry.0, other.0) || is_billed_the_same(entry, other))
     };
     let mut invoice = Invoice::of(after, left);
     invoice.lines = credits(standing, &old, share, left, |entry| !stays(entry, &new));
@@ -250,6 +250,12 @@ fn is_same(one: &Chosen, other: &Chosen) -> bool {
         && one.quantity == other.quantity
         && one.dimensions == other.dimensions
         && one.product.price == other.product.price
+}
+
+/// Whether Stripe, which knows both by their amounts alone, has nothing to change: two quantities of one band.
+fn is_billed_the_same(one: &(&Chosen, Amount), other: &(&Chosen, Amount)) -> bool {
+    let is_computed = one.0.native().is_none() && other.0.native().is_none();
+    is_computed && one.0.product.id == other.0.product.id && one.1.net == other.1.net
 }
 
 /// What each product that is taken costs for a full period, in the plan's order.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{AnchorRule, Cadence};
 use crate::catalog::{Plan, Product};
 use crate::decimal::Quantity;
-use crate::id::{OfferedId, PlanId};
+use crate::id::{OfferedId, PlanId, PriceId};
 use crate::invalid::Invalid;
 use crate::money::Currency;
 use crate::pricing::{Dimensions, Model};
@@ -117,6 +117,20 @@ impl Configuration {
 }
 
 impl Chosen {
+    /// Which price of the catalog it is billed by at Stripe, and as how many: whole ones, or one of a flat fee. None for what Stripe
+    /// cannot express, which is billed as one of a price that is made of its amount.
+    #[must_use]
+    pub fn native(&self) -> Option<(&PriceId, u64)> {
+        let quantity = match self.product.price.pricing.model() {
+            Model::FlatFee { .. } => Some(1),
+            _ => self
+                .quantity
+                .as_whole()
+                .and_then(|quantity| quantity.try_into().ok()),
+        };
+        self.product.price.stripe_price.as_ref().zip(quantity)
+    }
+
     fn of(product: &Product) -> Self {
         Self {
             is_enabled: product.required || product.default_quantity != Quantity::ZERO,

@@ -22,9 +22,8 @@ use crate::estimate::{self, Direction, Estimate, NoEstimate, Standing};
 use crate::id::{CheckoutId, InvoiceId, OfferedId, PaymentMethodId, PriceId, ProductId, SessionId};
 use crate::invalid::Invalid;
 use crate::money::UNCHARGEABLE;
-use crate::offer::{Chosen, Configuration, Override};
+use crate::offer::{Configuration, Override};
 use crate::period::Period;
-use crate::pricing::Model;
 use crate::session::{Kind, When};
 
 /// For how long a sale may be on its way to Stripe: longer than any invocation lasts.
@@ -388,27 +387,16 @@ pub fn order(configuration: &Configuration) -> Result<Result<Vec<OrderLine>, Not
         .map(|(chosen, amount)| {
             let product = &chosen.product;
             let stripe_product = product.stripe_product.clone();
-            let native = product.price.stripe_price.clone().zip(billed_quantity(chosen));
+            let native = chosen.native();
             Ok(OrderLine {
                 product: product.id.clone(),
                 stripe_product: stripe_product.ok_or_else(|| NotAtStripe(product.id.clone()))?,
-                quantity: native.as_ref().map_or(1, |(_, quantity)| *quantity),
-                price: native.map(|(price, _)| price),
+                quantity: native.map_or(1, |(_, quantity)| quantity),
+                price: native.map(|(price, _)| price.clone()),
                 amount,
             })
         })
         .collect())
-}
-
-/// How many of its price a product is billed as: whole ones, or one of a flat fee.
-fn billed_quantity(chosen: &Chosen) -> Option<u64> {
-    match chosen.product.price.pricing.model() {
-        Model::FlatFee { .. } => Some(1),
-        _ => chosen
-            .quantity
-            .as_whole()
-            .and_then(|quantity| quantity.try_into().ok()),
-    }
 }
 
 impl Sale {

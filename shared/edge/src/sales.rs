@@ -53,6 +53,7 @@ impl Call<'_> {
         };
         let (read, lateness) = match sale {
             Some(sale) => {
+                let read = self.close_late(sale, read).await?;
                 let lateness = self.lateness(contract, sale, &read).await?;
                 let read = self.finish_at_stripe(sale, &mut session, read, lateness);
                 (read.await?, lateness)
@@ -126,6 +127,34 @@ impl Call<'_> {
         let plan = self.store.plan(&contract.organisation, plan).await?;
         let holds = plan.is_some_and(|stored| !stored.plan.withdrawn && sale.offer.still_holds(&stored.plan));
         Ok(if holds { Lateness::Holds } else { Lateness::Moved })
+    }
+
+    /// Makes unpayable what a sale waits for, once its session's time has run out: a first invoice with its subscription, which Stripe
+    /// would go on trying to charge where a bank debit failed days later; a change with its invoice. What was paid a moment ago cannot
+    /// be made void, and stays.
+    async fn close_late(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
+        let subscription = read.billing.subscription.clone();
+        let waits = |read: &Read| match sale.offer.way {
+            Way::Begin => {
+                !read.is_paying() && matches!(contract::fate(sale, read, Lateness::InTime), Fate::Waits(_))
+            }
+            Way::AtOnce => read.is_pending,
+            Way::AtPeriodEnd => false,
+        };
+        let Some(bill) = read
+            .latest_invoice
+            .as_ref()
+            .filter(|_| sale.open_until <= self.now && waits(&read))
+        else {
+            return Ok(read);
+        };
+        let stripe = self.stripe().await?;
+        stripe.void_contract_invoice(&bill.id, sale).await?;
+        let closed = stripe.contract_subscription(&subscription).await?.read;
+        if sale.offer.way == Way::Begin && waits(&closed) {
+            return Ok(stripe.cancel_contract(&subscription, sale).await?.read);
+        }
+        Ok(closed)
     }
 
     /// Does what a sale that took effect leaves to be done at Stripe: the end of its contract; or gives the money back.

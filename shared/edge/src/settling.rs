@@ -4,11 +4,8 @@
 //! # If it fails half-way
 //! Closing what is closed changes nothing, and the sale stays in the contract until it is landed or forgotten.
 
-use billing_core::contract::Read;
 use billing_core::id::SessionId;
-use billing_core::sale::{Sale, Way};
 use billing_core::session::{Session, Status};
-use billing_core::subscription::Status as BillingStatus;
 use billing_store::StoredContract;
 use billing_stripe::{ContractPage, StripeError};
 
@@ -56,9 +53,8 @@ impl Call<'_> {
         }
         match self.read_contract(&stored.contract).await? {
             Some(read) => {
-                let closed = self.close_sale(&sale, read).await?;
                 let asked = sale.invoice.is_some() || stored.contract.billing.is_none();
-                let landed = self.land_contract(&stored, closed, Billed::default()).await?;
+                let landed = self.land_contract(&stored, read, Billed::default()).await?;
                 match landed {
                     // Nothing came of it, and nothing will: a change that Stripe was never asked for.
                     Some(landed)
@@ -119,24 +115,6 @@ impl Call<'_> {
             // Somebody erased Stripe's test data: what is not there cannot be paid.
             Err(StripeError::Refused(refusal)) if refusal.is_missing("session") => Ok(None),
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Makes what waits for a payment unpayable: a first invoice with its subscription, a change with its invoice.
-    async fn close_sale(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
-        let stripe = self.stripe().await?;
-        let subscription = &read.billing.subscription;
-        match sale.offer.way {
-            Way::Begin if read.billing.status == BillingStatus::Incomplete => {
-                Ok(stripe.cancel_contract(subscription, sale).await?.read)
-            }
-            Way::AtOnce if read.is_pending => {
-                if let Some(bill) = &read.latest_invoice {
-                    stripe.void_contract_invoice(&bill.id, sale).await?;
-                }
-                Ok(stripe.contract_subscription(subscription).await?.read)
-            }
-            _ => Ok(read),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The steps of a history, and living through it.
 
-use billing_tests::{Account, Machine, Moment, World};
+use billing_tests::{Account, Death, Machine, Moment, World};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use stripe_stand_in::{Fault, FaultKind, Payment};
 
+use super::contracting;
 use super::invariants;
 use super::selling::{self, Sellers};
+use super::shop::Shop;
 
 /// How many accounts there are.
 const ACCOUNTS: usize = 3;
@@ -19,8 +21,10 @@ pub(super) const CARDS: [&str; 3] = [
     "pm_card_chargeCustomerFail",
     "pm_card_authenticationRequired",
 ];
+/// How many steps most calls take.
+pub(super) const SHORT: usize = 13;
 /// Places at Stripe that fail.
-const PLACES: [(&str, &str); 9] = [
+const PLACES: [(&str, &str); 17] = [
     ("POST", "/v1/customers"),
     ("POST", "/v1/checkout/sessions"),
     ("GET", "/v1/checkout/sessions/*"),
@@ -30,10 +34,15 @@ const PLACES: [(&str, &str); 9] = [
     ("POST", "/v1/subscription_schedules"),
     ("GET", "/v1/subscription_schedules/*"),
     ("POST", "/v1/subscription_schedules/*"),
+    ("POST", "/v1/subscriptions"),
+    ("GET", "/v1/subscriptions"),
+    ("DELETE", "/v1/subscriptions/*"),
+    ("POST", "/v1/payment_methods/*/attach"),
+    ("POST", "/v1/invoices/create_preview"),
+    ("POST", "/v1/prices"),
+    ("POST", "/v1/checkout/sessions/*/expire"),
+    ("POST", "/v1/refunds"),
 ];
-
-/// Where a machine dies: before or after the step of that number.
-pub(super) type Death = Option<(bool, usize)>;
 
 /// One step of a history.
 #[derive(Debug, Clone)]
@@ -41,7 +50,7 @@ pub(super) enum Step {
     Starts {
         who: usize,
         annual: bool,
-        dies: Death,
+        dies: Option<Death>,
     },
     Pays {
         who: usize,
@@ -50,15 +59,15 @@ pub(super) enum Step {
     Changes {
         who: usize,
         annual: bool,
-        dies: Death,
+        dies: Option<Death>,
     },
     Cancels {
         who: usize,
-        dies: Death,
+        dies: Option<Death>,
     },
     Resumes {
         who: usize,
-        dies: Death,
+        dies: Option<Death>,
     },
     AddsNumber {
         who: usize,
@@ -81,7 +90,7 @@ pub(super) enum Step {
     /// An event of any age is delivered, perhaps once more, perhaps to a machine that dies.
     Delivers {
         which: usize,
-        dies: Death,
+        dies: Option<Death>,
     },
     DeliversOddly {
         how: usize,
@@ -95,36 +104,51 @@ pub(super) enum Step {
         minutes: u32,
     },
     Reconciles {
-        dies: Death,
+        dies: Option<Death>,
     },
     /// Of an agency.
     Sells((usize, selling::Step)),
+    /// Of an organisation that sells plans.
+    Contracts(contracting::Step),
 }
 
-pub(super) fn death() -> impl Strategy<Value = Death> {
-    prop_oneof![3 => Just(None), 2 => (any::<bool>(), 1..14_usize).prop_map(Some)]
+/// Mostly nobody dies, and no later than at step `most`.
+pub(super) fn death(most: usize) -> impl Strategy<Value = Option<Death>> {
+    prop_oneof![3 => Just(None), 2 => dying(most).prop_map(Some)]
 }
 
-/// Histories of accounts, of agencies, and of both.
-pub(super) fn history(most_steps: usize) -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn dying(most: usize) -> impl Strategy<Value = Death> {
+    let moment = prop_oneof![Just(Moment::Before), Just(Moment::After)];
+    (moment, 1..=most).prop_map(|(moment, step)| Death { moment, step })
+}
+
+/// Histories of accounts, of agencies, of both, and of an organisation; or of one kind alone. The shares are what they cost: one of an
+/// organisation takes four times as long as one of accounts.
+pub(super) fn history(most_steps: usize, of: Option<&str>) -> BoxedStrategy<Vec<Step>> {
+    let history = |step: BoxedStrategy<Step>| vec(step, 1..=most_steps);
     let sells = || selling::step().prop_map(Step::Sells);
-    let of = |step: BoxedStrategy<Step>| vec(step, 1..=most_steps);
-    prop_oneof![
-        5 => of(prop_oneof![3 => of_account(), 2 => around()].boxed()),
-        3 => of(prop_oneof![3 => sells(), 2 => around()].boxed()),
-        2 => of(prop_oneof![2 => of_account(), 2 => sells(), 2 => around()].boxed()),
-    ]
+    let contracts = contracting::step().prop_map(Step::Contracts);
+    let accounts = history(prop_oneof![3 => of_account(), 2 => around()].boxed());
+    let agencies = history(prop_oneof![3 => sells(), 2 => around()].boxed());
+    let both = history(prop_oneof![2 => of_account(), 2 => sells(), 2 => around()].boxed());
+    let plans = history(prop_oneof![3 => contracts, 2 => around()].boxed());
+    match of {
+        Some("accounts") => accounts.boxed(),
+        Some("agencies") => agencies.boxed(),
+        Some("plans") => plans.boxed(),
+        _ => prop_oneof![5 => accounts, 2 => agencies, 1 => both, 2 => plans].boxed(),
+    }
 }
 
 /// What accounts and their payers do.
 fn of_account() -> impl Strategy<Value = Step> {
     let who = 0..ACCOUNTS;
     prop_oneof![
-        6 => (who.clone(), any::<bool>(), death()).prop_map(|(who, annual, dies)| Step::Starts { who, annual, dies }),
+        6 => (who.clone(), any::<bool>(), death(SHORT)).prop_map(|(who, annual, dies)| Step::Starts { who, annual, dies }),
         8 => (who.clone(), prop_oneof![5 => Just(0), 3 => 1..4_usize]).prop_map(|(who, how)| Step::Pays { who, how }),
-        5 => (who.clone(), any::<bool>(), death()).prop_map(|(who, annual, dies)| Step::Changes { who, annual, dies }),
-        2 => (who.clone(), death()).prop_map(|(who, dies)| Step::Cancels { who, dies }),
-        2 => (who.clone(), death()).prop_map(|(who, dies)| Step::Resumes { who, dies }),
+        5 => (who.clone(), any::<bool>(), death(SHORT)).prop_map(|(who, annual, dies)| Step::Changes { who, annual, dies }),
+        2 => (who.clone(), death(SHORT)).prop_map(|(who, dies)| Step::Cancels { who, dies }),
+        2 => (who.clone(), death(SHORT)).prop_map(|(who, dies)| Step::Resumes { who, dies }),
         1 => who.clone().prop_map(|who| Step::AddsNumber { who }),
         2 => (who.clone(), 0..CARDS.len()).prop_map(|(who, card)| Step::GivesCard { who, card }),
         2 => who.clone().prop_map(|who| Step::PaysInvoice { who }),
@@ -137,11 +161,11 @@ fn around() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => any::<bool>().prop_map(Step::Holds),
         1 => any::<bool>().prop_map(Step::Drops),
-        4 => (any::<usize>(), death()).prop_map(|(which, dies)| Step::Delivers { which, dies }),
+        4 => (any::<usize>(), death(SHORT)).prop_map(|(which, dies)| Step::Delivers { which, dies }),
         3 => (0..4_usize).prop_map(|how| Step::DeliversOddly { how }),
         3 => (0..PLACES.len(), 0..4_usize, 1..6_u32).prop_map(|(place, how, times)| Step::Fails { place, how, times }),
         4 => prop_oneof![1..120_u32, 600..3000_u32, Just(45_000)].prop_map(|minutes| Step::Advances { minutes }),
-        1 => death().prop_map(|dies| Step::Reconciles { dies }),
+        1 => death(SHORT).prop_map(|dies| Step::Reconciles { dies }),
     ]
 }
 
@@ -164,15 +188,28 @@ pub(super) async fn live_through(history: &[Step]) -> Result<(), String> {
     } else {
         Sellers::default()
     };
+    let mut shop = if history.iter().any(|step| matches!(step, Step::Contracts(_))) {
+        Some(Shop::new(&world).await)
+    } else {
+        None
+    };
     let mut memory = Memory::default();
     for step in history {
-        match step {
-            Step::Sells(step) => sellers.take(&world, step).await,
-            step => take(&world, &accounts, step, &mut memory).await,
+        match (step, &mut shop) {
+            (Step::Sells(step), _) => sellers.take(&world, step).await,
+            (Step::Contracts(step), Some(shop)) => shop.take(&world, step).await,
+            (step, _) => take(&world, &accounts, step, &mut memory).await,
         }
     }
     come_to_rest(&world).await;
-    let faults = sellers.faults(&world).await;
+    if shop.is_some() {
+        // A bank debit takes three days.
+        rests(&world, "80h").await;
+    }
+    let mut faults = sellers.faults(&world).await;
+    if let Some(shop) = &mut shop {
+        faults.extend(shop.faults(&world).await);
+    }
     if !faults.is_empty() {
         return Err(faults.join("; "));
     }
@@ -191,9 +228,13 @@ async fn come_to_rest(world: &World) {
     drops(world, false).await;
     world.stripe.holds_events(false).await;
     for pause in ["26h", "1h", "25h"] {
-        world.advance(pause).await;
-        world.hands("reconcile", &json!({})).await;
+        rests(world, pause).await;
     }
+}
+
+async fn rests(world: &World, pause: &str) {
+    world.advance(pause).await;
+    world.hands("reconcile", &json!({})).await;
 }
 
 async fn take(world: &World, accounts: &[Account<'_>], step: &Step, memory: &mut Memory) {
@@ -245,19 +286,7 @@ async fn take(world: &World, accounts: &[Account<'_>], step: &Step, memory: &mut
         }
         Step::IsRefunded { who, all } => {
             if let Some(invoice) = invoices(world, &accounts[*who], "paid").first() {
-                let payments = stand_in.call(
-                    "GET",
-                    "/v1/invoice_payments",
-                    &json!({ "invoice": invoice["id"] }),
-                    None,
-                );
-                let intent = &payments.1["data"][0]["payment"]["payment_intent"];
-                let mut refund = json!({ "payment_intent": intent });
-                if !all {
-                    refund["amount"] = json!(100);
-                }
-                stand_in.call("POST", "/v1/refunds", &refund, None);
-                stand_in.settle().await;
+                refunds(world, invoice, *all).await;
             }
         }
         Step::Holds(hold) => world.stripe.holds_events(*hold).await,
@@ -301,19 +330,15 @@ async fn take(world: &World, accounts: &[Account<'_>], step: &Step, memory: &mut
             }
             world.advance(&format!("{left}m")).await;
         }
-        Step::Sells(_) => {}
+        Step::Sells(_) | Step::Contracts(_) => {}
         Step::Reconciles { dies } => {
             let event = json!({});
             match *dies {
                 // While Stripe fails it may fail as a whole; the next run is the retry.
                 None => drop(world.tries("reconcile", &event).await),
                 Some(death) => {
-                    let machine = mortal(world, death).await;
-                    tokio::select! {
-                        _ = machine.hands("reconcile", &event) => {}
-                        () = machine.network.reached() => {}
-                    }
-                    machine.dies();
+                    let runs = async |machine: &Machine| machine.hands("reconcile", &event).await;
+                    drop(world.dies_over(death, runs).await);
                 }
             }
         }
@@ -324,29 +349,32 @@ fn interval(annual: bool) -> &'static str {
     if annual { "annual" } else { "monthly" }
 }
 
-async fn mortal(world: &World, (before, step): (bool, usize)) -> Machine {
-    let machine = world.machine().await;
-    machine
-        .network
-        .stops(if before { Moment::Before } else { Moment::After }, step);
-    machine
-}
-
 /// A request to the stack, or to a machine that dies over it. Whatever is answered: what counts is how it ends.
-pub(super) async fn call(world: &World, dies: Death, request: http::Request<bytes::Bytes>) {
-    let Some(death) = dies else {
-        world.stack().gateway.call(request).await;
-        return;
-    };
-    let machine = mortal(world, death).await;
-    tokio::select! {
-        _ = machine.call(request) => {}
-        () = machine.network.reached() => {}
+pub(super) async fn call(world: &World, dies: Option<Death>, request: http::Request<bytes::Bytes>) {
+    match dies {
+        Some(death) => {
+            let call = async |machine: &Machine| machine.call(request).await;
+            world.dies_over(death, call).await;
+        }
+        None => drop(world.stack().gateway.call(request).await),
     }
-    machine.dies();
 }
 
-async fn ends(world: &World, account: &Account<'_>, path: &str, dies: Death) {
+/// An operator gives an invoice back, or a dollar of it.
+pub(super) async fn refunds(world: &World, invoice: &Value, all: bool) {
+    let stand_in = world.stripe.stand_in();
+    let of = json!({ "invoice": invoice["id"] });
+    let (_, payments) = stand_in.call("GET", "/v1/invoice_payments", &of, None);
+    let intent = &payments["data"][0]["payment"]["payment_intent"];
+    let mut refund = json!({ "payment_intent": intent });
+    if !all {
+        refund["amount"] = json!(100);
+    }
+    stand_in.call("POST", "/v1/refunds", &refund, None);
+    stand_in.settle().await;
+}
+
+async fn ends(world: &World, account: &Account<'_>, path: &str, dies: Option<Death>) {
     let path = format!("/api/v1/billing/subscription/{path}");
     call(world, dies, account.request("POST", &path, &Value::Null)).await;
 }

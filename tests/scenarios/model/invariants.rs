@@ -140,7 +140,7 @@ pub(super) async fn faults(world: &World, account: &Account<'_>, who: usize, mem
 }
 
 /// What the ledger has to hold, read anew from Stripe.
-async fn expected(world: &World, paid: &[Value]) -> Vec<Entry> {
+pub(super) async fn expected(world: &World, paid: &[Value]) -> Vec<Entry> {
     let directory = &world.stack().directory;
     #[expect(clippy::disallowed_methods, reason = "a test that takes longer has failed")]
     let until = Instant::now() + Duration::from_secs(60);
@@ -155,7 +155,7 @@ async fn expected(world: &World, paid: &[Value]) -> Vec<Entry> {
 }
 
 /// The charges that paid an invoice.
-fn charges(world: &World, invoice: &Value) -> Vec<Value> {
+pub(super) fn charges(world: &World, invoice: &Value) -> Vec<Value> {
     let wanted = json!({ "invoice": invoice["id"], "status": "paid", "expand": ["data.payment.payment_intent.latest_charge"] });
     let (_, payments) = world
         .stripe

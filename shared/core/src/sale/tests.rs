@@ -235,6 +235,20 @@ fn a_sale_is_done_when_stripe_bills_it_and_not_before() {
     assert_eq!((over.told.unwrap().1, over.contract.sale), (Told::Over, None));
 }
 
+/// An operator made the first bill void, and Stripe calls the subscription active: nobody has paid, and nobody is served.
+#[test]
+fn a_contract_whose_first_bill_was_made_void_has_not_begun() {
+    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
+    let mut void = read(BillingStatus::Active, &SOLD, APRIL);
+    void.latest_invoice.as_mut().unwrap().is_paid = false;
+    let landed = land(&contract(sale(offer)), void, Lateness::InTime);
+    assert_eq!(landed.contract.status, contract::Status::Pending);
+    assert!(matches!(
+        landed.told,
+        Some((_, Told::Waits { is_paying: false, .. }))
+    ));
+}
+
 #[test]
 fn what_is_paid_too_late_for_an_offer_that_moved_is_given_back_first_and_then_told() {
     let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();

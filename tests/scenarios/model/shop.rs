@@ -1,0 +1,401 @@
+//! Living through histories of plans: what an organisation does, what it was told, and that it can go on in the end.
+
+use billing_core::SignedDuration;
+use billing_core::contract::Status;
+use billing_core::id::CheckoutId;
+use billing_tests::{Answer, Machine, Organisation, World};
+use serde_json::{Value, json};
+use stripe_stand_in::{FaultKind, InvoiceAct, Payment};
+
+use super::contracting::{
+    BUYERS, Buyer, ENDS, LIVES, METHODS, Meanwhile, On, PAYMENTS, PLANS, PRICES, SEATS, Step, Wish,
+};
+use super::contracts;
+use super::history::{CARDS, refunds};
+
+/// Which of the buyers must be served in the end: a customer, and a guest.
+const SERVED: [usize; 2] = [0, 2];
+
+/// A session, and what was told of it.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: String,
+    /// The contract that it makes or amends.
+    pub(super) contract: String,
+    /// What it was said to charge, in the order in which that was told: total, and amount due.
+    pub(super) quotes: Vec<(i64, i64)>,
+}
+
+/// The organisation, and what is remembered of it for the end.
+pub(super) struct Shop<'w> {
+    world: &'w World,
+    pub(super) acme: Organisation<'w>,
+    pub(super) sessions: Vec<Session>,
+    /// What was wrong on the way.
+    pub(super) faults: Vec<String>,
+}
+
+impl<'w> Shop<'w> {
+    pub(super) async fn new(world: &'w World) -> Self {
+        Self {
+            world,
+            acme: world.organisation("acme").await,
+            sessions: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Takes a step; afterwards nobody may be served what is not paid.
+    pub(super) async fn take(&mut self, world: &World, step: &Step) {
+        let stand_in = world.stripe.stand_in();
+        match step {
+            Step::Opens { wish, dies } => {
+                if let Some(body) = self.body(wish).await {
+                    let on = dies.map_or(On::One, On::Mortal);
+                    let request = self.acme.request("POST", "/checkouts", &body);
+                    let answer = self.ask(world, &on, request, None).await;
+                    if let Some(answer) = answer.filter(|answer| answer.status == 201) {
+                        self.remember(world, &answer).await;
+                    }
+                }
+            }
+            Step::Previews { wish } => {
+                if let Some(body) = self.body(wish).await {
+                    let request = self.acme.request("POST", "/checkouts/preview", &body);
+                    self.ask(world, &On::One, request, None).await;
+                }
+            }
+            Step::Confirms {
+                which,
+                by,
+                agrees,
+                on,
+            } => {
+                if let Some(which) = place(*which, self.sessions.len()) {
+                    let id = self.sessions[which].id.clone();
+                    let version = if *agrees {
+                        self.read(which).await
+                    } else {
+                        Value::Null
+                    };
+                    let request = self.acme.confirmation(&id, &confirmation(*by, &version));
+                    if let Some(answer) = self.ask(world, on, request, Some(which)).await {
+                        self.hear(which, &answer.body);
+                    }
+                }
+            }
+            Step::PaysPage { which, how } => {
+                let pages = contracts::pages(world);
+                if let Some(at) = place(*which, pages.len()) {
+                    // Paid, declined, or expired a moment ago: Stripe tells the payer.
+                    drop(stand_in.pay_session(&pages[at], PAYMENTS[*how]).await);
+                }
+            }
+            Step::PaysBill { which, card } => {
+                let open = contracts::invoices(world, "open");
+                if let Some(at) = place(*which, open.len()) {
+                    let act = InvoiceAct {
+                        payment_method: Some(CARDS[*card].to_owned()),
+                        ..InvoiceAct::default()
+                    };
+                    drop(
+                        stand_in
+                            .act_on_invoice(open[at]["id"].as_str().unwrap(), &act)
+                            .await,
+                    );
+                }
+            }
+            Step::ClosesPage { which } => {
+                let pages = contracts::pages(world);
+                if let Some(at) = place(*which, pages.len()) {
+                    drop(stand_in.expire_session(&pages[at]).await);
+                }
+            }
+            Step::GivesCard { which, card } => {
+                let customers = contracts::customers(world);
+                if let Some(at) = place(*which, customers.len()) {
+                    drop(stand_in.set_card(customers[at]["id"].as_str().unwrap(), CARDS[*card]));
+                }
+            }
+            Step::EndsAtStripe { which, at_once } => ends(world, *which, *at_once).await,
+            Step::IsRefunded { which, all } => {
+                let paid = contracts::invoices(world, "paid");
+                if let Some(at) = place(*which, paid.len()) {
+                    refunds(world, &paid[at], *all).await;
+                }
+            }
+            Step::Reprices { how } => self.reprices(*how).await,
+        }
+        self.faults.extend(contracts::faults(world, self, false).await);
+    }
+
+    /// Asks for something on a machine of that kind. Nothing but an outage is answered with a 5xx.
+    async fn ask(
+        &mut self,
+        world: &World,
+        on: &On,
+        request: http::Request<bytes::Bytes>,
+        session: Option<usize>,
+    ) -> Option<Answer> {
+        let what = format!("{} {}", request.method(), request.uri());
+        let call = async |machine: &Machine| machine.call(request.clone()).await;
+        let answer = match on {
+            On::One => Some(self.acme.sends(request.clone()).await),
+            On::Mortal(death) => world.dies_over(*death, call).await,
+            On::Losing(step) => Some(world.loses_over(*step, call).await.0),
+            On::Held(step, meanwhile) => {
+                let other = self.meanwhile(world, meanwhile, session);
+                Some(world.held_over(*step, call, other).await.answer)
+            }
+        };
+        if let Some(answer) = &answer {
+            let excused = !matches!(on, On::One | On::Mortal(_)) && answer.status == 503;
+            if answer.status >= 500 && !excused && !has_failed(world) {
+                self.faults.push(format!("{what} was answered {answer}"));
+            }
+        }
+        answer
+    }
+
+    async fn meanwhile(&mut self, world: &World, meanwhile: &Meanwhile, session: Option<usize>) {
+        match (meanwhile, session) {
+            (Meanwhile::Confirms { by }, Some(which)) => {
+                let version = self.read(which).await;
+                let id = self.sessions[which].id.clone();
+                let answer = self.acme.confirms(&id, &confirmation(*by, &version)).await;
+                if answer.status >= 500 && answer.status != 503 && !has_failed(world) {
+                    self.faults
+                        .push(format!("of two confirmations the second was answered {answer}"));
+                }
+                self.hear(which, &answer.body);
+            }
+            (Meanwhile::Settles | Meanwhile::Confirms { .. }, _) => world.stripe.stand_in().settle().await,
+            (Meanwhile::Pays, _) => {
+                for page in contracts::pages(world) {
+                    drop(world.stripe.stand_in().pay_session(&page, Payment::Succeed).await);
+                }
+            }
+            (Meanwhile::Ends, _) => ends(world, usize::MAX, true).await,
+            (Meanwhile::Reprices, _) => self.reprices(1).await,
+        }
+    }
+
+    /// The body of a wish; none where there is no contract to amend.
+    async fn body(&self, wish: &Wish) -> Option<Value> {
+        let acme = &self.acme;
+        match wish {
+            Wish::Begins {
+                buyer,
+                plan,
+                seats,
+                ends,
+                lives,
+            } => {
+                let plan = PLANS[*plan];
+                let mut body = match BUYERS[*buyer] {
+                    Buyer::Customer(name) => json!({ "customer_id": acme.customer(name) }),
+                    Buyer::Guest(email) => json!({
+                        "guest_checkout": true, "business_entity_id": acme.entity("headquarters"),
+                        "customer_data": { "name": "Eve", "email": email },
+                    }),
+                };
+                body["plan_id"] = json!(acme.plan(plan));
+                let in_minutes =
+                    |minutes| json!((self.world.now() + SignedDuration::from_mins(minutes)).to_string());
+                if let Some(lives) = lives {
+                    body["expires_at"] = in_minutes(LIVES[*lives]);
+                }
+                if let Some(ends) = ends {
+                    body["end_date"] = in_minutes(ENDS[*ends] * 24 * 60);
+                }
+                if let Some(seats) = seats {
+                    let sold = acme.catalog.plans.iter().find(|known| known.name == plan)?;
+                    let first = &sold.it.products.first()?.id;
+                    body["product_overrides"] = json!([{ "product_id": first, "quantity": SEATS[*seats] }]);
+                }
+                Some(body)
+            }
+            Wish::Moves { which, plan } => {
+                let (contract, _) = self.contract(*which).await?;
+                Some(json!({ "contract_id": contract, "plan_id": acme.plan(PLANS[*plan]) }))
+            }
+            Wish::Counts { which, seats } => {
+                let (contract, products) = self.contract(*which).await?;
+                let choice = json!({ "product_id": products.first()?, "quantity": SEATS[*seats] });
+                Some(json!({ "contract_id": contract, "product_overrides": [choice] }))
+            }
+            Wish::Takes { which, taken } => {
+                let (contract, products) = self.contract(*which).await?;
+                let choice = json!({ "product_id": products.last()?, "is_enabled": taken });
+                Some(json!({ "contract_id": contract, "product_overrides": [choice] }))
+            }
+        }
+    }
+
+    /// The contracts that somebody was told of, each with its products.
+    async fn contracts(&self) -> Vec<(String, Vec<String>)> {
+        let mut told: Vec<(String, Vec<String>)> = Vec::new();
+        for Session { contract, .. } in &self.sessions {
+            let stored = self.acme.contract_if_any(contract).await;
+            let known = stored.filter(|stored| stored.contract.status != Status::Pending);
+            if let Some(stored) = known.filter(|_| !told.iter().any(|(known, _)| known == contract)) {
+                let chosen = stored.contract.standing.configuration.products;
+                let products = chosen.iter().map(|chosen| chosen.product.id.to_string());
+                told.push((contract.clone(), products.collect()));
+            }
+        }
+        told
+    }
+
+    async fn contract(&self, which: usize) -> Option<(String, Vec<String>)> {
+        let mut told = self.contracts().await;
+        let at = place(which, told.len())?;
+        Some(told.swap_remove(at))
+    }
+
+    /// A session was made, or found.
+    async fn remember(&mut self, world: &World, answer: &Answer) {
+        let id = answer.body["id"].as_str().unwrap();
+        let at = match self.sessions.iter().position(|known| known.id == id) {
+            Some(at) => at,
+            None => {
+                let checkout: CheckoutId = id.parse().unwrap();
+                let stored = world
+                    .stack()
+                    .app
+                    .store()
+                    .checkout_session(&checkout)
+                    .await
+                    .unwrap();
+                self.sessions.push(Session {
+                    id: id.to_owned(),
+                    contract: stored.unwrap().contract.to_string(),
+                    quotes: Vec::new(),
+                });
+                self.sessions.len() - 1
+            }
+        };
+        self.hear(at, &answer.body);
+    }
+
+    /// Whoever reads a session is told its version, and what that costs.
+    async fn read(&mut self, which: usize) -> Value {
+        let id = self.sessions[which].id.clone();
+        let read = self.acme.reads(&id).await;
+        self.hear(which, &read.body);
+        read.body["version"].clone()
+    }
+
+    fn hear(&mut self, which: usize, told: &Value) {
+        let invoice = &told["estimates"]["current_invoice"];
+        if let (Some(total), Some(due)) = (invoice["total"].as_i64(), invoice["amount_due"].as_i64()) {
+            self.sessions[which].quotes.push((total, due));
+        }
+    }
+
+    /// The catalog says something else; where Stripe fails, nothing has changed, or half of it, which the next time completes.
+    async fn reprices(&mut self, how: usize) {
+        let (from, to) = PRICES[how];
+        self.acme.says_in_its_catalog(from, to);
+        drop(self.acme.tries_its_catalog().await);
+    }
+
+    /// What does not add up by now.
+    pub(super) async fn faults(&mut self, world: &World) -> Vec<String> {
+        let mut faults = std::mem::take(&mut self.faults);
+        faults.extend(contracts::faults(world, self, true).await);
+        if faults.is_empty() {
+            faults.extend(self.serves_everybody(world).await);
+        }
+        faults
+    }
+
+    /// Whatever happened, a customer and a guest can buy, and every contract can be amended: nobody is barred, and nothing is left in the
+    /// way.
+    async fn serves_everybody(&mut self, world: &World) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut wishes = Vec::new();
+        for buyer in SERVED {
+            let begins = Wish::Begins {
+                buyer,
+                plan: 0,
+                seats: Some(4),
+                ends: None,
+                lives: None,
+            };
+            wishes.push((self.body(&begins).await, true));
+        }
+        for which in 0..self.contracts().await.len() {
+            wishes.push((self.body(&Wish::Counts { which, seats: 1 }).await, false));
+        }
+        for (body, must_begin) in wishes {
+            let Some(body) = body else { continue };
+            let opened = self.acme.opens(&body).await;
+            if opened.status != 201 {
+                // A contract that is over, overdue, about to change, or has these seats.
+                if must_begin || opened.status >= 500 {
+                    faults.push(format!("{body} cannot be opened: {opened}"));
+                }
+                continue;
+            }
+            self.remember(world, &opened).await;
+            let id = opened.body["id"].as_str().unwrap();
+            let agreed = confirmation(0, &opened.body["version"]);
+            let confirmed = self.acme.confirms(id, &agreed).await;
+            if confirmed.body["checkout_status"] != "contract_created" {
+                faults.push(format!("{body} cannot be bought: {confirmed}"));
+            }
+        }
+        world.stripe.stand_in().settle().await;
+        faults.extend(contracts::faults(world, self, true).await);
+        faults
+    }
+}
+
+/// A confirmation that names how to pay, and what it agrees to.
+fn confirmation(by: usize, version: &Value) -> Value {
+    let mut body = json!({});
+    if let Some(method) = METHODS[by] {
+        body["payment_method_id"] = json!(method);
+    }
+    if !version.is_null() {
+        body["version"] = version.clone();
+    }
+    body
+}
+
+/// An operator ends a subscription of a contract's.
+async fn ends(world: &World, which: usize, at_once: bool) {
+    let subscriptions = contracts::subscriptions(world);
+    if let Some(at) = place(which, subscriptions.len()) {
+        let path = format!("/v1/subscriptions/{}", subscriptions[at]["id"].as_str().unwrap());
+        let stand_in = world.stripe.stand_in();
+        // Over already, or led by a schedule: Stripe says so.
+        if at_once {
+            stand_in.call("DELETE", &path, &json!({}), None);
+        } else {
+            stand_in.call("POST", &path, &json!({ "cancel_at_period_end": true }), None);
+        }
+        stand_in.settle().await;
+    }
+}
+
+/// Whether Stripe was told to fail at some call: what it answered under a key then, it answers again.
+fn has_failed(world: &World) -> bool {
+    let faults = world.stripe.stand_in().faults();
+    let fails = |kind: &FaultKind| {
+        matches!(
+            kind,
+            FaultKind::Status { .. } | FaultKind::DropBefore | FaultKind::DropAfter
+        )
+    };
+    faults.iter().any(|fault| fails(&fault.kind))
+}
+
+/// Which of so many; the last, for the largest number there is.
+fn place(which: usize, count: usize) -> Option<usize> {
+    match which {
+        usize::MAX => count.checked_sub(1),
+        which => which.checked_rem(count),
+    }
+}

@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::emulator::{self, Emulator};
+use crate::project;
 use billing_bench::runtime_api::{Outcome, RuntimeApi};
 
 /// Where the binary is that is deployed as every function.
@@ -48,7 +49,10 @@ impl Process {
                 command.args(emulator.arguments()).arg(binary()).arg(function);
                 (Lambda::Amazons(emulator), command)
             }
-            None => (Lambda::Ours(RuntimeApi::start().await), Command::new(binary())),
+            None => {
+                let api = RuntimeApi::start_within(project::timeout(function)).await;
+                (Lambda::Ours(api), Command::new(binary()))
+            }
         };
         surround(&mut command, function, environment).stderr(Stdio::inherit());
         if let Lambda::Ours(api) = &lambda {

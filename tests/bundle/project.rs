@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use local_stack::template::Template;
 use serde_json::Value as Json;
@@ -33,6 +34,13 @@ pub(crate) fn functions() -> BTreeMap<String, BTreeSet<RouteKey>> {
         .into_iter()
         .map(|function| (function.name, routes(function.routes)))
         .collect()
+}
+
+/// How long the template lets an invocation of a function take.
+pub(crate) fn timeout(function: &str) -> Duration {
+    let functions = Template::project().unwrap().functions.into_iter();
+    let mut own = functions.filter(|it| it.name == function).map(|it| it.timeout);
+    own.next().unwrap()
 }
 
 /// The template as it is written, with CloudFormation's tags.

@@ -287,3 +287,20 @@ async fn an_account_starts_sixty_checkouts_at_once_and_then_one_a_minute() {
     assert_ne!(ada.sends(request).await.client_secret(), secret);
     assert_eq!(ada.starts_checkout("annual").await.status, 429);
 }
+
+/// A checkout that Stripe refuses was asked of Stripe all the same: it counts, and the sixty-first is not asked.
+#[tokio::test]
+async fn a_checkout_that_stripe_refuses_counts_as_started() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let price = format!("/v1/prices/{}", world.stack().variables["PRICE_MONTHLY"]);
+    world.stripe.operator("POST", &price, "active=false").await;
+    for _ in 0..60 {
+        assert_eq!(ada.starts_checkout("monthly").await.status, 502);
+    }
+    let refused = ada.starts_checkout("monthly").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, "60"));
+    world.stripe.operator("POST", &price, "active=true").await;
+    world.advance("1m").await;
+    ada.starts_checkout("monthly").await.client_secret();
+}

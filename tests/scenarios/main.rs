@@ -97,6 +97,8 @@ mod checkout_input;
 mod late_payments;
 /// Sales on several machines, which die.
 mod sale_races;
+/// Sessions that are sold once more.
+mod sold_anew;
 /// Customers of organisations, and Stripe's idempotency keys that they are made under.
 mod plan_customers;
 /// Contracts that become something else.

@@ -250,15 +250,31 @@ async fn an_intent_that_stripe_refuses_is_not_in_the_way_of_others() {
     assert_eq!(world.stripe.customers(&ada).await.len(), 1);
 }
 
-/// Stripe asks for a pause that is longer than anybody should be kept waiting: the caller is told, at once.
+/// Stripe asks for a pause that is longer than anybody should be kept waiting: the caller is told, at once, and at most five minutes,
+/// whatever Stripe says. What Stripe was asked for may be done or not; the next attempt finds out.
 #[tokio::test]
 async fn a_long_pause_that_stripe_asks_for_is_passed_on() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let ada = world.account(1).await;
-    let machine = world.machine().await;
-    machine
-        .network
-        .answers("POST /v1/customers", 429, ("retry-after", "30"));
-    let answer = ada.starts_checkout_on(&machine, "monthly").await.unwrap();
-    assert_eq!((answer.status, answer.header("retry-after")), (503, "30"));
+    for (step, status, asked, told) in [
+        ("POST /v1/customers", 429, "30", "30"),
+        ("POST /v1/customers", 503, "30", "30"),
+        ("POST /v1/customers", 500, "86400", "300"),
+        ("GET /v1/checkout/sessions", 503, "4000000000", "300"),
+    ] {
+        if step.starts_with("GET") {
+            ada.starts_checkout("monthly").await.client_secret();
+        }
+        let machine = world.machine().await;
+        machine.network.answers(step, status, ("retry-after", asked));
+        let answer = ada.starts_checkout_on(&machine, "monthly").await.unwrap();
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, told),
+            "{step} {status} {asked}"
+        );
+    }
+    ada.starts_checkout("monthly").await.client_secret();
+    assert_eq!(world.stripe.customers(&ada).await.len(), 1);
+    assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 1);
 }

@@ -70,7 +70,9 @@ pub(crate) async fn claim(
     };
     let read = stored.as_ref().map(|stored| &stored.contract);
     let contract = Contract {
-        version: read.map_or(1, |read| read.version + 1),
+        // The session's version, which only grows: of two sales that both begin the contract, the second is written under another than
+        // any that the first one's machines have read.
+        version: read.map_or(claimed.version, |read| read.version + 1),
         sale: Some(sale.clone()),
         updated_at: call.now,
         ..read

@@ -42,11 +42,16 @@ pub(crate) async fn finish(
         return page::resume(call, &claimed, page, other).await;
     }
     if sale.invoice.is_some() {
-        let read = call.read_contract(&claimed.stored.contract).await?;
-        return match read {
-            Some(read) => land(call, &claimed, read).await,
-            None => Ok(None),
+        let Some(read) = call.read_contract(&claimed.stored.contract).await? else {
+            return Ok(None);
         };
+        if !other {
+            return land(call, &claimed, read).await;
+        }
+        // Another payment method instead of the page of the invoice, unless that was paid.
+        let closed = call.close_sale(sale, read).await?;
+        let landed = land(call, &claimed, closed).await?;
+        return Ok(landed.filter(|session| session.status != Status::Open));
     }
     if other {
         return Err(busy());

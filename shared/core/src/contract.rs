@@ -270,6 +270,16 @@ impl Contract {
         Some((scheduled, schedule))
     }
 
+    /// The subscription of an earlier sale that came to nothing, while the contract is being sold anew: what Stripe says of it is not
+    /// about the sale that is under way. It cannot be this one's: a subscription that is over ends its sale in the write that
+    /// records it.
+    #[must_use]
+    pub fn left_behind(&self) -> Option<&SubscriptionId> {
+        let sale = self.sale.as_ref()?;
+        let billing = self.billing.as_ref()?;
+        (sale.offer.way == Way::Begin && !billing.status.is_live()).then_some(&billing.subscription)
+    }
+
     /// Whether a sale came to what Stripe bills now: every line of the order is an item, and there are no others.
     fn bills(billing: &Billing, order: &[OrderLine]) -> bool {
         billing.items.len() == order.len()
@@ -403,6 +413,9 @@ impl Landing {
         let Some(sale) = self.contract.sale.clone() else {
             return;
         };
+        if self.contract.left_behind() == Some(&read.billing.subscription) {
+            return;
+        }
         let told = match fate(&sale, read, lateness) {
             Fate::Open => return,
             Fate::Waits(bill) => {

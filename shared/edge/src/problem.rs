@@ -23,6 +23,8 @@ const BAD_GATEWAY: &str = "the payment provider gave an unusable answer";
 const INTERNAL: &str = "internal error";
 /// When to come back, unless somebody said otherwise.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// The longest that a caller is told to stay away because Stripe asked for it.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// An answer other than the one that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -278,21 +280,43 @@ impl From<StoreError> for Problem {
 impl From<StripeError> for Problem {
     fn from(error: StripeError) -> Self {
         let logged = error.to_string();
+        // Stripe may ask for a moment or, wrongly, for a day.
+        let wait = error.retry_after().unwrap_or_default();
+        let wait = wait.clamp(RETRY_AFTER, LONGEST_RETRY_AFTER);
         match error {
-            StripeError::Unavailable {
-                retry_after: Some(wait),
-                ..
-            } => Self::unavailable(logged).after(wait),
-            StripeError::Unavailable {
-                retry_after: None, ..
-            } => Self::unavailable(logged),
+            StripeError::Unavailable { .. } => Self::unavailable(logged).after(wait),
             StripeError::Unknown { .. } => Self {
                 unknown_outcome: true,
-                ..Self::unavailable(logged)
+                ..Self::unavailable(logged).after(wait)
             },
             // A refusal that the function expects, it handles itself.
             StripeError::Refused(_) | StripeError::Spent { .. } | StripeError::Unexpected { .. } => {
                 Self::bad_gateway(logged)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The longer of our pause and Stripe's, and never a day.
+    #[test]
+    fn a_pause_that_stripe_asks_for_is_told_within_bounds() {
+        for (asked, told) in [(None, 2), (Some(0), 2), (Some(30), 30), (Some(86_400), 300)] {
+            let retry_after = asked.map(Duration::from_secs);
+            let unavailable = StripeError::Unavailable {
+                reason: String::new(),
+                retry_after,
+            };
+            let unknown = StripeError::Unknown {
+                reason: String::new(),
+                retry_after,
+            };
+            for error in [unavailable, unknown] {
+                let problem = Problem::from(error);
+                assert_eq!(problem.retry_after, Some(Duration::from_secs(told)), "{asked:?}");
             }
         }
     }

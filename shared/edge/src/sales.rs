@@ -129,10 +129,19 @@ impl Call<'_> {
         Ok(if holds { Lateness::Holds } else { Lateness::Moved })
     }
 
-    /// Makes unpayable what a sale waits for, once its session's time has run out: a first invoice with its subscription, which Stripe
-    /// would go on trying to charge where a bank debit failed days later; a change with its invoice. What was paid a moment ago cannot
-    /// be made void, and stays.
+    /// Makes unpayable what a sale waits for, once its session's time has run out: Stripe would go on trying to charge it where a bank
+    /// debit failed days later.
     async fn close_late(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
+        if sale.open_until <= self.now {
+            self.close_sale(sale, read).await
+        } else {
+            Ok(read)
+        }
+    }
+
+    /// Makes unpayable what a sale waits for: a first invoice with its subscription; a change with its invoice. What was paid a moment
+    /// ago cannot be made void, and stays.
+    pub async fn close_sale(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
         let subscription = read.billing.subscription.clone();
         let waits = |read: &Read| match sale.offer.way {
             Way::Begin => {
@@ -141,11 +150,7 @@ impl Call<'_> {
             Way::AtOnce => read.is_pending,
             Way::AtPeriodEnd => false,
         };
-        let Some(bill) = read
-            .latest_invoice
-            .as_ref()
-            .filter(|_| sale.open_until <= self.now && waits(&read))
-        else {
+        let Some(bill) = read.latest_invoice.as_ref().filter(|_| waits(&read)) else {
             return Ok(read);
         };
         let stripe = self.stripe().await?;
@@ -242,10 +247,11 @@ impl Call<'_> {
         }
     }
 
-    /// What Stripe has of a contract: its subscription, or, while none is recorded, the one that names it.
+    /// What Stripe has of a contract: its subscription, or, while none is recorded of the sale that is under way, the one that names it.
     pub async fn read_contract(&self, contract: &Contract) -> Result<Option<Read>, Problem> {
         let stripe = self.stripe().await?;
-        if let Some(billing) = &contract.billing {
+        let left_behind = contract.left_behind();
+        if let Some(billing) = contract.billing.as_ref().filter(|_| left_behind.is_none()) {
             let found = stripe.contract_subscription(&billing.subscription).await?;
             return Ok(Some(found.read));
         }
@@ -258,6 +264,7 @@ impl Call<'_> {
             contract: contract.id.clone(),
         };
         let found = stripe.find_contract_subscription(&customer, &of).await?;
-        Ok(found.map(|found| found.read))
+        let read = found.map(|found| found.read);
+        Ok(read.filter(|read| left_behind != Some(&read.billing.subscription)))
     }
 }

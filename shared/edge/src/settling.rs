@@ -5,6 +5,7 @@
 //! Closing what is closed changes nothing, and the sale stays in the contract until it is landed or forgotten.
 
 use billing_core::id::SessionId;
+use billing_core::sale::Way;
 use billing_core::session::{Session, Status};
 use billing_store::StoredContract;
 use billing_stripe::{ContractPage, StripeError};
@@ -53,7 +54,7 @@ impl Call<'_> {
         }
         match self.read_contract(&stored.contract).await? {
             Some(read) => {
-                let asked = sale.invoice.is_some() || stored.contract.billing.is_none();
+                let asked = sale.invoice.is_some() || sale.offer.way == Way::Begin;
                 let landed = self.land_contract(&stored, read, Billed::default()).await?;
                 match landed {
                     // Nothing came of it, and nothing will: a change that Stripe was never asked for.

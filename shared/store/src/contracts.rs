@@ -129,7 +129,13 @@ impl Store {
 
     /// A contract's write; the end of one that never was, when nothing is left of it.
     fn end_or_write(&self, read: &Contract, new: &Contract) -> Result<TransactWriteItem, StoreError> {
-        let is_nothing = new.status == Status::Pending && new.sale.is_none();
+        // One that Stripe had a subscription for stays while it can be sold anew: the news of that may come later.
+        let may_be_sold = read
+            .sale
+            .as_ref()
+            .is_some_and(|sale| sale.open_until > new.updated_at);
+        let is_left_behind = new.billing.is_some() && may_be_sold;
+        let is_nothing = new.status == Status::Pending && new.sale.is_none() && !is_left_behind;
         if !is_nothing {
             return self.contract_write(Some(read), new);
         }
@@ -150,7 +156,7 @@ impl Store {
         new: &Contract,
     ) -> Result<TransactWriteItem, StoreError> {
         let written = Contract {
-            version: read.map_or(1, |read| read.version + 1),
+            version: read.map_or(new.version, |read| read.version + 1),
             ..new.clone()
         };
         let written = item(&key::contract(&new.organisation, &new.id), &written)?;

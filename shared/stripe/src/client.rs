@@ -156,7 +156,10 @@ impl Stripe {
         let out_of_time = || {
             let reason = "the invocation ran out of time".to_owned();
             match idempotency_key {
-                Some(_) => StripeError::Unknown { reason },
+                Some(_) => StripeError::Unknown {
+                    reason,
+                    retry_after: None,
+                },
                 None => StripeError::Unavailable {
                     reason,
                     retry_after: None,
@@ -177,6 +180,7 @@ impl Stripe {
         idempotency_key: Option<&str>,
     ) -> Result<Bytes, StripeError> {
         let mut worst = None;
+        let mut asked = None;
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -187,13 +191,14 @@ impl Stripe {
                 Attempt::Again(error) => error,
             };
             let wait = self.back_off(attempt, &error);
+            asked = asked.max(error.retry_after());
             // An attempt that may have taken effect stays unknown, however the later ones failed.
             let error = match error {
                 StripeError::Unknown { .. } => worst.insert(error),
                 error => worst.get_or_insert(error),
             };
-            if attempt == ATTEMPTS || wait > LONGEST_WAIT {
-                return Err(error.clone());
+            if attempt == ATTEMPTS || wait > LONGEST_WAIT.min(self.left()) {
+                return Err(error.clone().after(asked));
             }
             tokio::time::sleep(wait).await;
         }
@@ -202,12 +207,8 @@ impl Stripe {
     /// 0 to 25 ms before the second attempt (mostly a pooled connection that died), then up to 100 and 400 ms; longer where
     /// Stripe says so.
     fn back_off(&self, attempt: u32, error: &StripeError) -> Duration {
-        if let StripeError::Unavailable {
-            retry_after: Some(asked),
-            ..
-        } = error
-        {
-            return *asked;
+        if let Some(asked) = error.retry_after() {
+            return asked;
         }
         let ceiling = 25_u64 << (2 * (attempt - 1));
         // Knuth's multiplicative hash spreads consecutive seeds and attempts.
@@ -242,17 +243,21 @@ impl Stripe {
                 .map_err(|error| unanswered(&error, idempotency_key))?;
             Ok::<_, StripeError>((head, body.to_bytes()))
         };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "what is left of an invocation is real time"
-        )]
-        let left = self.until.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(longest_attempt(left), exchange).await {
+        match tokio::time::timeout(longest_attempt(self.left()), exchange).await {
             Ok(Ok((head, body))) if head.status.is_success() => Attempt::Answer(body),
             Ok(Ok((head, body))) => refusal(head.status.as_u16(), &head.headers, &body, idempotency_key),
             Ok(Err(error)) => Attempt::Again(error),
             Err(elapsed) => Attempt::Again(unanswered(&elapsed, idempotency_key)),
         }
+    }
+
+    /// How much time is left for calls.
+    fn left(&self) -> Duration {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "what is left of an invocation is real time"
+        )]
+        self.until.saturating_duration_since(Instant::now())
     }
 
     fn http_request(
@@ -315,7 +320,10 @@ fn lost(error: &hyper_util::client::legacy::Error, idempotency_key: Option<&str>
 /// The request left; what became of it nobody knows. A read has nothing to become of.
 fn unanswered(error: &dyn std::error::Error, idempotency_key: Option<&str>) -> StripeError {
     match idempotency_key {
-        Some(_) => StripeError::Unknown { reason: told(error) },
+        Some(_) => StripeError::Unknown {
+            reason: told(error),
+            retry_after: None,
+        },
         None => StripeError::Unavailable {
             reason: told(error),
             retry_after: None,
@@ -388,7 +396,9 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8], idempotency_key: Optio
             message,
         })),
         (500..=599, _) if replayed => Attempt::Failed(StripeError::Spent { reason }),
-        (500..=599, _) if idempotency_key.is_some() => Attempt::Again(StripeError::Unknown { reason }),
+        (500..=599, _) if idempotency_key.is_some() => {
+            Attempt::Again(StripeError::Unknown { reason, retry_after })
+        }
         (500..=599, _) => Attempt::Again(StripeError::Unavailable { reason, retry_after }),
         _ => Attempt::Failed(StripeError::Unexpected { reason }),
     }
@@ -462,15 +472,10 @@ mod tests {
 
     #[test]
     fn being_told_to_wait_is_kept() {
-        let error = judge(
-            429,
-            r#"{"error":{"type":"rate_limit_error"}}"#,
-            &[("retry-after", "2")],
-            Some("k"),
-        );
-        assert!(
-            matches!(error, StripeError::Unavailable { retry_after: Some(wait), .. } if wait.as_secs() == 2)
-        );
+        for (status, key) in [(429, Some("k")), (503, Some("k")), (503, None)] {
+            let error = judge(status, "{}", &[("retry-after", "2")], key);
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(2)), "{status}");
+        }
     }
 
     #[test]

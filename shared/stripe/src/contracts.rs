@@ -10,7 +10,6 @@ use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::contract::{Bill, BilledItem, Billing, Read};
 use billing_core::id::{ContractId, CustomerId, InvoiceId, OrganisationId, PaymentMethodId, SubscriptionId};
-use billing_core::period::Period;
 use billing_core::quote::Charge;
 use billing_core::sale::{OrderLine, Sale};
 use billing_core::subscription::Status;
@@ -27,7 +26,7 @@ use crate::client::Stripe;
 use crate::contract_schedules::SALE;
 use crate::error::StripeError;
 use crate::subscriptions::LATEST_INVOICE;
-use crate::wire::{Page, Reference, at, collection, currency, id};
+use crate::wire::{Page, Reference, at, collection, currency, id, period};
 
 /// The metadata member by which an object at Stripe names its contract: `<organisation>/<contract>`.
 pub(crate) const CONTRACT: &str = "contract";
@@ -191,10 +190,7 @@ impl TryFrom<Wire> for ReadContract {
             reason: format!("subscription {} has no item", wire.id),
         };
         let first = wire.items.data.first().ok_or_else(unexpected)?;
-        let period = Period {
-            start: at(first.current_period_start, "the start of a subscription's period")?,
-            end: at(first.current_period_end, "the end of a subscription's period")?,
-        };
+        let period = period(first.current_period_start, first.current_period_end)?;
         let items = wire.items.data.iter().map(|item| {
             Ok(BilledItem {
                 id: id(&item.id, "a subscription item")?,
@@ -412,27 +408,34 @@ impl Stripe {
     }
 
     /// The subscription that a contract was given, found by what it says of itself among its customer's: for a sale whose answer was
-    /// lost. Stripe's list is up to date at once, other than its search.
+    /// lost; the latest of several. Stripe's list is up to date at once, other than its search.
     pub async fn find_contract_subscription(
         &self,
         customer: &CustomerId,
         contract: &OfContract,
     ) -> Result<Option<ReadContract>, StripeError> {
-        let request = ListSubscription::new()
-            .customer(customer.as_str())
-            .status(ListSubscriptionStatus::All)
-            .limit(100);
-        let page: Page<Listed> = self.get(request.build()).await?;
-        let found = page
-            .data
-            .into_iter()
-            .find(|listed| OfContract::read(&listed.metadata).as_ref() == Some(contract));
-        match found {
-            Some(listed) => {
-                let id: SubscriptionId = id(&listed.id, "a subscription")?;
-                self.contract_subscription(&id).await.map(Some)
+        let mut after: Option<String> = None;
+        loop {
+            let mut request = ListSubscription::new()
+                .customer(customer.as_str())
+                .status(ListSubscriptionStatus::All)
+                .limit(100);
+            if let Some(after) = &after {
+                request = request.starting_after(after);
             }
-            None => Ok(None),
+            let page: Page<Listed> = self.get(request.build()).await?;
+            // Newest first.
+            let mut listed = page.data.iter();
+            if let Some(own) =
+                listed.find(|listed| OfContract::read(&listed.metadata).as_ref() == Some(contract))
+            {
+                let id: SubscriptionId = id(&own.id, "a subscription")?;
+                return self.contract_subscription(&id).await.map(Some);
+            }
+            after = page.data.last().map(|listed| listed.id.clone());
+            if !page.has_more || after.is_none() {
+                return Ok(None);
+            }
         }
     }
 

@@ -99,6 +99,8 @@ pub enum StripeError {
     Unknown {
         /// For the log.
         reason: String,
+        /// How long Stripe asked to be left alone.
+        retry_after: Option<Duration>,
     },
     /// Stripe has stored a failure under this idempotency key and will repeat it for as long as it keeps the key. Only
     /// another key can succeed.
@@ -113,6 +115,25 @@ pub enum StripeError {
         /// For the log.
         reason: String,
     },
+}
+
+impl StripeError {
+    /// For how long Stripe asked to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } | Self::Unknown { retry_after, .. } => *retry_after,
+            Self::Refused(_) | Self::Spent { .. } | Self::Unexpected { .. } => None,
+        }
+    }
+
+    /// The same, told to wait for so long.
+    pub(crate) fn after(mut self, wait: Option<Duration>) -> Self {
+        if let Self::Unavailable { retry_after, .. } | Self::Unknown { retry_after, .. } = &mut self {
+            *retry_after = wait;
+        }
+        self
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use billing_core::id::{AccountId, PromotionCodeId, SubscriptionId};
-use billing_core::period::Period;
 use billing_core::plan::Interval;
 use billing_core::quote::Charge;
 use billing_core::subscription::{LatestInvoice, ScheduledEnd, Standing, Status, Subscription};
@@ -15,7 +14,7 @@ use stripe_client_core::StripeRequest;
 use crate::client::Stripe;
 use crate::customers::ACCOUNT;
 use crate::error::StripeError;
-use crate::wire::{Page, Reference, at, collection, currency, id};
+use crate::wire::{Page, Reference, at, collection, currency, id, period};
 
 /// What is expanded wherever a subscription is answered.
 pub(crate) const LATEST_INVOICE: &str = "latest_invoice";
@@ -131,10 +130,7 @@ impl TryFrom<Wire> for Standing {
             reason: format!("subscription {} has no item", wire.id),
         };
         let item = wire.items.data.first().ok_or_else(unexpected)?;
-        let period = Period {
-            start: at(item.current_period_start, "the start of a subscription's period")?,
-            end: at(item.current_period_end, "the end of a subscription's period")?,
-        };
+        let period = period(item.current_period_start, item.current_period_end)?;
         let interval =
             item.price.recurring.as_ref().and_then(|recurring| {
                 Interval::from_recurring(&recurring.interval, recurring.interval_count)

@@ -2,6 +2,7 @@
 
 use billing_core::Timestamp;
 use billing_core::money::Currency;
+use billing_core::period::Period;
 use billing_core::subscription::Collection;
 use serde::{Deserialize, Deserializer};
 
@@ -59,6 +60,14 @@ pub(crate) fn id<T: std::str::FromStr>(text: &str, of: &str) -> Result<T, Stripe
 pub(crate) fn at(seconds: i64, of: &str) -> Result<Timestamp, StripeError> {
     Timestamp::from_second(seconds).map_err(|_| StripeError::Unexpected {
         reason: format!("{of} is at {seconds} s"),
+    })
+}
+
+/// The period that an item of a subscription is in.
+pub(crate) fn period(start: i64, end: i64) -> Result<Period, StripeError> {
+    Ok(Period {
+        start: at(start, "the start of a subscription's period")?,
+        end: at(end, "the end of a subscription's period")?,
     })
 }
 

@@ -20,7 +20,7 @@ use crate::loopback::{self, answer};
 
 const INVOCATION: &str = "/2018-06-01/runtime/invocation/";
 
-/// How long an invocation may take, as the function is told.
+/// How long an invocation may take, as the function is told, unless somebody says otherwise.
 const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 /// What a function made of an event.
@@ -51,17 +51,24 @@ struct State {
     // What was handed out last, until its outcome has come.
     running: Mutex<Option<(String, oneshot::Sender<Outcome>)>>,
     polls: watch::Sender<u64>,
+    time_limit: Duration,
 }
 
 impl RuntimeApi {
     /// Listens on a free port until the runtime of the test ends.
     pub async fn start() -> Self {
+        Self::start_within(TIME_LIMIT).await
+    }
+
+    /// The same, with another time-out.
+    pub async fn start_within(time_limit: Duration) -> Self {
         let (events, waiting) = mpsc::unbounded_channel();
         let (polls_made, polls) = watch::channel(0);
         let state = Arc::new(State {
             waiting: AsyncMutex::new(waiting),
             running: Mutex::default(),
             polls: polls_made,
+            time_limit,
         });
         let address = loopback::serve(move |request| {
             let state = Arc::clone(&state);
@@ -152,7 +159,7 @@ async fn next(state: &State) -> Response<Full<Bytes>> {
     };
     // An outcome that is still owed is given up with its sender, and `invoke` says so.
     *state.running.lock().unwrap() = Some((id.clone(), outcome));
-    let deadline = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + TIME_LIMIT;
+    let deadline = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + state.time_limit;
     Response::builder()
         .header("content-type", "application/json")
         .header("lambda-runtime-aws-request-id", id)

@@ -79,8 +79,11 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &OfContract) -> Result<Optio
     match found {
         Found::Subscription(read, bill) => {
             let known = stored.contract.billing.as_ref();
-            if known.is_some_and(|known| known.subscription != read.read.billing.subscription) {
-                if read.read.billing.status.is_live() {
+            let is_live = read.read.billing.status.is_live();
+            // What an earlier sale has left is not in the way of the one that is under way.
+            let is_anew = is_live && stored.contract.left_behind().is_some();
+            if known.is_some_and(|known| known.subscription != read.read.billing.subscription) && !is_anew {
+                if is_live {
                     let second = &read.read.billing.subscription;
                     tracing::error!(contract = %id, subscription = %second, "a second live subscription: cancel one at Stripe");
                     call.count("SecondSubscriptions", 1);

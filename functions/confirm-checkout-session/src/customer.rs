@@ -7,18 +7,21 @@
 
 use billing_core::SignedDuration;
 use billing_core::id::CustomerId;
+use billing_core::invalid::Invalid;
 use billing_core::sale::KEY_KEPT;
-use billing_core::session::Session;
 use billing_edge::{Call, Problem};
 use billing_store::unless_conflict;
 use billing_stripe::{NewBuyer, StripeError};
+
+use crate::claim::Claimed;
 
 /// How much earlier than our record of it a customer may seem to be created, by Stripe's clock.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
 /// The customer of a claimed session: as recorded, found, or created. None when another one was recorded meanwhile, or it has to be
 /// made under the next key.
-pub(crate) async fn of(call: &Call<'_>, session: &Session) -> Result<Option<CustomerId>, Problem> {
+pub(crate) async fn of(call: &Call<'_>, claimed: &Claimed) -> Result<Option<CustomerId>, Problem> {
+    let (session, contract) = (&claimed.session, &claimed.stored.contract);
     let organisation = &session.organisation;
     let missing = || Problem::internal("a session was claimed for a customer that is not there");
     let id = session.buyer.as_ref().ok_or_else(missing)?;
@@ -62,6 +65,18 @@ pub(crate) async fn of(call: &Call<'_>, session: &Session) -> Result<Option<Cust
                     return Ok(None);
                 }
             },
+            // A guest's address that reads as one, and that Stripe does not take.
+            Err(StripeError::Refused(refusal))
+                if refusal.is_about_the_address() && session.wish.guest.is_some() =>
+            {
+                call.release_sale(contract).await?;
+                let mut invalid = Invalid::default();
+                invalid.field(
+                    "customer_data.email",
+                    "is not an address that the payment provider takes",
+                );
+                return Err(Problem::invalid(invalid));
+            }
             Err(error) => return Err(error.into()),
         },
     };

@@ -93,7 +93,7 @@ pub(crate) async fn sell(
     owner: &Owner<OrganisationId>,
     claimed: &Claimed,
 ) -> Result<Option<Session>, Problem> {
-    let Some(customer) = customer::of(call, &claimed.session).await? else {
+    let Some(customer) = customer::of(call, claimed).await? else {
         return Ok(None);
     };
     let Some(claimed) = priced(call, claimed).await? else {

@@ -30,6 +30,12 @@ impl Refusal {
         self.code.as_deref() == Some("resource_missing") && self.param.as_deref() == Some(param)
     }
 
+    /// Whether Stripe objects to an e-mail address.
+    #[must_use]
+    pub fn is_about_the_address(&self) -> bool {
+        self.code.as_deref() == Some("email_invalid") || self.param.as_deref() == Some("email")
+    }
+
     /// Whether Stripe objects to the discounts of a request: a code that was used up since it was looked up, or that Stripe
     /// knows more about than it tells.
     #[must_use]

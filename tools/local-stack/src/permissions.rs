@@ -1,6 +1,6 @@
 //! DynamoDB and Secrets Manager behind the permissions that `template.yaml` grants: what IAM would refuse to a function is refused here.
 //!
-//! A function is known by its access key, as in AWS ([`access_key`]); whoever comes with another one may do everything. A policy that lacks
+//! A function is known by its access key, as in AWS ([`access_key`](crate::permissions::access_key)); whoever comes with another one may do everything. A policy that lacks
 //! an action, a table or a leading key is so found by the first test that needs it, and not by the first deployment.
 //!
 //! It reads the few forms that the template uses and refuses every operation it does not know; it is no IAM: no denials, no

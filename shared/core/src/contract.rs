@@ -170,6 +170,12 @@ pub struct Read {
 }
 
 impl Read {
+    /// Whether its first bill is paid, as far as its latest tells.
+    fn has_begun(&self) -> bool {
+        let bill = self.latest_invoice.as_ref();
+        bill.is_some_and(|bill| bill.is_first && bill.is_paid)
+    }
+
     /// Whether its first payment is under way: Stripe calls such a subscription active.
     #[must_use]
     pub fn is_paying(&self) -> bool {
@@ -301,6 +307,11 @@ pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
     };
     match (sale.offer.way, read.billing.status) {
         (Way::Begin, BillingStatus::Canceled) if sale.is_to_be_refunded => Fate::Over,
+        // An operator ended it before anybody had written down that it was paid: it was sold, and is over.
+        (Way::Begin, BillingStatus::Canceled) if read.has_begun() => match lateness {
+            Lateness::Moved => Fate::TooLate,
+            Lateness::InTime | Lateness::Holds => Fate::TookEffect,
+        },
         (_, BillingStatus::Canceled | BillingStatus::IncompleteExpired) => Fate::Over,
         (Way::Begin, BillingStatus::Incomplete) => waits(),
         (Way::Begin, _) if sale.is_to_be_refunded || lateness == Lateness::Moved => Fate::TooLate,

@@ -182,7 +182,10 @@ impl Call<'_> {
                 Ok(stripe.cancel_contract(&subscription, sale).await?.read)
             }
             (Fate::TookEffect, Some(end))
-                if sale.offer.way == Way::Begin && read.billing.cancel_at != Some(end) && self.now < end =>
+                if sale.offer.way == Way::Begin
+                    && read.billing.status.is_live()
+                    && read.billing.cancel_at != Some(end)
+                    && self.now < end =>
             {
                 if let Some(known) = session.take_if(|known| known.status != Status::PaymentSucceeded) {
                     let paid = known.paid(self.now);

@@ -235,6 +235,17 @@ fn a_sale_is_done_when_stripe_bills_it_and_not_before() {
     assert_eq!((over.told.unwrap().1, over.contract.sale), (Told::Over, None));
 }
 
+/// An operator ended it at Stripe before its payment was landed: it was sold, and is over; the money is not for nothing.
+#[test]
+fn a_contract_that_was_ended_right_after_its_payment_was_sold() {
+    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
+    let ended = read(BillingStatus::Canceled, &SOLD, APRIL);
+    let landed = land(&contract(sale(offer)), ended, Lateness::InTime);
+    assert_eq!(landed.contract.status, contract::Status::Ended);
+    assert!(matches!(landed.told, Some((_, Told::Done(None)))));
+    assert_eq!(landed.contract.sale, None);
+}
+
 /// An operator made the first bill void, and Stripe calls the subscription active: nobody has paid, and nobody is served.
 #[test]
 fn a_contract_whose_first_bill_was_made_void_has_not_begun() {

@@ -50,7 +50,11 @@ pub async fn create(store: &Store, wanted: Wanted, now: Timestamp) -> Result<(),
         .numbers
         .into_iter()
         .map(|it| number(it, now))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<Number>, Failure>>()?;
+    let mut named = std::collections::BTreeSet::new();
+    if let Some(twice) = numbers.iter().find(|number| !named.insert(number.id.as_str())) {
+        return Err(Failure::NumberTwice(twice.id.clone()));
+    }
     match store.create_account(&NewAccount { profile, numbers }).await {
         Err(StoreError::Conflict) => Err(taken(store, id, customer).await?),
         other => Ok(other?),

@@ -58,15 +58,16 @@ pub fn read(path: &Path) -> Result<CatalogFile, Failure> {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(FILE_LIMIT + 1).read_to_string(&mut text)?;
-    match u64::try_from(text.len()) {
-        Ok(length) if length <= FILE_LIMIT => Ok(text),
-        _ => Err(io::Error::new(
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
+    // Before it is read as text: the limit may be in the middle of a letter.
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_LIMIT) {
+        return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
             "a catalog is at most 4 MiB",
-        )),
+        ));
     }
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
 /// Makes what is stored, and what Stripe has, as the file says. Answers what it changed; repeating changes nothing.

@@ -41,7 +41,7 @@ pub struct CommandLine {
 #[command(next_help_heading = "Where")]
 pub struct Place {
     /// The DynamoDB of a local stack, such as http://127.0.0.1:8000; the AWS environment is not read then
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", value_parser = address)]
     pub endpoint_url: Option<String>,
 
     /// The table of accounts and keys (stack output AccountsTableName)
@@ -81,7 +81,7 @@ pub enum Task {
     /// STRIPE_WEBHOOK_SECRETS_ARN, PRICE_MONTHLY, PRICE_ANNUAL, …): docs/operations.md shows how to take it from the deployment.
     Doctor {
         /// Where Stripe sends its events (stack output WebhookUrl)
-        #[arg(long, env = "WEBHOOK_URL", value_name = "URL")]
+        #[arg(long, env = "WEBHOOK_URL", value_name = "URL", value_parser = address)]
         webhook_url: Option<String>,
     },
 }
@@ -147,7 +147,8 @@ pub struct StripePlace {
         long,
         env = "STRIPE_API_BASE",
         value_name = "URL",
-        default_value = "https://api.stripe.com"
+        default_value = "https://api.stripe.com",
+        value_parser = address
     )]
     pub stripe_url: String,
 
@@ -227,7 +228,7 @@ pub enum KeyCommand {
         #[arg(long, value_name = "DATE", value_parser = instant)]
         expires: Option<Timestamp>,
         /// Who of the support staff acts as the customer with it; such a key reads but moves no money
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = name)]
         impersonator: Option<String>,
     },
     /// List the keys of somebody, without their secrets
@@ -315,7 +316,7 @@ impl FromStr for Told {
 #[derive(Debug, Args)]
 pub struct ReplayPlace {
     /// The webhook's address (stack output WebhookUrl)
-    #[arg(long, env = "WEBHOOK_URL", value_name = "URL")]
+    #[arg(long, env = "WEBHOOK_URL", value_name = "URL", value_parser = address)]
     pub webhook_url: String,
 
     /// Where Stripe is
@@ -323,7 +324,8 @@ pub struct ReplayPlace {
         long,
         env = "STRIPE_API_BASE",
         value_name = "URL",
-        default_value = "https://api.stripe.com"
+        default_value = "https://api.stripe.com",
+        value_parser = address
     )]
     pub stripe_url: String,
 
@@ -386,7 +388,7 @@ impl std::str::FromStr for NewNumber {
     fn from_str(text: &str) -> Result<Self, NotAPhoneNumber> {
         let (number, nickname) = match text.split_once('=') {
             Some((_, "")) => return Err(NotAPhoneNumber),
-            Some((number, nickname)) => (number, Some(nickname.to_owned())),
+            Some((number, nickname)) => (number, Some(name(nickname).map_err(|_| NotAPhoneNumber)?)),
             None => (text, None),
         };
         Ok(Self {
@@ -404,8 +406,29 @@ fn scope(name: &str) -> Result<Scope, &'static str> {
     Scope::parse(name).ok_or("a scope is billing:read or billing:write")
 }
 
-fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret::new(text.trim()))
+fn name(text: &str) -> Result<String, String> {
+    let name: Name = text.parse().map_err(|wrong| format!("{wrong}"))?;
+    Ok(name.as_str().to_owned())
+}
+
+/// Nothing else is judged here: what is refused is printed.
+fn secret(text: &str) -> Result<Secret, &'static str> {
+    match text.trim() {
+        "" => Err("a secret is not empty"),
+        text => Ok(Secret::new(text)),
+    }
+}
+
+fn address(text: &str) -> Result<String, &'static str> {
+    let address = text.parse::<http::Uri>().ok();
+    let is_whole = |address: &http::Uri| {
+        let host = address.host().is_some_and(|host| !host.is_empty());
+        host && matches!(address.scheme_str(), Some("http" | "https"))
+    };
+    match address.filter(is_whole) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("must be an absolute URL, such as https://example.com/stripe/webhook"),
+    }
 }
 
 fn instant(text: &str) -> Result<Timestamp, &'static str> {

@@ -72,6 +72,9 @@ pub enum Failure {
         /// Which.
         number: NumberId,
     },
+    /// Which of two nicknames is meant?
+    #[error("phone number {0} is named twice; nothing was changed")]
+    NumberTwice(NumberId),
     /// No account, agency or organisation of that id.
     #[error("there is no {0}")]
     Nobody(Holder),

@@ -12,6 +12,9 @@ use serde_json::Value;
 use super::*;
 use crate::command::{CommandLine, Task};
 
+/// Whatever is typed.
+mod arguments;
+
 fn now() -> Timestamp {
     "2026-04-01T00:00:00Z".parse().unwrap()
 }

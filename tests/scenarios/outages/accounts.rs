@@ -172,6 +172,8 @@ impl<'w, const CANCELS: bool> Deed<'w> for Ending<'w, CANCELS> {
         let ada = &self.accounts[*at];
         let subscription = self.world.stripe.subscription(ada).await;
         assert_eq!(subscription["cancel_at_period_end"], CANCELS, "{context}");
+        // What nobody could write down is written by the event.
+        self.world.stripe.stand_in().settle().await;
         let billing = ada.billing().await;
         let told = &billing.body["subscription"]["cancelAtPeriodEnd"];
         assert_eq!(told, CANCELS, "{context}: {billing}");

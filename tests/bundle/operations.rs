@@ -115,12 +115,32 @@ fn an_alarm_watches_something_of_this_template_and_tells_the_topic() {
                 "{alarm}: {actions} do not tell the topic"
             );
         }
-        assert_eq!(properties["TreatMissingData"], "notBreaching", "{alarm}");
+        // Where silence is what is wrong, nothing told is the alarm.
+        let silence = properties["ComparisonOperator"] == "LessThanThreshold";
+        let missing = if silence { "breaching" } else { "notBreaching" };
+        assert_eq!(properties["TreatMissingData"], missing, "{alarm}");
         assert!(
             properties["AlarmDescription"].is_string(),
             "{alarm} does not say what it means"
         );
     }
+}
+
+/// Nobody waits for what a clock calls, so nobody would miss it.
+#[test]
+fn a_function_that_a_clock_calls_has_an_alarm_for_its_silence() {
+    let template = project::template();
+    let alarms: Vec<_> = alarms(&template).into_keys().collect();
+    let mut clocks = 0;
+    for (id, resource) in template["Resources"].as_mapping().unwrap() {
+        let events = resource["Properties"]["Events"].as_mapping();
+        if events.is_some_and(|events| events.values().any(|event| event["Type"] == "Schedule")) {
+            let silence = format!("{}Silence", id.as_str().unwrap());
+            assert!(alarms.contains(&silence), "there is no {silence}");
+            clocks += 1;
+        }
+    }
+    assert_eq!(clocks, 1, "reconcile");
 }
 
 /// What the code counts and nobody looks at is lost: each metric is watched by an alarm or drawn on the dashboard.

@@ -167,7 +167,8 @@ fn configuration(case: &Case, plan: &Plan, number: usize) -> Configuration {
                 "required": false,
                 "default_quantity": product.quantity,
                 "min": 0,
-                "price": { "version": 1, "pricing": pricing },
+                // Stripe can express them all, and bills by its own price.
+                "price": { "version": 1, "pricing": pricing, "stripe_price": format!("price_{number}x{at}") },
             })
         })
         .collect();

@@ -28,6 +28,14 @@ pub struct Billed {
     pub reversal: Option<Reversal>,
 }
 
+impl Billed {
+    /// Whether somebody paid money for it.
+    #[must_use]
+    pub fn costs_money(&self) -> bool {
+        self.paid.iter().any(|entry| entry.amount.minor > 0)
+    }
+}
+
 /// What was landed.
 #[derive(Debug, Clone)]
 pub struct Landed {

@@ -67,11 +67,12 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &OfContract) -> Result<Optio
     };
     let (Some(stored), OfContract { contract: id, .. }) = (stored, of) else {
         // A sale that came to nothing and was forgotten; one that was paid all the same must be seen.
-        if let Found::Subscription(read, _) = &found
-            && read.read.billing.status.is_live()
+        if let Found::Subscription(read, bill) = &found
+            && (read.read.billing.status.is_live() || bill.costs_money())
         {
             let subscription = &read.read.billing.subscription;
-            tracing::error!(contract = %of.contract, %subscription, "a live subscription of a contract that is not there");
+            let live = read.read.billing.status.is_live();
+            tracing::error!(contract = %of.contract, %subscription, live, "a subscription of a contract that is not there is live, or was paid");
             call.count("UnknownContracts", 1);
         }
         return Ok(Some(()));
@@ -83,9 +84,9 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &OfContract) -> Result<Optio
             // What an earlier sale has left is not in the way of the one that is under way.
             let is_anew = is_live && stored.contract.left_behind().is_some();
             if known.is_some_and(|known| known.subscription != read.read.billing.subscription) && !is_anew {
-                if is_live {
+                if is_live || bill.costs_money() {
                     let second = &read.read.billing.subscription;
-                    tracing::error!(contract = %id, subscription = %second, "a second live subscription: cancel one at Stripe");
+                    tracing::error!(contract = %id, subscription = %second, live = is_live, "a second subscription is live, or was paid");
                     call.count("SecondSubscriptions", 1);
                 }
                 return Ok(Some(()));

@@ -57,7 +57,11 @@ pub async fn create_missing(url: &str, tables: &[Table]) -> Result<(), TableErro
                 "TableName": table.name,
                 "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true },
             });
-            dynamodb.ask("UpdateTimeToLive", &table.name, &wanted).await?;
+            match dynamodb.ask("UpdateTimeToLive", &table.name, &wanted).await {
+                // Another stack has, a moment ago.
+                Err(TableError::Refused { message, .. }) if message.contains("already enabled") => {}
+                other => drop(other?),
+            }
         }
     }
     Ok(())

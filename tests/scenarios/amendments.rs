@@ -374,17 +374,18 @@ async fn a_change_that_was_scheduled_meanwhile_by_the_same_session_is_told() {
     let contract = acme.sells(&acme.order("team-annual")).await;
     let wish = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
     let id = acme.session(&wish).await;
-    let late = world.machine().await;
     // The key, then the session.
-    late.network.holds_step(2);
-    let (told, sold) = tokio::join!(acme.confirms_on(&late, &id, &Value::Null), async {
-        late.network.reached().await;
-        let sold = acme.confirms(&id, &Value::Null).await;
-        late.network.lets_go();
-        sold
-    });
+    let held = world
+        .held_over(
+            2,
+            async |machine| acme.confirms_on(machine, &id, &Value::Null).await,
+            acme.confirms(&id, &Value::Null),
+        )
+        .await;
+    let sold = held.other;
+    assert!(held.was_held);
     assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
-    assert_eq!(told.unwrap().body, sold.body);
+    assert_eq!(held.answer.body, sold.body);
     assert_eq!(acme.contract(&contract).await.history.len(), 2);
 }
 

@@ -8,14 +8,6 @@ fn visa() -> Value {
     json!({ "payment_method_id": "pm_card_visa" })
 }
 
-/// A guest of that address, who buys the starter plan.
-fn order(acme: &Organisation<'_>, email: &str) -> Value {
-    json!({
-        "plan_id": acme.plan("starter"), "business_entity_id": acme.entity("headquarters"), "guest_checkout": true,
-        "customer_data": { "name": "Eve", "email": email },
-    })
-}
-
 /// That a customer was charged these amounts, and nothing else.
 async fn bought(world: &World, customer: &Value, charges: &[i64], context: &str) {
     world.stripe.stand_in().settle().await;
@@ -31,7 +23,7 @@ async fn a_customer_that_nobody_recorded_is_found_days_later() {
     let acme = world.organisation("acme").await;
     let orders = [
         ("bob@bakery.example", acme.order("starter")),
-        ("eve@example.com", order(&acme, "eve@example.com")),
+        ("eve@example.com", acme.guest_order("eve@example.com")),
     ];
     let visa = visa();
     for (email, order) in orders {
@@ -98,7 +90,7 @@ async fn a_customer_that_cannot_be_made_under_its_key_is_made_under_the_next() {
 async fn a_customer_whose_making_was_told_as_a_failure_is_found() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let id = acme.session(&order(&acme, "eve@example.com")).await;
+    let id = acme.session(&acme.guest_order("eve@example.com")).await;
     let lost = world.machine().await;
     lost.network.stops_named(Moment::After, "POST /v1/customers");
     let visa = visa();
@@ -195,7 +187,7 @@ async fn many_that_cannot_make_a_customer_under_its_key_make_one_under_the_next(
 async fn a_guests_address_that_stripe_does_not_take_is_a_fault_of_the_request() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let id = acme.session(&order(&acme, "eve..eve@example.com")).await;
+    let id = acme.session(&acme.guest_order("eve..eve@example.com")).await;
     let machine = world.machine().await;
     machine.network.tells(
         "POST /v1/customers",

@@ -1,7 +1,9 @@
 //! A process that has admitted a key before reads its account beside it, not after it. It knows no more by that: the key is read each
 //! time, and what was read of the account may be old by the time it is used.
 
-use billing_tests::{Account, Machine, World};
+use std::future::Future;
+
+use billing_tests::{Account, Answer, Machine, World};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -13,6 +15,22 @@ async fn acquainted(world: &World, account: &Account<'_>) -> Machine {
     let machine = world.machine().await;
     assert_eq!(machine.call(billing(account)).await.unwrap().status, 200);
     machine
+}
+
+/// What the machine answers when its key comes back late, after something else has happened; and what came of that.
+async fn overtaken<T>(
+    machine: &Machine,
+    asks: impl Future<Output = Option<Answer>>,
+    other: impl Future<Output = T>,
+) -> (Answer, T) {
+    machine.network.holds("DynamoDB GetItem");
+    let (late, other) = tokio::join!(asks, async {
+        machine.network.reached().await;
+        let other = other.await;
+        machine.network.lets_go();
+        other
+    });
+    (late.unwrap(), other)
 }
 
 fn billing(account: &Account<'_>) -> Request<bytes::Bytes> {
@@ -51,14 +69,9 @@ async fn a_checkout_on_facts_that_have_grown_old_comes_to_the_one_session() {
     let world = World::at(NOW).await;
     let ada = world.account(2).await;
     let machine = acquainted(&world, &ada).await;
-    machine.network.holds("DynamoDB GetItem");
-    let (late, early) = tokio::join!(ada.starts_checkout_on(&machine, "monthly"), async {
-        machine.network.reached().await;
-        let early = ada.starts_checkout("monthly").await;
-        machine.network.lets_go();
-        early
-    });
-    assert_eq!(late.unwrap().client_secret(), early.client_secret());
+    let asks = ada.starts_checkout_on(&machine, "monthly");
+    let (late, early) = overtaken(&machine, asks, ada.starts_checkout("monthly")).await;
+    assert_eq!(late.client_secret(), early.client_secret());
     assert_eq!(world.stripe.sessions(&ada).await.len(), 1);
 }
 
@@ -70,17 +83,12 @@ async fn a_change_on_facts_that_have_grown_old_is_charged_once() {
     ada.subscribes("monthly").await;
     world.advance("1d").await;
     let machine = acquainted(&world, &ada).await;
-    machine.network.holds("DynamoDB GetItem");
     let annual = json!({ "interval": "annual" });
-    let (late, early) = tokio::join!(ada.changes_on(&machine, &annual), async {
-        machine.network.reached().await;
-        let early = ada.changes(&annual).await;
-        machine.network.lets_go();
-        early
-    });
+    let asks = ada.changes_on(&machine, &annual);
+    let (late, early) = overtaken(&machine, asks, ada.changes(&annual)).await;
     assert_eq!(early.status, 200);
     assert_eq!(early.body["changed"], true);
-    assert_eq!(late.unwrap().status, 200);
+    assert_eq!(late.status, 200);
     let charged = world.stripe.payments(&ada).await;
     assert_eq!(charged.len(), 2, "the first period and the change: {charged:?}");
 }
@@ -93,15 +101,9 @@ async fn an_account_that_was_read_beside_its_key_is_used_once() {
     ada.subscribes("monthly").await;
     world.advance("1d").await;
     let machine = acquainted(&world, &ada).await;
-    machine.network.holds("DynamoDB GetItem");
     let annual = json!({ "interval": "annual" });
-    let (late, early) = tokio::join!(ada.changes_on(&machine, &annual), async {
-        machine.network.reached().await;
-        let early = ada.cancels().await;
-        machine.network.lets_go();
-        early
-    });
+    let asks = ada.changes_on(&machine, &annual);
+    let (late, early) = overtaken(&machine, asks, ada.cancels()).await;
     assert_eq!(early.status, 200);
-    let late = late.unwrap();
     assert_eq!((late.status, &late.body["changed"]), (200, &json!(true)));
 }

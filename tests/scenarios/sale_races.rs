@@ -9,14 +9,6 @@ fn visa() -> Value {
     json!({ "payment_method_id": "pm_card_visa" })
 }
 
-/// A guest of that address, who buys the starter plan: a customer to be made as well.
-fn order(acme: &Organisation<'_>, email: &str) -> Value {
-    json!({
-        "plan_id": acme.plan("starter"), "business_entity_id": acme.entity("headquarters"), "guest_checkout": true,
-        "customer_data": { "name": "Eve", "email": email },
-    })
-}
-
 /// One subscription that was paid once, one contract that is covered, one session that says so.
 async fn sold_once(world: &World, acme: &Organisation<'_>, session: &str, email: &str, context: &str) {
     world.stripe.stand_in().settle().await;
@@ -58,7 +50,7 @@ async fn a_sale_converges_after_a_crash_at_any_step() {
     for retries in [true, false] {
         at_every_death(async |death| {
             let email = format!("eve-{:?}-{retries}-{}@example.com", death.moment, death.step).to_lowercase();
-            let id = acme.session(&order(&acme, &email)).await;
+            let id = acme.session(&acme.guest_order(&email)).await;
             let visa = visa();
             let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
             let (told, steps) = world.wreck(death, confirms).await;
@@ -90,7 +82,7 @@ async fn a_lost_answer_of_a_sale_is_found_out_within_the_call() {
     let acme = world.organisation("acme").await;
     at_every_step(async |step| {
         let email = format!("eve-{step}@example.com");
-        let id = acme.session(&order(&acme, &email)).await;
+        let id = acme.session(&acme.guest_order(&email)).await;
         let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa()).await;
         let (answer, was_lost) = world.loses_over(step, confirms).await;
         assert_eq!(answer.status, 200, "step {step}: {answer}");
@@ -107,7 +99,7 @@ async fn an_unknown_outcome_of_a_sale_converges() {
     let acme = world.organisation("acme").await;
     for path in ["/v1/customers", "/v1/subscriptions"] {
         let email = format!("eve{}@example.com", path.len());
-        let id = acme.session(&order(&acme, &email)).await;
+        let id = acme.session(&acme.guest_order(&email)).await;
         world.stripe.holds_events(true).await;
         world.stripe.applies_without_answering("POST", path).await;
         let answer = acme.confirms(&id, &visa()).await;
@@ -128,7 +120,7 @@ async fn an_unknown_outcome_of_a_sale_converges() {
 async fn sixteen_confirmations_at_once_charge_once() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let id = acme.session(&order(&acme, "eve@example.com")).await;
+    let id = acme.session(&acme.guest_order("eve@example.com")).await;
     let machines = [world.machine().await, world.machine().await];
     let visa = visa();
     let answers = join_all((0..16).map(|n| acme.confirms_on(&machines[n % 2], &id, &visa))).await;
@@ -145,7 +137,7 @@ async fn sixteen_confirmations_at_once_charge_once() {
 async fn a_confirmation_joins_a_sale_of_its_own_session_that_began_meanwhile() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let id = acme.session(&order(&acme, "eve@example.com")).await;
+    let id = acme.session(&acme.guest_order("eve@example.com")).await;
     let [late, early] = [world.machine().await, world.machine().await];
     // The key, then the session.
     late.network.holds_step(2);
@@ -178,8 +170,8 @@ async fn a_confirmation_joins_a_sale_of_its_own_session_that_began_meanwhile() {
 async fn guests_with_one_address_at_once_are_one_customer() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let first = acme.session(&order(&acme, "eve@example.com")).await;
-    let second = acme.session(&order(&acme, "EVE@example.com")).await;
+    let first = acme.session(&acme.guest_order("eve@example.com")).await;
+    let second = acme.session(&acme.guest_order("EVE@example.com")).await;
     let machines = [world.machine().await, world.machine().await];
     let visa = visa();
     let answers = tokio::join!(
@@ -221,7 +213,7 @@ async fn the_same_intent_at_once_is_one_session() {
 async fn the_webhook_before_the_answer_makes_one_contract() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let id = acme.session(&order(&acme, "eve@example.com")).await;
+    let id = acme.session(&acme.guest_order("eve@example.com")).await;
     let machine = world.machine().await;
     machine.network.holds("POST /v1/subscriptions");
     let visa = visa();
@@ -242,7 +234,7 @@ async fn a_page_converges_after_a_crash_at_any_step() {
     let acme = world.organisation("acme").await;
     at_every_death(async |death| {
         let email = format!("eve-{:?}-{}@example.com", death.moment, death.step).to_lowercase();
-        let id = acme.session(&order(&acme, &email)).await;
+        let id = acme.session(&acme.guest_order(&email)).await;
         let told = world
             .dies_over(death, async |machine| {
                 acme.confirms_on(machine, &id, &Value::Null).await
@@ -272,7 +264,7 @@ async fn a_sale_lands_once_when_the_webhook_dies_at_any_step() {
     at_every_death(async |death| {
         let email = format!("eve-{:?}-{}@example.com", death.moment, death.step).to_lowercase();
         world.stripe.holds_events(true).await;
-        let id = acme.session(&order(&acme, &email)).await;
+        let id = acme.session(&acme.guest_order(&email)).await;
         acme.confirms(&id, &Value::Null).await;
         world.stripe.pays_page(&world.stripe.latest_page().await).await;
         let paid = world.stripe.events("invoice.paid").pop().unwrap();
@@ -299,7 +291,7 @@ async fn a_sale_lands_once_when_the_webhook_dies_at_any_step() {
 async fn a_confirmation_under_an_idempotency_key_is_answered_the_same() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let id = acme.session(&order(&acme, "eve@example.com")).await;
+    let id = acme.session(&acme.guest_order("eve@example.com")).await;
     let under_key = |body: &Value| {
         let mut request = acme.confirmation(&id, body);
         request

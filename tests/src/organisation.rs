@@ -139,6 +139,15 @@ impl<'w> Organisation<'w> {
         json!({ "plan_id": self.plan(plan), "customer_id": self.customer("bakery") })
     }
 
+    /// The starter plan for a guest of that address: a customer to be made as well.
+    #[must_use]
+    pub fn guest_order(&self, email: &str) -> Value {
+        json!({
+            "plan_id": self.plan("starter"), "business_entity_id": self.entity("headquarters"), "guest_checkout": true,
+            "customer_data": { "name": "Eve", "email": email },
+        })
+    }
+
     /// Opens a session.
     pub async fn opens(&self, body: &Value) -> Answer {
         self.sends(self.request("POST", "/checkouts", body)).await

@@ -77,8 +77,8 @@ pub struct PromotionCode {
     pub coupon_valid: bool,
     /// The products that it is for; none for all.
     pub products: Option<Vec<ProductId>>,
-    /// The currency of the amount that it takes off; none for a share.
-    pub currency: Option<Currency>,
+    /// The currencies in which it takes an amount off; none for a share, which is one in any.
+    pub currencies: Vec<Currency>,
 }
 
 /// Who wants to use a code, and for what.
@@ -189,9 +189,10 @@ pub fn choose<'a>(
 }
 
 fn judge(code: &PromotionCode, purchase: &Purchase, now: Timestamp) -> Option<Why> {
+    // Whether there is a minimum in another currency too, only Stripe knows.
     let below = |minimum: &Money| {
-        minimum.currency != purchase.currency
-            || purchase.full_price.is_some_and(|price| price < minimum.minor)
+        minimum.currency == purchase.currency
+            && purchase.full_price.is_some_and(|price| price < minimum.minor)
     };
     // Stripe turns a code off when it is over; why is told first.
     if code.expires_at.is_some_and(|at| at <= now) {
@@ -206,9 +207,7 @@ fn judge(code: &PromotionCode, purchase: &Purchase, now: Timestamp) -> Option<Wh
         .products
         .as_ref()
         .is_some_and(|products| !products.contains(&purchase.product))
-        || code
-            .currency
-            .is_some_and(|currency| currency != purchase.currency)
+        || !(code.currencies.is_empty() || code.currencies.contains(&purchase.currency))
     {
         Some(Why::NotForThis)
     } else if code.first_time && purchase.paid_before {

@@ -1,9 +1,12 @@
 //! Promotion codes: all that Stripe has of one word.
 
+use std::collections::HashMap;
+
 use billing_core::id::{CustomerId, PriceId, ProductId, PromotionCodeId};
-use billing_core::money::Money;
+use billing_core::money::{Currency, Money};
 use billing_core::promotion::{PromotionCode, Word};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use stripe_client_core::StripeRequest;
 use stripe_product::price::RetrievePrice;
 use stripe_product::promotion_code::ListPromotionCode;
@@ -54,6 +57,7 @@ struct Promotion {
 struct Coupon {
     valid: bool,
     currency: Option<String>,
+    currency_options: Option<HashMap<String, IgnoredAny>>,
     applies_to: Option<AppliesTo>,
 }
 
@@ -67,6 +71,18 @@ struct Price {
     product: Reference,
     unit_amount: Option<i64>,
     currency: String,
+}
+
+/// The currencies in which a coupon takes an amount off: its own, and those of its options, which it tells when it is asked.
+pub(crate) fn currencies(
+    own: Option<&str>,
+    options: Option<&HashMap<String, IgnoredAny>>,
+) -> Result<Vec<Currency>, StripeError> {
+    let others = options.into_iter().flat_map(HashMap::keys).map(String::as_str);
+    own.into_iter()
+        .chain(others)
+        .map(|code| currency(code, "a coupon"))
+        .collect()
 }
 
 impl TryFrom<Code> for PromotionCode {
@@ -94,7 +110,9 @@ impl TryFrom<Code> for PromotionCode {
             let each = scope.products.iter();
             each.map(|product| id(product, "a product")).collect()
         });
-        let amount_in = coupon.as_ref().and_then(|coupon| coupon.currency.as_deref());
+        let currencies = coupon
+            .as_ref()
+            .map(|coupon| currencies(coupon.currency.as_deref(), coupon.currency_options.as_ref()));
         Ok(Self {
             id: promotion_code,
             word: wire.code,
@@ -111,7 +129,7 @@ impl TryFrom<Code> for PromotionCode {
             minimum,
             coupon_valid: coupon.as_ref().is_some_and(|coupon| coupon.valid),
             products: products.transpose()?,
-            currency: amount_in.map(|code| currency(code, "a coupon")).transpose()?,
+            currencies: currencies.transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -122,7 +140,11 @@ impl Stripe {
         let request = ListPromotionCode::new()
             .code(word.as_str())
             .limit(MOST_CODES)
-            .expand(vec!["data.promotion.coupon.applies_to".to_owned()]);
+            .expand(
+                ["applies_to", "currency_options"]
+                    .map(|member| format!("data.promotion.coupon.{member}"))
+                    .to_vec(),
+            );
         let page: Page<Code> = self.get(request.build()).await?;
         page.data.into_iter().map(TryInto::try_into).collect()
     }

@@ -115,6 +115,10 @@ async fn members_that_do_not_go_together_are_told() {
             vec!["end_date"],
         ),
         (
+            json!({ "plan_id": plan, "customer_id": customer, "end_date": "9999-12-31" }),
+            vec!["end_date"],
+        ),
+        (
             json!({ "plan_id": plan, "customer_id": customer, "expires_at": "2026-04-01T00:29:59Z" }),
             vec!["expires_at"],
         ),
@@ -139,6 +143,67 @@ async fn members_that_do_not_go_together_are_told() {
             let told: Vec<&str> = faults.keys().map(String::as_str).collect();
             assert_eq!(told, names, "{body}: {answer}");
         }
+    }
+}
+
+/// What would have ended before it is paid for is not sold: neither offered, nor confirmed when that moment has come meanwhile.
+#[tokio::test]
+async fn a_contract_that_would_be_over_is_not_sold() {
+    let world = World::at("2026-04-01T12:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let ending = |end: &str| {
+        let mut order = acme.order("starter");
+        order["end_date"] = json!(end);
+        order
+    };
+    let over = r#"400 {"error":{"fieldErrors":{"end_date":["must be in the future"]},"formErrors":[]}}"#;
+    for end in ["2026-04-01T00:00:01Z", "2026-04-01T12:00:00Z"] {
+        assert_eq!(acme.opens(&ending(end)).await, over, "{end}");
+        assert_eq!(acme.previews(&ending(end)).await, over, "{end}");
+    }
+    let id = acme.session(&ending("2026-04-01T13:00:00Z")).await;
+    world.advance("1h").await;
+    let visa = json!({ "payment_method_id": "pm_card_visa" });
+    assert_eq!(acme.confirms(&id, &visa).await, over);
+    assert_eq!(world.stripe.charges().await, [0_i64; 0]);
+}
+
+/// JSON has one kind of number: `5.0` is a whole one. Of a fraction, a float has lost what was meant; a text has not.
+#[tokio::test]
+async fn a_whole_quantity_may_be_written_in_any_way() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    let order = |quantity: &str| {
+        let mut order = acme.order("starter");
+        let seats = acme.product("starter", "Starter seat");
+        order["product_overrides"] =
+            json!([{ "product_id": seats, "quantity": serde_json::from_str::<Value>(quantity).unwrap() }]);
+        order
+    };
+    for (quantity, total) in [
+        ("5", 5500),
+        ("5.0", 5500),
+        ("5e0", 5500),
+        ("1e2", 100_500),
+        ("\"5\"", 5500),
+        ("\"5.00\"", 5500),
+        ("\"2.5\"", 3000),
+    ] {
+        let answer = acme.previews(&order(quantity)).await;
+        assert_eq!(
+            answer.body["estimates"]["current_invoice"]["total"], total,
+            "{quantity}: {answer}"
+        );
+    }
+    for quantity in [
+        "2.5", "1e30", "-1", "-1.0", "\"5e0\"", "\" 5\"", "true", "null", "[5]",
+    ] {
+        let answer = acme.previews(&order(quantity)).await;
+        let faults = &answer.body["error"]["fieldErrors"];
+        assert!(
+            faults["product_overrides[0].quantity"].is_array(),
+            "{quantity}: {answer}"
+        );
     }
 }
 

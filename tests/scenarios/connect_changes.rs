@@ -108,6 +108,34 @@ async fn what_is_so_already_asks_stripe_for_nothing() {
     assert_eq!(north.sales().await, before, "not even a version");
 }
 
+/// What a page has read of a running subscription it may send back whole, with what is to be different: its start is no other one.
+#[tokio::test]
+async fn the_start_that_it_had_may_be_told_while_it_runs() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let id = sold(&north, NOW).await;
+    world.advance("6m").await;
+    let same = json!({ "startDate": at(NOW), "productId": north.product, "cancelAtPeriodEnd": false });
+    let before = north.sales().await;
+    assert_eq!(updated(&north, &id, same).await.body["startDate"], at(NOW));
+    assert_eq!(north.sales().await, before, "not even a version");
+    let ends = json!({ "startDate": at(NOW), "cancelAtPeriodEnd": true });
+    assert_eq!(
+        updated(&north, &id, ends).await.body["cancel_at_period_end"],
+        true
+    );
+    let other = north.updates(&id, &json!({ "startDate": at(NOW) - 1 })).await;
+    assert_eq!(
+        other,
+        r#"400 {"error":{"fieldErrors":{"data.startDate":["must not be more than 5 minutes in the past"]},"formErrors":[]}}"#
+    );
+    let now = north.updates(&id, &json!({ "startDate": at(NOW) + 60 })).await;
+    assert_eq!(
+        now,
+        r#"409 {"error":"the subscription has started: its start cannot be changed"}"#
+    );
+}
+
 /// While the schedule still owns its subscription: its end is the schedule's to say; for more it has to let go.
 #[tokio::test]
 async fn while_its_schedule_owns_it_a_subscription_is_changed_through_the_schedule() {

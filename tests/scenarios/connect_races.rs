@@ -1,6 +1,6 @@
 //! The same order twice, on two machines, on machines that die: one schedule, one customer. And changes and cancellations likewise.
 
-use billing_tests::{Agency, Machine, World, at_every_death, at_every_step};
+use billing_tests::{Agency, Machine, Moment, World, at_every_death, at_every_step};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -220,19 +220,97 @@ async fn an_outcome_that_stays_unknown_is_settled_by_the_next_order() {
     sold_once(&world, &north, "two hours later").await;
 }
 
-/// An operator deleted the customer: the client gets another one, and the order goes through.
+/// Stripe makes the schedule, fails to say so, and keeps that failure under the key: the schedule is found, and no other is made.
+#[tokio::test]
+async fn a_schedule_whose_making_was_told_as_a_failure_is_found() {
+    let world = World::at(NOW).await;
+    for start in [NEXT_MONTH, NOW] {
+        let north = world.agency().await;
+        let order = north.order(start);
+        world.stripe.holds_events(true).await;
+        let making = "POST /v1/subscription_schedules";
+        let lost = world.machine().await;
+        lost.network.stops_named(Moment::After, making);
+        tokio::select! {
+            answer = north.sells_on(&lost, &order) => panic!("{answer:?}"),
+            () = lost.network.reached() => {}
+        }
+        lost.dies();
+        let machine = world.machine().await;
+        let replayed = ("idempotent-replayed", "true");
+        machine.network.answers(making, 500, replayed);
+        let answer = north.sells_on(&machine, &order).await.unwrap();
+        assert_eq!(answer.status, 200, "{start}: {answer}");
+        world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        assert_eq!(north.schedules().await.len(), 1, "{start}");
+        assert_eq!(north.sales().await.len(), 1, "{start}");
+        let again = north.sells(&order).await;
+        assert_eq!(again.body["id"], answer.body["id"], "{start}");
+    }
+}
+
+/// Stripe failed before it made the schedule, or told the customer where it is, and keeps that failure under the key: it is asked
+/// under the next.
+#[tokio::test]
+async fn an_order_that_cannot_be_made_under_its_key_is_made_under_the_next() {
+    let world = World::at(NOW).await;
+    for step in ["POST /v1/subscription_schedules", "POST /v1/customers/cus_"] {
+        let north = world.agency().await;
+        let mut order = north.order(NEXT_MONTH);
+        order["data"]["taxSettings"] = json!({ "enabled": true, "country": "DE" });
+        let machine = world.machine().await;
+        let replayed = ("idempotent-replayed", "true");
+        machine.network.answers(step, 500, replayed);
+        let answer = north.sells_on(&machine, &order).await.unwrap();
+        assert_eq!(answer.status, 200, "{step}: {answer}");
+        sold_once(&world, &north, step).await;
+    }
+}
+
+/// Where a client is said to be, Stripe does not take: nothing is left of that order, and another one is made.
+#[tokio::test]
+async fn a_country_that_stripe_does_not_take_leaves_nothing_behind() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let mut order = north.order(NEXT_MONTH);
+    order["data"]["taxSettings"] = json!({ "enabled": true, "country": "KP" });
+    let machine = world.machine().await;
+    machine.network.tells(
+        "POST /v1/customers/cus_",
+        400,
+        r#"{"error":{"type":"invalid_request_error","param":"address[country]","message":"Country 'KP' is unknown."}}"#,
+    );
+    let answer = north.sells_on(&machine, &order).await.unwrap();
+    assert_eq!(
+        answer,
+        r#"400 {"error":{"fieldErrors":{"data.taxSettings.country":["is not where Stripe can work out taxes"]},"formErrors":[]}}"#
+    );
+    assert!(north.sales().await.is_empty());
+    order["data"]["taxSettings"]["country"] = json!("KR");
+    assert_eq!(north.sells(&order).await.status, 200);
+    sold_once(&world, &north, "in another country").await;
+}
+
+/// An operator deleted the customer: the client gets another one, and the order goes through, told where the client is or not.
 #[tokio::test]
 async fn a_deleted_customer_is_replaced() {
     let world = World::at(NOW).await;
-    let north = world.agency().await;
-    north.sells(&north.order(NEXT_MONTH)).await;
-    let customer = north.customers().await[0]["id"].as_str().unwrap().to_owned();
-    north
-        .at_stripe("DELETE", &format!("/v1/customers/{customer}"), "")
-        .await;
-    let answer = north.sells(&north.order("2026-06-01T00:00:00Z")).await;
-    assert_eq!(answer.status, 200, "{answer}");
-    assert_ne!(answer.body["customer"]["id"], customer.as_str());
+    for tax in [Value::Null, json!({ "enabled": true, "country": "DE" })] {
+        let north = world.agency().await;
+        north.sells(&north.order(NEXT_MONTH)).await;
+        let customer = north.customers().await[0]["id"].as_str().unwrap().to_owned();
+        north
+            .at_stripe("DELETE", &format!("/v1/customers/{customer}"), "")
+            .await;
+        let mut order = north.order("2026-06-01T00:00:00Z");
+        if tax.is_object() {
+            order["data"]["taxSettings"] = tax;
+        }
+        let answer = north.sells(&order).await;
+        assert_eq!(answer.status, 200, "{answer}");
+        assert_ne!(answer.body["customer"]["id"], customer.as_str());
+    }
 }
 
 /// A running subscription that is changed to another product: one proration, whatever dies.

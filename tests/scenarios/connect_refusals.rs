@@ -320,6 +320,17 @@ async fn what_is_no_order_and_no_page_is_refused() {
     ] {
         assert_eq!(north.lists(query).await.status, 400, "{query}");
     }
+    // Of the right form, and nothing on the account.
+    for query in [
+        "?starting_after=sub_none",
+        "?status=scheduled&starting_after=sub_sched_none",
+    ] {
+        assert_eq!(
+            north.lists(query).await,
+            r#"400 {"error":{"fieldErrors":{"starting_after":["must be the next_cursor of a page of the same status"]},"formErrors":[]}}"#,
+            "{query}"
+        );
+    }
     let sold = north.sells(&north.order(NEXT_MONTH)).await;
     let id = sold.body["id"].as_str().unwrap();
     for data in [

@@ -187,18 +187,30 @@ async fn many_that_cannot_make_a_customer_under_its_key_make_one_under_the_next(
 async fn a_guests_address_that_stripe_does_not_take_is_a_fault_of_the_request() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let id = acme.session(&acme.guest_order("eve..eve@example.com")).await;
-    let machine = world.machine().await;
-    machine.network.tells(
-        "POST /v1/customers",
-        400,
-        r#"{"error":{"type":"invalid_request_error","code":"email_invalid","param":"email","message":"Invalid email address"}}"#,
-    );
-    let answer = acme.confirms_on(&machine, &id, &visa()).await.unwrap();
-    assert_eq!(
-        answer,
-        r#"400 {"error":{"fieldErrors":{"customer_data.email":["is not an address that the payment provider takes"]},"formErrors":[]}}"#
-    );
-    assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
+    for (field, refusal) in [
+        (
+            "email",
+            r#"{"error":{"type":"invalid_request_error","code":"email_invalid","param":"email","message":"Invalid email address"}}"#,
+        ),
+        (
+            "address",
+            r#"{"error":{"type":"invalid_request_error","param":"address[country]","message":"Country 'KP' is unknown."}}"#,
+        ),
+    ] {
+        let id = acme
+            .session(&acme.guest_order(&format!("{field}..eve@example.com")))
+            .await;
+        let machine = world.machine().await;
+        machine.network.tells("POST /v1/customers", 400, refusal);
+        let answer = acme.confirms_on(&machine, &id, &visa()).await.unwrap();
+        assert_eq!(
+            answer,
+            format!(
+                r#"400 {{"error":{{"fieldErrors":{{"customer_data.{field}":["is not an address that the payment provider takes"]}},"formErrors":[]}}}}"#
+            )
+            .as_str()
+        );
+        assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
+    }
     assert_eq!(world.stripe.charges().await, [0_i64; 0]);
 }

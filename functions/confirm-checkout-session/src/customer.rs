@@ -65,16 +65,19 @@ pub(crate) async fn of(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Cust
                     return Ok(None);
                 }
             },
-            // A guest's address that reads as one, and that Stripe does not take.
+            // What a guest typed that reads as what it should be, and that Stripe does not take.
             Err(StripeError::Refused(refusal))
-                if refusal.is_about_the_address() && session.wish.guest.is_some() =>
+                if session.wish.guest.is_some()
+                    && (refusal.is_about_the_address() || refusal.is_about_the_whereabouts()) =>
             {
                 call.release_sale(contract).await?;
+                let field = if refusal.is_about_the_address() {
+                    "customer_data.email"
+                } else {
+                    "customer_data.address"
+                };
                 let mut invalid = Invalid::default();
-                invalid.field(
-                    "customer_data.email",
-                    "is not an address that the payment provider takes",
-                );
+                invalid.field(field, "is not an address that the payment provider takes");
                 return Err(Problem::invalid(invalid));
             }
             Err(error) => return Err(error.into()),

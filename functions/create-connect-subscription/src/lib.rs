@@ -14,18 +14,21 @@ mod check;
 
 use std::collections::BTreeSet;
 
+use billing_core::SignedDuration;
 use billing_core::access::Owner;
 use billing_core::connect::Client;
 use billing_core::connect::contract::{Contract, Stage};
 use billing_core::connect::order::{Metric, Order};
 use billing_core::connect::sale::{self, Buyer, NamedAgent, Next, Sale};
 use billing_core::id::{AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, ProductId};
-use billing_edge::connect::{ConnectAnswer, Fields, Named, refused};
+use billing_edge::connect::{ConnectAnswer, Fields, Named, Payer, refused};
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::unless_conflict;
 use billing_stripe::{NewSchedule, StripeError};
 
 const NAME: &str = "create-connect-subscription";
+/// How much earlier than our record of it a schedule may seem to be made, by Stripe's clock.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 /// What the members are called that Stripe may object to.
 const FIELDS: Fields = Fields {
     product: Some("data.selectedProduct.productId"),
@@ -74,7 +77,7 @@ fn read_order(call: &Call<'_>) -> Result<Order, Problem> {
                 Ok(product) if id.starts_with("prod_") => Ok(product),
                 _ => Err("must be a product id (prod_…)"),
             });
-            let start = selected.start_date(true, call.now);
+            let start = selected.start_date(call.now);
             let metric =
                 selected.required_object("pricing", |pricing| pricing.required("metrics", Metric::parse));
             Some((product?, start?, metric?))
@@ -189,11 +192,20 @@ async fn open(
     let stripe = call.stripe_of(&sale.account).await?;
     let address = format!("connect-address/{}/{}/{}", sale.account, client.id, sale.number);
     let located = (sale.order.tax.as_ref(), address.as_str());
-    let customer = call
+    let payer = call
         .buyers_customer(owner, (&stripe, buyer), client, located)
         .await?;
-    let Some(customer) = customer else {
-        return Ok(None);
+    let customer = match payer {
+        Payer::Is(customer) => customer,
+        Payer::Overtaken => return Ok(None),
+        // The next number has another key.
+        Payer::Unlocated(StripeError::Spent { .. }) => return dropped(call, sale).await,
+        Payer::Unlocated(StripeError::Refused(refusal))
+            if refusal.is_missing("id") || refusal.is_missing("customer") =>
+        {
+            return without_customer(call, buyer, sale).await;
+        }
+        Payer::Unlocated(error) => return refuse(call, sale, error).await,
     };
     let new = NewSchedule {
         owner,
@@ -202,21 +214,24 @@ async fn open(
     };
     let schedule = match stripe.create_schedule(&new).await {
         Ok(schedule) => schedule,
-        // An operator deleted the customer at Stripe: the client gets another one.
         Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => {
-            unless_conflict(call.store.forget_connected_buyer(buyer, call.now).await)?;
-            return dropped(call, sale).await;
+            return without_customer(call, buyer, sale).await;
         }
-        // The next number has another key.
-        Err(StripeError::Spent { .. }) => return dropped(call, sale).await,
+        // Stripe keeps a failure under this number, and may have made it before it failed. The next number has another key.
+        Err(StripeError::Spent { .. }) => {
+            let since = sale.asked_at.saturating_sub(CLOCK_SKEW);
+            let since = since.map_err(|error| Problem::internal(error.to_string()))?;
+            let found = stripe.find_schedule(sale, &customer, since).await;
+            match found.map_err(|error| refused(error, &FIELDS))? {
+                Some(schedule) => schedule,
+                None => return dropped(call, sale).await,
+            }
+        }
         // It was to begin a moment ahead, which is over: under the next number it begins at once.
         Err(StripeError::Refused(_)) if !sale.at_once && sale.order.start <= call.now => {
             return dropped(call, sale).await;
         }
-        Err(error @ StripeError::Refused(_)) => {
-            dropped(call, sale).await?;
-            return Err(refused(error, &FIELDS));
-        }
+        Err(error @ StripeError::Refused(_)) => return refuse(call, sale, error).await,
         Err(error) => return Err(error.into()),
     };
     let named = Named::Schedule(schedule.clone());
@@ -229,6 +244,26 @@ async fn open(
     // Whoever wrote in between has read Stripe since.
     let landed = unless_conflict(landed)?.unwrap_or_else(|| sale.clone());
     Ok(Some((landed, contract)))
+}
+
+/// An operator deleted the customer at Stripe: the client gets another one.
+async fn without_customer(
+    call: &Call<'_>,
+    buyer: &Buyer,
+    sale: &Sale,
+) -> Result<Option<(Sale, Contract)>, Problem> {
+    unless_conflict(call.store.forget_connected_buyer(buyer, call.now).await)?;
+    dropped(call, sale).await
+}
+
+/// Stripe said no.
+async fn refuse(
+    call: &Call<'_>,
+    sale: &Sale,
+    error: StripeError,
+) -> Result<Option<(Sale, Contract)>, Problem> {
+    dropped(call, sale).await?;
+    Err(refused(error, &FIELDS))
 }
 
 /// Nothing was made under this number, and nothing will be.

@@ -7,9 +7,10 @@ use billing_core::access::Scope;
 use billing_core::connect::contract::Contract;
 use billing_core::connect::sale::{Sale, SaleKey};
 use billing_core::id::ConnectedAccountId;
+use billing_core::invalid::Invalid;
 use billing_edge::connect::{ConnectAnswer, Fields, Named, refused};
 use billing_edge::{Call, Function, Problem, Reply};
-use billing_stripe::Shown;
+use billing_stripe::{Shown, StripeError};
 use serde::Serialize;
 
 /// How many are shown at most, and unless asked otherwise.
@@ -25,6 +26,9 @@ const STATUSES: [&str; 8] = [
     "unpaid",
     "paused",
 ];
+
+/// What is wrong with a cursor.
+const NO_CURSOR: &str = "must be the next_cursor of a page of the same status";
 
 /// This Lambda.
 pub const FUNCTION: Function = Function::new("list-connect-subscription", |call| Box::pin(list(call)));
@@ -50,7 +54,7 @@ async fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     let stripe = call.stripe_of(&account).await?;
     let after = page.after.as_ref().map(Named::as_str);
     let listed = stripe.contracts(&page.shown, page.limit, after).await;
-    let listed = listed.map_err(|error| refused(error, &Fields::NONE))?;
+    let listed = listed.map_err(not_listed)?;
     let keys = listed
         .contracts
         .iter()
@@ -86,7 +90,7 @@ fn read_page(call: &Call<'_>) -> Result<Page, Problem> {
     let after = query.optional("starting_after", |text| match (Named::parse(text), &shown) {
         (Some(named @ Named::Schedule(_)), Shown::Scheduled)
         | (Some(named @ Named::Subscription(_)), Shown::InStatus(_)) => Ok(named),
-        _ => Err("must be the next_cursor of a page of the same status"),
+        _ => Err(NO_CURSOR),
     });
     query.finish()?;
     Ok(Page {
@@ -94,6 +98,18 @@ fn read_page(call: &Call<'_>) -> Result<Page, Problem> {
         limit: limit.unwrap_or(LIMIT),
         after,
     })
+}
+
+/// A cursor is a page's last id, which the account has whatever has become of it: another one is the caller's fault.
+fn not_listed(error: StripeError) -> Problem {
+    match &error {
+        StripeError::Refused(refusal) if refusal.is_missing("starting_after") => {
+            let mut invalid = Invalid::default();
+            invalid.field("starting_after", NO_CURSOR);
+            Problem::invalid(invalid)
+        }
+        _ => refused(error, &Fields::NONE),
+    }
 }
 
 fn key(account: &ConnectedAccountId, contract: &Contract) -> Option<SaleKey> {

@@ -12,7 +12,7 @@ use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::connect::amendment::{Difference, Refusal};
 use billing_core::connect::contract::Contract;
-use billing_core::connect::order::Tax;
+use billing_core::connect::order::{self, Tax};
 use billing_core::connect::sale::{Sale, Terms};
 use billing_core::id::{AgencyId, ConnectedAccountId, ProductId};
 use billing_core::invalid::Invalid;
@@ -73,7 +73,7 @@ fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
         });
         Some(Wish {
             product,
-            start: data.start_date(false, call.now),
+            start: data.present_or_new_start_date(call.now),
             tax: data.tax_settings(),
             ends: data.optional_flag("cancelAtPeriodEnd"),
         })
@@ -103,6 +103,7 @@ async fn attempt(
         }
         return Ok(None);
     }
+    must_not_be_over(call, wish, &contract)?;
     let wanted = Difference {
         terms: terms(call, account, wish, (&sale, &contract)).await?,
         start: wish.start,
@@ -120,6 +121,16 @@ async fn attempt(
         return Ok(None);
     };
     call.amend(&sale, &amendment, contract, &FIELDS).await
+}
+
+/// A start that lies behind is the one that there is, or a fault.
+fn must_not_be_over(call: &Call<'_>, wish: &Wish, contract: &Contract) -> Result<(), Problem> {
+    match wish.start {
+        Some(start) if contract.start != Some(start) => order::start(start.as_second(), call.now)
+            .map(drop)
+            .map_err(|fault| invalid("data.startDate", fault.to_string())),
+        _ => Ok(()),
+    }
 }
 
 /// What another product is charged at, if another is wanted and can be sold in the way of this sale.

@@ -12,6 +12,15 @@ const LONGEST_NAME: usize = 256;
 /// The longest e-mail address there is, in characters. Source: RFC 5321, 4.5.3.1.3, less the angle brackets.
 const LONGEST_EMAIL: usize = 254;
 
+/// The countries that there are. Source: ISO 3166-1, and XK, by which Stripe and everybody else call Kosovo.
+const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY \
+    BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK \
+    FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR \
+    IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK \
+    ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM \
+    PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF \
+    TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW XK";
+
 /// A name for people.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -53,12 +62,18 @@ pub struct Country(String);
 impl TryFrom<String> for Country {
     type Error = Unusable;
     fn try_from(text: String) -> Result<Self, Unusable> {
-        if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-            Ok(Self(text.to_ascii_uppercase()))
+        let code = text.to_ascii_uppercase();
+        if is_country(&code) {
+            Ok(Self(code))
         } else {
             Err(Unusable::Country)
         }
     }
+}
+
+/// Whether there is a country of this code, in upper case.
+pub(crate) fn is_country(code: &str) -> bool {
+    COUNTRIES.split(' ').any(|known| known == code)
 }
 
 /// A text that cannot be what it was given for.
@@ -70,7 +85,7 @@ pub enum Unusable {
     /// Not `somebody@example.com`.
     #[error("not an e-mail address (somebody@example.com)")]
     Email,
-    /// Not two letters.
+    /// Not the two letters of a country.
     #[error("not a country: two letters (ISO 3166-1)")]
     Country,
 }
@@ -181,6 +196,15 @@ mod tests {
         assert!("Ada's Bäckerei".parse::<Name>().is_ok());
         for bad in ["", "  ", "a\nb", &"x".repeat(257)] {
             assert_eq!(bad.parse::<Name>(), Err(Unusable::Name), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_country_is_one_that_there_is() {
+        assert_eq!(COUNTRIES.split(' ').count(), 250);
+        assert_eq!("de".parse::<Country>().unwrap().as_str(), "DE");
+        for bad in ["", " ", "D", "XX", "ZZ", "UK", "DEU", "D E", "ÄÖ", "D1"] {
+            assert_eq!(bad.parse::<Country>(), Err(Unusable::Country), "{bad}");
         }
     }
 

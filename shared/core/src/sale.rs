@@ -137,7 +137,8 @@ pub struct NewContract<'a> {
 pub fn begin(new: &NewContract<'_>) -> Result<Offer, NoOffer> {
     let configuration = Configuration::of(new.plan).with(new.overrides)?;
     let at = new.start.instant(new.zone)?;
-    let ends_at = new.end.map(|end| end.instant(new.zone)).transpose()?;
+    let ends_at = new.end.map(|end| end.instant(new.zone)).transpose();
+    let ends_at = ends_at.map_err(|beyond| NoOffer::field("end_date", &beyond.to_string()))?;
     if ends_at.is_some_and(|end| end <= at) {
         return Err(NoOffer::field("end_date", "must be after start_date"));
     }

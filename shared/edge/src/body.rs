@@ -68,7 +68,7 @@ impl Call<'_> {
 }
 
 /// A whole number. `1338.0` is one: JSON has one kind of number, and JSON Schema calls this an integer.
-fn integer(value: &Value) -> Option<i64> {
+pub(crate) fn integer(value: &Value) -> Option<i64> {
     // A float's text has digits and no exponent, so what is not whole, or too large, does not parse.
     value
         .as_i64()

@@ -11,7 +11,7 @@ mod refused;
 
 use billing_core::connect::contract::Contract;
 use billing_core::connect::offer::{self, Offer, Unsellable};
-use billing_core::connect::order::{Country, Fault, Metric, PostalCode, Tax};
+use billing_core::connect::order::{self, Country, Metric, PostalCode, Tax};
 use billing_core::connect::sale::{Sale, SaleKey};
 use billing_core::id::{AgencyId, ConnectedAccountId, ProductId, ScheduleId, SubscriptionId};
 use billing_stripe::Connected;
@@ -21,6 +21,7 @@ use crate::call::Call;
 use crate::problem::Problem;
 
 pub use answer::ConnectAnswer;
+pub use buyer::Payer;
 pub use refused::{Fields, refused};
 
 /// What a caller is told of an account that is not theirs, or is none.
@@ -202,17 +203,16 @@ impl Members {
         })
     }
 
-    /// `startDate`, in unix seconds.
-    pub fn start_date(
+    /// `startDate` of an order, in unix seconds.
+    pub fn start_date(&mut self, now: billing_core::Timestamp) -> Option<billing_core::Timestamp> {
+        self.required_integer("startDate", |seconds| order::start(seconds, now))
+    }
+
+    /// `startDate` of an update: one that is over may be the one that there is already, which its sale tells.
+    pub fn present_or_new_start_date(
         &mut self,
-        required: bool,
         now: billing_core::Timestamp,
     ) -> Option<billing_core::Timestamp> {
-        let judge = |seconds| -> Result<_, Fault> { billing_core::connect::order::start(seconds, now) };
-        if required {
-            self.required_integer("startDate", judge)
-        } else {
-            self.optional_integer("startDate", judge)
-        }
+        self.optional_integer("startDate", |seconds| order::present_or_new_start(seconds, now))
     }
 }

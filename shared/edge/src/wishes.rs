@@ -7,6 +7,7 @@ use billing_core::Timestamp;
 use billing_core::catalog::{BusinessEntity, Buyer, Plan};
 use billing_core::contact::Address;
 use billing_core::contract::Status;
+use billing_core::decimal::Quantity;
 use billing_core::id::OrganisationId;
 use billing_core::invalid::Invalid;
 use billing_core::offer::Override;
@@ -18,7 +19,7 @@ use billing_store::{StoreError, StoredContract};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::body::Members;
+use crate::body::{Members, integer};
 use crate::call::Call;
 use crate::problem::Problem;
 
@@ -216,18 +217,25 @@ async fn named<I, T>(
 }
 
 impl WishFacts {
-    /// When a contract of this wish begins that is asked for now: as it was said, or today where it is sold.
+    /// When a contract of this wish begins that is asked for now: as it was said, or today where it is sold. It is not to be over by
+    /// then.
     pub fn start(&self, wish: &Wish, now: Timestamp) -> Result<When, Problem> {
-        let today = self.entity.time_zone.date(now);
-        let Some(start) = wish.start else {
-            return Ok(When::Day(today));
-        };
+        let zone = &self.entity.time_zone;
+        let today = zone.date(now);
+        let start = wish.start.unwrap_or(When::Day(today));
         let mut invalid = Invalid::default();
-        if start.day(&self.entity.time_zone) != today {
+        if start.day(zone) != today {
             // What lies in the past would be charged for time that nobody was served; what lies ahead, before it begins.
             invalid.field("start_date", "must be today, where it is sold");
         } else if matches!(start, When::Instant(at) if at > now) {
             invalid.field("start_date", "must not be in the future");
+        }
+        // An end that is not even after the start is told as that.
+        if let Some(Ok(end)) = wish.end.map(|end| end.instant(zone))
+            && end <= now
+            && start.instant(zone).is_ok_and(|start| start < end)
+        {
+            invalid.field("end_date", "must be in the future");
         }
         if invalid.is_empty() {
             Ok(start)
@@ -336,8 +344,8 @@ fn one_override(members: &mut Members) -> Option<Override> {
     let is_enabled = members.optional_flag("is_enabled");
     let quantity = match members.member("quantity").cloned() {
         None => None,
-        Some(given) => match serde_json::from_value::<billing_core::decimal::Quantity>(given.clone()) {
-            Ok(quantity) if !quantity.is_negative() => Some(quantity),
+        Some(given) => match quantity(&given) {
+            Some(quantity) if !quantity.is_negative() => Some(quantity),
             _ => {
                 members.fault("quantity", quantity_fault(&given));
                 None
@@ -363,6 +371,15 @@ fn one_override(members: &mut Members) -> Option<Override> {
         is_enabled,
         dimensions,
     })
+}
+
+/// A quantity as it was given. `5.0` is a whole number like any other; of a fraction a float has lost what was meant.
+fn quantity(given: &Value) -> Option<Quantity> {
+    match integer(given) {
+        Some(whole) => serde_json::from_value(whole.into()).ok(),
+        None if given.is_f64() => None,
+        None => serde_json::from_value(given.clone()).ok(),
+    }
 }
 
 fn quantity_fault(given: &Value) -> &'static str {

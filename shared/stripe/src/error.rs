@@ -36,6 +36,14 @@ impl Refusal {
         self.code.as_deref() == Some("email_invalid") || self.param.as_deref() == Some("email")
     }
 
+    /// Whether Stripe objects to where somebody lives.
+    #[must_use]
+    pub fn is_about_the_whereabouts(&self) -> bool {
+        self.param
+            .as_deref()
+            .is_some_and(|param| param.starts_with("address"))
+    }
+
     /// Whether Stripe objects to the discounts of a request: a code that was used up since it was looked up, or that Stripe
     /// knows more about than it tells.
     #[must_use]

@@ -112,7 +112,8 @@ impl fmt::Display for Metric {
 
 /// A start in unix seconds that can be had at `now`.
 pub fn start(seconds: i64, now: Timestamp) -> Result<Timestamp, Fault> {
-    let start = Timestamp::from_second(seconds).map_err(|_| Fault::FarAhead)?;
+    let beyond = if seconds < 0 { Fault::Past } else { Fault::FarAhead };
+    let start = Timestamp::from_second(seconds).map_err(|_| beyond)?;
     let ahead = start.duration_since(now);
     if ahead < -NOW_AT_MOST {
         Err(Fault::Past)
@@ -120,6 +121,15 @@ pub fn start(seconds: i64, now: Timestamp) -> Result<Timestamp, Fault> {
         Err(Fault::FarAhead)
     } else {
         Ok(start)
+    }
+}
+
+/// A start in unix seconds that a sale may have at `now`, or be given: what lies behind is refused once it is known to be another
+/// one than the sale has.
+pub fn present_or_new_start(seconds: i64, now: Timestamp) -> Result<Timestamp, Fault> {
+    match start(seconds, now) {
+        Err(Fault::Past) => Timestamp::from_second(seconds).map_err(|_| Fault::Past),
+        judged => judged,
     }
 }
 
@@ -157,7 +167,7 @@ macro_rules! texts {
 }
 
 texts! {
-    Country, Country, |text| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    Country, Country, crate::contact::is_country;
     PostalCode, PostalCode, |text| {
         (1..=20).contains(&text.chars().count()) && !text.chars().any(char::is_control) && !text.trim().is_empty()
     };
@@ -188,16 +198,29 @@ mod tests {
             (1_000_000 + 86_400 * 366 * 5, None),
             (1_000_000 + 86_400 * 366 * 5 + 1, Some(Fault::FarAhead)),
             (i64::MAX, Some(Fault::FarAhead)),
-            (i64::MIN, Some(Fault::FarAhead)),
+            (i64::MIN, Some(Fault::Past)),
         ] {
             assert_eq!(start(seconds, now).err(), told, "{seconds}");
         }
     }
 
     #[test]
-    fn a_country_is_two_capitals() {
+    fn a_start_that_is_over_may_be_the_one_that_there_is() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        for (seconds, told) in [
+            (0, None),
+            (1_000_000, None),
+            (1_000_000 + 86_400 * 366 * 5 + 1, Some(Fault::FarAhead)),
+            (i64::MIN, Some(Fault::Past)),
+        ] {
+            assert_eq!(present_or_new_start(seconds, now).err(), told, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_country_is_one_that_there_is_in_capitals() {
         assert!("DE".parse::<Country>().is_ok());
-        for bad in ["", "D", "de", "DEU", "ÄÖ", "D1"] {
+        for bad in ["", "D", "de", "DEU", "ÄÖ", "D1", "XX", "UK"] {
             assert!(bad.parse::<Country>().is_err(), "{bad}");
         }
     }

@@ -19,37 +19,46 @@ use crate::problem::Problem;
 /// How much earlier than our record of it a customer may seem to be created, by Stripe's clock.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
+/// What came of the client's customer.
+#[derive(Debug)]
+pub enum Payer {
+    /// Here it is, and told where it is.
+    Is(CustomerId),
+    /// Somebody else wrote first, or it has to be made anew.
+    Overtaken,
+    /// Stripe does not take where it is said to be, or keeps a failure to under this key.
+    Unlocated(StripeError),
+}
+
 impl Call<'_> {
-    /// The client's customer, recorded and told where it is; none when somebody else wrote first, or it has to be made anew.
+    /// The client's customer, recorded and told where it is.
     pub async fn buyers_customer(
         &self,
         owner: &Owner<AgencyId>,
         (stripe, buyer): (&Connected, &Buyer),
         client: &Client,
         (tax, address_key): (Option<&Tax>, &str),
-    ) -> Result<Option<CustomerId>, Problem> {
+    ) -> Result<Payer, Problem> {
         let Some(customer) = self.made(owner, stripe, buyer, client).await? else {
             unless_conflict(self.store.forget_connected_buyer(buyer, self.now).await)?;
-            return Ok(None);
+            return Ok(Payer::Overtaken);
         };
         let country = tax.and_then(|tax| tax.country.as_ref());
         if let Some(tax) = tax {
-            let located = stripe.locate_buyer(&customer, tax, address_key).await;
-            located.map_err(|error| {
-                super::refused(
-                    error,
-                    &super::Fields {
-                        country: Some("data.taxSettings.country"),
-                        ..super::Fields::NONE
-                    },
-                )
-            })?;
+            match stripe.locate_buyer(&customer, tax, address_key).await {
+                Ok(()) => {}
+                Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {
+                    return Ok(Payer::Unlocated(error));
+                }
+                Err(error) => return Err(super::refused(error, &super::Fields::NONE)),
+            }
         }
         if buyer.customer.as_ref() != Some(&customer) || country.is_some() {
             let recorded = self.store.record_connected_buyer(buyer, &customer, country).await;
-            return Ok(unless_conflict(recorded)?.map(|()| customer));
+            let recorded = unless_conflict(recorded)?;
+            return Ok(recorded.map_or(Payer::Overtaken, |()| Payer::Is(customer)));
         }
-        Ok(Some(customer))
+        Ok(Payer::Is(customer))
     }
 
     /// The customer: as recorded, found, or created. None when it cannot be made under its key.

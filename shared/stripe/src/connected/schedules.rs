@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::connect::amendment::Amendment;
 use billing_core::connect::contract::Contract;
@@ -13,15 +14,17 @@ use billing_core::connect::sale::{Sale, Terms};
 use billing_core::id::{AgencyId, CouponId, CustomerId, ScheduleId};
 use serde::{Deserialize, Serialize};
 use stripe_billing::subscription_schedule::{
-    CancelSubscriptionSchedule, ReleaseSubscriptionSchedule, UpdateSubscriptionSchedule,
+    CancelSubscriptionSchedule, ListSubscriptionSchedule, ReleaseSubscriptionSchedule,
+    UpdateSubscriptionSchedule,
 };
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_shared::SubscriptionScheduleEndBehavior;
+use stripe_types::RangeQueryTs;
 
 use super::buyers::CLIENT;
 use super::{Connected, KEYS};
 use crate::error::StripeError;
-use crate::wire::id;
+use crate::wire::{Page, id};
 
 /// The metadata member by which an object on a connected account names its sale.
 pub(super) const SALE: &str = "sale";
@@ -98,6 +101,13 @@ struct Made {
     id: String,
 }
 
+/// A schedule, as far as it tells which sale it is of.
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+    metadata: Option<HashMap<String, String>>,
+}
+
 fn phase<'a>(
     sale: &Sale,
     terms: &'a Terms,
@@ -172,6 +182,39 @@ impl Connected {
         let request = RequestBuilder::new(StripeMethod::Post, "/subscription_schedules").form(&form);
         let made: Made = self.stripe.post(request, &key).await?;
         id(&made.id, "a subscription schedule")
+    }
+
+    /// The schedule that was made of a sale, among those made for the customer from this instant on: for a sale whose key tells a
+    /// failure, which may have come after the schedule.
+    pub async fn find_schedule(
+        &self,
+        sale: &Sale,
+        customer: &CustomerId,
+        from: Timestamp,
+    ) -> Result<Option<ScheduleId>, StripeError> {
+        let own = named(sale);
+        let mut after: Option<String> = None;
+        loop {
+            let mut request = ListSubscriptionSchedule::new()
+                .customer(customer.as_str())
+                .created(RangeQueryTs::gte(from.as_second()))
+                .limit(100);
+            if let Some(after) = &after {
+                request = request.starting_after(after);
+            }
+            let page: Page<Named> = self.stripe.get(request.build()).await?;
+            let names = |schedule: &&Named| {
+                let told = schedule.metadata.as_ref();
+                told.is_some_and(|told| own.iter().all(|(member, value)| told.get(*member) == Some(value)))
+            };
+            if let Some(found) = page.data.iter().find(names) {
+                return id(&found.id, "a subscription schedule").map(Some);
+            }
+            after = page.data.last().map(|schedule| schedule.id.clone());
+            if !page.has_more || after.is_none() {
+                return Ok(None);
+            }
+        }
     }
 
     /// Writes a schedule that has not begun anew: what is different, and the rest as it is. Its phase is left out where nothing of

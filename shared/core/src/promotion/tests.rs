@@ -13,10 +13,10 @@ fn code() -> PromotionCode {
         used_up: false,
         customer: None,
         first_time: false,
-        minimum: None,
+        minima: vec![],
         coupon_valid: true,
         products: None,
-        currencies: vec![],
+        currencies: None,
     }
 }
 
@@ -102,7 +102,7 @@ fn every_reason_is_told() {
         ),
         (
             PromotionCode {
-                currencies: vec!["eur".parse().unwrap(), "gbp".parse().unwrap()],
+                currencies: Some(vec!["eur".parse().unwrap(), "jpy".parse().unwrap()]),
                 ..code()
             },
             "is not valid for this subscription",
@@ -116,7 +116,7 @@ fn every_reason_is_told() {
         ),
         (
             PromotionCode {
-                minimum: Some(usd(9601)),
+                minima: vec![usd(9601)],
                 ..code()
             },
             "needs a higher amount",
@@ -128,22 +128,17 @@ fn every_reason_is_told() {
             format!("promotion code \"launch20\" {why}")
         );
     }
-    for good in [
-        PromotionCode {
-            minimum: Some(usd(9600)),
+    assert!(
+        judged(&[PromotionCode {
+            minima: vec![usd(9600)],
             ..code()
-        },
-        PromotionCode {
-            currencies: vec!["eur".parse().unwrap(), "usd".parse().unwrap()],
-            ..code()
-        },
-    ] {
-        assert!(judged(&[good]).is_ok());
-    }
+        }])
+        .is_ok()
+    );
 }
 
-/// One of another word is not what was meant; whether a minimum in another currency is met, Stripe says. Who never paid may use what is
-/// for newcomers. The newest code's reason is the one that is told.
+/// One of another word, and one in another currency's minimum: neither is what was meant, or is met. Who never paid may use what is for
+/// newcomers. The newest code's reason is the one that is told.
 #[test]
 fn what_is_near_is_not_what_is_meant() {
     let other_word = PromotionCode {
@@ -155,13 +150,13 @@ fn what_is_near_is_not_what_is_meant() {
         "promotion code \"launch20\" does not exist"
     );
     let in_euro = PromotionCode {
-        minimum: Some(Money {
+        minima: vec![Money {
             minor: 1,
             currency: "eur".parse().unwrap(),
-        }),
+        }],
         ..code()
     };
-    assert!(judged(&[in_euro]).is_ok());
+    assert!(judged(&[in_euro]).is_err());
     let newcomers = PromotionCode {
         first_time: true,
         ..code()
@@ -184,6 +179,26 @@ fn what_is_near_is_not_what_is_meant() {
         judged(&[newest, oldest])
             .unwrap_err()
             .ends_with("has been used up")
+    );
+}
+
+/// 5.00 euro off or 6.00 dollars, for 90.00 euro or 96.00 dollars at least: the purchase is of 96.00 dollars.
+#[test]
+fn a_code_in_several_currencies_is_judged_in_the_one_of_the_purchase() {
+    let money = |minor, currency: &str| Money {
+        minor,
+        currency: currency.parse().unwrap(),
+    };
+    let of_dollars = |least| PromotionCode {
+        currencies: Some(vec!["eur".parse().unwrap(), "usd".parse().unwrap()]),
+        minima: vec![money(9000, "eur"), money(least, "usd")],
+        ..code()
+    };
+    assert_eq!(judged(&[of_dollars(9600)]), Ok("promo_1"));
+    assert!(
+        judged(&[of_dollars(9601)])
+            .unwrap_err()
+            .ends_with("needs a higher amount")
     );
 }
 

@@ -1,6 +1,6 @@
 //! Products, prices, coupons and meters, read.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use billing_core::connect::offer::{Cadence, Price, Tier, Usage};
 use billing_core::decimal::UnitAmount;
@@ -17,7 +17,6 @@ use stripe_shared::PriceType;
 
 use super::{Connected, found};
 use crate::error::StripeError;
-use crate::promotions::currencies;
 use crate::wire::{Page, currency, id};
 
 /// A product.
@@ -64,7 +63,9 @@ struct WireProduct {
 struct WireCoupon {
     valid: bool,
     currency: Option<String>,
-    currency_options: Option<HashMap<String, IgnoredAny>>,
+    /// By currency, the first one's among them or not.
+    #[serde(default)]
+    currency_options: BTreeMap<String, IgnoredAny>,
     applies_to: Option<Scope>,
 }
 
@@ -194,9 +195,11 @@ impl Connected {
         let Some(wire) = found(self.stripe.get::<WireCoupon>(request.build()).await)? else {
             return Ok(None);
         };
+        let currencies = wire.currency.iter().chain(wire.currency_options.keys());
+        let currencies = currencies.map(|code| currency(code, "a coupon"));
         Ok(Some(Coupon {
             valid: wire.valid,
-            currencies: currencies(wire.currency.as_deref(), wire.currency_options.as_ref())?,
+            currencies: currencies.collect::<Result<_, _>>()?,
             products: wire.applies_to.map(|scope| scope.products),
         }))
     }

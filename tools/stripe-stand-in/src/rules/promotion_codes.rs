@@ -101,7 +101,7 @@ fn check_code(code: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Among active codes each is there once, whatever its case: once for everybody, or once for each of several customers.
+/// Among active codes each is there once for a customer, whatever its case: several customers may have their own of one word.
 fn check_unique(
     at: &Moment<'_>,
     code: &str,
@@ -109,12 +109,10 @@ fn check_unique(
     own: Option<&PromotionCodeId>,
 ) -> Result<(), Refusal> {
     let taken = at.world.promotion_codes.iter().any(|known| {
-        let same_customers = match (&known.customer, customer) {
-            (Some(known), Some(customer)) => known == customer,
-            (None, _) | (_, None) => true,
-        };
+        let is_for_others =
+            known.customer.is_some() && customer.is_some() && known.customer.as_ref() != customer;
         Some(&known.id) != own
-            && same_customers
+            && !is_for_others
             && known.code.eq_ignore_ascii_case(code)
             && known.is_active(&at.world.coupons[&known.coupon])
     });

@@ -298,10 +298,7 @@ async fn more_agents_than_can_be_written_down_are_refused() {
             created_at: world.now(),
         };
         north.agents.push(agent.id.to_string());
-        store
-            .put_agent(&north.id.parse().unwrap(), &agent)
-            .await
-            .unwrap();
+        store.put_agent(&north.id.parse().unwrap(), &agent).await.unwrap();
     }
     let answer = north.sells(&north.order(NEXT_MONTH)).await;
     assert_eq!(

@@ -25,6 +25,12 @@ mod events;
 mod api_versions;
 /// Money that goes back.
 mod reversals;
+/// What an operator adds to a bill by hand.
+mod added_items;
+/// What else is sold on the same Stripe account.
+mod strangers;
+/// A second live subscription of one account.
+mod second_subscriptions;
 /// Events that never arrived, and events that failed.
 mod reconciling;
 /// An operator and the events that failed.
@@ -53,6 +59,8 @@ mod quotes;
 mod amounts;
 /// Promotion codes: taken by preview and change, or by neither.
 mod promotion_codes;
+/// Codes of one word that many customers have, and in several currencies.
+mod shared_codes;
 /// Changes whose payment is not made at once.
 mod open_payments;
 /// Changes on several machines, which die.

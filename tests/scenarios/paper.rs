@@ -16,7 +16,18 @@ fn item_of(subscription: &str) -> Value {
 }
 
 fn proration_of(subscription: &str) -> Value {
-    json!({ "subscription_item_details": null, "invoice_item_details": { "subscription": subscription } })
+    json!({
+        "subscription_item_details": null,
+        "invoice_item_details": { "subscription": subscription, "proration": true },
+    })
+}
+
+/// What an operator adds by hand.
+fn added_to(subscription: &str) -> Value {
+    json!({
+        "subscription_item_details": null,
+        "invoice_item_details": { "subscription": subscription, "proration": false },
+    })
 }
 
 fn invoice(status: &str, lines: &Value) -> Value {
@@ -58,6 +69,18 @@ async fn the_lines_of_an_invoice_that_grant_service_are_read_to_the_last_page() 
             ("il_proration", 700, 3)
         ]
     );
+}
+
+/// A bill of its own for a favour, and for a fee, which name the subscription and the month: nothing is covered by it, and nothing
+/// is covered no longer.
+#[tokio::test]
+async fn what_an_operator_adds_to_a_bill_neither_grants_service_nor_gives_it_back() {
+    for amount in [-500, 500] {
+        let lines = json!({ "has_more": false, "data": [line("il_added", amount, added_to("sub_1"))] });
+        let stripe = stripe_of([("/v1/invoices/in_1", invoice("paid", &lines))]).await;
+        let invoice = stripe.invoice(&"in_1".parse().unwrap()).await.unwrap();
+        assert_eq!(invoice.service, [], "{amount}");
+    }
 }
 
 #[tokio::test]

@@ -71,14 +71,14 @@ pub struct PromotionCode {
     pub customer: Option<CustomerId>,
     /// Whether it is for those who never paid before.
     pub first_time: bool,
-    /// What has to be bought at least.
-    pub minimum: Option<Money>,
+    /// What has to be bought at least, in each currency that it may be bought in; nothing for any purchase.
+    pub minima: Vec<Money>,
     /// Whether the coupon behind it is still worth anything.
     pub coupon_valid: bool,
     /// The products that it is for; none for all.
     pub products: Option<Vec<ProductId>>,
-    /// The currency of the amount that it takes off; none for a share.
-    pub currency: Option<Currency>,
+    /// The currencies that it takes an amount off in; none for a share.
+    pub currencies: Option<Vec<Currency>>,
 }
 
 /// Who wants to use a code, and for what.
@@ -189,9 +189,11 @@ pub fn choose<'a>(
 }
 
 fn judge(code: &PromotionCode, purchase: &Purchase, now: Timestamp) -> Option<Why> {
-    let below = |minimum: &Money| {
-        minimum.currency != purchase.currency
-            || purchase.full_price.is_some_and(|price| price < minimum.minor)
+    let of_purchase = |minimum: &&Money| minimum.currency == purchase.currency;
+    let is_below = match code.minima.iter().find(of_purchase) {
+        Some(minimum) => purchase.full_price.is_some_and(|price| price < minimum.minor),
+        // One in another currency cannot be met.
+        None => !code.minima.is_empty(),
     };
     // Stripe turns a code off when it is over; why is told first.
     if code.expires_at.is_some_and(|at| at <= now) {
@@ -207,13 +209,14 @@ fn judge(code: &PromotionCode, purchase: &Purchase, now: Timestamp) -> Option<Wh
         .as_ref()
         .is_some_and(|products| !products.contains(&purchase.product))
         || code
-            .currency
-            .is_some_and(|currency| currency != purchase.currency)
+            .currencies
+            .as_ref()
+            .is_some_and(|currencies| !currencies.contains(&purchase.currency))
     {
         Some(Why::NotForThis)
     } else if code.first_time && purchase.paid_before {
         Some(Why::FirstTimeOnly)
-    } else if code.minimum.as_ref().is_some_and(below) {
+    } else if is_below {
         Some(Why::BelowMinimum)
     } else {
         None

@@ -112,6 +112,10 @@ impl TryFrom<Wire> for CheckoutSession {
     fn try_from(wire: Wire) -> Result<Self, StripeError> {
         let status = SessionStatus::read(wire.status.as_deref())?;
         let metadata = wire.metadata.unwrap_or_default();
+        let number = metadata.get(CHECKOUT).and_then(|number| number.parse().ok());
+        // The reference alone is anybody's word: whoever follows a payment link on the same Stripe account names in its address what he
+        // likes. Metadata is written with the secret key.
+        let account = wire.client_reference_id.filter(|_| number.is_some());
         Ok(Self {
             id: id(&wire.id, "a checkout session")?,
             status,
@@ -125,9 +129,8 @@ impl TryFrom<Wire> for CheckoutSession {
                 .subscription
                 .map(|reference| id(&reference.0, "a subscription"))
                 .transpose()?,
-            // Somebody else's session on the same Stripe account may carry any reference.
-            account: wire.client_reference_id.and_then(|account| account.parse().ok()),
-            number: metadata.get(CHECKOUT).and_then(|number| number.parse().ok()),
+            account: account.and_then(|account| account.parse().ok()),
+            number,
         })
     }
 }

@@ -54,6 +54,8 @@ struct Parent {
 #[derive(Deserialize)]
 struct SubscriptionDetails {
     subscription: Option<Reference>,
+    #[serde(default)]
+    proration: bool,
     proration_details: Option<ProrationDetails>,
 }
 
@@ -114,10 +116,16 @@ impl Listed for Line {
 }
 
 impl Line {
+    /// What makes it a line of a subscription. An item that an operator adds to a bill by hand, a fee or a favour, may name the
+    /// subscription and a period: it is no service, and gives none back.
     fn details(&self) -> impl Iterator<Item = &SubscriptionDetails> {
         let parents = self.parent.iter();
         parents
-            .flat_map(|parent| [&parent.subscription_item_details, &parent.invoice_item_details])
+            .flat_map(|parent| {
+                let item = parent.invoice_item_details.as_ref();
+                let proration = item.filter(|details| details.proration);
+                [parent.subscription_item_details.as_ref(), proration]
+            })
             .flatten()
     }
 

@@ -1,9 +1,12 @@
 //! Promotion codes: all that Stripe has of one word.
 
+use std::collections::BTreeMap;
+
 use billing_core::id::{CustomerId, PriceId, ProductId, PromotionCodeId};
-use billing_core::money::Money;
+use billing_core::money::{Currency, Money};
 use billing_core::promotion::{PromotionCode, Word};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use stripe_client_core::StripeRequest;
 use stripe_product::price::RetrievePrice;
 use stripe_product::promotion_code::ListPromotionCode;
@@ -11,9 +14,6 @@ use stripe_product::promotion_code::ListPromotionCode;
 use crate::client::Stripe;
 use crate::error::StripeError;
 use crate::wire::{Page, Reference, at, currency, id};
-
-/// How many codes of one word are looked at: one for each customer who has their own, and those that were turned off.
-const MOST_CODES: i64 = 100;
 
 /// What a price sells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,30 @@ struct Restrictions {
     first_time_transaction: bool,
     minimum_amount: Option<i64>,
     minimum_amount_currency: Option<String>,
+    /// By currency, the first one's among them or not.
+    #[serde(default)]
+    currency_options: BTreeMap<String, Minimum>,
+}
+
+#[derive(Deserialize)]
+struct Minimum {
+    minimum_amount: i64,
+}
+
+impl Restrictions {
+    /// What has to be bought at least, in each currency.
+    fn minima(&self) -> Result<Vec<Money>, StripeError> {
+        let own = self.minimum_amount_currency.as_deref().zip(self.minimum_amount);
+        let options = self.currency_options.iter();
+        let options = options.map(|(code, minimum)| (code.as_str(), minimum.minimum_amount));
+        own.into_iter()
+            .chain(options)
+            .map(|(code, minor)| {
+                let currency = currency(code, "the minimum amount of a promotion code")?;
+                Ok(Money { minor, currency })
+            })
+            .collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -54,7 +78,25 @@ struct Promotion {
 struct Coupon {
     valid: bool,
     currency: Option<String>,
+    /// By currency, the first one's among them or not.
+    #[serde(default)]
+    currency_options: BTreeMap<String, IgnoredAny>,
     applies_to: Option<AppliesTo>,
+}
+
+impl Coupon {
+    /// The currencies that it takes an amount off in; none for a share.
+    fn currencies(&self) -> Result<Option<Vec<Currency>>, StripeError> {
+        let Some(own) = &self.currency else {
+            return Ok(None);
+        };
+        [own]
+            .into_iter()
+            .chain(self.currency_options.keys())
+            .map(|code| currency(code, "a coupon"))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
 }
 
 #[derive(Deserialize)]
@@ -78,23 +120,12 @@ impl TryFrom<Code> for PromotionCode {
             .customer
             .map(|customer| id(&customer.0, "a customer"))
             .transpose()?;
-        let minimum = match (
-            wire.restrictions.minimum_amount,
-            wire.restrictions.minimum_amount_currency,
-        ) {
-            (Some(minor), Some(code)) => Some(Money {
-                minor,
-                currency: currency(&code, "the minimum amount of a promotion code")?,
-            }),
-            _ => None,
-        };
         let coupon = wire.promotion.coupon;
         let products = coupon.as_ref().and_then(|coupon| coupon.applies_to.as_ref());
         let products = products.map(|scope| {
             let each = scope.products.iter();
             each.map(|product| id(product, "a product")).collect()
         });
-        let amount_in = coupon.as_ref().and_then(|coupon| coupon.currency.as_deref());
         Ok(Self {
             id: promotion_code,
             word: wire.code,
@@ -108,23 +139,41 @@ impl TryFrom<Code> for PromotionCode {
                 .is_some_and(|most| wire.times_redeemed >= most),
             customer,
             first_time: wire.restrictions.first_time_transaction,
-            minimum,
+            minima: wire.restrictions.minima()?,
             coupon_valid: coupon.as_ref().is_some_and(|coupon| coupon.valid),
             products: products.transpose()?,
-            currency: amount_in.map(|code| currency(code, "a coupon")).transpose()?,
+            currencies: coupon.as_ref().map_or(Ok(None), Coupon::currencies)?,
         })
     }
 }
 
 impl Stripe {
-    /// All promotion codes of this word, newest first, in whatever state. Stripe compares without regard to case.
+    /// All promotion codes of this word, newest first, in whatever state: one for each customer who has their own, and those that were
+    /// turned off. Stripe compares without regard to case.
     pub async fn promotion_codes(&self, word: &Word) -> Result<Vec<PromotionCode>, StripeError> {
-        let request = ListPromotionCode::new()
-            .code(word.as_str())
-            .limit(MOST_CODES)
-            .expand(vec!["data.promotion.coupon.applies_to".to_owned()]);
-        let page: Page<Code> = self.get(request.build()).await?;
-        page.data.into_iter().map(TryInto::try_into).collect()
+        let mut codes = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let mut request = ListPromotionCode::new()
+                .code(word.as_str())
+                .limit(100)
+                .expand(vec![
+                    "data.promotion.coupon.applies_to".to_owned(),
+                    "data.promotion.coupon.currency_options".to_owned(),
+                    "data.restrictions.currency_options".to_owned(),
+                ]);
+            if let Some(after) = &after {
+                request = request.starting_after(after);
+            }
+            let page: Page<Code> = self.get(request.build()).await?;
+            after = page.data.last().map(|code| code.id.clone());
+            for code in page.data {
+                codes.push(code.try_into()?);
+            }
+            if !page.has_more || after.is_none() {
+                return Ok(codes);
+            }
+        }
     }
 
     /// What a price sells.

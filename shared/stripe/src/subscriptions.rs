@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use billing_core::id::{AccountId, PromotionCodeId, SubscriptionId};
+use billing_core::id::{AccountId, CustomerId, PromotionCodeId, SubscriptionId};
 use billing_core::plan::Interval;
 use billing_core::quote::Charge;
 use billing_core::subscription::{LatestInvoice, ScheduledEnd, Standing, Status, Subscription};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use stripe_billing::subscription::RetrieveSubscription;
+use stripe_billing::subscription::{ListSubscription, RetrieveSubscription};
 use stripe_client_core::StripeRequest;
 
 use crate::client::Stripe;
@@ -54,6 +54,13 @@ pub(crate) struct Wire {
     discounts: Vec<Discount>,
     #[serde(default)]
     metadata: HashMap<String, String>,
+}
+
+/// A subscription in a list.
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    status: String,
 }
 
 #[derive(Deserialize)]
@@ -194,6 +201,23 @@ impl Stripe {
             standing: wire.try_into()?,
             account,
         })
+    }
+
+    /// The oldest subscription of a customer that can still bill; none when there is none, or no such customer any more.
+    pub async fn live_subscription(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<Option<SubscriptionId>, StripeError> {
+        // Without those that were canceled, newest first.
+        let request = ListSubscription::new().customer(customer.as_str()).limit(100);
+        let page: Page<Listed> = match self.get(request.build()).await {
+            Ok(page) => page,
+            Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let live = |listed: &&Listed| Status::parse(&listed.status).is_live();
+        let oldest = page.data.iter().rfind(live);
+        oldest.map(|listed| id(&listed.id, "a subscription")).transpose()
     }
 }
 

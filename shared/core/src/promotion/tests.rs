@@ -13,10 +13,10 @@ fn code() -> PromotionCode {
         used_up: false,
         customer: None,
         first_time: false,
-        minimum: None,
+        minima: vec![],
         coupon_valid: true,
         products: None,
-        currency: None,
+        currencies: None,
     }
 }
 
@@ -102,7 +102,7 @@ fn every_reason_is_told() {
         ),
         (
             PromotionCode {
-                currency: Some("eur".parse().unwrap()),
+                currencies: Some(vec!["eur".parse().unwrap(), "jpy".parse().unwrap()]),
                 ..code()
             },
             "is not valid for this subscription",
@@ -116,7 +116,7 @@ fn every_reason_is_told() {
         ),
         (
             PromotionCode {
-                minimum: Some(usd(9601)),
+                minima: vec![usd(9601)],
                 ..code()
             },
             "needs a higher amount",
@@ -130,7 +130,7 @@ fn every_reason_is_told() {
     }
     assert!(
         judged(&[PromotionCode {
-            minimum: Some(usd(9600)),
+            minima: vec![usd(9600)],
             ..code()
         }])
         .is_ok()
@@ -150,10 +150,10 @@ fn what_is_near_is_not_what_is_meant() {
         "promotion code \"launch20\" does not exist"
     );
     let in_euro = PromotionCode {
-        minimum: Some(Money {
+        minima: vec![Money {
             minor: 1,
             currency: "eur".parse().unwrap(),
-        }),
+        }],
         ..code()
     };
     assert!(judged(&[in_euro]).is_err());
@@ -179,6 +179,26 @@ fn what_is_near_is_not_what_is_meant() {
         judged(&[newest, oldest])
             .unwrap_err()
             .ends_with("has been used up")
+    );
+}
+
+/// 5.00 euro off or 6.00 dollars, for 90.00 euro or 96.00 dollars at least: the purchase is of 96.00 dollars.
+#[test]
+fn a_code_in_several_currencies_is_judged_in_the_one_of_the_purchase() {
+    let money = |minor, currency: &str| Money {
+        minor,
+        currency: currency.parse().unwrap(),
+    };
+    let of_dollars = |least| PromotionCode {
+        currencies: Some(vec!["eur".parse().unwrap(), "usd".parse().unwrap()]),
+        minima: vec![money(9000, "eur"), money(least, "usd")],
+        ..code()
+    };
+    assert_eq!(judged(&[of_dollars(9600)]), Ok("promo_1"));
+    assert!(
+        judged(&[of_dollars(9601)])
+            .unwrap_err()
+            .ends_with("needs a higher amount")
     );
 }
 

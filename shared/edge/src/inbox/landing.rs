@@ -1,7 +1,7 @@
 //! Landing an event: its account, and what Stripe's word changes about it.
 
 use billing_core::account::Account;
-use billing_core::id::AccountId;
+use billing_core::id::{AccountId, CustomerId};
 use billing_core::landing::{self, Facts};
 use billing_store::{CustomerOf, unless_conflict};
 use billing_stripe::webhook::Event;
@@ -24,11 +24,33 @@ pub(super) async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Resu
 
 /// Does an errand of an account that is known.
 pub(super) async fn run_for(call: &Call<'_>, account: &AccountId, errand: &Errand) -> Result<(), Problem> {
-    let mut rounds = call.rounds();
-    while land(call, errand, account).await?.is_none() {
-        rounds.lost().await?;
+    let Landed::Ended(customer) = land_at_last(call, account, errand).await? else {
+        return Ok(());
+    };
+    // One that an operator made beside it was not taken: it goes on billing, and the account has to see it, and may not buy another.
+    if let Some(other) = call.stripe().await?.live_subscription(&customer).await? {
+        land_at_last(call, account, &Errand::Subscription(other)).await?;
     }
     Ok(())
+}
+
+/// What landing came to.
+enum Landed {
+    /// What the errand was about is written.
+    Whole,
+    /// The same, and the account's subscription is over: it has none, of this customer's.
+    Ended(CustomerId),
+}
+
+/// Lands in as many rounds as it takes.
+async fn land_at_last(call: &Call<'_>, account: &AccountId, errand: &Errand) -> Result<Landed, Problem> {
+    let mut rounds = call.rounds();
+    loop {
+        if let Some(landed) = land(call, errand, account).await? {
+            return Ok(landed);
+        }
+        rounds.lost().await?;
+    }
 }
 
 /// Whom an event is about: by its customer's pointer; before that is written, by what our objects say of themselves. None
@@ -52,25 +74,27 @@ async fn find_owner(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<O
 }
 
 /// One round; none when somebody else wrote first.
-async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option<()>, Problem> {
+async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option<Landed>, Problem> {
     // First what we have, then what Stripe has: see `billing_core::landing`.
     let (account, reservation) = tokio::try_join!(call.store.account(id), call.store.reservation(id))?;
     let Some(mut account) = account else {
         call.count("UnknownCustomers", 1);
-        return Ok(Some(()));
+        return Ok(Some(Landed::Whole));
     };
     let Some(found) = facts::find(call, errand).await? else {
-        return Ok(Some(()));
+        return Ok(Some(Landed::Whole));
     };
     let Some(facts) = with_change(call, &mut account, found).await? else {
         return Ok(None);
     };
+    let customer = facts.customer.clone();
+    let told = facts.subscription.as_ref().map(|told| told.id.clone());
     let landing = match landing::land(&account, reservation.as_ref(), facts) {
         Ok(landing) => landing,
         Err(foreign) => {
             tracing::warn!(account = %id, customer = %foreign.0, "an event of a customer that the account no longer has");
             call.count("ForeignCustomers", 1);
-            return Ok(Some(()));
+            return Ok(Some(Landed::Whole));
         }
     };
     if let Some(reversal) = &landing.reversal {
@@ -90,8 +114,13 @@ async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option
     }
     // Also when there is nothing to change: whoever read Stripe earlier and writes later has to look again.
     let landed = unless_conflict(call.store.land(&account.profile, &landing).await)?;
+    let has = landing.subscription.as_ref().or(account.subscription.as_ref());
+    let has_ended = has.is_some_and(|has| !has.is_live() && Some(&has.id) == told.as_ref());
     // An invoice of more lines than one transaction takes needs another round.
-    Ok(landed.filter(|()| !landing.more))
+    Ok(landed.filter(|()| !landing.more).map(|()| match has_ended {
+        true => Landed::Ended(customer),
+        false => Landed::Whole,
+    }))
 }
 
 /// The facts, with what became of the change that the profile remembers, after what was left of it is done. None when somebody else

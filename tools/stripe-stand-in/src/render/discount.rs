@@ -68,8 +68,25 @@ fn options(amounts: &[(Currency, i64)], member: &str) -> Value {
     Value::Object(options)
 }
 
-pub(crate) fn promotion_code(world: &World, row: &PromotionCode) -> Value {
+/// The restrictions of a code with its minima in other currencies, which are left out unless asked for.
+pub(super) fn restrictions_in_full(row: &PromotionCode) -> Value {
+    let mut restrictions = restrictions(row);
+    if !row.minimum_amount.is_empty() {
+        restrictions["currency_options"] = options(&row.minimum_amount, "minimum_amount");
+    }
+    restrictions
+}
+
+fn restrictions(row: &PromotionCode) -> Value {
     let minimum = row.minimum_amount.first();
+    json!({
+        "first_time_transaction": row.first_time_transaction,
+        "minimum_amount": minimum.map(|(_, amount)| *amount),
+        "minimum_amount_currency": minimum.map(|(currency, _)| currency.as_str()),
+    })
+}
+
+pub(crate) fn promotion_code(world: &World, row: &PromotionCode) -> Value {
     json!({
         "id": row.id.as_str(),
         "object": "promotion_code",
@@ -83,11 +100,7 @@ pub(crate) fn promotion_code(world: &World, row: &PromotionCode) -> Value {
         "max_redemptions": row.max_redemptions,
         "metadata": row.metadata,
         "promotion": { "coupon": row.coupon.as_str(), "type": "coupon" },
-        "restrictions": {
-            "first_time_transaction": row.first_time_transaction,
-            "minimum_amount": minimum.map(|(_, amount)| *amount),
-            "minimum_amount_currency": minimum.map(|(currency, _)| currency.as_str()),
-        },
+        "restrictions": restrictions(row),
         "times_redeemed": row.times_redeemed,
     })
 }

@@ -148,6 +148,7 @@ fn is_includable(kind: &str, member: &str) -> bool {
             | ("customer", "subscriptions" | "sources" | "tax")
             | ("subscription", "pending_setup_intent")
             | ("coupon", "applies_to" | "currency_options")
+            | ("restrictions", "currency_options")
     )
 }
 
@@ -172,6 +173,11 @@ fn include(world: &World, members: &mut Map<String, Value>, kind: &str, member: 
             .map(|customer| super::subscription::of_customer(world, &customer.id)),
         ("coupon", "applies_to") => world.coupons.find(id).and_then(super::discount::applies_to),
         ("coupon", "currency_options") => world.coupons.find(id).and_then(super::discount::coupon_options),
+        // What is asked for is a member of them, and they have no id.
+        ("promotion_code", "restrictions") => world
+            .promotion_codes
+            .find(id)
+            .map(super::discount::restrictions_in_full),
         _ => None,
     };
     if let Some(included) = included {

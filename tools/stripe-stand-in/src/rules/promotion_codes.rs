@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::coupons::read_amounts;
 use super::listing::{self, Paging, Range};
 use super::{Moment, customers, named, referred};
-use crate::id::{CouponId, Id, PromotionCodeId};
+use crate::id::{CouponId, CustomerId, Id, PromotionCodeId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
@@ -48,7 +48,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     }
     let code = code.unwrap_or_else(|| at.world.ids.text("", 8).to_ascii_uppercase());
     if switched_on {
-        check_unique(at, &code, None)?;
+        check_unique(at, &code, customer.as_ref(), None)?;
     }
     let promotion_code = PromotionCode {
         id: at.world.ids.make(),
@@ -101,10 +101,18 @@ fn check_code(code: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Among active codes each is there once, whatever its case and customer.
-fn check_unique(at: &Moment<'_>, code: &str, own: Option<&PromotionCodeId>) -> Result<(), Refusal> {
+/// Among active codes each is there once for a customer, whatever its case: several customers may have their own of one word.
+fn check_unique(
+    at: &Moment<'_>,
+    code: &str,
+    customer: Option<&CustomerId>,
+    own: Option<&PromotionCodeId>,
+) -> Result<(), Refusal> {
     let taken = at.world.promotion_codes.iter().any(|known| {
+        let is_for_others =
+            known.customer.is_some() && customer.is_some() && known.customer.as_ref() != customer;
         Some(&known.id) != own
+            && !is_for_others
             && known.code.eq_ignore_ascii_case(code)
             && known.is_active(&at.world.coupons[&known.coupon])
     });
@@ -201,7 +209,7 @@ pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
                 "This promotion code cannot be activated: it has expired or has been fully redeemed.";
             return Err(Refusal::invalid("active", message));
         }
-        check_unique(at, &row.code, Some(&row.id))?;
+        check_unique(at, &row.code, row.customer.as_ref(), Some(&row.id))?;
     }
     if active == Some(false) {
         row.switched_on = false;

@@ -1,0 +1,56 @@
+//! What an operator adds to a bill by hand: fees and favours. They are paid, or taken off; service is what the subscription bills.
+
+use billing_core::coverage::GivenBack;
+use billing_tests::{Account, World};
+
+/// An item for the next bill of the account's subscription.
+async fn adds(world: &World, ada: &Account<'_>, item: &str) {
+    let subscription = world.stripe.subscription(ada).await;
+    let (customer, id) = (&subscription["customer"], &subscription["id"]);
+    let form = format!(
+        "customer={}&subscription={}&currency=usd&{item}",
+        customer.as_str().unwrap(),
+        id.as_str().unwrap()
+    );
+    world.stripe.operator("POST", "/v1/invoiceitems", &form).await;
+}
+
+/// Support for a whole year, 5.00, on the bill of May: a number is covered as long as numbers were paid for.
+#[tokio::test]
+async fn a_fee_is_paid_and_covers_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let (april, next_april) = (1_775_001_600, 1_806_537_600);
+    let fee = format!("amount=500&period[start]={april}&period[end]={next_april}");
+    adds(&world, &ada, &fee).await;
+    world.advance("31d").await;
+    assert_eq!(world.stripe.payments(&ada).await, [1000, 1500]);
+    assert_eq!(ada.covered_until().await, "2026-06-01T00:00:00Z");
+    assert_eq!(ada.ledger().await.len(), 2);
+}
+
+/// A year for two numbers. After 30 days 5.00 are given for the trouble, on the bill for a third number ten days later: the year was
+/// covered all the time, and of it only the share is given back that the change replaces.
+#[tokio::test]
+async fn a_favour_gives_no_service_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(2).await;
+    ada.subscribes("annual").await;
+    world.advance("30d").await;
+    adds(&world, &ada, "amount=-500").await;
+    world.advance("10d").await;
+    let subscription = world.stripe.subscription(&ada).await;
+    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let item = subscription["items"]["data"][0]["id"].as_str().unwrap();
+    let form = format!("items[0][id]={item}&items[0][quantity]=3&proration_behavior=always_invoice");
+    world.stripe.operator("POST", &path, &form).await;
+    world.stripe.stand_in().settle().await;
+    let ledger = ada.ledger().await;
+    let change = GivenBack {
+        from: world.now(),
+        line: Some(ledger[0].line.clone()),
+    };
+    assert_eq!(ledger[1].gives_back, [change]);
+    assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
+}

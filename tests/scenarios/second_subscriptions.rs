@@ -1,0 +1,95 @@
+//! A second live subscription of one account, which an operator made at Stripe.
+
+use billing_tests::{Account, World, at_every_death};
+
+/// An account with one number and a subscription, for which an operator has made another. Answers both.
+async fn with_two(world: &World) -> (Account<'_>, String, String) {
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let own = world.stripe.subscription(&ada).await;
+    let customer = own["customer"].as_str().unwrap();
+    let card = world
+        .stripe
+        .operator(
+            "POST",
+            "/v1/payment_methods/pm_card_visa/attach",
+            &format!("customer={customer}"),
+        )
+        .await;
+    let form = format!(
+        "customer={customer}&items[0][price]={}&default_payment_method={}",
+        own["items"]["data"][0]["price"]["id"].as_str().unwrap(),
+        card["id"].as_str().unwrap()
+    );
+    let other = world.stripe.operator("POST", "/v1/subscriptions", &form).await;
+    world.stripe.stand_in().settle().await;
+    let id = |subscription: &serde_json::Value| subscription["id"].as_str().unwrap().to_owned();
+    (ada, id(&own), id(&other))
+}
+
+async fn stored(ada: &Account<'_>) -> String {
+    ada.stored().await.subscription.unwrap().id.to_string()
+}
+
+/// The account's own is the first; what is paid for the second covers all the same, and when it ends the first stays.
+#[tokio::test]
+async fn the_second_is_not_the_accounts_while_the_first_lives() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (ada, own, other) = with_two(&world).await;
+    assert_eq!(stored(&ada).await, own);
+    assert_eq!(ada.ledger().await.len(), 2);
+    let path = format!("/v1/subscriptions/{other}");
+    world.stripe.operator("DELETE", &path, "").await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(stored(&ada).await, own);
+    assert_eq!(ada.cancels().await.status, 200);
+}
+
+/// The operator ends the first. The second goes on billing: the account sees it, cannot buy a third, and can end it.
+#[tokio::test]
+async fn when_the_first_ends_the_second_takes_its_place() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (ada, own, other) = with_two(&world).await;
+    let path = format!("/v1/subscriptions/{own}");
+    world.stripe.operator("DELETE", &path, "").await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(stored(&ada).await, other);
+    assert_eq!(ada.billing().await.body["subscription"]["quantity"], 1);
+    let refused = ada.starts_checkout("monthly").await;
+    assert_eq!(
+        refused,
+        r#"409 {"error":"the account already has a subscription"}"#
+    );
+    assert_eq!(ada.cancels().await.body["cancelAtPeriodEnd"], true);
+    world.advance("31d").await;
+    assert_eq!(ada.billing().await.body["subscription"], serde_json::Value::Null);
+    assert_eq!(ada.starts_checkout("monthly").await.status, 200);
+}
+
+/// The event of the first one's end is handled by a machine that dies at each of its steps, and is delivered again.
+#[tokio::test]
+async fn the_second_takes_its_place_when_the_webhook_dies_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    at_every_death(async |death| {
+        let (ada, own, other) = with_two(&world).await;
+        world.stripe.holds_events(true).await;
+        let path = format!("/v1/subscriptions/{own}");
+        world.stripe.operator("DELETE", &path, "").await;
+        let ended = world
+            .stripe
+            .events("customer.subscription.deleted")
+            .pop()
+            .unwrap();
+        let told = world
+            .dies_over(death, async |machine| {
+                machine.call(world.stripe.signed_event(&ended)).await
+            })
+            .await;
+        world.advance("5m").await;
+        assert_eq!(world.stripe.delivers(&ended).await, 200, "{death}");
+        assert_eq!(stored(&ada).await, other, "{death}");
+        world.stripe.holds_events(false).await;
+        told.is_some()
+    })
+    .await;
+}

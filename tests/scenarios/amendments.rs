@@ -95,6 +95,42 @@ async fn another_quantity_of_the_same_band_costs_nothing() {
     assert!(told(&acme.contract(&contract).await.contract).contains(&"22 × Business seats".to_owned()));
 }
 
+/// A flat fee is one of its price at Stripe, whatever the quantity: another quantity is neither credited nor charged, and the seats
+/// that come with it are. 3 × 10.00 to 4 × 10.00 seven seconds into April: of 2592000 s 2591993 are left, −30.00 and 39.99.
+#[tokio::test]
+async fn another_quantity_of_a_flat_fee_costs_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    world.advance("7s").await;
+    let archive = json!({ "product_id": acme.product("starter", "Call archive"), "quantity": 7 });
+    let seats = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": 4 });
+    let offered = acme
+        .opens(&json!({ "contract_id": contract, "product_overrides": [archive, seats] }))
+        .await;
+    let invoice = &offered.body["estimates"]["current_invoice"];
+    assert_eq!(invoice["total"], 3999 - 3000, "{offered}");
+    assert_eq!(invoice["lines"].as_array().unwrap().len(), 2, "{offered}");
+    let id = offered.body["id"].as_str().unwrap();
+    let confirmed = acme.confirms(id, &Value::Null).await;
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500, 999]);
+    assert!(told(&acme.contract(&contract).await.contract).contains(&"7 × Call archive".to_owned()));
+    // What was billed for it is still what comes back when it goes.
+    let drop = json!([{ "product_id": acme.product("starter", "Call archive"), "is_enabled": false }]);
+    let dropped = acme
+        .previews(&json!({ "contract_id": contract, "product_overrides": drop }))
+        .await;
+    assert_eq!(
+        dropped.body["estimates"]["current_invoice"]["total"], -500,
+        "{dropped}"
+    );
+}
+
 /// The archive goes: 20 of 30 days of 5.00 come back on the next bill, rounded in the customer's favour.
 #[tokio::test]
 async fn an_optional_product_is_dropped_with_credit_and_a_required_one_is_not() {

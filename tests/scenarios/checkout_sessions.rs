@@ -120,6 +120,31 @@ async fn an_offer_that_has_moved_is_told_and_not_charged() {
     assert_eq!(world.stripe.charges().await, [3600]);
 }
 
+/// Stripe bills a customer in one currency: another one is a fault of the plan, by card and on a page, and the session stays open.
+#[tokio::test]
+async fn a_customer_pays_in_one_currency() {
+    let world = World::at("2026-04-01T01:00:00Z").await;
+    let mut acme = world.organisation("acme").await;
+    acme.changes_its_catalog(
+        "name = \"Team, annual\"\ncurrency = \"usd\"",
+        "name = \"Team, annual\"\ncurrency = \"eur\"",
+    )
+    .await;
+    acme.sells(&acme.order("starter")).await;
+    let id = acme.session(&acme.order("team-annual")).await;
+    for payer in [visa(), Value::Null] {
+        assert_eq!(
+            acme.confirms(&id, &payer).await,
+            r#"400 {"error":{"fieldErrors":{"plan_id":["is in another currency than the customer pays in"]},"formErrors":[]}}"#
+        );
+        assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
+    }
+    let mut guest = acme.guest_order("eve@example.com");
+    guest["plan_id"] = json!(acme.plan("team-annual"));
+    acme.sells(&guest).await;
+    assert_eq!(world.stripe.charges().await, [3500, 75_000]);
+}
+
 #[tokio::test]
 async fn a_plan_that_is_withdrawn_is_not_sold() {
     let world = World::at("2026-04-01T01:00:00Z").await;

@@ -217,6 +217,13 @@ async fn what_the_account_does_not_sell_is_refused_by_its_field() {
     north.at_stripe("POST", "/v1/coupons", &past).await;
     let other = format!("{once}OTHER&applies_to[products][0]={two}");
     north.at_stripe("POST", "/v1/coupons", &other).await;
+    let euros = "amount_off=100&currency=eur&duration=once&id=";
+    for form in [
+        format!("{euros}EURO"),
+        format!("{euros}BOTH&currency_options[usd][amount_off]=100"),
+    ] {
+        north.at_stripe("POST", "/v1/coupons", &form).await;
+    }
     world.advance("2m").await;
     for (order, field, fault) in [
         (with(&north, product, json!("prod_none")), field, "does not exist"),
@@ -256,6 +263,11 @@ async fn what_the_account_does_not_sell_is_refused_by_its_field() {
             "does not apply to this product",
         ),
         (
+            and(&north, "couponId", json!("EURO")),
+            "data.couponId",
+            "does not apply to this product",
+        ),
+        (
             and(&north, "taxSettings", json!({ "enabled": true })),
             "data.taxSettings.country",
             "is required until the client's country is known",
@@ -266,6 +278,31 @@ async fn what_the_account_does_not_sell_is_refused_by_its_field() {
         assert_eq!(answer.body["error"]["fieldErrors"], json!({ field: [fault] }));
     }
     assert!(north.schedules().await.is_empty() && north.customers().await.is_empty());
+    let both = north.sells(&and(&north, "couponId", json!("BOTH"))).await;
+    assert_eq!((both.status, &both.body["coupon"]), (200, &json!("BOTH")));
+}
+
+/// Stripe bills a customer in one currency.
+#[tokio::test]
+async fn a_client_pays_in_one_currency() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    assert_eq!(north.sells(&north.order(NOW)).await.status, 200);
+    // Its first bill is final after an hour.
+    world.advance("2h").await;
+    let product = north.at_stripe("POST", "/v1/products", "name=Voix").await;
+    let product = product["id"].as_str().unwrap();
+    let form = format!("product={product}&currency=eur&unit_amount=2000&recurring[interval]=month");
+    north.at_stripe("POST", "/v1/prices", &form).await;
+    for start in ["2026-04-01T02:00:00Z", NEXT_MONTH] {
+        let mut order = north.order(start);
+        order["data"]["selectedProduct"]["productId"] = json!(product);
+        assert_eq!(
+            north.sells(&order).await,
+            r#"400 {"error":{"fieldErrors":{"data.selectedProduct.productId":["is in another currency than the client pays in"]},"formErrors":[]}}"#
+        );
+    }
+    assert_eq!((north.schedules().await.len(), north.sales().await.len()), (1, 1));
 }
 
 #[tokio::test]

@@ -221,37 +221,6 @@ async fn a_payment_that_fails_days_later_leaves_nothing_behind() {
     assert_eq!(world.stripe.charges().await, [0_i64; 0]);
 }
 
-/// An operator ends the subscription while its debit is under way, and the debit pays all the same, for a contract that was forgotten; or for
-/// one that was sold again, by card. Nobody is silent about it.
-#[tokio::test]
-async fn a_debit_that_pays_for_what_an_operator_has_ended_rings() {
-    for (sold_again, alarm) in [(false, "UnknownContracts"), (true, "SecondSubscriptions")] {
-        let world = World::at("2026-04-01T00:00:00Z").await;
-        let acme = world.organisation("acme").await;
-        let id = acme.session(&acme.order("starter")).await;
-        let debit = json!({ "payment_method_id": "pm_usBankAccount" });
-        acme.confirms(&id, &debit).await;
-        let ended = world.stripe.all_subscriptions().await.remove(0);
-        let path = format!("/v1/subscriptions/{}", ended["id"].as_str().unwrap());
-        world.stripe.operator("DELETE", &path, "").await;
-        world.stripe.stand_in().settle().await;
-        if sold_again {
-            let card = json!({ "payment_method_id": "pm_card_visa" });
-            let sold = acme.confirms(&id, &card).await;
-            assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
-        }
-        world.stripe.stand_in().settle().await;
-        world.stripe.holds_events(true).await;
-        world.advance("100h").await;
-        let machine = world.machine().await;
-        for event in world.stripe.events("invoice.paid") {
-            let answer = machine.call(world.stripe.signed_event(&event)).await.unwrap();
-            assert_eq!(answer.status, 200);
-        }
-        assert_eq!(machine.metric(alarm), 1, "sold again: {sold_again}");
-    }
-}
-
 /// The card declined, and nobody paid on the bill's page while the session lasted. DynamoDB has not deleted its deadline yet: the next amendment
 /// of the contract does not wait for that.
 #[tokio::test]

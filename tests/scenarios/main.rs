@@ -107,6 +107,8 @@ mod late_payments;
 mod sale_races;
 /// Sessions that are sold once more.
 mod sold_anew;
+/// Sales whose subscription an operator ends before it is paid.
+mod ended_sales;
 /// Customers of organisations, and Stripe's idempotency keys that they are made under.
 mod plan_customers;
 /// Contracts that become something else.

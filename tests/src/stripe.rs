@@ -159,10 +159,28 @@ impl Stripe {
     /// The payer pays the invoice that was made last, on its page; its events arrive.
     pub async fn pays_latest_invoice(&self) {
         let latest = self.latest_invoice().await;
-        let path = format!("/_test/invoices/{}/pay", latest["id"].as_str().unwrap());
-        let how = json!({ "paymentMethod": "pm_card_visa" });
-        self.send("POST", &path, how.to_string(), "application/json")
+        self.pays_invoice(&latest, "pm_card_visa").await;
+    }
+
+    /// The payer pays an invoice on its page by one of Stripe's test methods; its events arrive.
+    pub async fn pays_invoice(&self, invoice: &Value, method: &str) {
+        let path = format!("/_test/invoices/{}/pay", invoice["id"].as_str().unwrap());
+        self.operator_json(&path, &json!({ "paymentMethod": method }))
             .await;
+        self.stand_in.settle().await;
+    }
+
+    /// The payer has a bank debit what a page comes to, which takes days; its events arrive.
+    pub async fn delays_page(&self, page: &str) {
+        let path = format!("/_test/checkout/sessions/{page}/complete");
+        self.operator_json(&path, &json!({ "payment": "delayed" })).await;
+        self.stand_in.settle().await;
+    }
+
+    /// The bank has debited what a page comes to (`succeed`), or has not (`decline`); its events arrive.
+    pub async fn settles_page(&self, page: &str, payment: &str) {
+        let path = format!("/_test/checkout/sessions/{page}/settle");
+        self.operator_json(&path, &json!({ "payment": payment })).await;
         self.stand_in.settle().await;
     }
 

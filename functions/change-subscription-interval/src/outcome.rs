@@ -150,7 +150,8 @@ async fn tell(call: &Call<'_>, change: &Change, standing: Standing) -> Result<An
         .ok_or_else(|| Problem::bad_gateway("a change neither took effect nor waits for a payment"))?;
     let status = match call.stripe().await?.open_payment(&invoice.id).await? {
         OpenPayment::RequiresAction => PaymentStatus::RequiresAction,
-        OpenPayment::RequiresPaymentMethod => PaymentStatus::RequiresPaymentMethod,
+        // The contract has no word for what is under way at a bank: the page says more.
+        OpenPayment::UnderWay | OpenPayment::RequiresPaymentMethod => PaymentStatus::RequiresPaymentMethod,
     };
     Ok(Answer {
         payment: Some(AwaitedPayment {

@@ -410,7 +410,7 @@ async fn refused(call: &Call<'_>, claimed: &Claimed, error: StripeError) -> Resu
 }
 
 /// What Stripe's refusal of a sale means: the payer's words for a declined card, and a fault for an amount beyond what is charged at
-/// once.
+/// once, or a customer who pays for something else in another currency.
 pub(crate) fn unsold(error: StripeError) -> Problem {
     match error {
         StripeError::Refused(refusal) if refusal.kind == "card_error" => {
@@ -418,6 +418,11 @@ pub(crate) fn unsold(error: StripeError) -> Problem {
         }
         StripeError::Refused(refusal) if refusal.is_about_the_amount() => {
             Problem::unchargeable("product_overrides")
+        }
+        StripeError::Refused(refusal) if refusal.is_about_the_currency() => {
+            let mut invalid = Invalid::default();
+            invalid.field("plan_id", "is in another currency than the customer pays in");
+            Problem::invalid(invalid)
         }
         error => error.into(),
     }

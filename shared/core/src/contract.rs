@@ -161,6 +161,8 @@ pub struct Read {
     pub created: Timestamp,
     /// Whether a change waits for its payment.
     pub is_pending: bool,
+    /// Whether its first bill is being paid although its status does not say so: it has ended, or is overdue.
+    pub is_debited: bool,
     /// How its invoices are paid.
     pub collection: Collection,
     /// The name of the sale that its schedule was written for, whole: its two requests were both done.
@@ -176,11 +178,24 @@ impl Read {
         bill.is_some_and(|bill| bill.is_first && bill.is_paid)
     }
 
-    /// Whether its first payment is under way: Stripe calls such a subscription active.
+    /// Whether its first payment is under way: Stripe calls such a subscription active, until somebody ends it.
     #[must_use]
     pub fn is_paying(&self) -> bool {
         let bill = self.latest_invoice.as_ref();
-        self.billing.status == BillingStatus::Active && bill.is_some_and(|bill| bill.is_open)
+        self.is_debited
+            || (self.billing.status == BillingStatus::Active && bill.is_some_and(|bill| bill.is_open))
+    }
+
+    /// The first bill, where it can be paid and the status does not tell whether somebody is about to: a bank debit goes on when the
+    /// subscription has ended, and is tried again when it is overdue.
+    #[must_use]
+    pub fn doubtful_bill(&self) -> Option<&Bill> {
+        let tells = matches!(
+            self.billing.status,
+            BillingStatus::Active | BillingStatus::Incomplete | BillingStatus::Trialing
+        );
+        let bill = self.latest_invoice.as_ref().filter(|_| !tells);
+        bill.filter(|bill| bill.is_first && bill.is_payable)
     }
 }
 
@@ -197,6 +212,8 @@ pub struct Bill {
     pub paid_at: Option<Timestamp>,
     /// Whether it waits to be paid.
     pub is_open: bool,
+    /// Whether it can be paid: it is open, or somebody has given it up.
+    pub is_payable: bool,
     /// Whether it is the first of its subscription.
     pub is_first: bool,
     /// Where its customer pays it.
@@ -278,12 +295,13 @@ impl Contract {
 
     /// The subscription of an earlier sale that came to nothing, while the contract is being sold anew: what Stripe says of it is not
     /// about the sale that is under way. It cannot be this one's: a subscription that is over ends its sale in the write that
-    /// records it.
+    /// records it, unless its bill is being paid, and then the sale names that.
     #[must_use]
     pub fn left_behind(&self) -> Option<&SubscriptionId> {
         let sale = self.sale.as_ref()?;
         let billing = self.billing.as_ref()?;
-        (sale.offer.way == Way::Begin && !billing.status.is_live()).then_some(&billing.subscription)
+        let is_earlier = sale.invoice.is_none() && !billing.status.is_live();
+        (sale.offer.way == Way::Begin && is_earlier).then_some(&billing.subscription)
     }
 
     /// Whether a sale came to what Stripe bills now: every line of the order is an item, and there are no others.
@@ -307,6 +325,8 @@ pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
     };
     match (sale.offer.way, read.billing.status) {
         (Way::Begin, BillingStatus::Canceled) if sale.is_to_be_refunded => Fate::Over,
+        // An operator ended it while a bank debit is paying for it, which nobody can call back.
+        (Way::Begin, BillingStatus::Canceled) if read.is_debited => waits(),
         // An operator ended it before anybody had written down that it was paid: it was sold, and is over.
         (Way::Begin, BillingStatus::Canceled) if read.has_begun() => match lateness {
             Lateness::Moved => Fate::TooLate,

@@ -252,10 +252,10 @@ fn is_same(one: &Chosen, other: &Chosen) -> bool {
         && one.product.price == other.product.price
 }
 
-/// Whether Stripe, which knows both by their amounts alone, has nothing to change: two quantities of one band.
+/// Whether Stripe has nothing to change: it bills as many of one price for both (one of a flat fee, whatever the quantity), or knows
+/// both by their amounts alone (two quantities of one band).
 fn is_billed_the_same(one: &(&Chosen, Amount), other: &(&Chosen, Amount)) -> bool {
-    let is_computed = one.0.native().is_none() && other.0.native().is_none();
-    is_computed && one.0.product.id == other.0.product.id && one.1.net == other.1.net
+    one.0.product.id == other.0.product.id && one.1.net == other.1.net && one.0.native() == other.0.native()
 }
 
 /// What each product that is taken costs for a full period, in the plan's order.

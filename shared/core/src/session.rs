@@ -214,7 +214,8 @@ impl Session {
         match told {
             Told::Waits { page, is_paying } => Self {
                 status: Status::Pending,
-                url: page.clone().or_else(|| self.url.clone()),
+                // Where a payment is under way, there is nothing to be paid for now.
+                url: page.clone().or_else(|| self.url.clone()).filter(|_| !is_paying),
                 is_paying: *is_paying,
                 ..written
             },

@@ -62,6 +62,7 @@ impl Call<'_> {
         let (read, lateness) = match sale {
             Some(sale) => {
                 let read = self.close_late(sale, read).await?;
+                let read = self.close_ended(sale, read).await?;
                 let lateness = self.lateness(contract, sale, &read).await?;
                 let read = self.finish_at_stripe(sale, &mut session, read, lateness);
                 (read.await?, lateness)
@@ -147,6 +148,31 @@ impl Call<'_> {
         }
     }
 
+    /// Makes void the first invoice of a subscription that somebody has ended, before its sale is forgotten: it could still be paid on
+    /// its page, for nothing, or for what is sold anew by then. One that was paid a moment ago, or is being paid by a bank debit, cannot be
+    /// made void, and says so when it is read.
+    async fn close_ended(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
+        let subscription = read.billing.subscription.clone();
+        let is_over = |read: &Read| {
+            sale.offer.way == Way::Begin && contract::fate(sale, read, Lateness::InTime) == Fate::Over
+        };
+        let payable = |read: &Read| read.doubtful_bill().filter(|_| is_over(read)).cloned();
+        let Some(bill) = payable(&read) else {
+            return Ok(read);
+        };
+        let stripe = self.stripe().await?;
+        stripe.void_contract_invoice(&bill.id, sale).await?;
+        let closed = stripe.contract_subscription(&subscription).await?.read;
+        match payable(&closed) {
+            None => Ok(closed),
+            // To forget it now could charge twice: whoever asked comes back.
+            Some(bill) => Err(Problem::internal(format!(
+                "invoice {} of an ended subscription can still be paid, and cannot be made void",
+                bill.id
+            ))),
+        }
+    }
+
     /// Makes unpayable what a sale waits for: a first invoice with its subscription; a change with its invoice. What was paid a moment
     /// ago cannot be made void, and stays.
     pub async fn close_sale(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
@@ -179,16 +205,16 @@ impl Call<'_> {
         lateness: Lateness,
     ) -> Result<Read, Problem> {
         let subscription = read.billing.subscription.clone();
-        match (contract::fate(sale, &read, lateness), sale.offer.ends_at) {
-            // Decided in an earlier round, and written down.
-            (Fate::TooLate, _) if sale.is_to_be_refunded => {
-                let stripe = self.stripe().await?;
-                if let Some(bill) = &read.latest_invoice {
-                    stripe.refund_invoice(&bill.id, sale).await?;
-                }
-                self.count("LatePaymentsRefunded", 1);
-                Ok(stripe.cancel_contract(&subscription, sale).await?.read)
+        // Decided in an earlier round, and written down. That it has ended does not tell that this was done: an operator may have ended it.
+        if sale.is_to_be_refunded {
+            let stripe = self.stripe().await?;
+            if let Some(bill) = &read.latest_invoice {
+                stripe.refund_invoice(&bill.id, sale).await?;
             }
+            self.count("LatePaymentsRefunded", 1);
+            return Ok(stripe.cancel_contract(&subscription, sale).await?.read);
+        }
+        match (contract::fate(sale, &read, lateness), sale.offer.ends_at) {
             (Fate::TookEffect, Some(end))
                 if sale.offer.way == Way::Begin
                     && read.billing.status.is_live()

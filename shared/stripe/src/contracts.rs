@@ -25,6 +25,7 @@ use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use crate::client::Stripe;
 use crate::contract_schedules::SALE;
 use crate::error::StripeError;
+use crate::invoices::OpenPayment;
 use crate::subscriptions::LATEST_INVOICE;
 use crate::wire::{Page, Reference, at, collection, currency, id, period};
 
@@ -176,6 +177,7 @@ impl TryFrom<WireInvoice> for Bill {
                 .map(|paid| at(paid, "the payment of an invoice"))
                 .transpose()?,
             is_open: wire.status.as_deref() == Some("open"),
+            is_payable: matches!(wire.status.as_deref(), Some("open" | "uncollectible")),
             is_first: wire.billing_reason.as_deref() == Some("subscription_create"),
             page: wire.hosted_invoice_url,
         })
@@ -224,6 +226,8 @@ impl TryFrom<Wire> for ReadContract {
                 customer: id(&wire.customer.0, "a customer")?,
                 created: at(wire.created, "the creation of a subscription")?,
                 is_pending: wire.pending_update.is_some(),
+                // Told by the bill's payments, which are read where that is in doubt.
+                is_debited: false,
                 collection: collection(wire.pause_collection.is_some(), wire.collection_method.as_deref()),
                 scheduled: wire.schedule.as_ref().and_then(WireSchedule::sale).cloned(),
                 latest_invoice: wire.latest_invoice.map(TryInto::try_into).transpose()?,
@@ -393,7 +397,8 @@ impl Stripe {
     pub async fn void_contract_invoice(&self, invoice: &InvoiceId, sale: &Sale) -> Result<(), StripeError> {
         let path = format!("/invoices/{invoice}/void");
         let request = RequestBuilder::new(StripeMethod::Post, path);
-        let key = format!("{}/void", key(sale));
+        // An earlier sale's may be given up as well.
+        let key = format!("{}/void/{invoice}", key(sale));
         match self.post::<IgnoredAny>(request, &key).await {
             Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -404,7 +409,11 @@ impl Stripe {
     pub async fn contract_subscription(&self, id: &SubscriptionId) -> Result<ReadContract, StripeError> {
         let request = RetrieveSubscription::new(id.as_str()).expand(expanded());
         let wire: Wire = self.get(request.build()).await?;
-        wire.try_into()
+        let mut found: ReadContract = wire.try_into()?;
+        if let Some(bill) = found.read.doubtful_bill() {
+            found.read.is_debited = self.open_payment(&bill.id).await? == OpenPayment::UnderWay;
+        }
+        Ok(found)
     }
 
     /// The subscription that a contract was given, found by what it says of itself among its customer's: for a sale whose answer was

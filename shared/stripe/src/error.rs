@@ -65,6 +65,12 @@ impl Refusal {
             || (self.param.as_deref().is_some_and(of_quantity) && self.message.contains("no more than"))
     }
 
+    /// Whether Stripe objects to billing one customer in two currencies. It has no code for it.
+    #[must_use]
+    pub fn is_about_the_currency(&self) -> bool {
+        self.param.as_deref() == Some("currency") || self.message.contains("combine currencies")
+    }
+
     /// Whether there is no invoice to preview.
     #[must_use]
     pub fn is_about_no_invoice(&self) -> bool {
@@ -181,6 +187,16 @@ mod tests {
         let metered = "Quantity should not be specified where usage_type is `metered`.";
         assert!(!refused("items[0][quantity]", None, metered).is_about_the_amount());
         assert!(!refused("expires_at", None, "must be no more than 24 hours").is_about_the_amount());
+    }
+
+    /// The words of Stripe, which come without a code.
+    #[test]
+    fn two_currencies_of_one_customer_are_known_by_the_words() {
+        let words = "You cannot combine currencies on a single customer. This customer has an active subscription, subscription \
+                     schedule, discount, quote, or invoice item with currency usd.";
+        assert!(refused("", None, words).is_about_the_currency());
+        assert!(refused("currency", None, "").is_about_the_currency());
+        assert!(!refused("discounts", None, "The coupon is in another currency.").is_about_the_currency());
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Invoice {
 pub enum OpenPayment {
     /// The payer has to confirm it (3-D Secure).
     RequiresAction,
+    /// Its bank: a debit takes days, and nobody can call it back.
+    UnderWay,
     /// Another means of payment, or another attempt.
     RequiresPaymentMethod,
 }
@@ -239,18 +241,23 @@ impl Stripe {
         })
     }
 
-    /// What the payment of an open invoice waits for. A payment that is under way, or was never tried, counts as one that needs
-    /// a means of payment: the invoice's page tells the payer the rest.
+    /// What the payment of an open invoice waits for. One that was never tried counts as one that needs a means of payment: the
+    /// invoice's page tells the payer the rest.
     pub async fn open_payment(&self, invoice: &InvoiceId) -> Result<OpenPayment, StripeError> {
         let request = ListInvoicePayment::new()
             .invoice(invoice.as_str())
             .expand(vec!["data.payment.payment_intent".to_owned()]);
         let payments: Page<InvoicePayment> = self.get(request.build()).await?;
-        let waits_for_payer = |payment: &InvoicePayment| {
-            let intent = payment.payment.payment_intent.as_ref();
-            intent.is_some_and(|intent| intent.status == "requires_action")
+        let is = |status: &str| {
+            let mut intents = payments
+                .data
+                .iter()
+                .filter_map(|it| it.payment.payment_intent.as_ref());
+            intents.any(|intent| intent.status == status)
         };
-        Ok(if payments.data.iter().any(waits_for_payer) {
+        Ok(if is("processing") {
+            OpenPayment::UnderWay
+        } else if is("requires_action") {
             OpenPayment::RequiresAction
         } else {
             OpenPayment::RequiresPaymentMethod

@@ -146,6 +146,7 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
         customer: "cus_1".parse().unwrap(),
         created: at(period.0),
         is_pending: false,
+        is_debited: false,
         collection: Collection::Charged,
         scheduled: None,
         latest_invoice: Some(Bill {
@@ -158,6 +159,7 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
             is_paid: true,
             paid_at: None,
             is_open: false,
+            is_payable: false,
             is_first: true,
             page: None,
         }),
@@ -244,6 +246,29 @@ fn a_contract_that_was_ended_right_after_its_payment_was_sold() {
     assert_eq!(landed.contract.status, contract::Status::Ended);
     assert!(matches!(landed.told, Some((_, Told::Done(None)))));
     assert_eq!(landed.contract.sale, None);
+}
+
+/// An operator ended it at Stripe while a bank debit is paying for it: the sale waits for that, knows its subscription by then, and is
+/// done when the debit has paid.
+#[test]
+fn a_contract_that_was_ended_during_its_debit_waits_for_the_debit() {
+    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
+    let mut debited = read(BillingStatus::Canceled, &SOLD, APRIL);
+    debited.is_debited = true;
+    let bill = debited.latest_invoice.as_mut().unwrap();
+    (bill.is_paid, bill.is_open, bill.is_payable) = (false, true, true);
+    let waiting = land(&contract(sale(offer)), debited, Lateness::InTime);
+    assert!(matches!(
+        waiting.told,
+        Some((_, Told::Waits { is_paying: true, .. }))
+    ));
+    let waiting = waiting.contract;
+    assert!(waiting.sale.is_some());
+    assert_eq!(waiting.left_behind(), None);
+    let paid = read(BillingStatus::Canceled, &SOLD, APRIL);
+    let landed = land(&waiting, paid, Lateness::InTime);
+    assert!(matches!(landed.told, Some((_, Told::Done(None)))));
+    assert_eq!(landed.contract.status, contract::Status::Ended);
 }
 
 /// An operator made the first bill void, and Stripe calls the subscription active: nobody has paid, and nobody is served.

@@ -41,6 +41,7 @@ pub fn refused(error: StripeError, fields: &Fields) -> Problem {
         Some(About::Tax) => (fields.country, "is not where Stripe can work out taxes"),
         Some(About::Coupon) => (fields.coupon, "cannot be redeemed"),
         Some(About::Product) => (fields.product, "cannot be sold as it is"),
+        Some(About::Currency) => (fields.product, "is in another currency than the client pays in"),
         Some(About::Start) => (fields.start, "is not possible"),
         None => (None, ""),
     };
@@ -57,6 +58,7 @@ pub fn refused(error: StripeError, fields: &Fields) -> Problem {
 enum About {
     Tax,
     Coupon,
+    Currency,
     Product,
     Start,
 }
@@ -69,6 +71,8 @@ fn about(refusal: &Refusal) -> Option<About> {
         || param.starts_with("address")
     {
         Some(About::Tax)
+    } else if refusal.is_about_the_currency() {
+        Some(About::Currency)
     } else if refusal.is_about_discounts() || param.contains("discounts") {
         Some(About::Coupon)
     } else if param.contains("items") || param.contains("price") {

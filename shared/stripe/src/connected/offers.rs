@@ -1,10 +1,13 @@
 //! Products, prices, coupons and meters, read.
 
+use std::collections::BTreeMap;
+
 use billing_core::connect::offer::{Cadence, Price, Tier, Usage};
 use billing_core::decimal::UnitAmount;
 use billing_core::id::{CouponId, MeterId, ProductId};
 use billing_core::money::Currency;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use stripe_billing::billing_meter::RetrieveBillingMeter;
 use stripe_client_core::StripeRequest;
 use stripe_product::coupon::RetrieveCoupon;
@@ -32,8 +35,8 @@ pub struct Product {
 pub struct Coupon {
     /// Whether it can still be redeemed.
     pub valid: bool,
-    /// The currency that it takes an amount off in; none for one that takes off a share.
-    pub currency: Option<Currency>,
+    /// The currencies that it takes an amount off in; none for one that takes off a share.
+    pub currencies: Vec<Currency>,
     /// What it is for; any when there are none.
     pub products: Option<Vec<String>>,
 }
@@ -44,7 +47,7 @@ impl Coupon {
     pub fn applies_to(&self, product: &ProductId, in_currency: Currency) -> bool {
         let product = |known: &Vec<String>| known.iter().any(|known| known == product.as_str());
         self.valid
-            && self.currency.is_none_or(|own| own == in_currency)
+            && (self.currencies.is_empty() || self.currencies.contains(&in_currency))
             && self.products.as_ref().is_none_or(product)
     }
 }
@@ -60,6 +63,9 @@ struct WireProduct {
 struct WireCoupon {
     valid: bool,
     currency: Option<String>,
+    /// By currency, the first one's among them or not.
+    #[serde(default)]
+    currency_options: BTreeMap<String, IgnoredAny>,
     applies_to: Option<Scope>,
 }
 
@@ -184,14 +190,16 @@ impl Connected {
 
     /// A coupon; none when the account has no such.
     pub async fn coupon(&self, coupon: &CouponId) -> Result<Option<Coupon>, StripeError> {
-        let request = RetrieveCoupon::new(coupon.as_str()).expand(vec!["applies_to".to_owned()]);
+        let request = RetrieveCoupon::new(coupon.as_str())
+            .expand(["applies_to", "currency_options"].map(str::to_owned).to_vec());
         let Some(wire) = found(self.stripe.get::<WireCoupon>(request.build()).await)? else {
             return Ok(None);
         };
-        let amount_in = wire.currency.as_deref();
+        let currencies = wire.currency.iter().chain(wire.currency_options.keys());
+        let currencies = currencies.map(|code| currency(code, "a coupon"));
         Ok(Some(Coupon {
             valid: wire.valid,
-            currency: amount_in.map(|code| currency(code, "a coupon")).transpose()?,
+            currencies: currencies.collect::<Result<_, _>>()?,
             products: wire.applies_to.map(|scope| scope.products),
         }))
     }

@@ -84,6 +84,9 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         Some(id) => Some(customers::live(at, &id, "customer")?.id.clone()),
     };
     let (mut items, currency) = checkout_lines::priced(at, lines)?;
+    if let Some(customer) = &customer {
+        customers::pays_in(at, customer, &currency)?;
+    }
     let discounts = checkout_discounts::granted(at, &given, customer.as_ref(), (&items, &currency))?;
     checkout_discounts::take_off(at.world, &discounts, &mut items, &currency);
     limits::check_session(

@@ -8,7 +8,7 @@ use crate::id::{CustomerId, Id, PaymentMethodId, SubscriptionId};
 use crate::params::{Change, Params};
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{Address, CancellationReason, Customer, Metadata};
+use crate::state::{Address, CancellationReason, Currency, Customer, Metadata};
 
 /// Parameters that change nothing in what the stand-in does with a customer.
 const INERT: [&str; 5] = [
@@ -159,6 +159,20 @@ pub(crate) fn live<'a>(at: &'a Moment<'_>, id: &str, param: &str) -> Result<&'a 
         Err(Refusal::no_such("customer", id, param))
     } else {
         Ok(customer)
+    }
+}
+
+/// A customer is billed in the currency of their first bill, and in no other.
+pub(crate) fn pays_in(at: &Moment<'_>, id: &CustomerId, currency: &Currency) -> Result<(), Refusal> {
+    match &at.world.customers[id].currency {
+        Some(known) if known != currency => {
+            let known = known.as_str();
+            Err(Refusal::state(format!(
+                "You cannot combine currencies on a single customer. This customer has an active subscription, subscription \
+                 schedule, discount, quote, or invoice item with currency {known}."
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

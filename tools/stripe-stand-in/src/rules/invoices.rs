@@ -172,6 +172,11 @@ pub(crate) fn void(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result
             "You can only void open or uncollectible invoices.",
         ));
     }
+    if invoicing::is_being_paid(at, &id) {
+        return Err(Refusal::state(
+            "This invoice has a payment that is processing. It can be voided if that payment fails.",
+        ));
+    }
     invoicing::void_open(at, &id);
     Ok(at.picture(&Object::Invoice(id)))
 }

@@ -14,7 +14,7 @@ use crate::id::{CustomerId, InvoiceId, PaymentMethodId};
 use crate::render::Object;
 use crate::state::{
     AutomaticTax, BillingReason, CollectionMethod, Decline, Due, Invoice, InvoiceLine, InvoicePayment,
-    InvoicePaymentStatus, InvoiceStatus, Metadata, PausedCollection, Payer,
+    InvoicePaymentStatus, InvoiceStatus, Metadata, PausedCollection, Payer, PaymentIntentStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -361,6 +361,13 @@ pub(crate) fn mark_failed(at: &mut Moment<'_>, id: &InvoiceId) {
     }
     at.emit("invoice.payment_failed", &Object::Invoice(id.clone()));
     lifecycle::follow_failure(at, id, next.is_none());
+}
+
+/// Whether a bank debit is paying it: nobody can call that back, so the invoice cannot be made void meanwhile. Stripe's reference does
+/// not say so; its users do (`frappe/press`, pull request 2421).
+pub(crate) fn is_being_paid(at: &Moment<'_>, id: &InvoiceId) -> bool {
+    let intent = at.world.invoices[id].payment_intent.as_ref();
+    intent.is_some_and(|intent| at.world.payment_intents[intent].status == PaymentIntentStatus::Processing)
 }
 
 pub(crate) fn void_open(at: &mut Moment<'_>, id: &InvoiceId) {

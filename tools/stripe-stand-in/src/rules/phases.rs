@@ -201,6 +201,7 @@ fn looked_up(
         return Err(Refusal::missing(&asked.param));
     }
     let (prices, currency) = item_changes::new_items(at, &asked.items)?;
+    customers::pays_in(at, customer, &currency)?;
     let items: Vec<PhaseItem> = prices
         .into_iter()
         .zip(&asked.items)

@@ -156,11 +156,7 @@ pub(crate) fn new(
     first_period: AskedFirstPeriod,
 ) -> Result<NewSubscription, Refusal> {
     let (items, currency) = item_changes::new_items(at, &wish.items)?;
-    let known = at.world.customers[customer].currency.clone();
-    if known.is_some_and(|known| known != currency) {
-        let message = "You cannot combine currencies on a single customer.";
-        return Err(Refusal::invalid("currency", message));
-    }
+    customers::pays_in(at, customer, &currency)?;
     let trial_end = wish.trial_end_at();
     if trial_end.is_some_and(|end| end <= at.now) {
         let message = "Invalid timestamp: must be an integer Unix timestamp in the future.";

@@ -261,6 +261,23 @@ async fn a_voided_invoice_is_not_pursued() {
         .await;
 }
 
+/// A bank debit cannot be called back: its invoice is void when it has failed, and not before.
+#[tokio::test]
+async fn an_invoice_that_a_debit_is_paying_cannot_be_voided() {
+    let shop = Shop::open().await;
+    let (customer, _) = shop.subscriber().await;
+    shop.stripe
+        .set_card(&customer, "pm_usBankAccount_insufficientFunds")
+        .unwrap();
+    shop.advance("2027-01-01T01:00:00Z").await;
+    let invoice = shop.stripe.invoices_of(&customer)[1].clone();
+    let path = format!("/v1/invoices/{}/void", id(&invoice));
+    shop.refused(400, "POST", &path, json!({})).await;
+    shop.advance("2027-01-05T00:00:00Z").await;
+    assert_eq!(shop.stripe.invoices_of(&customer)[1]["attempt_count"], 1);
+    assert_eq!(shop.post(&path, json!({})).await["status"], "void");
+}
+
 #[tokio::test]
 async fn a_snapshot_is_the_whole_of_it() {
     let shop = Shop::open().await;

@@ -177,6 +177,14 @@ async fn a_code_is_found_whatever_its_case_and_active_once() {
         .list("/v1/promotion_codes", json!({ "active": true, "coupon": half }))
         .await;
     assert_eq!(active["data"].as_array().unwrap().len(), 1);
+    // Several customers may each have a code of one word, which then is nobody else's.
+    let of = |customer: &str| json!({ "promotion": { "type": "coupon", "coupon": half }, "code": "OWN", "customer": customer });
+    let (ada, bob) = (shop.customer().await, shop.customer().await);
+    shop.post("/v1/promotion_codes", of(&ada)).await;
+    shop.post("/v1/promotion_codes", of(&bob)).await;
+    shop.refused(400, "POST", "/v1/promotion_codes", of(&ada)).await;
+    let anybodys = json!({ "promotion": { "type": "coupon", "coupon": half }, "code": "own" });
+    shop.refused(400, "POST", "/v1/promotion_codes", anybodys).await;
     let made = shop
         .post(
             "/v1/promotion_codes",

@@ -199,6 +199,38 @@ async fn a_spent_key_does_not_keep_a_change_from_being_finished() {
     deed.is_done(&world, &ada, "spent").await;
 }
 
+/// Stripe fails over the change, keeps that for its key, and has made it all the same: paid at once, or waiting for its payment. The
+/// call finds that out, and tells it.
+#[tokio::test]
+async fn a_change_that_took_effect_under_a_failure_is_told_as_made() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for card in ["pm_card_visa", "pm_card_authenticationRequired"] {
+        let ada = world.account(1).await;
+        ada.subscribes("monthly").await;
+        world.stripe.gives_card(&ada, card).await;
+        world.stripe.fails_after("POST", "/v1/subscriptions/*", 500).await;
+        let answer = ada.changes(&json!({ "interval": "annual" })).await;
+        world.stripe.recovers().await;
+        assert_eq!(
+            (answer.status, &answer.body["changed"]),
+            (200, &json!(true)),
+            "{answer}"
+        );
+        let waits = card != "pm_card_visa";
+        assert_eq!(
+            answer.body["payment"]["status"] == "requires_action",
+            waits,
+            "{answer}"
+        );
+        if waits {
+            world.stripe.pays_open_invoice(&ada).await;
+        }
+        world.stripe.stand_in().settle().await;
+        assert_eq!(world.stripe.payments(&ada).await, [1000, 8600], "{card}");
+        assert_eq!(ada.stored().await.profile.change, None, "{card}");
+    }
+}
+
 /// The event of the payment that a change waited for is handled by a machine that dies at each of its steps. Stripe delivers again;
 /// the change lands once, and the cancellation is taken back.
 #[tokio::test]

@@ -380,6 +380,12 @@ impl Stripe {
         );
     }
 
+    /// Every call to that place takes effect and is answered by a failure, which is kept for its key, until Stripe recovers.
+    pub async fn fails_after(&self, method: &str, path: &str, status: u16) {
+        let fault = Fault::new(FaultKind::StatusAfter { status }).on(method, path);
+        self.stand_in.add_fault(fault.times(ALWAYS));
+    }
+
     /// Every call to that place takes effect and is not answered, until Stripe recovers.
     pub async fn applies_without_answering(&self, method: &str, path: &str) {
         self.stand_in

@@ -104,7 +104,6 @@ async fn attempt(
     let stored = stored.ok_or_else(|| refuse(Unchangeable::NoSubscription.into()))?;
     let (standing, codes) = call.reread(&stored.id, wish.code.as_ref()).await?;
     let known = account.profile.change.as_ref();
-    let known = known.filter(|change| course.spent != Some(change.number));
     let begun = match change::next(known, &standing, wish, call.now).map_err(refuse)? {
         // It is this call that brought it there. Somebody else did the rest, or has moved on since: it is not done twice.
         Next::AlreadyThere | Next::Begin if course.taken => return Ok(Some(Answer::changed(wish.interval))),
@@ -120,8 +119,11 @@ async fn attempt(
         Next::Await(change) => {
             return outcome::settle_and_tell(call, &account.profile, &change, standing).await;
         }
-        Next::Join(change) => join(call, account.profile, change, &standing, course).await?,
-        Next::Begin => {
+        Next::Join(change) if course.spent != Some(change.number) => {
+            join(call, account.profile, change, &standing, course).await?
+        }
+        // One whose number is spent, and that did not take effect, has to be another.
+        Next::Join(_) | Next::Begin => {
             let planned = plan(call, owner, wish, &account, &standing, &codes).await?;
             begin(call, &account, &standing, planned).await?
         }

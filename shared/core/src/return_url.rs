@@ -12,10 +12,24 @@ const MAX_LENGTH: usize = 2083;
 /// Which URLs a deployment sends payers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// The hosts that are allowed, in lower case; empty for any.
+    /// The hosts that are allowed, as [`Policy::host`] writes them; empty for any.
     pub hosts: Vec<String>,
     /// Whether plain `http` will do on a loopback host: for local use.
     pub loopback_http: bool,
+}
+
+impl Policy {
+    /// A host as it is compared: in lower case, in ASCII, an address in its usual form. None for what is no host and would allow
+    /// nothing: a URL, a port, a wildcard.
+    #[must_use]
+    pub fn host(text: &str) -> Option<String> {
+        let host = Host::parse(text).ok()?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        match &host {
+            Host::Domain(name) if !name.bytes().all(plain) => None,
+            host => Some(host.to_string()),
+        }
+    }
 }
 
 /// A URL that the deployment's policy allows.
@@ -160,6 +174,23 @@ mod tests {
             "http://10.0.0.1",
         ] {
             assert_eq!(ReturnUrl::parse(text, &local), Err(Refused::NotHttps), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_written_as_it_is_compared_and_nothing_else_is_one() {
+        for (text, host) in [
+            ("APP.example.com", Some("app.example.com")),
+            ("bücher.example", Some("xn--bcher-kva.example")),
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("[0:0::1]", Some("[::1]")),
+            ("", None),
+            ("https://app.example.com", None),
+            ("app.example.com:8443", None),
+            ("app.example.com/billing", None),
+            ("*.example.com", None),
+        ] {
+            assert_eq!(Policy::host(text).as_deref(), host, "{text}");
         }
     }
 

@@ -77,13 +77,8 @@ impl Config {
             Some("true") => true,
             Some(_) => return Err(fault("RETURN_LOOPBACK_HTTP", "must be true or false")),
         };
-        let hosts = environment.optional("RETURN_HOSTS").unwrap_or_default();
-        let hosts = hosts
-            .split(',')
-            .map(|host| host.trim().to_ascii_lowercase())
-            .filter(|host| !host.is_empty());
         let return_policy = Policy {
-            hosts: hosts.collect(),
+            hosts: environment.hosts("RETURN_HOSTS")?,
             loopback_http,
         };
         let return_url = ReturnUrl::parse(&environment.required("RETURN_URL")?, &return_policy)
@@ -108,12 +103,16 @@ impl Config {
             _ => {}
         }
         let price = |name| environment.parsed(name, "must be a price id", |text| text.parse().ok());
+        let prices = Prices {
+            monthly: price("PRICE_MONTHLY")?,
+            annual: price("PRICE_ANNUAL")?,
+        };
+        if prices.annual == prices.monthly {
+            return Err(fault("PRICE_ANNUAL", "must be another price than PRICE_MONTHLY"));
+        }
         Ok(Self {
             mode,
-            prices: Prices {
-                monthly: price("PRICE_MONTHLY")?,
-                annual: price("PRICE_ANNUAL")?,
-            },
+            prices,
             return_url,
             return_policy,
             grace,
@@ -187,6 +186,18 @@ impl Environment<'_> {
         }
     }
 
+    /// Hosts, separated by commas; none when it is missing. A list of none would allow any.
+    fn hosts(&self, name: &'static str) -> Result<Vec<String>, ConfigError> {
+        let Some(text) = self.optional(name) else {
+            return Ok(Vec::new());
+        };
+        let named = text.split(',').map(str::trim).filter(|host| !host.is_empty());
+        let hosts: Option<Vec<String>> = named.map(Policy::host).collect();
+        hosts
+            .filter(|hosts| !hosts.is_empty())
+            .ok_or_else(|| fault(name, "must be host names, separated by commas"))
+    }
+
     fn secret(&self, value: &'static str, arn: &'static str) -> Result<Option<Source>, ConfigError> {
         match (self.optional(value), self.optional(arn)) {
             (Some(_), Some(_)) => Err(fault(value, format!("and {arn} are both set"))),
@@ -242,6 +253,10 @@ mod tests {
         for (name, wrong) in [
             ("BILLING_MODE", "production"),
             ("PRICE_MONTHLY", "a b"),
+            ("PRICE_ANNUAL", "price_m"),
+            ("RETURN_HOSTS", " ,"),
+            ("RETURN_HOSTS", "app.example.com,https://www.example.com"),
+            ("RETURN_HOSTS", "app.example.com,*.example.com"),
             ("RETURN_URL", "http://app.example.com"),
             ("RETURN_LOOPBACK_HTTP", "yes"),
             ("COVERAGE_GRACE_SECONDS", "-1"),

@@ -230,7 +230,7 @@ fn operate(world: &mut World, ticket: &Ticket, now: Timestamp) -> Result<Value, 
     }
 }
 
-fn keep_answer(state: &mut State, ticket: &Ticket, answer: &ApiAnswer) {
+pub(crate) fn keep_answer(state: &mut State, ticket: &Ticket, answer: &ApiAnswer) {
     let (Some(key), Some(world)) = (&ticket.key, state.world_mut(ticket.account.as_ref())) else {
         return;
     };

@@ -47,6 +47,11 @@ pub enum FaultKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
     },
+    /// It is done; the answer is this status all the same, and Stripe keeps it for the idempotency key.
+    StatusAfter {
+        /// 500–599.
+        status: u16,
+    },
     /// Nothing is done; the connection is closed without an answer.
     DropBefore,
     /// It is done; the connection is closed without an answer.

@@ -188,6 +188,13 @@ impl StandIn {
                 let refusal = crate::refusal::Refusal::fault(*status, code.as_deref());
                 Some(api::answer_refusal(&refusal, &state.request_ids.text("req_", 14)))
             }
+            (Begun::Go(ticket), Some(FaultKind::StatusAfter { status })) => {
+                let done = api::execute(state, &ticket, now);
+                let refusal = crate::refusal::Refusal::fault(*status, None);
+                let answer = api::answer_refusal(&refusal, &done.request_id);
+                api::keep_answer(state, &ticket, &answer);
+                Some(answer)
+            }
             (Begun::Go(ticket), _) => Some(api::execute(state, &ticket, now)),
             (Begun::Answered(_), Some(FaultKind::DropBefore | FaultKind::HangBefore { .. })) => None,
             (Begun::Answered(answer), _) => Some(answer),

@@ -95,6 +95,28 @@ async fn another_quantity_of_the_same_band_costs_nothing() {
     assert!(told(&acme.contract(&contract).await.contract).contains(&"22 × Business seats".to_owned()));
 }
 
+/// Stripe keeps a failure under the key by which the payment method is given to the customer, or to the contract's subscription: it is
+/// given under the next, and what it pays for is charged once.
+#[tokio::test]
+async fn a_payment_method_that_cannot_be_given_under_its_key_is_given_under_the_next() {
+    for step in ["POST /v1/payment_methods/", "POST /v1/subscriptions/sub_"] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let (acme, contract) = ten_days_later(&world).await;
+        let id = acme.session(&seats(&acme, &contract, 6)).await;
+        let machine = world.machine().await;
+        let replayed = ("idempotent-replayed", "true");
+        machine.network.answers(step, 500, replayed);
+        let visa = json!({ "payment_method_id": "pm_card_visa" });
+        let confirmed = acme.confirms_on(&machine, &id, &visa).await.unwrap();
+        assert_eq!(
+            confirmed.body["checkout_status"], "contract_created",
+            "{step}: {confirmed}"
+        );
+        world.stripe.stand_in().settle().await;
+        assert_eq!(world.stripe.charges().await, [3500, 2000], "{step}");
+    }
+}
+
 /// A flat fee is one of its price at Stripe, whatever the quantity: another quantity is neither credited nor charged, and the seats
 /// that come with it are. 3 × 10.00 to 4 × 10.00 seven seconds into April: of 2592000 s 2591993 are left, −30.00 and 39.99.
 #[tokio::test]

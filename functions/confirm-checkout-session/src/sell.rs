@@ -118,6 +118,7 @@ pub(crate) async fn sell(
             call.release_sale(contract).await?;
             return Err(problem);
         }
+        Err(Payer::Spent) => return release(call, contract).await,
         Err(Payer::Problem(problem)) => return Err(problem),
         Ok(method) => method,
     };
@@ -181,11 +182,13 @@ async fn amend(
                     call.release_sale(contract).await?;
                     return Err(problem);
                 }
+                Err(Payer::Spent) => return release(call, contract).await,
                 Err(Payer::Problem(problem)) => return Err(problem),
                 Ok(Some(method)) => {
-                    stripe
-                        .pay_contract_by(&billing.subscription, &method, sale)
-                        .await?;
+                    let paid_by = stripe.pay_contract_by(&billing.subscription, &method, sale).await;
+                    if let Err(error) = paid_by {
+                        return refused(call, claimed, error).await;
+                    }
                 }
                 Ok(None) => {}
             }
@@ -292,6 +295,8 @@ async fn priced(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Claimed>, P
 enum Payer {
     /// It is refused, and the sale with it.
     Refused(Problem),
+    /// Stripe keeps a failure under this number; the next one asks anew.
+    Spent,
     /// Something else is wrong.
     Problem(Problem),
 }
@@ -331,8 +336,7 @@ async fn method(
             );
             Err(Payer::Refused(Problem::invalid(invalid)))
         }
-        // What was refused under this number is refused again; the next number asks anew.
-        Err(error @ StripeError::Spent { .. }) => Err(Payer::Refused(error.into())),
+        Err(StripeError::Spent { .. }) => Err(Payer::Spent),
         Err(error) => Err(Payer::Problem(error.into())),
     }
 }
@@ -382,6 +386,12 @@ pub(crate) async fn land(call: &Call<'_>, claimed: &Claimed, read: Read) -> Resu
     Ok(landed.and_then(|landed| landed.session))
 }
 
+/// The sale is forgotten, and the session has to be looked at again.
+async fn release(call: &Call<'_>, contract: &Contract) -> Result<Option<Session>, Problem> {
+    call.release_sale(contract).await?;
+    Ok(None)
+}
+
 /// Stripe said no: the sale is forgotten, and the session open again.
 async fn refused(call: &Call<'_>, claimed: &Claimed, error: StripeError) -> Result<Option<Session>, Problem> {
     let contract = &claimed.stored.contract;
@@ -399,10 +409,7 @@ async fn refused(call: &Call<'_>, claimed: &Claimed, error: StripeError) -> Resu
                 read.filter(|read| sale.is_some_and(|sale| fate(sale, read, Lateness::InTime) != Fate::Open));
             match done {
                 Some(read) => land(call, claimed, read).await,
-                None => {
-                    call.release_sale(contract).await?;
-                    Ok(None)
-                }
+                None => release(call, contract).await,
             }
         }
         error => Err(error.into()),

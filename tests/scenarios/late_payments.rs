@@ -69,6 +69,30 @@ async fn a_late_payment_is_given_back_when_the_offer_has_moved() {
     assert_eq!(world.stripe.refunded().await, [3500]);
 }
 
+/// Nobody could read at Stripe for a month, in which it was renewed: both payments go back.
+#[tokio::test]
+async fn a_late_payment_is_given_back_with_the_renewals_that_followed() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let mut acme = world.organisation("acme").await;
+    let (id, page) = late(&acme, &world).await;
+    let contract = acme.stored(&id).await.contract;
+    acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
+        .await;
+    world.stripe.holds_events(true).await;
+    world.stripe.fails("GET", "/v1/subscriptions/*", 500).await;
+    world.stripe.pays_page(&page).await;
+    world.advance("32d").await;
+    world.stripe.recovers().await;
+    assert_eq!(world.stripe.charges().await, [3500, 3500]);
+    let paid = world.stripe.events("invoice.paid");
+    assert_eq!(world.stripe.delivers(&paid[0]).await, 200);
+    assert_eq!(world.stripe.refunded().await, [3500, 3500]);
+    let contract = acme.contract(contract.as_str()).await.contract;
+    assert_eq!((contract.status, contract.sale), (Status::Refunded, None));
+    world.stripe.holds_events(false).await;
+    assert_eq!(world.stripe.refunded().await, [3500, 3500]);
+}
+
 /// The payment's events are lost, and somebody confirms the expired session: it closes the page, or finds that it was paid.
 #[tokio::test]
 async fn an_expired_session_that_was_paid_in_time_is_found_to_be() {

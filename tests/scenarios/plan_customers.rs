@@ -1,6 +1,6 @@
 //! The one customer that Stripe has of an organisation's: made once, also when nobody recorded it, and when Stripe failed to make it.
 
-use billing_tests::{Moment, Network, Organisation, World};
+use billing_tests::{Machine, Moment, Network, Organisation, World, at_every_death};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -213,4 +213,72 @@ async fn a_guests_address_that_stripe_does_not_take_is_a_fault_of_the_request() 
         assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
     }
     assert_eq!(world.stripe.charges().await, [0_i64; 0]);
+}
+
+/// An operator deletes a customer at Stripe.
+async fn deletes(world: &World, customer: &Value) {
+    let path = format!("/v1/customers/{}", customer["id"].as_str().unwrap());
+    world.stripe.operator("DELETE", &path, "").await;
+    world.stripe.stand_in().settle().await;
+}
+
+/// An operator has deleted the customer at Stripe: it gets another one, however it pays, and whoever confirms once more.
+#[tokio::test]
+async fn a_customer_that_was_deleted_at_stripe_is_replaced() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let guest = acme.guest_order("eve@example.com");
+    for (order, how, charged) in [
+        (acme.order("starter"), visa(), vec![3500]),
+        (acme.order("starter"), Value::Null, vec![]),
+        (guest.clone(), visa(), vec![3500]),
+        (guest, Value::Null, vec![]),
+    ] {
+        let context = format!("{order} {how}");
+        acme.sells(&order).await;
+        let deleted = world.stripe.all_customers().await.remove(0);
+        deletes(&world, &deleted).await;
+        let id = acme.session(&order).await;
+        let answer = acme.confirms(&id, &how).await;
+        assert_eq!(answer.status, 200, "{context}: {answer}");
+        let made = world.stripe.all_customers().await.remove(0);
+        assert_ne!(made["id"], deleted["id"], "{context}");
+        assert_eq!(
+            (&made["email"], &made["metadata"]),
+            (&deleted["email"], &deleted["metadata"])
+        );
+        bought(&world, &made, &charged, &context).await;
+        let again = acme.confirms(&id, &how).await;
+        assert_eq!(again.body, answer.body, "{context}");
+        deletes(&world, &made).await;
+    }
+}
+
+/// The machine dies over it at any step: in the end there is one other customer, who is charged once.
+#[tokio::test]
+async fn a_deleted_customer_is_replaced_once_after_a_crash_at_any_step() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let visa = visa();
+    at_every_death(async |death| {
+        let email = format!("eve-{:?}-{}@example.com", death.moment, death.step).to_lowercase();
+        let order = acme.guest_order(&email);
+        acme.sells(&order).await;
+        let deleted = world.stripe.all_customers().await.remove(0);
+        deletes(&world, &deleted).await;
+        let id = acme.session(&order).await;
+        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
+        let told = world.dies_over(death, confirms).await;
+        // Whoever joins a sale lets the other go on for a minute.
+        world.advance("2m").await;
+        let answer = acme.confirms(&id, &visa).await;
+        assert_eq!(answer.status, 200, "{death}: {answer}");
+        let mut made = world.stripe.all_customers().await;
+        made.retain(|customer| customer["email"] == json!(email));
+        assert_eq!(made.len(), 1, "{death}");
+        assert_ne!(made[0]["id"], deleted["id"], "{death}");
+        bought(&world, &made[0], &[3500], &death.to_string()).await;
+        told.is_some()
+    })
+    .await;
 }

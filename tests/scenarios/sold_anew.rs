@@ -2,7 +2,7 @@
 //! of the earlier subscription at any moment.
 
 use billing_core::contract::Status;
-use billing_tests::{Organisation, World};
+use billing_tests::{Machine, Organisation, World, at_every_death};
 use serde_json::{Value, json};
 
 fn visa() -> Value {
@@ -238,4 +238,55 @@ async fn a_late_refusal_of_an_earlier_sale_does_not_undo_the_sale_under_way() {
     world.stripe.stand_in().settle().await;
     assert_eq!(world.stripe.charges().await, [3500]);
     assert_eq!(acme.reads(&id).await.body["checkout_status"], "contract_created");
+}
+
+/// Half of April of the team plan by a card whose owner has to confirm: on the page of the bill, since no other page can keep the quote. Wherever
+/// the machine dies over that, one bill waits.
+#[tokio::test]
+async fn a_short_first_period_is_confirmed_on_the_page_of_its_bill() {
+    let confirmed = json!({ "payment_method_id": "pm_card_authenticationRequired" });
+    at_every_death(async |death| {
+        let world = World::at("2026-04-16T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let id = acme.session(&acme.order("team")).await;
+        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &confirmed).await;
+        let told = world.dies_over(death, confirms).await;
+        let pending = acme.confirms(&id, &confirmed).await;
+        assert_eq!(
+            (pending.status, &pending.body["checkout_status"]),
+            (200, &json!("pending")),
+            "{death}: {pending}"
+        );
+        assert_eq!(world.stripe.charges().await, [0_i64; 0], "{death}");
+        let bill = world.stripe.latest_invoice().await;
+        assert_eq!(pending.body["url"], bill["hosted_invoice_url"], "{death}");
+        assert_eq!(world.stripe.all_subscriptions().await.len(), 1, "{death}");
+        world.stripe.pays_latest_invoice().await;
+        sold_once(&world, &acme, &id, &death.to_string()).await;
+        told.is_some()
+    })
+    .await;
+}
+
+/// Nobody confirms it: with the session's time the bill is given up. Or another card pays instead.
+#[tokio::test]
+async fn a_short_first_period_that_nobody_confirms_is_given_up() {
+    let confirmed = json!({ "payment_method_id": "pm_card_authenticationRequired" });
+    for other in [false, true] {
+        let world = World::at("2026-04-16T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let id = acme.session(&acme.order("team")).await;
+        acme.confirms(&id, &confirmed).await;
+        let bill = world.stripe.latest_invoice().await;
+        if other {
+            acme.confirms(&id, &visa()).await;
+            sold_once(&world, &acme, &id, "another card").await;
+        } else {
+            world.advance("25h").await;
+            assert_eq!(acme.reads(&id).await.body["checkout_status"], "expired");
+            assert_eq!(world.stripe.charges().await, [0_i64; 0]);
+        }
+        let path = format!("/v1/invoices/{}", bill["id"].as_str().unwrap());
+        assert_eq!(world.stripe.operator("GET", &path, "").await["status"], "void");
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! # If it fails half-way
 //! Its creation repeats under one idempotency key for as long as Stripe surely keeps it; after that, Stripe is asked whether the
-//! customer exists before another is made. One that Stripe failed for good to make counts as lost, and is made under the next key. Of
+//! customer exists before another is made. One that Stripe failed for good to make, or that an operator deleted there, counts as lost, and
+//! another is made under the next key. Of
 //! two that were made all the same, the one that is recorded first counts.
 
 use billing_core::SignedDuration;
@@ -14,6 +15,7 @@ use billing_store::unless_conflict;
 use billing_stripe::{NewBuyer, StripeError};
 
 use crate::claim::Claimed;
+use crate::sell::Step;
 
 /// How much earlier than our record of it a customer may seem to be created, by Stripe's clock.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
@@ -85,4 +87,32 @@ pub(crate) async fn of(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Cust
     };
     let recorded = call.store.record_buyer(organisation, &buyer, &customer).await;
     Ok(unless_conflict(recorded)?.map(|()| customer))
+}
+
+/// Whether Stripe has no such customer: an operator deleted it.
+pub(crate) fn is_lost(error: &StripeError) -> bool {
+    matches!(error, StripeError::Refused(refusal) if refusal.is_missing("customer"))
+}
+
+/// An operator deleted the customer at Stripe, and with it whatever it had: the sale is forgotten, and the next one is another customer's.
+/// None, since the session has to be looked at again; what another machine is at, it finds out by itself.
+pub(crate) fn replace<'a>(call: &'a Call<'_>, claimed: &'a Claimed, lost: &'a CustomerId) -> Step<'a> {
+    Box::pin(async move {
+        let (session, contract) = (&claimed.session, &claimed.stored.contract);
+        let sale = contract.sale.as_ref();
+        if claimed.is_joined && sale.is_some_and(|sale| sale.is_in_flight(call.now)) {
+            return Ok(None);
+        }
+        // First the sale: its keys are spent on the one that was deleted.
+        call.release_sale(contract).await?;
+        let buyer = match &session.buyer {
+            Some(id) => call.store.buyer(&session.organisation, id).await?,
+            None => None,
+        };
+        if let Some(buyer) = buyer.filter(|buyer| buyer.customer.as_ref() == Some(lost)) {
+            let forgotten = call.store.forget_buyer(&session.organisation, &buyer, call.now);
+            unless_conflict(forgotten.await)?;
+        }
+        Ok(None)
+    })
 }

@@ -110,10 +110,11 @@ async fn attempt(
         .map_err(|refusal| refuse(refusal, &session))?
     {
         Next::Done => Ok(Some(session)),
-        Next::Finish => sell::finish(call, owner, wanted, &session).await,
+        Next::Finish => Box::pin(sell::finish(call, owner, wanted, &session)).await,
         Next::Settle => sell::settle(call, &session).await,
         Next::Sell => match claim::claim(call, wanted, &session).await? {
-            Some(claimed) => sell::sell(call, owner, &claimed).await,
+            // Selling is most of a confirmation: on the heap, it leaves the stack to whoever calls.
+            Some(claimed) => Box::pin(sell::sell(call, owner, &claimed)).await,
             None => Ok(None),
         },
     }

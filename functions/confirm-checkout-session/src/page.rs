@@ -14,7 +14,7 @@ use billing_store::{SessionWrite, unless_conflict};
 use billing_stripe::{AskedSale, NewPage, SessionStatus, StripeError};
 
 use crate::claim::Claimed;
-use crate::sell;
+use crate::{customer, sell};
 
 /// The shortest life of a page, and as much again as clocks and calls may take. Source: Stripe, 30 minutes.
 const SHORTEST: SignedDuration = SignedDuration::from_mins(31);
@@ -51,6 +51,9 @@ pub(crate) async fn open(
     let stripe = call.stripe().await?;
     let page = match stripe.open_contract_page(&new).await {
         Ok(page) => page,
+        Err(error) if customer::is_lost(&error) => {
+            return customer::replace(call, claimed, asked.customer).await;
+        }
         Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {
             call.release_sale(contract).await?;
             return Err(sell::unsold(error));

@@ -9,6 +9,8 @@
 //! The sale is written down before any of this. Repeating a step answers the same; a sale that Stripe refused is forgotten, and the
 //! session is open again.
 
+use std::pin::Pin;
+
 use billing_core::access::Owner;
 use billing_core::change;
 use billing_core::contract::{Billing, Contract, Fate, Lateness, Read, charge, fate};
@@ -19,7 +21,7 @@ use billing_core::sale::{Sale, Way};
 use billing_core::session::{Session, Status};
 use billing_edge::{Billed, Call, Problem};
 use billing_store::{StoredContract, unless_conflict};
-use billing_stripe::{AskedSale, Refusal, StripeError};
+use billing_stripe::{AskedSale, StripeError};
 
 use crate::claim::Claimed;
 use crate::{Wanted, busy, customer, expired, page};
@@ -118,6 +120,11 @@ pub(crate) async fn sell(
             call.release_sale(contract).await?;
             return Err(problem);
         }
+        Err(Payer::Spent) => {
+            call.release_sale(contract).await?;
+            return Ok(None);
+        }
+        Err(Payer::Lost) => return customer::replace(call, &claimed, &customer).await,
         Err(Payer::Problem(problem)) => return Err(problem),
         Ok(method) => method,
     };
@@ -133,16 +140,24 @@ pub(crate) async fn sell(
     }
     let stripe = call.stripe().await?;
     let preview = stripe.preview_contract(&asked).await;
+    if preview.as_ref().is_err_and(customer::is_lost) {
+        return customer::replace(call, &claimed, &customer).await;
+    }
     if !hold(call, &claimed, preview.map(|preview| preview.charge)).await? {
         return Ok(None);
     }
     match stripe.begin_contract(&asked).await {
         Ok(begun) => land(call, &claimed, begun.read).await,
-        // The payer has to authenticate, which only a page can do.
-        Err(StripeError::Refused(refusal))
-            if needs_payer(&refusal) && sale.offer.short_first_period().is_none() =>
-        {
-            page::open(call, &claimed, &asked).await
+        Err(error) if customer::is_lost(&error) => customer::replace(call, &claimed, &customer).await,
+        // The payer has to authenticate, which only a page can do: the bill's, where the quote stands on an instant.
+        Err(StripeError::Refused(refusal)) if refusal.wants_confirmation() => {
+            if sale.offer.short_first_period().is_none() {
+                return page::open(call, &claimed, &asked).await;
+            }
+            match Box::pin(stripe.begin_contract_unpaid(&asked)).await {
+                Ok(begun) => land(call, &claimed, begun.read).await,
+                Err(error) => refused(call, &claimed, error).await,
+            }
         }
         Err(error) => refused(call, &claimed, error).await,
     }
@@ -181,6 +196,12 @@ async fn amend(
                     call.release_sale(contract).await?;
                     return Err(problem);
                 }
+                Err(Payer::Spent) => {
+                    call.release_sale(contract).await?;
+                    return Ok(None);
+                }
+                // With its customer the subscription has ended, which tells the rest.
+                Err(Payer::Lost) => return Ok(None),
                 Err(Payer::Problem(problem)) => return Err(problem),
                 Ok(Some(method)) => {
                     stripe
@@ -292,13 +313,27 @@ async fn priced(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Claimed>, P
 enum Payer {
     /// It is refused, and the sale with it.
     Refused(Problem),
+    /// What was refused under this number is refused again; the next number asks anew.
+    Spent,
+    /// The customer was deleted at Stripe.
+    Lost,
     /// Something else is wrong.
     Problem(Problem),
 }
 
-impl<E: Into<Problem>> From<E> for Payer {
-    fn from(error: E) -> Self {
-        Self::Problem(error.into())
+impl From<Problem> for Payer {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<StripeError> for Payer {
+    fn from(error: StripeError) -> Self {
+        if customer::is_lost(&error) {
+            Self::Lost
+        } else {
+            Self::Problem(error.into())
+        }
     }
 }
 
@@ -320,6 +355,7 @@ async fn method(
     let key = format!("sale/{}", sale.name());
     match stripe.attach_payment_method(named, customer, &key).await {
         Ok(attached) => Ok(Some(attached)),
+        Err(error) if customer::is_lost(&error) => Err(Payer::Lost),
         Err(StripeError::Refused(refusal)) if refusal.kind == "card_error" => {
             Err(Payer::Refused(Problem::payment_required(refusal.message)))
         }
@@ -331,8 +367,7 @@ async fn method(
             );
             Err(Payer::Refused(Problem::invalid(invalid)))
         }
-        // What was refused under this number is refused again; the next number asks anew.
-        Err(error @ StripeError::Spent { .. }) => Err(Payer::Refused(error.into())),
+        Err(StripeError::Spent { .. }) => Err(Payer::Spent),
         Err(error) => Err(Payer::Problem(error.into())),
     }
 }
@@ -374,12 +409,17 @@ pub(crate) async fn hold(
     ))
 }
 
+/// A step that many ways lead to. It is on the heap, since each of them would take its room of the stack.
+pub(crate) type Step<'a> = Pin<Box<dyn Future<Output = Result<Option<Session>, Problem>> + Send + 'a>>;
+
 /// Lands what a sale came to, and answers its session. None when it has to be looked at again.
-pub(crate) async fn land(call: &Call<'_>, claimed: &Claimed, read: Read) -> Result<Option<Session>, Problem> {
-    let landed = call
-        .land_contract(&claimed.stored, read, Billed::default())
-        .await?;
-    Ok(landed.and_then(|landed| landed.session))
+pub(crate) fn land<'a>(call: &'a Call<'_>, claimed: &'a Claimed, read: Read) -> Step<'a> {
+    Box::pin(async move {
+        let landed = call
+            .land_contract(&claimed.stored, read, Billed::default())
+            .await?;
+        Ok(landed.and_then(|landed| landed.session))
+    })
 }
 
 /// Stripe said no: the sale is forgotten, and the session open again.
@@ -426,10 +466,4 @@ pub(crate) fn unsold(error: StripeError) -> Problem {
         }
         error => error.into(),
     }
-}
-
-/// Whether a payment needs its payer: to authenticate it (3-D Secure).
-fn needs_payer(refusal: &Refusal) -> bool {
-    let code = refusal.code.as_deref().unwrap_or_default();
-    code.contains("requires_action") || code == "authentication_required"
 }

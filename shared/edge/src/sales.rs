@@ -62,7 +62,7 @@ impl Call<'_> {
         let (read, lateness) = match sale {
             Some(sale) => {
                 let read = self.close_late(sale, read).await?;
-                let read = self.close_ended(sale, read).await?;
+                let read = Box::pin(self.close_ended(sale, read)).await?;
                 let lateness = self.lateness(contract, sale, &read).await?;
                 let read = self.finish_at_stripe(sale, &mut session, read, lateness);
                 (read.await?, lateness)
@@ -208,9 +208,7 @@ impl Call<'_> {
         // Decided in an earlier round, and written down. That it has ended does not tell that this was done: an operator may have ended it.
         if sale.is_to_be_refunded {
             let stripe = self.stripe().await?;
-            if let Some(bill) = &read.latest_invoice {
-                stripe.refund_invoice(&bill.id, sale).await?;
-            }
+            Box::pin(stripe.refund_contract(&subscription, sale)).await?;
             self.count("LatePaymentsRefunded", 1);
             return Ok(stripe.cancel_contract(&subscription, sale).await?.read);
         }

@@ -12,9 +12,10 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use billing_core::{SignedDuration, Timestamp};
-use billing_stripe::Transport;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use lambda_http::http::Request;
 
 use crate::config::AwsKeys;
@@ -103,15 +104,15 @@ impl Kept {
 /// AWS Secrets Manager.
 #[derive(Debug)]
 pub(crate) struct Vault {
-    transport: Transport,
+    http: Client<billing_stripe::Connector, Full<Bytes>>,
     keys: AwsKeys,
     endpoint: Option<String>,
 }
 
 impl Vault {
-    pub(crate) fn new(transport: Transport, keys: &AwsKeys, endpoint: Option<&str>) -> Self {
+    pub(crate) fn new(connector: billing_stripe::Connector, keys: &AwsKeys, endpoint: Option<&str>) -> Self {
         Self {
-            transport,
+            http: Client::builder(TokioExecutor::new()).build(connector),
             keys: keys.clone(),
             endpoint: endpoint.map(str::to_owned),
         }
@@ -123,7 +124,7 @@ impl Vault {
             .map_err(|error| NoSecret(format!("cannot sign: {error}")))?;
         let exchange = async {
             let answer = self
-                .transport
+                .http
                 .request(request)
                 .await
                 .map_err(|error| NoSecret(error.to_string()))?;

@@ -96,23 +96,29 @@ impl Store {
             .await
     }
 
-    /// Counts a customer as lost that cannot be made under its key, so that it is made under the next. [`StoreError::Conflict`] when
-    /// somebody did so already, or has recorded one.
+    /// Counts a customer as lost that was deleted at Stripe, or that cannot be made under its key, so that another is made under the
+    /// next. Its pointer stays: Stripe may still tell of it. [`StoreError::Conflict`] when somebody did so already, or has recorded one.
     pub async fn forget_buyer(
         &self,
         organisation: &OrganisationId,
         read: &Buyer,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        // Two that both failed must count it once, or the second gives up the next key, under which the first has made one.
-        let unmade = format!("{} AND attribute_not_exists(customer)", has_lost(read));
-        self.call()
-            .update_item()
+        // Two that both failed must count it once, or the second gives up the next one, which the first has made.
+        let same = match &read.customer {
+            Some(_) => "customer = :customer",
+            None => "attribute_not_exists(customer)",
+        };
+        let mut update = self.call().update_item();
+        if let Some(customer) = &read.customer {
+            update = update.expression_attribute_values(":customer", string(customer));
+        }
+        update
             .table_name(&*self.accounts)
             .set_key(Some(key::buyer(organisation, &read.id).attributes()))
             // The next one is about to be asked for: from now on it may exist without being recorded here.
-            .update_expression("SET lost_customers = :next, customer_asked_at = :now")
-            .condition_expression(unmade)
+            .update_expression("SET lost_customers = :next, customer_asked_at = :now REMOVE customer")
+            .condition_expression(format!("{} AND {same}", has_lost(read)))
             .expression_attribute_values(":lost", number(read.lost_customers))
             .expression_attribute_values(":next", number(read.lost_customers + 1))
             .expression_attribute_values(":now", string(now))

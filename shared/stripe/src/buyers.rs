@@ -10,7 +10,7 @@ use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_core::customer::{CreateCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer};
 
 use crate::client::Stripe;
-use crate::error::StripeError;
+use crate::error::{Refusal, StripeError};
 use crate::wire::{Reference, id};
 
 /// The metadata member by which a customer at Stripe names whose it is: `<organisation>/<customer>`.
@@ -87,16 +87,14 @@ impl Stripe {
         self.customer_naming((BUYER, &new.named()), from).await
     }
 
-    /// What a customer pays by when nothing else is said.
+    /// What a customer pays by when nothing else is said. One that was deleted is refused as it would be anywhere else.
     pub async fn default_payment_method(
         &self,
         customer: &CustomerId,
     ) -> Result<Option<PaymentMethodId>, StripeError> {
         let read: Customer = self.get(RetrieveCustomer::new(customer.as_str()).build()).await?;
         if read.deleted {
-            return Err(StripeError::Unexpected {
-                reason: format!("customer {customer} was deleted at Stripe"),
-            });
+            return Err(StripeError::Refused(Refusal::missing("customer")));
         }
         read.invoice_settings
             .and_then(|settings| settings.default_payment_method)

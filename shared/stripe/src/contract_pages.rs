@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use billing_core::Timestamp;
-use billing_core::id::{PaymentIntentId, SessionId};
+use billing_core::id::{PaymentIntentId, SessionId, SubscriptionId};
 use billing_core::return_url::ReturnUrl;
 use billing_core::sale::Sale;
 use serde::Deserialize;
+use stripe_billing::invoice::ListInvoice;
 use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionLineItems, CreateCheckoutSessionSubscriptionData,
     RetrieveCheckoutSession,
@@ -46,7 +47,7 @@ pub struct ContractPage {
     /// What it comes to.
     pub total: i64,
     /// The subscription that it became.
-    pub subscription: Option<billing_core::id::SubscriptionId>,
+    pub subscription: Option<SubscriptionId>,
     /// The contract that it is for; none for a page that is not of a sale.
     pub of: Option<OfContract>,
 }
@@ -82,6 +83,11 @@ impl TryFrom<Wire> for ContractPage {
             url: wire.url,
         })
     }
+}
+
+#[derive(Deserialize)]
+struct Billed {
+    id: String,
 }
 
 impl Stripe {
@@ -125,8 +131,34 @@ impl Stripe {
         wire.try_into()
     }
 
-    /// Gives back all that was paid for an invoice. Repeating it changes nothing: what is given back already is answered as it is.
-    pub async fn refund_invoice(
+    /// Gives back all that was paid for a contract's subscription: it may have been renewed before anybody heard that it was paid too
+    /// late. Repeating it changes nothing: what is given back already is answered as it is.
+    pub async fn refund_contract(
+        &self,
+        subscription: &SubscriptionId,
+        sale: &Sale,
+    ) -> Result<(), StripeError> {
+        let mut after: Option<String> = None;
+        loop {
+            let mut request = ListInvoice::new()
+                .subscription(subscription.as_str())
+                .status(stripe_shared::InvoiceStatus::Paid)
+                .limit(100);
+            if let Some(after) = &after {
+                request = request.starting_after(after);
+            }
+            let page: Page<Billed> = self.get(request.build()).await?;
+            for billed in &page.data {
+                self.refund_invoice(&id(&billed.id, "an invoice")?, sale).await?;
+            }
+            after = page.data.last().map(|billed| billed.id.clone());
+            if !page.has_more || after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn refund_invoice(
         &self,
         invoice: &billing_core::id::InvoiceId,
         sale: &Sale,

@@ -322,6 +322,29 @@ impl Stripe {
     /// nothing is left behind. Without one, its first invoice waits to be paid on the invoice's page. A first period that an anchor cuts short is billed from the contract's start on, whenever it is
     /// confirmed.
     pub async fn begin_contract(&self, asked: &AskedSale<'_>) -> Result<ReadContract, StripeError> {
+        let behavior = if asked.payment_method.is_some() {
+            CreateSubscriptionPaymentBehavior::ErrorIfIncomplete
+        } else {
+            // Its first invoice is left to be paid on the invoice's own page.
+            CreateSubscriptionPaymentBehavior::DefaultIncomplete
+        };
+        self.begin(asked, behavior, &key(asked.sale)).await
+    }
+
+    /// Begins the subscription of a contract whose payment has to be confirmed by its payer: on the page of its first invoice, which waits
+    /// for that. It was refused under the sale's own key, so it has another.
+    pub async fn begin_contract_unpaid(&self, asked: &AskedSale<'_>) -> Result<ReadContract, StripeError> {
+        let behavior = CreateSubscriptionPaymentBehavior::AllowIncomplete;
+        let key = format!("{}/unpaid", key(asked.sale));
+        self.begin(asked, behavior, &key).await
+    }
+
+    async fn begin(
+        &self,
+        asked: &AskedSale<'_>,
+        behavior: CreateSubscriptionPaymentBehavior,
+        key: &str,
+    ) -> Result<ReadContract, StripeError> {
         let sale = asked.sale;
         let items = priced(&sale.order)?
             .into_iter()
@@ -333,12 +356,7 @@ impl Stripe {
         let mut request = CreateSubscription::new()
             .customer(asked.customer.as_str())
             .items(items.collect::<Vec<_>>())
-            .payment_behavior(if asked.payment_method.is_some() {
-                CreateSubscriptionPaymentBehavior::ErrorIfIncomplete
-            } else {
-                // Its first invoice is left to be paid on the invoice's own page.
-                CreateSubscriptionPaymentBehavior::DefaultIncomplete
-            })
+            .payment_behavior(behavior)
             .metadata(asked.of().metadata())
             .expand(expanded());
         if let Some(method) = asked.payment_method {
@@ -349,7 +367,7 @@ impl Stripe {
                 .backdate_start_date(first.start.as_second())
                 .billing_cycle_anchor(first.end.as_second());
         }
-        let wire: Wire = self.post(request.build(), &key(sale)).await?;
+        let wire: Wire = self.post(request.build(), key).await?;
         wire.try_into()
     }
 

@@ -30,6 +30,17 @@ impl Refusal {
         self.code.as_deref() == Some("resource_missing") && self.param.as_deref() == Some(param)
     }
 
+    /// As Stripe tells of an object that it does not have, where it told of it in another way.
+    pub(crate) fn missing(param: &str) -> Self {
+        Self {
+            status: 404,
+            kind: "invalid_request_error".to_owned(),
+            code: Some("resource_missing".to_owned()),
+            param: Some(param.to_owned()),
+            message: String::new(),
+        }
+    }
+
     /// Whether Stripe objects to an e-mail address.
     #[must_use]
     pub fn is_about_the_address(&self) -> bool {

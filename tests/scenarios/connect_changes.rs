@@ -76,6 +76,49 @@ async fn before_the_start_everything_can_be_changed() {
     assert_eq!(north.payments().await, [4499]);
 }
 
+/// What has not begun may be of another interval; what runs goes on in its periods. Another currency it is never.
+#[tokio::test]
+async fn another_interval_is_for_what_has_not_begun() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let priced = async |name: &str, price: &str| {
+        let product = north
+            .at_stripe("POST", "/v1/products", &format!("name={name}"))
+            .await;
+        let form = format!("product={}&{price}", product["id"].as_str().unwrap());
+        north.at_stripe("POST", "/v1/prices", &form).await;
+        product["id"].clone()
+    };
+    let yearly = priced("Year", "currency=usd&unit_amount=29900&recurring[interval]=year").await;
+    let euros = priced("Euro", "currency=eur&unit_amount=2900&recurring[interval]=month").await;
+    let id = sold(&north, NEXT_MONTH).await;
+    let refused = |answer: Answer, fault: &str| {
+        let told = json!({ "data.productId": [fault] });
+        assert_eq!(
+            (answer.status, &answer.body["error"]["fieldErrors"]),
+            (400, &told)
+        );
+    };
+    let in_euros = north.updates(&id, &json!({ "productId": euros })).await;
+    refused(in_euros, "must be charged in the same currency");
+    let changed = updated(&north, &id, json!({ "productId": yearly })).await;
+    assert_eq!(changed.body["product"]["id"], yearly);
+    assert_eq!(changed.body["current_period_start"], at(NEXT_MONTH));
+    assert_eq!(changed.body["current_period_end"], at("2027-05-01T00:00:00Z"));
+    north.client_gives_card().await;
+    world.advance("30d").await;
+    world.advance("2h").await;
+    assert_eq!(north.payments().await, [29_900]);
+    let running = north.gets(&id).await.body;
+    assert_eq!(running["current_period_end"], at("2027-05-01T00:00:00Z"));
+    assert_eq!(running["pricing"]["billingCycle"], "year");
+    let monthly = north.updates(&id, &json!({ "productId": north.product })).await;
+    refused(
+        monthly,
+        "must be charged in the same currency and at the same interval",
+    );
+}
+
 #[tokio::test]
 async fn a_start_that_is_moved_to_now_begins_now() {
     let world = World::at(NOW).await;

@@ -282,6 +282,33 @@ async fn what_the_account_does_not_sell_is_refused_by_its_field() {
     assert_eq!((both.status, &both.body["coupon"]), (200, &json!("BOTH")));
 }
 
+/// What is written down of a sale has a limit: more agents, with longer names, than fit are a fault of the request.
+#[tokio::test]
+async fn more_agents_than_can_be_written_down_are_refused() {
+    let world = World::at(NOW).await;
+    let mut north = world.agency().await;
+    let name: billing_core::contact::Name = "🐦".repeat(256).parse().unwrap();
+    let store = world.stack().app.store();
+    north.agents.clear();
+    for number in 0..450 {
+        let agent = billing_core::connect::Agent {
+            id: format!("{number:024x}").parse().unwrap(),
+            name: name.clone(),
+            client: None,
+            created_at: world.now(),
+        };
+        north.agents.push(agent.id.to_string());
+        store.put_agent(&north.id.parse().unwrap(), &agent).await.unwrap();
+    }
+    let answer = north.sells(&north.order(NEXT_MONTH)).await;
+    assert_eq!(
+        answer,
+        r#"400 {"error":{"fieldErrors":{"data.agentIds":["are too many for one order"]},"formErrors":[]}}"#
+    );
+    north.agents.truncate(190);
+    assert_eq!(north.sells(&north.order(NEXT_MONTH)).await.status, 200);
+}
+
 /// Stripe bills a customer in one currency.
 #[tokio::test]
 async fn a_client_pays_in_one_currency() {

@@ -28,10 +28,10 @@ impl Administrator {
             json: false,
         };
         let stripe = network.way_to(&stack.directory.stripe).await;
-        let connector = billing_edge::connector();
+        let transport = billing_edge::transport();
         Self {
-            store: connection::open(&place, connector.clone()).await.unwrap(),
-            stripe: connection::stripe(&stripe, &stack.directory.stripe_key, connector),
+            store: connection::open(&place, transport.clone()).await.unwrap(),
+            stripe: connection::stripe(&stripe, &stack.directory.stripe_key, transport),
             now: stack.time.now(),
             network,
         }

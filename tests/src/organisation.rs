@@ -54,8 +54,8 @@ impl<'w> Organisation<'w> {
     pub async fn tries_its_catalog(&self) -> Result<(), String> {
         let stack = self.world.stack();
         let directory = &stack.directory;
-        let connector = billing_edge::connector();
-        let stripe = connection::stripe(&directory.stripe, &directory.stripe_key, connector);
+        let transport = billing_edge::transport();
+        let stripe = connection::stripe(&directory.stripe, &directory.stripe_key, transport);
         let applied = catalog::apply(stack.app.store(), &stripe, &self.catalog, self.world.now()).await;
         applied.map(|_| ()).map_err(|error| error.to_string())
     }

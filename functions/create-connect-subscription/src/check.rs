@@ -10,6 +10,10 @@ use billing_edge::{Call, Problem};
 
 use crate::{FIELDS, refused};
 
+/// How many bytes the names of a sale's agents may have together. An item of DynamoDB has at most 400 KB, and a body holds some 2,400
+/// agents, whose ids take half of that.
+const LONGEST_NAMES: usize = 200_000;
+
 /// Client and agents, if they are the agency's; somebody else's are told as those that do not exist.
 pub(crate) fn own(
     order: &Order,
@@ -37,6 +41,10 @@ pub(crate) fn own(
             }),
             None => invalid.field("data.agentIds", format!("agent {id} does not exist")),
         }
+    }
+    let names: usize = named.iter().map(|agent| agent.name.as_str().len()).sum();
+    if names > LONGEST_NAMES {
+        invalid.field("data.agentIds", "are too many for one order");
     }
     match client {
         Some(client) if invalid.is_empty() => Ok((client, named)),

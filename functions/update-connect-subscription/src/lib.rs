@@ -11,7 +11,7 @@
 use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::connect::amendment::{Difference, Refusal};
-use billing_core::connect::contract::Contract;
+use billing_core::connect::contract::{Contract, Stage};
 use billing_core::connect::order::{self, Tax};
 use billing_core::connect::sale::{Sale, Terms};
 use billing_core::id::{AgencyId, ConnectedAccountId, ProductId};
@@ -147,14 +147,19 @@ async fn terms(
     let stripe = call.stripe_of(account).await?;
     let offer = call.offer(&stripe, product, sale.order.metric).await?;
     let offer = offer.map_err(|fault| invalid("data.productId", fault))?;
-    let cadence = contract
-        .flat()
-        .map(|line| (&line.price.cadence, &line.price.currency));
-    if cadence.is_some_and(|cadence| cadence != (&offer.flat.cadence, &offer.flat.currency)) {
-        return Err(invalid(
-            "data.productId",
-            "must be charged in the same currency and at the same interval",
-        ));
+    let Some(flat) = contract.flat().map(|line| &line.price) else {
+        return Ok(Some(Terms::of(&offer)));
+    };
+    let same_currency = flat.currency == offer.flat.currency;
+    // What has not begun is written anew; what runs goes on in its periods.
+    let fault = match contract.stage() {
+        Stage::Waiting(_) if same_currency => None,
+        Stage::Waiting(_) => Some("must be charged in the same currency"),
+        _ if same_currency && flat.cadence == offer.flat.cadence => None,
+        _ => Some("must be charged in the same currency and at the same interval"),
+    };
+    if let Some(fault) = fault {
+        return Err(invalid("data.productId", fault));
     }
     Ok(Some(Terms::of(&offer)))
 }

@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use billing_store::{Credentials, Store, StoreConfig};
-use billing_stripe::{Connector, StripeConfig};
+use billing_stripe::{StripeConfig, Transport};
 use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value;
 
 use crate::auth::Remembered;
@@ -16,7 +19,9 @@ use crate::prices::PriceCache;
 use crate::secret::{Kept, Vault};
 
 /// How long opening a connection may take.
-const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(1500);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long an idle connection is worth keeping; Stripe closes it after about a minute.
+const POOL_IDLE: Duration = Duration::from_secs(20);
 
 /// Everything that is built once. Building it touches no network.
 #[derive(Debug)]
@@ -41,7 +46,7 @@ impl App {
     /// Builds it.
     #[must_use]
     pub fn new(config: Config, clock: Clock) -> Self {
-        let connector = connector();
+        let transport = transport();
         let aws = &config.aws;
         let store = Store::new(
             StoreConfig {
@@ -59,15 +64,15 @@ impl App {
                 accounts_table: aws.accounts_table.clone(),
                 sessions_table: aws.sessions_table.clone(),
             },
-            connector.clone(),
+            transport.clone(),
         );
         Self {
             clock,
             store,
-            stripe: StripeConfig::new(connector.clone(), &config.stripe_base),
+            stripe: StripeConfig::new(transport.clone(), &config.stripe_base),
             stripe_key: Kept::new(config.stripe_key.clone()),
             webhook_secrets: config.webhook_secrets.clone().map(Kept::new),
-            vault: Vault::new(connector, &aws.keys, aws.secrets_endpoint.as_deref()),
+            vault: Vault::new(transport, &aws.keys, aws.secrets_endpoint.as_deref()),
             prices: PriceCache::default(),
             remembered: Remembered::default(),
             cold: AtomicBool::new(true),
@@ -115,17 +120,22 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// How connections are made: rustls with `ring` (aws-lc-rs costs tens of milliseconds at its first handshake) and the roots
-/// compiled in (reading the system's costs several milliseconds at init).
+/// The one way to DynamoDB, Stripe and Secrets Manager, with one pool of connections: rustls with `ring` (aws-lc-rs costs tens of
+/// milliseconds at its first handshake) and the roots compiled in (reading the system's costs several milliseconds at init). A second
+/// kind of client would be a hundred kilobytes more to load. Connects to nobody yet.
 #[must_use]
-pub fn connector() -> Connector {
+pub fn transport() -> Transport {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    HttpsConnectorBuilder::new()
+    let connector = HttpsConnectorBuilder::new()
         .with_webpki_roots()
         .https_or_http()
         .enable_http1()
-        .wrap_connector(tcp)
+        .wrap_connector(tcp);
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(POOL_IDLE)
+        .build(connector)
 }

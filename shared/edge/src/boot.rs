@@ -1,10 +1,12 @@
 //! One of the functions of a binary on the Lambda runtime.
 
+use std::future::{Future, ready};
 use std::io::Write;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use lambda_http::lambda_runtime::{self, LambdaEvent};
-use lambda_http::{Error, Request, service_fn};
+use lambda_http::{Body, Error, IntoResponse, Request, Response, service_fn};
 use serde_json::Value;
 
 use crate::app::App;
@@ -82,7 +84,7 @@ fn run(function: &'static Function, app: App) -> Result<(), Error> {
         match function.trigger {
             Trigger::Request => {
                 let answer = service_fn(move |request: Request| async move {
-                    Ok::<_, Error>(function.answer(app, request).await)
+                    Ok::<_, Error>(Answer(function.answer(app, request).await))
                 });
                 lambda_http::run(answer).await
             }
@@ -95,4 +97,14 @@ fn run(function: &'static Function, app: App) -> Result<(), Error> {
             }
         }
     })
+}
+
+/// An answer, told as it is: every body of ours is text or nothing. Of any `Response` the runtime would read the charset first,
+/// and for that link the tables of all encodings.
+struct Answer(Response<Body>);
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+        Box::pin(ready(self.0))
+    }
 }

@@ -55,7 +55,7 @@ mod checkup;
 /// A function on the Lambda runtime.
 mod boot;
 
-pub use app::{App, connector};
+pub use app::{App, transport};
 pub use body::Members;
 pub use boot::boot;
 pub use call::{Call, Rounds};

@@ -12,10 +12,9 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use billing_core::{SignedDuration, Timestamp};
+use billing_stripe::Transport;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use lambda_http::http::Request;
 
 use crate::config::AwsKeys;
@@ -104,15 +103,15 @@ impl Kept {
 /// AWS Secrets Manager.
 #[derive(Debug)]
 pub(crate) struct Vault {
-    http: Client<billing_stripe::Connector, Full<Bytes>>,
+    transport: Transport,
     keys: AwsKeys,
     endpoint: Option<String>,
 }
 
 impl Vault {
-    pub(crate) fn new(connector: billing_stripe::Connector, keys: &AwsKeys, endpoint: Option<&str>) -> Self {
+    pub(crate) fn new(transport: Transport, keys: &AwsKeys, endpoint: Option<&str>) -> Self {
         Self {
-            http: Client::builder(TokioExecutor::new()).build(connector),
+            transport,
             keys: keys.clone(),
             endpoint: endpoint.map(str::to_owned),
         }
@@ -124,7 +123,7 @@ impl Vault {
             .map_err(|error| NoSecret(format!("cannot sign: {error}")))?;
         let exchange = async {
             let answer = self
-                .http
+                .transport
                 .request(request)
                 .await
                 .map_err(|error| NoSecret(error.to_string()))?;

@@ -1,7 +1,7 @@
 //! The connection to DynamoDB.
 //!
 //! The client is built by hand from what Lambda sets, without the credential chain (several milliseconds at init), over the
-//! same kind of HTTP client as Stripe's. Back-offs start at 20 ms: after a freeze every pooled connection is dead, and the
+//! HTTP client that Stripe's calls take too. Back-offs start at 20 ms: after a freeze every pooled connection is dead, and the
 //! default of one second would be the first request's latency.
 
 use std::fmt;
@@ -24,14 +24,15 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector as Tcp;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-/// How connections are made: TCP, with TLS for `https`.
-pub type Connector = hyper_rustls::HttpsConnector<Tcp>;
-
-/// How long an idle connection is worth keeping.
-const POOL_IDLE: Duration = Duration::from_secs(20);
+/// The HTTP client: TCP, with TLS for `https`, and a pool of connections.
+pub type Transport = legacy::Client<HttpsConnector<Tcp>, Full<Bytes>>;
 
 /// Who signs the requests.
 #[derive(Clone)]
@@ -92,7 +93,7 @@ impl fmt::Debug for Store {
 impl Store {
     /// The tables at that place. Connects to nobody yet.
     #[must_use]
-    pub fn new(config: StoreConfig, connector: Connector) -> Self {
+    pub fn new(config: StoreConfig, transport: Transport) -> Self {
         let credentials = match config.credentials {
             Credentials::Keys {
                 access_key_id,
@@ -122,7 +123,7 @@ impl Store {
             .retry_config(retries)
             .timeout_config(timeouts)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .http_client(Http::new(connector));
+            .http_client(Http(transport));
         if let Some(endpoint) = config.endpoint {
             builder = builder.endpoint_url(endpoint);
         }
@@ -158,24 +159,13 @@ impl Store {
 
 /// The HTTP client under the store, for whoever needs another part of the SDK: an administrator's credentials.
 #[must_use]
-pub fn http_client(connector: Connector) -> SharedHttpClient {
-    SharedHttpClient::new(Http::new(connector))
+pub fn http_client(transport: Transport) -> SharedHttpClient {
+    SharedHttpClient::new(Http(transport))
 }
 
 /// hyper under the SDK.
 #[derive(Clone)]
-struct Http(hyper_util::client::legacy::Client<Connector, SdkBody>);
-
-impl Http {
-    fn new(connector: Connector) -> Self {
-        Self(
-            hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(POOL_IDLE)
-                .build(connector),
-        )
-    }
-}
+struct Http(Transport);
 
 impl fmt::Debug for Http {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -187,9 +177,14 @@ impl HttpConnector for Http {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let client = self.0.clone();
         HttpConnectorFuture::new(async move {
-            let request = request
+            let (parts, body) = request
                 .try_into_http1x()
-                .map_err(|error| ConnectorError::user(error.into()))?;
+                .map_err(|error| ConnectorError::user(error.into()))?
+                .into_parts();
+            let body = body
+                .bytes()
+                .ok_or_else(|| ConnectorError::user("a body that is a stream".into()))?;
+            let request = Request::from_parts(parts, Full::new(Bytes::copy_from_slice(body)));
             let answer = client.request(request).await.map_err(|error| {
                 if error.is_connect() {
                     ConnectorError::io(error.into())

@@ -58,7 +58,7 @@ mod inspection;
 pub use accounts::{CustomerOf, NewAccount};
 pub use agencies::AgencyCollection;
 pub use catalog::{BuyerWrite, StoredPlan, StoredPrice};
-pub use client::{Connector, Credentials, Store, StoreConfig, http_client};
+pub use client::{Credentials, Store, StoreConfig, Transport, http_client};
 pub use contracts::{SessionWrite, StoredContract};
 pub use cursors::{Rotation, StoredCursor};
 pub use error::{StoreError, unless_conflict};

@@ -20,15 +20,14 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 use tokio::time::Instant;
 
 use crate::error::{Refusal, StripeError};
 
-/// How connections are made: TCP, with TLS for `https`.
-pub type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+/// The HTTP client: TCP, with TLS for `https`, and a pool of connections.
+pub type Transport = Client<hyper_rustls::HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// How often one call is sent at most.
 const ATTEMPTS: u32 = 4;
@@ -36,26 +35,20 @@ const ATTEMPTS: u32 = 4;
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(8);
 /// When Stripe asks for a longer pause than this, the caller is told to come back instead of being kept waiting.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// How long an idle connection is worth keeping; Stripe closes it after about a minute.
-const POOL_IDLE: Duration = Duration::from_secs(20);
 
 /// What stays the same for all calls of a process.
 #[derive(Clone)]
 pub struct StripeConfig {
-    http: Client<Connector, Full<Bytes>>,
+    transport: Transport,
     base: Arc<str>,
 }
 
 impl StripeConfig {
-    /// A transport to Stripe at `base` (`https://api.stripe.com`), without a slash at its end. Connects to nobody yet.
+    /// Stripe at `base` (`https://api.stripe.com`). Connects to nobody yet.
     #[must_use]
-    pub fn new(connector: Connector, base: &str) -> Self {
-        let http = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .build(connector);
+    pub fn new(transport: Transport, base: &str) -> Self {
         Self {
-            http,
+            transport,
             base: base.trim_end_matches('/').into(),
         }
     }
@@ -232,7 +225,7 @@ impl Stripe {
         let exchange = async {
             let answer = self
                 .config
-                .http
+                .transport
                 .request(request)
                 .await
                 .map_err(|error| lost(&error, idempotency_key))?;

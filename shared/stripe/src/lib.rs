@@ -57,7 +57,7 @@ pub use buyers::NewBuyer;
 pub use catalog::{FoundPrice, Native, PriceVersion, native};
 pub use changes::{EndOfSubscription, Payment};
 pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
-pub use client::{Connector, Stripe, StripeConfig};
+pub use client::{Stripe, StripeConfig, Transport};
 pub use connected::{Connected, Coupon, Listed, NewSchedule, Product, Shown};
 pub use contract_pages::{ContractPage, NewPage};
 pub use contracts::{AskedSale, OfContract, ReadContract};

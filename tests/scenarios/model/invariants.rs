@@ -144,7 +144,7 @@ pub(super) async fn expected(world: &World, paid: &[Value]) -> Vec<Entry> {
     let directory = &world.stack().directory;
     #[expect(clippy::disallowed_methods, reason = "a test that takes longer has failed")]
     let until = Instant::now() + Duration::from_secs(60);
-    let stripe = StripeConfig::new(billing_edge::connector(), &directory.stripe);
+    let stripe = StripeConfig::new(billing_edge::transport(), &directory.stripe);
     let stripe = stripe.session(&directory.stripe_key, until, 0);
     let mut entries = Vec::new();
     for invoice in paid {

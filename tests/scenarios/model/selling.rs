@@ -159,7 +159,7 @@ async fn of_agency(world: &World, agency: &Agency<'_>, orders: &[Order], faults:
     let directory = &world.stack().directory;
     #[expect(clippy::disallowed_methods, reason = "a test that takes longer has failed")]
     let until = Instant::now() + Duration::from_secs(60);
-    let stripe = StripeConfig::new(billing_edge::connector(), &directory.stripe);
+    let stripe = StripeConfig::new(billing_edge::transport(), &directory.stripe);
     let stripe = stripe.session(&directory.stripe_key, until, 0);
     let stripe = stripe.connected(&agency.account.parse().unwrap());
     let mut numbers = BTreeSet::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials;
-use billing_store::{Connector, Credentials, Store, StoreConfig};
+use billing_store::{Credentials, Store, StoreConfig, Transport};
 use billing_stripe::{Stripe, StripeConfig};
 
 use crate::Failure;
@@ -17,10 +17,10 @@ use crate::doctor::Told;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The store behind `--endpoint-url`, or the one of the AWS environment.
-pub async fn open(place: &Place, connector: Connector) -> Result<Store, Failure> {
+pub async fn open(place: &Place, transport: Transport) -> Result<Store, Failure> {
     let (region, credentials) = match &place.endpoint_url {
         Some(_) => (local::REGION.to_owned(), local::credentials()),
-        None => from_environment(&connector).await?,
+        None => from_environment(&transport).await?,
     };
     let config = StoreConfig {
         region,
@@ -29,7 +29,7 @@ pub async fn open(place: &Place, connector: Connector) -> Result<Store, Failure>
         accounts_table: place.accounts_table.clone(),
         sessions_table: place.sessions_table.clone(),
     };
-    Ok(Store::new(config, connector))
+    Ok(Store::new(config, transport))
 }
 
 /// What the functions would be told here: the environment's own variables, with the tables that the administrator means and with
@@ -47,7 +47,7 @@ pub async fn told(
             tell("AWS_ENDPOINT_URL_DYNAMODB", url);
             (local::REGION.to_owned(), local::credentials())
         }
-        None => from_environment(&billing_edge::connector()).await?,
+        None => from_environment(&billing_edge::transport()).await?,
     };
     tell("AWS_REGION", &region);
     let (id, secret, token) = match credentials {
@@ -76,14 +76,14 @@ pub async fn told(
 /// A Stripe, with a key to it.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "how long a command takes is real time")]
-pub fn stripe(url: &str, key: &str, connector: Connector) -> Stripe {
+pub fn stripe(url: &str, key: &str, transport: Transport) -> Stripe {
     let until = tokio::time::Instant::now() + PATIENCE;
-    StripeConfig::new(connector, url).session(key, until, 0)
+    StripeConfig::new(transport, url).session(key, until, 0)
 }
 
-async fn from_environment(connector: &Connector) -> Result<(String, Credentials), Failure> {
+async fn from_environment(transport: &Transport) -> Result<(String, Credentials), Failure> {
     let config = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(billing_store::http_client(connector.clone()))
+        .http_client(billing_store::http_client(transport.clone()))
         .load()
         .await;
     let region = config.region().ok_or(Failure::NoRegion)?.to_string();

@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use billing_core::id::{ConnectedAccountId, EventId};
 use billing_store::{EventKey, Failure as FailedEvent, Receipt, Store, StoreError};
-use billing_stripe::{Connector, StripeConfig, StripeError, webhook};
+use billing_stripe::{StripeConfig, StripeError, Transport, webhook};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
@@ -71,10 +69,10 @@ pub async fn reopen(store: &Store, event: &EventKey) -> Result<(), Failure> {
 
 /// Delivers an event once more, signed at `now`.
 pub async fn replay(place: &ReplayPlace, key: &EventKey, now: Timestamp) -> Result<Replayed, Failure> {
-    let connector = billing_edge::connector();
+    let transport = billing_edge::transport();
     #[expect(clippy::disallowed_methods, reason = "an administrator waits in real time")]
     let until = Instant::now() + PATIENCE;
-    let stripe = StripeConfig::new(connector.clone(), &place.stripe_url);
+    let stripe = StripeConfig::new(transport.clone(), &place.stripe_url);
     let stripe = stripe.session(place.stripe_key.expose(), until, 0);
     let event = &key.event;
     let told = match &key.connected_account {
@@ -88,7 +86,7 @@ pub async fn replay(place: &ReplayPlace, key: &EventKey, now: Timestamp) -> Resu
         }
         Err(error) => return Err(Failure::Stripe(error)),
     };
-    deliver(connector, place, event, payload, now, until).await
+    deliver(transport, place, event, payload, now, until).await
 }
 
 /// Has the webhook look at an object, as if an event had told of it at `now`. The event is of our own making, always the same for an object,
@@ -114,13 +112,13 @@ pub async fn tell(
     let payload = json!({ "id": key.event, "object": "event", "type": kind, "livemode": livemode, "data": { "object": { "id": id } } });
     #[expect(clippy::disallowed_methods, reason = "an administrator waits in real time")]
     let until = Instant::now() + PATIENCE;
-    let connector = billing_edge::connector();
-    deliver(connector, place, &key.event, payload.to_string(), now, until).await
+    let transport = billing_edge::transport();
+    deliver(transport, place, &key.event, payload.to_string(), now, until).await
 }
 
 /// Posts an event, signed at `now`.
 async fn deliver(
-    connector: Connector,
+    transport: Transport,
     place: &ReplayPlace,
     event: &EventId,
     payload: String,
@@ -135,7 +133,7 @@ async fn deliver(
         .next()
         .unwrap_or_default();
     let signature = webhook::sign(payload.as_bytes(), secret.trim(), now);
-    let posted = post(connector, place, payload, &signature);
+    let posted = post(transport, place, payload, &signature);
     let (status, told) = tokio::time::timeout_at(until, posted)
         .await
         .unwrap_or_else(|_| Err("no answer in time".to_owned()))
@@ -148,7 +146,7 @@ async fn deliver(
 }
 
 async fn post(
-    connector: Connector,
+    transport: Transport,
     place: &ReplayPlace,
     payload: String,
     signature: &str,
@@ -158,8 +156,10 @@ async fn post(
         .header("stripe-signature", signature)
         .body(Full::new(Bytes::from(payload)))
         .map_err(|error| error.to_string())?;
-    let client = Client::builder(TokioExecutor::new()).build(connector);
-    let answer = client.request(request).await.map_err(|error| error.to_string())?;
+    let answer = transport
+        .request(request)
+        .await
+        .map_err(|error| error.to_string())?;
     let status = answer.status().as_u16();
     let body = answer
         .into_body()

@@ -332,7 +332,7 @@ async fn catalog(store: &Store, command: CatalogCommand, now: Timestamp) -> Resu
             let stripe = connection::stripe(
                 &stripe.stripe_url,
                 stripe.stripe_key.expose(),
-                billing_edge::connector(),
+                billing_edge::transport(),
             );
             Ok(catalog::apply(store, &stripe, &file, now).await?.report())
         }

@@ -33,7 +33,7 @@ async fn carry_out(line: CommandLine) -> Result<(), billing_admin::Failure> {
         // A file can be checked by anyone, without a deployment.
         Task::Stored(Command::Catalog(CatalogCommand::Check { file })) => check(&file, json, out),
         Task::Stored(command) => {
-            let store = connection::open(&line.place, billing_edge::connector()).await?;
+            let store = connection::open(&line.place, billing_edge::transport()).await?;
             run(&store, command, json, now, out).await
         }
         Task::Doctor { webhook_url } => {

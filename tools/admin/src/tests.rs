@@ -33,7 +33,7 @@ impl Admin {
             .unwrap();
         let line = CommandLine::parse_from(["billing-admin", "--endpoint-url", &url, "account", "show", "x"]);
         Self(
-            connection::open(&line.place, billing_edge::connector())
+            connection::open(&line.place, billing_edge::transport())
                 .await
                 .unwrap(),
         )

@@ -275,7 +275,7 @@ impl Accounts {
             path: "docs/catalog.example.toml".into(),
             faults,
         })?;
-        let stripe = connection::stripe(shelf.url, shelf.key, billing_edge::connector());
+        let stripe = connection::stripe(shelf.url, shelf.key, billing_edge::transport());
         catalog::apply(&self.0, &stripe, &file, now).await?;
         let wanted = keys::Wanted::full(Holder::Organisation(id.clone()), Mode::Test);
         let issued = keys::issue(&self.0, wanted, now).await?;

@@ -14,6 +14,10 @@ use toml::de::DeTable;
 use super::pricing;
 use super::source::{Fault, Member, Source, Table};
 
+/// The largest plan, in bytes of JSON: twenty products of some fifty tiers each. A contract that is being amended holds it four times,
+/// and an item of DynamoDB has at most 400 KB.
+const LARGEST_PLAN: usize = 80_000;
+
 /// The longest id of an organisation that leaves room in Stripe's lookup keys (200 characters).
 const LONGEST_ORGANISATION: usize = 150;
 
@@ -188,6 +192,12 @@ fn plan(ids: &Ids<'_>, name: &str, table: &Table<'_, '_>) -> Option<Plan> {
         products: products?,
         withdrawn: false,
     };
+    if serde_json::to_vec(&plan).is_ok_and(|plan| plan.len() > LARGEST_PLAN) {
+        table.fault_of(
+            "products",
+            "must have fewer tiers and values: a plan may have 80,000 bytes",
+        );
+    }
     for fault in plan.faults() {
         // The rules count products; the file names them.
         let member = match fault

@@ -166,6 +166,26 @@ fn faults_of_members_together_have_lines_too() {
     assert_eq!(faults(none), ["line 8: plans.x.products: must be 1 to 20"]);
 }
 
+/// What a contract could not hold is no plan: it would be sold until the first amendment that does not fit into an item.
+#[test]
+fn a_plan_that_no_contract_could_hold_is_refused() {
+    let tiers = |count: u32| {
+        let bounded =
+            (1..count).map(|bound| format!("{{ up_to = {bound}, unit_amount = \"1.{bound:09}\" }}"));
+        let all: Vec<String> = bounded.chain(["{ unit_amount = 1 }".to_owned()]).collect();
+        let tiers = all.join(", ");
+        small(
+            "",
+            &format!("pricing = {{ pricing_type = \"tiered\", tiers = [{tiers}] }}"),
+        )
+    };
+    assert!(CatalogFile::read(&tiers(1000)).is_ok());
+    assert_eq!(
+        faults(&tiers(3000)),
+        ["line 11: plans.basic.products: must have fewer tiers and values: a plan may have 80,000 bytes"]
+    );
+}
+
 #[test]
 fn what_is_no_toml_is_told_with_its_line() {
     let told =

@@ -5,10 +5,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Finding, Patient};
@@ -51,9 +47,7 @@ async fn against(whose: &str, url: &str, now: Timestamp) -> Finding {
 
 /// The `Date` of an answer, whatever its status.
 async fn date_of(url: &str) -> Option<Timestamp> {
-    let client: Client<_, Full<Bytes>> =
-        Client::builder(TokioExecutor::new()).build(billing_edge::connector());
-    let answer = tokio::time::timeout(PATIENCE, client.get(url.parse().ok()?))
+    let answer = tokio::time::timeout(PATIENCE, billing_edge::transport().get(url.parse().ok()?))
         .await
         .ok()?
         .ok()?;

@@ -5,8 +5,6 @@ use std::net::TcpListener;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use jiff::ToSpan;
 use local_stack::template::{Table, Template};
 use local_stack::{Settings, Stack, tables};
@@ -64,7 +62,6 @@ impl Deployment {
 
     /// What an operator does at Stripe.
     async fn at_stripe(&self, method: &str, path: &str, form: &str) -> Value {
-        let client = Client::builder(TokioExecutor::new()).build(billing_edge::connector());
         let request = http::Request::builder()
             .method(method)
             .uri(format!("{}/v1/{path}", self.stack.directory.stripe))
@@ -72,7 +69,7 @@ impl Deployment {
             .header("content-type", "application/x-www-form-urlencoded")
             .body(Full::new(Bytes::from(form.to_owned())))
             .unwrap();
-        let answer = client.request(request).await.unwrap();
+        let answer = billing_edge::transport().request(request).await.unwrap();
         let status = answer.status();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         assert!(status.is_success(), "{path}: {body:?}");

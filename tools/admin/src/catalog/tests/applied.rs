@@ -18,7 +18,7 @@ use crate::connection;
 
 async fn store_at(url: &str) -> Store {
     let line = CommandLine::parse_from(["billing-admin", "--endpoint-url", url, "account", "show", "x"]);
-    connection::open(&line.place, billing_edge::connector())
+    connection::open(&line.place, billing_edge::transport())
         .await
         .unwrap()
 }
@@ -46,7 +46,7 @@ impl Shop {
         tokio::spawn(async move { served.serve(port).await });
         Self {
             store: store_at(&url).await,
-            stripe: connection::stripe(&stripe_url, "sk_test_local", billing_edge::connector()),
+            stripe: connection::stripe(&stripe_url, "sk_test_local", billing_edge::transport()),
             stand_in,
         }
     }

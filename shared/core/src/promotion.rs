@@ -92,8 +92,9 @@ pub struct Purchase {
     pub product: ProductId,
     /// The currency that it is sold in.
     pub currency: Currency,
-    /// What it costs for a period, in minor units; none for a price that is not a plain amount for each unit.
-    pub full_price: Option<i64>,
+    /// What it costs for a period, as its price tells first; none for a price that is not a plain amount for each unit. A price in
+    /// several currencies tells another than the purchase's.
+    pub full_price: Option<Money>,
     /// The codes whose discounts the subscription has.
     pub has: Vec<PromotionCodeId>,
 }
@@ -191,7 +192,10 @@ pub fn choose<'a>(
 fn judge(code: &PromotionCode, purchase: &Purchase, now: Timestamp) -> Option<Why> {
     let of_purchase = |minimum: &&Money| minimum.currency == purchase.currency;
     let is_below = match code.minima.iter().find(of_purchase) {
-        Some(minimum) => purchase.full_price.is_some_and(|price| price < minimum.minor),
+        // What cannot be compared, Stripe judges.
+        Some(minimum) => purchase
+            .full_price
+            .is_some_and(|price| price.currency == minimum.currency && price.minor < minimum.minor),
         // One in another currency cannot be met.
         None => !code.minima.is_empty(),
     };

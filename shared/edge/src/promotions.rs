@@ -2,6 +2,7 @@
 
 use billing_core::account::Account;
 use billing_core::id::{PriceId, PromotionCodeId, SubscriptionId};
+use billing_core::money::Money;
 use billing_core::promotion::{self, Choice, PromotionCode, Purchase, Word};
 use billing_core::subscription::Standing;
 
@@ -54,15 +55,19 @@ impl Call<'_> {
             quantity,
         } = redemption;
         let sold = self.stripe().await?.sold(price).await?;
-        let unit = sold
-            .unit
-            .map(|unit| i128::from(unit.minor) * i128::from(*quantity));
+        let full_price = sold.unit.map(|unit| {
+            let minor = i128::from(unit.minor) * i128::from(*quantity);
+            Money {
+                minor: i64::try_from(minor).unwrap_or(i64::MAX),
+                ..unit
+            }
+        });
         let purchase = Purchase {
             customer: standing.customer.clone(),
             paid_before: !account.ledger.is_empty(),
             product: sold.product,
             currency: standing.currency,
-            full_price: unit.map(|full| i64::try_from(full).unwrap_or(i64::MAX)),
+            full_price,
             has: standing.codes.clone(),
         };
         match promotion::choose(found, word, &purchase, self.now)

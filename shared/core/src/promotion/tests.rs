@@ -26,7 +26,10 @@ fn purchase() -> Purchase {
         paid_before: true,
         product: "prod_1".parse().unwrap(),
         currency: "usd".parse().unwrap(),
-        full_price: Some(9600),
+        full_price: Some(Money {
+            minor: 9600,
+            currency: "usd".parse().unwrap(),
+        }),
         has: vec![],
     }
 }
@@ -200,6 +203,29 @@ fn a_code_in_several_currencies_is_judged_in_the_one_of_the_purchase() {
             .unwrap_err()
             .ends_with("needs a higher amount")
     );
+}
+
+/// Sold in euro at a price that tells dollars first: 96.00 dollars say nothing about 97.00 euro.
+#[test]
+fn a_minimum_is_not_held_against_another_currency() {
+    let in_euro = |minimum: &str| {
+        let least = |currency: &str| Money {
+            minor: 9700,
+            currency: currency.parse().unwrap(),
+        };
+        let code = PromotionCode {
+            minima: vec![least(minimum)],
+            ..code()
+        };
+        let purchase = Purchase {
+            currency: "eur".parse().unwrap(),
+            ..purchase()
+        };
+        let word = "LAUNCH20".parse().unwrap();
+        choose(&[code], &word, &purchase, NOW.parse().unwrap()).is_ok()
+    };
+    assert!(in_euro("eur"), "for Stripe to say");
+    assert!(!in_euro("usd"), "it cannot be met");
 }
 
 #[test]

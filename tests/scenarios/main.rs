@@ -109,6 +109,8 @@ mod sale_races;
 mod sold_anew;
 /// Sales whose subscription an operator ends before it is paid.
 mod ended_sales;
+/// The same of accounts.
+mod ended_checkouts;
 /// Customers of organisations, and Stripe's idempotency keys that they are made under.
 mod plan_customers;
 /// Contracts that become something else.

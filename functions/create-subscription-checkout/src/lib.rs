@@ -27,7 +27,7 @@ use billing_stripe::{NewCheckoutSession, StripeError};
 use serde::Serialize;
 
 use crate::customer::Customer;
-use crate::previous::Over;
+use crate::previous::{Bill, Over};
 
 const NAME: &str = "create-subscription-checkout";
 
@@ -116,6 +116,11 @@ async fn attempt(
         quantity: checkout::quantity(&account).map_err(refuse)?,
         return_url: wish.return_url.clone(),
     };
+    match previous::close_bill(call, &account).await? {
+        Bill::Closed => {}
+        Bill::Debited => return Err(refuse(Refusal::AlreadySubscribed)),
+        Bill::Voided => return Ok(None),
+    }
     let held = seen
         .clone()
         .filter(|reservation| course.spent != Some(reservation.number));

@@ -1,12 +1,13 @@
 //! What stands in the way of a new session, and how it is cleared.
 //!
-//! An earlier session of the account is asked about, or made unpayable, at Stripe: what we have stored of it may be out of date.
+//! An earlier session of the account is asked about, or made unpayable, at Stripe: what we have stored of it may be out of date. So is
+//! the bill of a subscription that was ended before anything told that it was paid.
 
 use billing_core::account::Account;
 use billing_core::checkout::Refusal;
 use billing_core::id::{SessionId, SubscriptionId};
 use billing_edge::{Call, Problem};
-use billing_stripe::{CheckoutSession, SessionStatus, StripeError};
+use billing_stripe::{CheckoutSession, OpenPayment, SessionStatus, StripeError};
 
 /// An earlier session that can no longer be paid.
 pub(crate) enum Over {
@@ -52,4 +53,37 @@ fn judge(answer: Result<CheckoutSession, StripeError>) -> Result<Option<Over>, P
         Err(StripeError::Refused(refusal)) if refusal.is_missing("session") => Ok(Some(Over::Unpaid)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// How the bill of a subscription that is over stands in the way.
+pub(crate) enum Bill {
+    /// Nobody can pay it any more.
+    Closed,
+    /// A bank debit is paying it, which nobody can call back.
+    Debited,
+    /// It was payable, and has been made void unless somebody paid it first: to be looked at again.
+    Voided,
+}
+
+/// Makes void the first bill of the account's subscription when that was ended before it was paid: it could still be paid, beside what is
+/// bought now. A debit that is under way pays all the same, and is waited for. A renewal that was never paid is somebody's to collect,
+/// and stays.
+pub(crate) async fn close_bill(call: &Call<'_>, account: &Account) -> Result<Bill, Problem> {
+    let Some(ended) = account.ended_unpaid() else {
+        return Ok(Bill::Closed);
+    };
+    let stripe = call.stripe().await?;
+    let mut closed = Bill::Closed;
+    for bill in stripe.payable_invoices(&ended.id).await? {
+        if stripe.open_payment(&bill.id).await? == OpenPayment::UnderWay {
+            return Ok(Bill::Debited);
+        }
+        if bill.is_first {
+            // Refused because a debit has begun meanwhile, it may be made void when that has failed, which is another version.
+            let key = format!("void/{}/{}", bill.id, account.profile.version);
+            stripe.void_invoice(&bill.id, &key).await?;
+            closed = Bill::Voided;
+        }
+    }
+    Ok(closed)
 }

@@ -142,6 +142,17 @@ impl Account {
         self.subscription.as_ref().filter(|stored| stored.is_live())
     }
 
+    /// Its subscription, when that is over and nothing has told that its last period was paid: the bill may still be, by a bank debit
+    /// that is under way, or on its page.
+    #[must_use]
+    pub fn ended_unpaid(&self) -> Option<&Subscription> {
+        let ended = self.subscription.as_ref().filter(|stored| !stored.is_live());
+        ended.filter(|ended| {
+            let mut paid = self.ledger.iter();
+            !paid.any(|entry| entry.period.start == ended.period.start)
+        })
+    }
+
     /// How many units a subscription of this account is billed for.
     #[must_use]
     pub fn quantity(&self) -> u64 {

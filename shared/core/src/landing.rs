@@ -105,10 +105,6 @@ pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) 
             live.then_some(facts.customer)
         }
     };
-    let (subscription, second) = match facts.subscription {
-        Some(fetched) => refresh(account.subscription.as_ref(), fetched),
-        None => (None, None),
-    };
     let mut entries: Vec<Entry> = facts
         .paid
         .into_iter()
@@ -126,6 +122,11 @@ pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) 
     let release = reservation
         .filter(|reservation| ended.is_some_and(|ended| ended.is_of(reservation)))
         .map(|reservation| reservation.number);
+    let is_latest = close_session || release.is_some();
+    let (subscription, second) = match facts.subscription {
+        Some(fetched) => refresh(account.subscription.as_ref(), fetched, is_latest),
+        None => (None, None),
+    };
     Ok(Landing {
         customer,
         subscription,
@@ -161,10 +162,11 @@ impl EndedSession {
     }
 }
 
-/// Which subscription to store, and which one should not exist.
+/// Which subscription to store, and which one should not exist. The latest is what the account's last checkout became.
 fn refresh(
     stored: Option<&Subscription>,
     fetched: Subscription,
+    is_latest: bool,
 ) -> (Option<Subscription>, Option<SubscriptionId>) {
     match stored {
         Some(stored) if *stored == fetched => (None, None),
@@ -172,7 +174,7 @@ fn refresh(
             (None, fetched.is_live().then_some(fetched.id))
         }
         // The end of an earlier subscription says nothing about a later one.
-        Some(stored) if stored.id != fetched.id && !fetched.is_live() => (None, None),
+        Some(stored) if stored.id != fetched.id && !fetched.is_live() && !is_latest => (None, None),
         _ => (Some(fetched), None),
     }
 }
@@ -450,6 +452,26 @@ mod tests {
             facts(Some(subscription("sub_1", "canceled"))),
         );
         assert_eq!(landing, Ok(Landing::default()));
+    }
+
+    /// A debit is paying for it, perhaps: it is not to be forgotten for the one before it.
+    #[test]
+    fn what_the_last_checkout_became_takes_the_place_of_an_earlier_one_though_it_is_over() {
+        let stored = account(Some(subscription("sub_1", "canceled")));
+        let ended = subscription("sub_2", "canceled");
+        let told = |session: &str| Facts {
+            ended: Some(EndedSession {
+                id: session.parse().unwrap(),
+                number: None,
+            }),
+            ..facts(Some(ended.clone()))
+        };
+        let landing = land(&stored, None, told("cs_1")).unwrap();
+        assert_eq!(
+            (landing.subscription, landing.second),
+            (Some(ended.clone()), None)
+        );
+        assert_eq!(land(&stored, None, told("cs_0")), Ok(Landing::default()));
     }
 
     #[test]

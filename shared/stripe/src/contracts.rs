@@ -20,7 +20,7 @@ use stripe_billing::subscription::{
     ListSubscription, ListSubscriptionStatus, RetrieveSubscription, UpdateSubscription,
     UpdateSubscriptionItems, UpdateSubscriptionPaymentBehavior, UpdateSubscriptionProrationBehavior,
 };
-use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+use stripe_client_core::StripeRequest;
 
 use crate::client::Stripe;
 use crate::contract_schedules::SALE;
@@ -413,14 +413,9 @@ impl Stripe {
     /// Gives up an invoice that nobody has paid, and with it the change that waits for its payment. One that is paid or given up already
     /// stays as it is.
     pub async fn void_contract_invoice(&self, invoice: &InvoiceId, sale: &Sale) -> Result<(), StripeError> {
-        let path = format!("/invoices/{invoice}/void");
-        let request = RequestBuilder::new(StripeMethod::Post, path);
         // An earlier sale's may be given up as well.
         let key = format!("{}/void/{invoice}", key(sale));
-        match self.post::<IgnoredAny>(request, &key).await {
-            Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.void_invoice(invoice, &key).await
     }
 
     /// A contract's subscription as it is now.

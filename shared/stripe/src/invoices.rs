@@ -4,8 +4,9 @@ use billing_core::coverage::{Entry, GivenBack};
 use billing_core::id::{CustomerId, InvoiceId, SubscriptionId};
 use billing_core::money::Money;
 use billing_core::period::Period;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use stripe_billing::invoice::RetrieveInvoice;
+use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
 use stripe_billing::invoice_payment::ListInvoicePayment;
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
@@ -39,6 +40,15 @@ pub enum OpenPayment {
     RequiresPaymentMethod,
 }
 
+/// An invoice that can be paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayableInvoice {
+    /// Stripe's id.
+    pub id: InvoiceId,
+    /// Whether it is the first of its subscription.
+    pub is_first: bool,
+}
+
 #[derive(Deserialize)]
 struct Wire {
     id: String,
@@ -46,6 +56,14 @@ struct Wire {
     customer: Reference,
     parent: Option<Parent>,
     lines: Page<Line>,
+}
+
+/// An invoice in a list.
+#[derive(Deserialize)]
+struct Row {
+    id: String,
+    status: Option<String>,
+    billing_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -262,6 +280,38 @@ impl Stripe {
         } else {
             OpenPayment::RequiresPaymentMethod
         })
+    }
+
+    /// The latest invoices of a subscription, as far as they can be paid: they are open, or somebody has given them up.
+    pub async fn payable_invoices(
+        &self,
+        subscription: &SubscriptionId,
+    ) -> Result<Vec<PayableInvoice>, StripeError> {
+        let request = ListInvoice::new().subscription(subscription.as_str()).limit(100);
+        let page: Page<Row> = match self.get(request.build()).await {
+            Ok(page) => page,
+            // Somebody erased Stripe's test data.
+            Err(StripeError::Refused(refusal)) if refusal.is_missing("subscription") => Page::default(),
+            Err(error) => return Err(error),
+        };
+        let payable = |row: &&Row| matches!(row.status.as_deref(), Some("open" | "uncollectible"));
+        let payable = page.data.iter().filter(payable).map(|row| {
+            Ok(PayableInvoice {
+                id: id(&row.id, "an invoice")?,
+                is_first: row.billing_reason.as_deref() == Some("subscription_create"),
+            })
+        });
+        payable.collect()
+    }
+
+    /// Makes an invoice void, so that nobody can pay it. One that is paid, void or being paid already stays as it is.
+    pub async fn void_invoice(&self, invoice: &InvoiceId, key: &str) -> Result<(), StripeError> {
+        let path = format!("/invoices/{invoice}/void");
+        let request = RequestBuilder::new(StripeMethod::Post, path);
+        match self.post::<IgnoredAny>(request, key).await {
+            Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The lines of an invoice, or of a preview, of which an answer shows the first few.

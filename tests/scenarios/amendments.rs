@@ -423,6 +423,41 @@ async fn a_downgrade_converges_after_a_crash_at_any_step() {
     .await;
 }
 
+/// Stripe makes the schedule of a downgrade, or writes its phases, and keeps a failure under the key: what it made is taken, and the
+/// downgrade is scheduled once.
+#[tokio::test]
+async fn a_schedule_that_was_made_and_told_as_a_failure_is_taken() {
+    for path in ["/v1/subscription_schedules", "/v1/subscription_schedules/*"] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let contract = acme.sells(&acme.order("team-annual")).await;
+        let wish = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+        let id = acme.session(&wish).await;
+        world.stripe.fails_after("POST", path, 500).await;
+        let confirmed = acme.confirms(&id, &Value::Null).await;
+        world.stripe.recovers().await;
+        world.stripe.stand_in().settle().await;
+        assert_eq!(
+            confirmed.body["checkout_status"], "contract_created",
+            "{path}: {confirmed}"
+        );
+        assert_eq!(
+            acme.confirms(&id, &Value::Null).await.body,
+            confirmed.body,
+            "{path}"
+        );
+        assert_eq!(world.stripe.phases_of_latest_schedule().await, 2, "{path}");
+        world.advance("366d").await;
+        assert_eq!(world.stripe.charges().await, [75000, 3500], "{path}");
+        let stored = acme.contract(&contract).await;
+        assert_eq!(
+            told(&stored.contract),
+            ["3 × Starter seat", "1 × Call archive"],
+            "{path}"
+        );
+    }
+}
+
 /// One reads the session, and before it reads the contract another has scheduled the change: that is the session's own, and no
 /// obstacle to it.
 #[tokio::test]

@@ -167,6 +167,9 @@ pub struct Read {
     pub collection: Collection,
     /// The name of the sale that its schedule was written for, whole: its two requests were both done.
     pub scheduled: Option<String>,
+    /// The schedule that leads it, where it leads nowhere: it was made of the subscription as that is, and nobody has written anything
+    /// into it.
+    pub plain_schedule: Option<ScheduleId>,
     /// Its latest bill.
     pub latest_invoice: Option<Bill>,
 }

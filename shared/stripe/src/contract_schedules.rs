@@ -2,7 +2,7 @@
 //!
 //! # If it fails half-way
 //! Two requests, each under a key of its own. The second one writes the sale's name into the schedule: one that does not bear it is not
-//! done.
+//! done. A subscription has one schedule at most, so one that was made and told as a failure is the one that it names.
 
 use std::collections::HashMap;
 
@@ -102,8 +102,15 @@ impl Stripe {
         };
         let request =
             RequestBuilder::new(StripeMethod::Post, "/subscription_schedules".to_owned()).form(&form);
-        let made: Made = self.post(request, &format!("{key}/schedule")).await?;
-        id(&made.id, "a subscription schedule")
+        match self.post::<Made>(request, &format!("{key}/schedule")).await {
+            Ok(made) => id(&made.id, "a subscription schedule"),
+            // It may have been made all the same. One that somebody has written into is not this sale's.
+            Err(spent @ StripeError::Spent { .. }) => {
+                let now = self.contract_subscription(subscription).await?;
+                now.read.plain_schedule.ok_or(spent)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Lets the subscription of a schedule go on by itself. One that is let go already stays as it is.

@@ -112,9 +112,23 @@ enum WireSchedule {
     Id(String),
     Object {
         id: String,
+        end_behavior: Option<String>,
+        #[serde(default)]
+        phases: Vec<WirePhase>,
         #[serde(default)]
         metadata: HashMap<String, String>,
     },
+}
+
+#[derive(Deserialize)]
+struct WirePhase {
+    items: Vec<WirePhaseItem>,
+}
+
+#[derive(Deserialize)]
+struct WirePhaseItem {
+    price: Reference,
+    quantity: Option<u64>,
 }
 
 impl WireSchedule {
@@ -122,6 +136,32 @@ impl WireSchedule {
         match self {
             Self::Id(id) | Self::Object { id, .. } => id,
         }
+    }
+
+    /// Whether it is as Stripe makes one of a subscription: one phase of the same items, which is let go at its end, and no word of
+    /// anybody's.
+    fn is_plain(&self, items: &[BilledItem]) -> bool {
+        let Self::Object {
+            end_behavior,
+            phases,
+            metadata,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let [phase] = phases.as_slice() else {
+            return false;
+        };
+        let is_billed = |led: &WirePhaseItem| {
+            items
+                .iter()
+                .any(|item| item.price.as_str() == led.price.0 && item.quantity == led.quantity.unwrap_or(1))
+        };
+        metadata.is_empty()
+            && end_behavior.as_deref() == Some("release")
+            && phase.items.len() == items.len()
+            && phase.items.iter().all(is_billed)
     }
 
     /// The sale that it was written for.
@@ -215,6 +255,8 @@ impl TryFrom<Wire> for ReadContract {
                 .map(|schedule| id(schedule.id(), "a subscription schedule"))
                 .transpose()?,
         };
+        let is_plain = |schedule: &WireSchedule| schedule.is_plain(&billing.items);
+        let is_plain = wire.schedule.as_ref().is_some_and(is_plain);
         Ok(Self {
             of: OfContract::read(&wire.metadata),
             payment_method: wire
@@ -222,6 +264,7 @@ impl TryFrom<Wire> for ReadContract {
                 .map(|method| id(&method.0, "a payment method"))
                 .transpose()?,
             read: Read {
+                plain_schedule: billing.schedule.clone().filter(|_| is_plain),
                 billing,
                 customer: id(&wire.customer.0, "a customer")?,
                 created: at(wire.created, "the creation of a subscription")?,

@@ -149,6 +149,7 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
         is_debited: false,
         collection: Collection::Charged,
         scheduled: None,
+        plain_schedule: None,
         latest_invoice: Some(Bill {
             id: "in_1".parse().unwrap(),
             charge: Charge {

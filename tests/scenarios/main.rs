@@ -115,6 +115,8 @@ mod ended_checkouts;
 mod plan_customers;
 /// Contracts that become something else.
 mod amendments;
+/// Downgrades that come to nothing half-way.
+mod downgrades;
 /// What an operation costs in calls.
 mod round_trips;
 /// The store's conditions, each against the race that it closes.

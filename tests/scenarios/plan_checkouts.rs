@@ -2,6 +2,7 @@
 
 use billing_tests::World;
 use serde_json::{Value, json};
+use stripe_stand_in::{Fault, FaultKind};
 
 /// A card that pays.
 fn visa() -> Value {
@@ -145,4 +146,24 @@ async fn a_card_that_does_not_pay_at_once_charges_nothing() {
     world.stripe.stand_in().settle().await;
     assert_eq!(world.stripe.charges().await, [3500]);
     assert_eq!(world.stripe.latest_page().await["status"], "expired");
+}
+
+/// Stripe opens a page and keeps a failure under the key: nobody has seen its address, and another is opened under the next number.
+#[tokio::test]
+async fn a_page_that_was_told_as_a_failure_is_opened_under_the_next_number() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    let kept = Fault::new(FaultKind::StatusAfter { status: 500 });
+    let opening = kept.on("POST", "/v1/checkout/sessions");
+    world.stripe.stand_in().add_fault(opening);
+    let pending = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+    assert_eq!(acme.confirms(&id, &Value::Null).await.body, pending.body);
+    let page = world.stripe.latest_page().await;
+    assert_eq!(page["url"], pending.body["url"]);
+    world.stripe.pays_page(&page).await;
+    assert_eq!(world.stripe.charges().await, [3500]);
+    let sold = acme.reads(&id).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
 }

@@ -31,7 +31,8 @@ fn expires_at(sale: &Sale) -> Timestamp {
     sale.open_until.max(least)
 }
 
-/// Opens the page of a sale, records it, and answers the session with its address. None when somebody else wrote first.
+/// Opens the page of a sale, records it, and answers the session with its address. None when somebody else wrote first, or it has to be
+/// opened under the next number.
 pub(crate) async fn open(
     call: &Call<'_>,
     claimed: &Claimed,
@@ -54,9 +55,14 @@ pub(crate) async fn open(
         Err(error) if customer::is_lost(&error) => {
             return customer::replace(call, claimed, asked.customer).await;
         }
-        Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {
+        Err(error @ StripeError::Refused(_)) => {
             call.release_sale(contract).await?;
             return Err(sell::unsold(error));
+        }
+        // It may have been opened all the same, but nobody has seen its address: the next number opens another.
+        Err(StripeError::Spent { .. }) => {
+            call.release_sale(contract).await?;
+            return Ok(None);
         }
         Err(error) => return Err(error.into()),
     };

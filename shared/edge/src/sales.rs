@@ -8,7 +8,7 @@
 //! # If it fails half-way
 //! The sale stays in the contract until it is landed, and what is done at Stripe repeats under the sale's keys.
 
-use billing_core::contract::{self, Contract, Facts, Fate, Landing, Lateness, Read, Told};
+use billing_core::contract::{self, Billing, Contract, Facts, Fate, Landing, Lateness, Read, Told};
 use billing_core::coverage::Entry;
 use billing_core::reversal::Reversal;
 use billing_core::sale::{Sale, Way};
@@ -256,9 +256,11 @@ impl Call<'_> {
         };
         let mut read = contract.clone();
         loop {
+            let left = self.let_go(&read, sale).await?;
             let session = self.store.checkout_session(&sale.checkout).await?;
             let released = Contract {
                 sale: None,
+                billing: left.or_else(|| read.billing.clone()),
                 updated_at: self.now,
                 ..read.clone()
             };
@@ -280,6 +282,27 @@ impl Call<'_> {
                 _ => return Ok(None),
             }
         }
+    }
+
+    /// Has the schedule of a downgrade that comes to nothing let go of its subscription, as long as nothing is written into it: it would
+    /// stand in the way of every other change until the period ends. What Stripe bills then; none for any other sale.
+    async fn let_go(&self, contract: &Contract, sale: &Sale) -> Result<Option<Billing>, Problem> {
+        if sale.offer.way != Way::AtPeriodEnd {
+            return Ok(None);
+        }
+        let Some(read) = self.read_contract(contract).await? else {
+            return Ok(None);
+        };
+        let Some(schedule) = &read.plain_schedule else {
+            return Ok(Some(read.billing));
+        };
+        let stripe = self.stripe().await?;
+        let key = format!("sale/{}", sale.name());
+        stripe.release_schedule(schedule, &key).await?;
+        let subscription = &read.billing.subscription;
+        Ok(Some(
+            stripe.contract_subscription(subscription).await?.read.billing,
+        ))
     }
 
     /// What Stripe has of a contract: its subscription, or, while none is recorded of the sale that is under way, the one that names it.

@@ -12,7 +12,7 @@ use billing_core::id::OrganisationId;
 use billing_core::invalid::Invalid;
 use billing_core::offer::Override;
 use billing_core::return_url::ReturnUrl;
-use billing_core::sale::{self, Amended, Estimates, NewContract, NoOffer, Offer};
+use billing_core::sale::{self, Amended, Estimates, NewContract, NoOffer, Offer, Way};
 use billing_core::session::{Asked, Guest, Kind, Session, When, Wish};
 use billing_core::subscription::Status as BillingStatus;
 use billing_store::{StoreError, StoredContract};
@@ -278,7 +278,11 @@ impl WishFacts {
                 let billing = contract.billing.as_ref()?;
                 match billing.status {
                     BillingStatus::Active | BillingStatus::Trialing => {
-                        let scheduled = contract.scheduled.is_some() || billing.schedule.is_some();
+                        // The schedule of a downgrade that is under way is that sale's, which has to be finished or given up first.
+                        let sale = contract.sale.as_ref();
+                        let under_way = sale.is_some_and(|sale| sale.offer.way == Way::AtPeriodEnd);
+                        let led = billing.schedule.is_some() && !under_way;
+                        let scheduled = contract.scheduled.is_some() || led;
                         scheduled.then_some(Obstacle::Scheduled)
                     }
                     BillingStatus::Canceled | BillingStatus::IncompleteExpired => Some(Obstacle::Ended),

@@ -1,0 +1,91 @@
+//! Downgrades that come to nothing between their two requests at Stripe: the schedule that the first one made stands in nobody's way.
+
+use billing_tests::{Moment, Organisation, World};
+use serde_json::{Value, json};
+
+/// The second request, which writes into the schedule what it leads to.
+const PHASES: &str = "POST /v1/subscription_schedules/";
+
+/// A year of the annual plan, and a session for less, which can be confirmed for half an hour.
+async fn about_to_downgrade(world: &World) -> (Organisation<'_>, String, String) {
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("team-annual")).await;
+    let id = acme
+        .session(&json!({
+            "contract_id": contract, "plan_id": acme.plan("starter"), "expires_at": "2026-04-01T00:30:00Z",
+        }))
+        .await;
+    (acme, contract, id)
+}
+
+/// A seat more is offered for the contract, and sold.
+async fn another_change_is_sold(acme: &Organisation<'_>, contract: &str) {
+    let seat = acme.product("team-annual", "Annual team seat");
+    let more =
+        json!({ "contract_id": contract, "product_overrides": [{ "product_id": seat, "quantity": 6 }] });
+    let id = acme.session(&more).await;
+    let sold = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    let stored = acme.contract(contract).await.contract;
+    assert_eq!((stored.sale, stored.scheduled), (None, None));
+}
+
+/// Stripe keeps a failure under the key of the second request: both are asked for anew under the next number.
+#[tokio::test]
+async fn phases_that_cannot_be_written_under_their_key_are_written_under_the_next() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract, id) = about_to_downgrade(&world).await;
+    let machine = world.machine().await;
+    machine
+        .network
+        .answers(PHASES, 500, ("idempotent-replayed", "true"));
+    let confirmed = acme.confirms_on(&machine, &id, &Value::Null).await.unwrap();
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+    world.stripe.stand_in().settle().await;
+    assert!(acme.contract(&contract).await.contract.scheduled.is_some());
+    assert_eq!(world.stripe.phases_of_latest_schedule().await, 2);
+}
+
+#[tokio::test]
+async fn a_downgrade_that_stripe_refuses_leaves_no_schedule() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract, id) = about_to_downgrade(&world).await;
+    let machine = world.machine().await;
+    let refusal = r#"{"error":{"type":"card_error","message":"No."}}"#;
+    machine.network.tells(PHASES, 402, refusal);
+    let refused = acme.confirms_on(&machine, &id, &Value::Null).await.unwrap();
+    assert_eq!(refused.status, 402, "{refused}");
+    world.stripe.stand_in().settle().await;
+    another_change_is_sold(&acme, &contract).await;
+}
+
+/// The machine dies between the two requests, and nobody confirms again. While the session's time lasts its sale is under way; after it
+/// another change is sold, whether or not DynamoDB has told of the session's end.
+#[tokio::test]
+async fn a_downgrade_whose_machine_died_and_whose_time_ran_out_leaves_no_schedule() {
+    for later in ["30m", "3d"] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let (acme, contract, id) = about_to_downgrade(&world).await;
+        let machine = world.machine().await;
+        machine.network.stops_named(Moment::Before, PHASES);
+        tokio::select! {
+            _ = acme.confirms_on(&machine, &id, &Value::Null) => panic!("it was to be stopped"),
+            () = machine.network.reached() => machine.dies(),
+        }
+        world.stripe.stand_in().settle().await;
+        let other = json!({ "contract_id": contract, "plan_id": acme.plan("team") });
+        let other = acme.session(&other).await;
+        let busy = acme.confirms(&other, &Value::Null).await;
+        assert_eq!(busy.status, 409, "{busy}");
+        assert_eq!(
+            busy.body["error"],
+            "another change of the contract is being paid for"
+        );
+        world.advance(later).await;
+        another_change_is_sold(&acme, &contract).await;
+        assert_eq!(acme.confirms(&id, &Value::Null).await.status, 410);
+    }
+}

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use crate::client::Stripe;
-use crate::contracts::{AskedSale, ReadContract, key, priced};
+use crate::contract_reads::ReadContract;
+use crate::contracts::{AskedSale, key, priced};
 use crate::error::StripeError;
 use crate::wire::{Reference, id};
 

@@ -8,11 +8,9 @@ use std::collections::HashMap;
 
 use billing_core::Timestamp;
 use billing_core::access::Owner;
-use billing_core::contract::{Bill, BilledItem, Billing, Read};
+use billing_core::contract::{BilledItem, Billing};
 use billing_core::id::{ContractId, CustomerId, InvoiceId, OrganisationId, PaymentMethodId, SubscriptionId};
-use billing_core::quote::Charge;
 use billing_core::sale::{OrderLine, Sale};
-use billing_core::subscription::Status;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use stripe_billing::subscription::{
@@ -23,11 +21,10 @@ use stripe_billing::subscription::{
 use stripe_client_core::StripeRequest;
 
 use crate::client::Stripe;
-use crate::contract_schedules::SALE;
+use crate::contract_reads::{ReadContract, Wire, expanded};
 use crate::error::StripeError;
 use crate::invoices::OpenPayment;
-use crate::subscriptions::LATEST_INVOICE;
-use crate::wire::{Page, Reference, at, collection, currency, id, period};
+use crate::wire::{Page, id};
 
 /// The metadata member by which an object at Stripe names its contract: `<organisation>/<contract>`.
 pub(crate) const CONTRACT: &str = "contract";
@@ -74,213 +71,6 @@ pub struct AskedSale<'a> {
     pub sale: &'a Sale,
     /// What is charged.
     pub payment_method: Option<&'a PaymentMethodId>,
-}
-
-/// A contract's subscription, read at Stripe, with what it takes to find the contract.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadContract {
-    /// As Stripe has it.
-    pub read: Read,
-    /// Whose it is; none for a subscription that is no contract's.
-    pub of: Option<OfContract>,
-    /// What pays it by itself.
-    pub payment_method: Option<PaymentMethodId>,
-}
-
-#[derive(Deserialize)]
-struct Wire {
-    id: String,
-    created: i64,
-    customer: Reference,
-    status: String,
-    items: Page<WireItem>,
-    cancel_at: Option<i64>,
-    schedule: Option<WireSchedule>,
-    pending_update: Option<IgnoredAny>,
-    collection_method: Option<String>,
-    pause_collection: Option<IgnoredAny>,
-    latest_invoice: Option<WireInvoice>,
-    default_payment_method: Option<Reference>,
-    #[serde(default)]
-    metadata: HashMap<String, String>,
-}
-
-/// The schedule that leads a subscription, with what it says of itself when it was expanded.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WireSchedule {
-    Id(String),
-    Object {
-        id: String,
-        end_behavior: Option<String>,
-        #[serde(default)]
-        phases: Vec<WirePhase>,
-        #[serde(default)]
-        metadata: HashMap<String, String>,
-    },
-}
-
-#[derive(Deserialize)]
-struct WirePhase {
-    items: Vec<WirePhaseItem>,
-}
-
-#[derive(Deserialize)]
-struct WirePhaseItem {
-    price: Reference,
-    quantity: Option<u64>,
-}
-
-impl WireSchedule {
-    fn id(&self) -> &str {
-        match self {
-            Self::Id(id) | Self::Object { id, .. } => id,
-        }
-    }
-
-    /// Whether it is as Stripe makes one of a subscription: one phase of the same items, which is let go at its end, and no word of
-    /// anybody's.
-    fn is_plain(&self, items: &[BilledItem]) -> bool {
-        let Self::Object {
-            end_behavior,
-            phases,
-            metadata,
-            ..
-        } = self
-        else {
-            return false;
-        };
-        let [phase] = phases.as_slice() else {
-            return false;
-        };
-        let is_billed = |led: &WirePhaseItem| {
-            items
-                .iter()
-                .any(|item| item.price.as_str() == led.price.0 && item.quantity == led.quantity.unwrap_or(1))
-        };
-        metadata.is_empty()
-            && end_behavior.as_deref() == Some("release")
-            && phase.items.len() == items.len()
-            && phase.items.iter().all(is_billed)
-    }
-
-    /// The sale that it was written for.
-    fn sale(&self) -> Option<&String> {
-        match self {
-            Self::Id(_) => None,
-            Self::Object { metadata, .. } => metadata.get(SALE),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct WireItem {
-    id: String,
-    price: Reference,
-    quantity: Option<u64>,
-    current_period_start: i64,
-    current_period_end: i64,
-}
-
-#[derive(Deserialize)]
-struct WireInvoice {
-    id: String,
-    status: Option<String>,
-    amount_due: i64,
-    total: i64,
-    currency: String,
-    hosted_invoice_url: Option<String>,
-    status_transitions: Option<WireTransitions>,
-    billing_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WireTransitions {
-    paid_at: Option<i64>,
-}
-
-impl TryFrom<WireInvoice> for Bill {
-    type Error = StripeError;
-
-    fn try_from(wire: WireInvoice) -> Result<Self, StripeError> {
-        Ok(Self {
-            id: id(&wire.id, "an invoice")?,
-            charge: Charge {
-                amount_due: wire.amount_due,
-                total: wire.total,
-                currency: currency(&wire.currency, "an invoice")?,
-            },
-            is_paid: wire.status.as_deref() == Some("paid"),
-            paid_at: wire
-                .status_transitions
-                .and_then(|transitions| transitions.paid_at)
-                .map(|paid| at(paid, "the payment of an invoice"))
-                .transpose()?,
-            is_open: wire.status.as_deref() == Some("open"),
-            is_payable: matches!(wire.status.as_deref(), Some("open" | "uncollectible")),
-            is_first: wire.billing_reason.as_deref() == Some("subscription_create"),
-            page: wire.hosted_invoice_url,
-        })
-    }
-}
-
-impl TryFrom<Wire> for ReadContract {
-    type Error = StripeError;
-
-    fn try_from(wire: Wire) -> Result<Self, StripeError> {
-        let unexpected = || StripeError::Unexpected {
-            reason: format!("subscription {} has no item", wire.id),
-        };
-        let first = wire.items.data.first().ok_or_else(unexpected)?;
-        let period = period(first.current_period_start, first.current_period_end)?;
-        let items = wire.items.data.iter().map(|item| {
-            Ok(BilledItem {
-                id: id(&item.id, "a subscription item")?,
-                price: id(&item.price.0, "a price")?,
-                quantity: item.quantity.unwrap_or(1),
-            })
-        });
-        let billing = Billing {
-            subscription: id(&wire.id, "a subscription")?,
-            status: Status::parse(&wire.status),
-            items: items.collect::<Result<_, StripeError>>()?,
-            period,
-            cancel_at: wire
-                .cancel_at
-                .map(|end| at(end, "the end of a subscription"))
-                .transpose()?,
-            schedule: wire
-                .schedule
-                .as_ref()
-                .map(|schedule| id(schedule.id(), "a subscription schedule"))
-                .transpose()?,
-        };
-        let is_plain = |schedule: &WireSchedule| schedule.is_plain(&billing.items);
-        let is_plain = wire.schedule.as_ref().is_some_and(is_plain);
-        Ok(Self {
-            of: OfContract::read(&wire.metadata),
-            payment_method: wire
-                .default_payment_method
-                .map(|method| id(&method.0, "a payment method"))
-                .transpose()?,
-            read: Read {
-                plain_schedule: billing.schedule.clone().filter(|_| is_plain),
-                billing,
-                customer: id(&wire.customer.0, "a customer")?,
-                created: at(wire.created, "the creation of a subscription")?,
-                is_pending: wire.pending_update.is_some(),
-                // Told by the bill's payments, which are read where that is in doubt.
-                is_debited: false,
-                collection: collection(wire.pause_collection.is_some(), wire.collection_method.as_deref()),
-                scheduled: wire.schedule.as_ref().and_then(WireSchedule::sale).cloned(),
-                latest_invoice: wire.latest_invoice.map(TryInto::try_into).transpose()?,
-            },
-        })
-    }
-}
-
-fn expanded() -> Vec<String> {
-    vec![LATEST_INVOICE.to_owned(), "schedule".to_owned()]
 }
 
 /// The prices of an order, which are all known by the time that Stripe is asked to bill them.

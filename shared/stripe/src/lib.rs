@@ -32,6 +32,8 @@ mod buyers;
 mod computed_prices;
 /// The subscriptions of contracts.
 mod contracts;
+/// How Stripe writes them.
+mod contract_reads;
 /// Contracts that change when their period ends.
 mod contract_schedules;
 /// What a sale would be billed at.
@@ -60,7 +62,8 @@ pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Stripe, StripeConfig, Transport};
 pub use connected::{Connected, Coupon, Listed, NewSchedule, Product, Shown};
 pub use contract_pages::{ContractPage, NewPage};
-pub use contracts::{AskedSale, OfContract, ReadContract};
+pub use contract_reads::ReadContract;
+pub use contracts::{AskedSale, OfContract};
 pub use customers::NewCustomer;
 pub use error::{Refusal, StripeError};
 pub use events::{EventPage, EventWindow};

@@ -138,10 +138,7 @@ async fn a_session_whose_debit_failed_after_its_end_is_sold_anew() {
     let acme = world.organisation("acme").await;
     let id = acme.session(&acme.order("starter")).await;
     acme.confirms(&id, &Value::Null).await;
-    let page = world.stripe.latest_page().await["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let page = world.stripe.latest_page().await;
     world.stripe.delays_page(&page).await;
     ends_latest(&world).await;
     world.stripe.stand_in().settle().await;
@@ -239,10 +236,7 @@ async fn a_second_debit_is_waited_for_past_the_sessions_time() {
     let acme = world.organisation("acme").await;
     let id = acme.session(&acme.order("starter")).await;
     acme.confirms(&id, &Value::Null).await;
-    let page = world.stripe.latest_page().await["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let page = world.stripe.latest_page().await;
     world.stripe.delays_page(&page).await;
     world.stripe.settles_page(&page, "decline").await;
     let bill = world.stripe.latest_invoice().await;

@@ -170,20 +170,6 @@ impl Stripe {
         self.stand_in.settle().await;
     }
 
-    /// The payer has a bank debit what a page comes to, which takes days; its events arrive.
-    pub async fn delays_page(&self, page: &str) {
-        let path = format!("/_test/checkout/sessions/{page}/complete");
-        self.operator_json(&path, &json!({ "payment": "delayed" })).await;
-        self.stand_in.settle().await;
-    }
-
-    /// The bank has debited what a page comes to (`succeed`), or has not (`decline`); its events arrive.
-    pub async fn settles_page(&self, page: &str, payment: &str) {
-        let path = format!("/_test/checkout/sessions/{page}/settle");
-        self.operator_json(&path, &json!({ "payment": payment })).await;
-        self.stand_in.settle().await;
-    }
-
     /// How many phases the schedule has that was made last.
     pub async fn phases_of_latest_schedule(&self) -> usize {
         let schedule = self.list("/v1/subscription_schedules?limit=1").await.remove(0);
@@ -192,12 +178,23 @@ impl Stripe {
 
     /// The payer pays on a page; its events arrive.
     pub async fn pays_page(&self, page: &Value) {
-        let path = format!(
-            "/_test/checkout/sessions/{}/complete",
-            page["id"].as_str().unwrap()
-        );
-        self.send("POST", &path, "{}".to_owned(), "application/json")
+        self.at_page(page, "complete", &json!({})).await;
+    }
+
+    /// The payer has a bank debit what a page comes to, which takes days; its events arrive.
+    pub async fn delays_page(&self, page: &Value) {
+        self.at_page(page, "complete", &json!({ "payment": "delayed" }))
             .await;
+    }
+
+    /// The bank has debited what a page comes to (`succeed`), or has not (`decline`); its events arrive.
+    pub async fn settles_page(&self, page: &Value, payment: &str) {
+        self.at_page(page, "settle", &json!({ "payment": payment })).await;
+    }
+
+    async fn at_page(&self, page: &Value, what: &str, how: &Value) {
+        let path = format!("/_test/checkout/sessions/{}/{what}", page["id"].as_str().unwrap());
+        self.operator_json(&path, how).await;
         self.stand_in.settle().await;
     }
 

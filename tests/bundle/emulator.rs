@@ -5,6 +5,7 @@
 //! both. The emulator starts the function at its first event, enforces time-outs, and starts it again after a crash.
 
 use std::ffi::OsString;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,10 +53,13 @@ impl Emulator {
         ]
     }
 
-    /// Waits until it takes events.
+    /// Waits until it takes events, and until a function that is started for one finds its Runtime API: that begins to listen on its own,
+    /// and may be the later one.
     pub(crate) async fn listens(&self) {
-        while TcpStream::connect(&self.events).await.is_err() {
-            tokio::time::sleep(LOOK_AGAIN).await;
+        for address in [&self.events, &self.runtime_api] {
+            while TcpStream::connect(address).await.is_err() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
         }
     }
 
@@ -82,8 +86,14 @@ pub(crate) fn named(variable: &str) -> Option<OsString> {
     std::env::var_os(variable)
 }
 
-/// An address that nobody listens at. The emulator takes no port 0.
+/// An address that nobody listens at, another at each call. The emulator takes no port 0, and between this look and its own, a port that
+/// the system hands out could be somebody's: so it is below those.
 async fn free_address() -> String {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    listener.local_addr().unwrap().to_string()
+    static NEXT: AtomicU16 = AtomicU16::new(22_000);
+    loop {
+        let address = format!("127.0.0.1:{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        if TcpListener::bind(&address).await.is_ok() {
+            return address;
+        }
+    }
 }

@@ -33,6 +33,36 @@ fn a_link_leads_to_a_file_and_a_heading_that_are_there() {
     assert!(dead.is_empty(), "{dead:#?}");
 }
 
+/// A collection that the guide forgets is lost to whoever restores by it: an agency without its connected accounts, a client without what it was sold.
+#[test]
+fn the_guide_restores_every_collection_of_the_accounts_table() {
+    let (storage, guide) = (
+        project::text("docs/storage.md"),
+        project::text("docs/operations.md"),
+    );
+    let accounts = storage
+        .split("\n## ")
+        .find(|part| part.starts_with("accounts\n"))
+        .unwrap();
+    let restored = guide
+        .split("\n## ")
+        .find(|part| part.starts_with("Backup"))
+        .unwrap();
+    let titles = accounts.lines().filter(|line| line.starts_with("### "));
+    let collections: BTreeSet<_> = titles
+        .flat_map(|title| title.split('`').skip(1).step_by(2))
+        .filter(|key| key.contains('#'))
+        .map(|key| key.split('#').next().unwrap())
+        .collect();
+    assert!(collections.contains("BUYER"), "{collections:?}");
+    for collection in collections {
+        assert!(
+            restored.contains(&format!("{collection}#")),
+            "{collection}# is not restored"
+        );
+    }
+}
+
 /// Every page by its path from the root, without what stands in fences.
 fn pages() -> BTreeMap<PathBuf, String> {
     let mut pages = BTreeMap::new();

@@ -53,6 +53,8 @@ mod collections;
 mod possible_worlds;
 /// Periods: their first and last second, months and years of every length, clocks that differ.
 mod periods;
+/// Renewals that are declined.
+mod failed_renewals;
 /// A quote is what is charged, or nothing is charged.
 mod quotes;
 /// The most that Stripe charges at once.
@@ -117,6 +119,8 @@ mod plan_customers;
 mod amendments;
 /// Downgrades that come to nothing half-way.
 mod downgrades;
+/// What was sold keeps its price.
+mod kept_prices;
 /// What an operation costs in calls.
 mod round_trips;
 /// The store's conditions, each against the race that it closes.

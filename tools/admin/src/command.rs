@@ -205,7 +205,8 @@ pub enum NumberCommand {
         /// The account's id
         #[arg(long)]
         account: AccountId,
-        /// The number's id, as `account show` lists it
+        /// The number, +15551230001, or its id, as `account show` lists it
+        #[arg(value_parser = number)]
         number: NumberId,
     },
 }
@@ -398,6 +399,14 @@ impl std::str::FromStr for NewNumber {
     }
 }
 
+/// A number's id is its digits.
+fn number(text: &str) -> Result<NumberId, &'static str> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    digits
+        .parse()
+        .map_err(|_| "neither a telephone number (+15551230001) nor a number's id")
+}
+
 fn mode(word: &str) -> Result<Mode, &'static str> {
     Mode::parse(word).ok_or("a mode is live or test")
 }
@@ -427,7 +436,7 @@ fn address(text: &str) -> Result<String, &'static str> {
     };
     match address.filter(is_whole) {
         Some(_) => Ok(text.to_owned()),
-        None => Err("must be an absolute URL, such as https://example.com/stripe/webhook"),
+        None => Err("must be an absolute URL, such as https://example.com or http://127.0.0.1:8000"),
     }
 }
 

@@ -132,3 +132,26 @@ async fn a_schedule_of_an_operators_is_nobodys_to_rewrite() {
         assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
     }
 }
+
+/// An operator lets the schedule of a downgrade go: it was taken back, and the contract goes on as it is and can be changed.
+#[tokio::test]
+async fn a_downgrade_that_an_operator_takes_back_is_forgotten() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract, id) = about_to_downgrade(&world).await;
+    acme.confirms(&id, &Value::Null).await;
+    world.stripe.stand_in().settle().await;
+    let sold = acme.contract(&contract).await.contract;
+    assert!(sold.scheduled.is_some());
+    let schedule = sold.billing.unwrap().schedule.unwrap();
+    let release = format!("/v1/subscription_schedules/{schedule}/release");
+    world.stripe.operator("POST", &release, "").await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(acme.contract(&contract).await.contract.scheduled, None);
+    another_change_is_sold(&acme, &contract).await;
+    world.advance("366d").await;
+    let renewed = acme.contract(&contract).await.contract;
+    assert_eq!(
+        renewed.standing.configuration.plan,
+        sold.standing.configuration.plan
+    );
+}

@@ -305,3 +305,122 @@ async fn a_confirmation_under_an_idempotency_key_is_answered_the_same() {
     assert_eq!(again.body, first.body);
     assert_eq!(acme.sends(under_key(&json!({}))).await.status, 422);
 }
+
+/// One card is being charged when another is named: whoever named it is told to come back.
+#[tokio::test]
+async fn another_card_waits_while_one_is_being_charged() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.guest_order("eve@example.com")).await;
+    world.stripe.holds_events(true).await;
+    let first = world.machine().await;
+    first.network.holds("POST /v1/subscriptions");
+    let visa = visa();
+    let (sold, ()) = tokio::join!(acme.confirms_on(&first, &id, &visa), async {
+        first.network.reached().await;
+        let other = json!({ "payment_method_id": "pm_card_mastercard" });
+        let told = acme.confirms(&id, &other).await;
+        assert_eq!(
+            told,
+            r#"409 {"error":"the checkout session is being confirmed with another payment method"}"#
+        );
+        assert_eq!(told.header("retry-after"), "5");
+        first.network.lets_go();
+    });
+    assert_eq!(sold.unwrap().body["checkout_status"], "contract_created");
+    world.stripe.holds_events(false).await;
+    sold_once(&world, &acme, &id, "eve@example.com", "another card").await;
+}
+
+/// A contract of the annual plan, and an offer of so many seats, which can be confirmed for half an hour.
+async fn offered(acme: &Organisation<'_>, contract: &str, seats: u64) -> String {
+    let seat = acme.product("team-annual", "Annual team seat");
+    acme.session(&json!({
+        "contract_id": contract, "product_overrides": [{ "product_id": seat, "quantity": seats }],
+        "expires_at": "2026-04-01T00:30:00Z",
+    }))
+    .await
+}
+
+/// A machine died over a sale. Another has read its session, to finish it, when its time runs out and the contract is being sold by another
+/// session: that sale is not this session's to finish.
+#[tokio::test]
+async fn a_sale_that_took_the_place_of_another_is_finished_by_its_own_session_alone() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("team-annual")).await;
+    let dead = offered(&acme, &contract, 6).await;
+    let dying = world.machine().await;
+    dying
+        .network
+        .stops_named(Moment::Before, "POST /v1/subscriptions/");
+    tokio::select! {
+        _ = acme.confirms_on(&dying, &dead, &Value::Null) => panic!("it was to be stopped"),
+        () = dying.network.reached() => dying.dies(),
+    }
+    let (late, selling) = (world.machine().await, world.machine().await);
+    // The key, then the session.
+    late.network.holds_step(2);
+    selling.network.holds("POST /v1/subscriptions/");
+    let none = Value::Null;
+    let (told, sold) = tokio::join!(
+        async {
+            let told = acme.confirms_on(&late, &dead, &none).await;
+            selling.network.lets_go();
+            told
+        },
+        async {
+            late.network.reached().await;
+            world.advance("31m").await;
+            let seat = acme.product("team-annual", "Annual team seat");
+            let more = json!({ "contract_id": contract, "product_overrides": [{ "product_id": seat, "quantity": 7 }] });
+            let id = acme.session(&more).await;
+            world.stripe.holds_events(true).await;
+            let goes_on = async {
+                selling.network.reached().await;
+                late.network.lets_go();
+            };
+            tokio::join!(acme.confirms_on(&selling, &id, &none), goes_on).0
+        }
+    );
+    assert_eq!(
+        told.unwrap(),
+        r#"409 {"error":"another change of the contract is being paid for"}"#
+    );
+    assert_eq!(sold.unwrap().body["checkout_status"], "contract_created");
+    world.stripe.holds_events(false).await;
+    assert_eq!(acme.reads(&dead).await.body["checkout_status"], "expired");
+    assert_eq!(acme.contract(&contract).await.history.len(), 2);
+    assert_eq!(world.stripe.charges().await.len(), 2);
+}
+
+/// A change is declined, and before its sale is forgotten an event of the contract is landed: the sale is forgotten all the same.
+#[tokio::test]
+async fn a_declined_sale_is_forgotten_though_an_event_comes_in_between() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("team-annual")).await;
+    let declined = r#"{"error":{"type":"card_error","message":"No."}}"#;
+    let billing = acme.contract(&contract).await.contract.billing.unwrap();
+    let subscription = format!("/v1/subscriptions/{}", billing.subscription);
+    let id = offered(&acme, &contract, 6).await;
+    let counted = world.machine().await;
+    counted.network.tells("POST /v1/subscriptions/", 402, declined);
+    let refused = acme.confirms_on(&counted, &id, &Value::Null).await.unwrap();
+    assert_eq!(refused.status, 402, "{refused}");
+    let machine = world.machine().await;
+    machine.network.tells("POST /v1/subscriptions/", 402, declined);
+    // The last step forgets the sale; what it stands on was read before.
+    machine.network.holds_step(counted.network.steps().len() - 1);
+    let none = Value::Null;
+    let (refused, ()) = tokio::join!(acme.confirms_on(&machine, &id, &none), async {
+        machine.network.reached().await;
+        let note = "metadata[note]=vip";
+        world.stripe.operator("POST", &subscription, note).await;
+        world.stripe.stand_in().settle().await;
+        machine.network.lets_go();
+    });
+    assert_eq!(refused.unwrap().status, 402);
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
+    assert_eq!(acme.contract(&contract).await.contract.sale, None);
+}

@@ -549,11 +549,11 @@ impl Landing {
             let renewed = estimate::next_invoice(&contract.standing, &contract.standing.configuration)?;
             contract.standing = in_period(renewed.standing, period);
         }
-        // A schedule that was let go without having led anywhere was taken back at Stripe.
+        // A schedule that was let go without having led anywhere was taken back by an operator.
         if read.billing.schedule.is_none() && contract.sale.is_none() {
             contract
                 .scheduled
-                .take_if(|scheduled| scheduled.effective_at <= period.start);
+                .take_if(|scheduled| !Contract::bills(&read.billing, &scheduled.order));
         }
         Ok(())
     }

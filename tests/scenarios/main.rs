@@ -115,6 +115,8 @@ mod ended_checkouts;
 mod plan_customers;
 /// Contracts that become something else.
 mod amendments;
+/// Payment methods that are named for an amendment.
+mod named_methods;
 /// Downgrades that come to nothing half-way.
 mod downgrades;
 /// What an operation costs in calls.

@@ -17,13 +17,13 @@ use crate::calendar::Anchor;
 use crate::coverage::{self, Coverage, Entry};
 use crate::estimate::{self, NoEstimate, Standing};
 use crate::id::{
-    BusinessEntityId, BuyerId, CheckoutId, ContractId, CustomerId, InvoiceId, ItemId, OrganisationId, PlanId,
-    PriceId, ScheduleId, SubscriptionId,
+    BusinessEntityId, BuyerId, CheckoutId, ContractId, CustomerId, InvoiceId, ItemId, OrganisationId,
+    PaymentMethodId, PlanId, PriceId, ScheduleId, SubscriptionId,
 };
 use crate::period::Period;
 use crate::quote::Charge;
 use crate::reversal::{self, Reversal};
-use crate::sale::{Offer, OrderLine, Sale, Way};
+use crate::sale::{Offer, OrderLine, Replaced, Sale, Way};
 use crate::session::{Kind, LatePayment};
 use crate::subscription::{Collection, Status as BillingStatus};
 
@@ -165,6 +165,10 @@ pub struct Read {
     pub is_debited: bool,
     /// How its invoices are paid.
     pub collection: Collection,
+    /// What pays them; none where the customer's own does.
+    pub payment_method: Option<PaymentMethodId>,
+    /// Whether this is Stripe's answer to the amendment itself: what it tells as done was paid at once.
+    pub is_answer: bool,
     /// The name of the sale that its schedule was written for, whole: its two requests were both done.
     pub scheduled: Option<String>,
     /// The schedule that leads it, where it leads nowhere: it was made of the subscription as that is, and nobody has written anything
@@ -187,6 +191,14 @@ impl Read {
         let bill = self.latest_invoice.as_ref();
         self.is_debited
             || (self.billing.status == BillingStatus::Active && bill.is_some_and(|bill| bill.is_open))
+    }
+
+    /// What a sale made its payment method, where it is that still: somebody else may have changed it since.
+    #[must_use]
+    pub fn replaced<'a>(&self, sale: &'a Sale) -> Option<&'a Replaced> {
+        let replaced = sale.replaced.as_ref()?;
+        let stays = self.billing.status.is_live() && self.payment_method.as_ref() == Some(&replaced.by);
+        stays.then_some(replaced)
     }
 
     /// The first bill, where it can be paid and the status does not tell whether somebody is about to: a bank debit goes on when the

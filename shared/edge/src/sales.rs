@@ -196,7 +196,7 @@ impl Call<'_> {
         Ok(closed)
     }
 
-    /// Does what a sale that took effect leaves to be done at Stripe: the end of its contract; or gives the money back.
+    /// Does what a sale leaves to be done at Stripe when it is over: what paid its contract before; its end; or gives the money back.
     async fn finish_at_stripe(
         &self,
         sale: &Sale,
@@ -212,7 +212,9 @@ impl Call<'_> {
             self.count("LatePaymentsRefunded", 1);
             return Ok(stripe.cancel_contract(&subscription, sale).await?.read);
         }
-        match (contract::fate(sale, &read, lateness), sale.offer.ends_at) {
+        let fate = contract::fate(sale, &read, lateness);
+        let read = Box::pin(self.settle_payer(sale, read, &fate)).await?;
+        match (fate, sale.offer.ends_at) {
             (Fate::TookEffect, Some(end))
                 if sale.offer.way == Way::Begin
                     && read.billing.status.is_live()
@@ -256,7 +258,7 @@ impl Call<'_> {
         };
         let mut read = contract.clone();
         loop {
-            let left = self.let_go(&read, sale).await?;
+            let left = Box::pin(self.take_back(&read, sale)).await?;
             let session = self.store.checkout_session(&sale.checkout).await?;
             let released = Contract {
                 sale: None,
@@ -284,21 +286,28 @@ impl Call<'_> {
         }
     }
 
-    /// Has the schedule of a downgrade that comes to nothing let go of its subscription, as long as nothing is written into it: it would
-    /// stand in the way of every other change until the period ends. What Stripe bills then; none for any other sale.
-    async fn let_go(&self, contract: &Contract, sale: &Sale) -> Result<Option<Billing>, Problem> {
-        if sale.offer.way != Way::AtPeriodEnd {
+    /// Takes back what a sale that comes to nothing has done at Stripe, as long as nobody has changed that since. Of an amendment, what
+    /// pays; of a downgrade, the schedule, which would stand in the way of every other change until the period ends. What Stripe bills
+    /// then; none for any other sale.
+    async fn take_back(&self, contract: &Contract, sale: &Sale) -> Result<Option<Billing>, Problem> {
+        let is_done = match sale.offer.way {
+            Way::Begin => false,
+            Way::AtOnce => sale.replaced.is_some(),
+            Way::AtPeriodEnd => true,
+        };
+        if !is_done {
             return Ok(None);
         }
         let Some(read) = self.read_contract(contract).await? else {
             return Ok(None);
         };
-        let Some(schedule) = &read.plain_schedule else {
-            return Ok(Some(read.billing));
+        let own = read.plain_schedule.clone();
+        let Some(schedule) = own.filter(|_| sale.offer.way == Way::AtPeriodEnd) else {
+            return Ok(Some(self.put_payer_back(sale, read).await?.billing));
         };
         let stripe = self.stripe().await?;
         let key = format!("sale/{}", sale.name());
-        stripe.release_schedule(schedule, &key).await?;
+        stripe.release_schedule(&schedule, &key).await?;
         let subscription = &read.billing.subscription;
         Ok(Some(
             stripe.contract_subscription(subscription).await?.read.billing,

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use billing_core::contract::{Bill, BilledItem, Billing, Read};
-use billing_core::id::PaymentMethodId;
 use billing_core::quote::Charge;
 use billing_core::subscription::Status;
 use serde::Deserialize;
@@ -22,8 +21,6 @@ pub struct ReadContract {
     pub read: Read,
     /// Whose it is; none for a subscription that is no contract's.
     pub of: Option<OfContract>,
-    /// What pays it by itself.
-    pub payment_method: Option<PaymentMethodId>,
 }
 
 /// A subscription in an answer, with its latest invoice and its schedule.
@@ -199,11 +196,12 @@ impl TryFrom<Wire> for ReadContract {
         let is_plain = wire.schedule.as_ref().is_some_and(is_plain);
         Ok(Self {
             of: OfContract::read(&wire.metadata),
-            payment_method: wire
-                .default_payment_method
-                .map(|method| id(&method.0, "a payment method"))
-                .transpose()?,
             read: Read {
+                payment_method: wire
+                    .default_payment_method
+                    .map(|method| id(&method.0, "a payment method"))
+                    .transpose()?,
+                is_answer: false,
                 plain_schedule: billing.schedule.clone().filter(|_| is_plain),
                 billing,
                 customer: id(&wire.customer.0, "a customer")?,

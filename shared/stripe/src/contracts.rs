@@ -227,20 +227,9 @@ impl Stripe {
             .payment_behavior(UpdateSubscriptionPaymentBehavior::PendingIfIncomplete)
             .expand(expanded());
         let wire: Wire = self.post(request.build(), &key(sale)).await?;
-        wire.try_into()
-    }
-
-    /// From now on a contract's subscription is paid by this method.
-    pub async fn pay_contract_by(
-        &self,
-        subscription: &SubscriptionId,
-        method: &PaymentMethodId,
-        sale: &Sale,
-    ) -> Result<(), StripeError> {
-        let request = UpdateSubscription::new(subscription.as_str()).default_payment_method(method.as_str());
-        let key = format!("{}/method", key(sale));
-        let _: IgnoredAny = self.post(request.build(), &key).await?;
-        Ok(())
+        let mut amended: ReadContract = wire.try_into()?;
+        amended.read.is_answer = true;
+        Ok(amended)
     }
 
     /// Gives up an invoice that nobody has paid, and with it the change that waits for its payment. One that is paid or given up already

@@ -79,9 +79,7 @@ pub(crate) async fn close_bill(call: &Call<'_>, account: &Account) -> Result<Bil
             return Ok(Bill::Debited);
         }
         if bill.is_first {
-            // Refused because a debit has begun meanwhile, it may be made void when that has failed, which is another version.
-            let key = format!("void/{}/{}", bill.id, account.profile.version);
-            stripe.void_invoice(&bill.id, &key).await?;
+            stripe.void_invoice(&bill.id).await?;
             closed = Bill::Voided;
         }
     }

@@ -161,7 +161,7 @@ impl Call<'_> {
             return Ok(read);
         };
         let stripe = self.stripe().await?;
-        stripe.void_contract_invoice(&bill.id, sale).await?;
+        stripe.void_invoice(&bill.id).await?;
         let closed = stripe.contract_subscription(&subscription).await?.read;
         match payable(&closed) {
             None => Ok(closed),
@@ -188,7 +188,7 @@ impl Call<'_> {
             return Ok(read);
         };
         let stripe = self.stripe().await?;
-        stripe.void_contract_invoice(&bill.id, sale).await?;
+        stripe.void_invoice(&bill.id).await?;
         let closed = stripe.contract_subscription(&subscription).await?.read;
         if sale.offer.way == Way::Begin && waits(&closed) {
             return Ok(stripe.cancel_contract(&subscription, sale).await?.read);

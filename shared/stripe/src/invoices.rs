@@ -14,6 +14,9 @@ use crate::client::Stripe;
 use crate::error::StripeError;
 use crate::wire::{Listed, Page, Reference, at, id};
 
+/// How many keys an invoice is made void under. Each debit that begins while that is asked spends one.
+const VOID_KEYS: u32 = 8;
+
 /// An invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
@@ -322,13 +325,22 @@ impl Stripe {
     }
 
     /// Makes an invoice void, so that nobody can pay it. One that is paid, void or being paid already stays as it is.
-    pub async fn void_invoice(&self, invoice: &InvoiceId, key: &str) -> Result<(), StripeError> {
-        let path = format!("/invoices/{invoice}/void");
-        let request = RequestBuilder::new(StripeMethod::Post, path);
-        match self.post::<IgnoredAny>(request, key).await {
-            Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(()),
-            Err(error) => Err(error),
+    pub async fn void_invoice(&self, invoice: &InvoiceId) -> Result<(), StripeError> {
+        for attempt in 1..=VOID_KEYS {
+            let path = format!("/invoices/{invoice}/void");
+            let request = RequestBuilder::new(StripeMethod::Post, path);
+            match self
+                .post::<IgnoredAny>(request, &format!("void/{invoice}/{attempt}"))
+                .await
+            {
+                // Stripe keeps for a day what it refused because a debit was paying, and that may have failed by now: what can be done
+                // once only may be asked for anew.
+                Err(StripeError::Spent { .. }) => {}
+                Ok(_) | Err(StripeError::Refused(_)) => break,
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
     }
 
     /// The lines of an invoice, or of a preview, of which an answer shows the first few.

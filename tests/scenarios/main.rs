@@ -111,6 +111,8 @@ mod sold_anew;
 mod ended_sales;
 /// The same of accounts.
 mod ended_checkouts;
+/// Sales whose first bill is not the latest.
+mod hidden_bills;
 /// Customers of organisations, and Stripe's idempotency keys that they are made under.
 mod plan_customers;
 /// Contracts that become something else.

@@ -61,6 +61,7 @@ impl Call<'_> {
         };
         let (read, lateness) = match sale {
             Some(sale) => {
+                let read = Box::pin(self.with_first_bill(sale, read)).await?;
                 let read = self.close_late(sale, read).await?;
                 let read = Box::pin(self.close_ended(sale, read)).await?;
                 let lateness = self.lateness(contract, sale, &read).await?;
@@ -127,8 +128,7 @@ impl Call<'_> {
         }
         let begun =
             sale.offer.way == Way::Begin && contract::fate(sale, read, Lateness::InTime) == Fate::TookEffect;
-        let first = read.latest_invoice.as_ref().filter(|bill| bill.is_first);
-        let paid_at = first.and_then(|bill| bill.paid_at);
+        let paid_at = read.first_bill().and_then(|bill| bill.paid_at);
         if !begun || paid_at.unwrap_or(read.created) < sale.open_until {
             return Ok(Lateness::InTime);
         }
@@ -148,35 +148,50 @@ impl Call<'_> {
         }
     }
 
-    /// Makes void the first invoice of a subscription that somebody has ended, before its sale is forgotten: it could still be paid on
-    /// its page, for nothing, or for what is sold anew by then. One that was paid a moment ago, or is being paid by a bank debit, cannot be
+    /// What a sale that begins a contract stands on: the first bill of its subscription, which is looked for where a later one hides it.
+    async fn with_first_bill(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
+        if sale.offer.way != Way::Begin || !read.hides_first_bill() {
+            return Ok(read);
+        }
+        Ok(self.stripe().await?.with_earlier_bills(read).await?)
+    }
+
+    /// A subscription as it is now, with what a sale stands on.
+    async fn reread_for(&self, sale: &Sale, read: &Read) -> Result<Read, Problem> {
+        let subscription = &read.billing.subscription;
+        let found = self.stripe().await?.contract_subscription(subscription).await?;
+        self.with_first_bill(sale, found.read).await
+    }
+
+    /// Makes void the bills of a subscription that somebody has ended, before its sale is forgotten: they could still be paid on their
+    /// pages, for nothing, or for what is sold anew by then. One that was paid a moment ago, or is being paid by a bank debit, cannot be
     /// made void, and says so when it is read.
     async fn close_ended(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
-        let subscription = read.billing.subscription.clone();
         let is_over = |read: &Read| {
             sale.offer.way == Way::Begin && contract::fate(sale, read, Lateness::InTime) == Fate::Over
         };
-        let payable = |read: &Read| read.doubtful_bill().filter(|_| is_over(read)).cloned();
-        let Some(bill) = payable(&read) else {
+        if !is_over(&read) || read.payable_bills().next().is_none() {
             return Ok(read);
-        };
+        }
         let stripe = self.stripe().await?;
-        stripe.void_invoice(&bill.id).await?;
-        let closed = stripe.contract_subscription(&subscription).await?.read;
-        match payable(&closed) {
-            None => Ok(closed),
-            // To forget it now could charge twice: whoever asked comes back.
-            Some(bill) => Err(Problem::internal(format!(
+        for bill in read.payable_bills() {
+            stripe.void_invoice(&bill.id).await?;
+        }
+        let closed = self.reread_for(sale, &read).await?;
+        // To forget it now could charge twice: whoever asked comes back.
+        if let Some(bill) = closed.payable_bills().next().filter(|_| is_over(&closed)) {
+            return Err(Problem::internal(format!(
                 "invoice {} of an ended subscription can still be paid, and cannot be made void",
                 bill.id
-            ))),
+            )));
         }
+        Ok(closed)
     }
 
-    /// Makes unpayable what a sale waits for: a first invoice with its subscription; a change with its invoice. What was paid a moment
-    /// ago cannot be made void, and stays.
+    /// Makes unpayable what a sale waits for: the bills of a subscription that has not begun, with it; a change with its invoice. What was
+    /// paid a moment ago cannot be made void, and stays.
     pub async fn close_sale(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
-        let subscription = read.billing.subscription.clone();
+        let read = self.with_first_bill(sale, read).await?;
         let waits = |read: &Read| match sale.offer.way {
             Way::Begin => {
                 !read.is_paying() && matches!(contract::fate(sale, read, Lateness::InTime), Fate::Waits(_))
@@ -184,14 +199,18 @@ impl Call<'_> {
             Way::AtOnce => read.is_pending,
             Way::AtPeriodEnd => false,
         };
-        let Some(bill) = read.latest_invoice.as_ref().filter(|_| waits(&read)) else {
+        if !waits(&read) {
             return Ok(read);
-        };
+        }
         let stripe = self.stripe().await?;
-        stripe.void_invoice(&bill.id).await?;
-        let closed = stripe.contract_subscription(&subscription).await?.read;
+        for bill in read.payable_bills() {
+            stripe.void_invoice(&bill.id).await?;
+        }
+        let closed = self.reread_for(sale, &read).await?;
         if sale.offer.way == Way::Begin && waits(&closed) {
-            return Ok(stripe.cancel_contract(&subscription, sale).await?.read);
+            let subscription = &closed.billing.subscription;
+            let canceled = stripe.cancel_contract(subscription, sale).await?.read;
+            return self.with_first_bill(sale, canceled).await;
         }
         Ok(closed)
     }

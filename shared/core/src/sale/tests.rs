@@ -166,6 +166,7 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
             is_first: true,
             page: None,
         }),
+        earlier_invoices: Vec::new(),
     }
 }
 

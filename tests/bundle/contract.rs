@@ -31,6 +31,22 @@ pub(crate) fn faults(function: &str, answer: &Json) -> Vec<String> {
             None => {}
         }
     }
+    let described = |name: &str| {
+        let mut names = response["headers"]
+            .as_object()
+            .into_iter()
+            .flat_map(serde_json::Map::keys);
+        name == "content-type" || names.any(|it| it.eq_ignore_ascii_case(name))
+    };
+    for name in answer["headers"]
+        .as_object()
+        .into_iter()
+        .flat_map(serde_json::Map::keys)
+    {
+        if !described(name) {
+            faults.push(format!("header {name} is not in the contract"));
+        }
+    }
     let media_type = answer["headers"]["content-type"].as_str().unwrap_or_default();
     match response["content"].get(media_type) {
         Some(content) => match serde_json::from_str(answer["body"].as_str().unwrap_or_default()) {
@@ -43,7 +59,7 @@ pub(crate) fn faults(function: &str, answer: &Json) -> Vec<String> {
 }
 
 /// What a `$ref` stands for, or the value itself.
-fn resolve<'a>(contract: &'a Json, value: &'a Json) -> &'a Json {
+pub(crate) fn resolve<'a>(contract: &'a Json, value: &'a Json) -> &'a Json {
     match value["$ref"].as_str() {
         Some(reference) => contract.pointer(reference.trim_start_matches('#')).unwrap(),
         None => value,

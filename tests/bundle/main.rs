@@ -75,6 +75,28 @@ fn an_event_is_of_its_functions_route() {
     }
 }
 
+/// Whatever is kept under an `Idempotency-Key` is told again with a header, so the contract has the header wherever an answer may be kept: all
+/// but those that are given before the key is looked at, those that pass by themselves, and failures.
+#[test]
+fn an_answer_that_is_kept_is_replayed_by_the_contract_too() {
+    let contract = project::contract();
+    let paths = contract["paths"].as_object().unwrap().values();
+    let operations: Vec<_> = paths
+        .flat_map(|methods| methods.as_object().unwrap().values())
+        .filter(|operation| operation["parameters"].to_string().contains("/IdempotencyKey"))
+        .collect();
+    assert!(!operations.is_empty());
+    for operation in operations {
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            let is_kept =
+                !status.starts_with('5') && !["401", "403", "413", "422", "429"].contains(&status.as_str());
+            let answer = contract::resolve(&contract, answer);
+            let is_told = answer["headers"]["Idempotent-Replayed"].is_object();
+            assert_eq!(is_told, is_kept, "{} {status}", operation["operationId"]);
+        }
+    }
+}
+
 /// Whatever a file in `events/` says, the function takes it, does not fail, and answers within its contract.
 #[tokio::test]
 async fn every_event_gets_an_answer_that_is_in_the_contract() {

@@ -355,13 +355,23 @@ fn every_alarm_has_its_paragraph_in_the_operations_guide() {
     }
 }
 
-/// An event that the endpoint was not registered with never comes: what is handled and what the README registers are the same.
+/// An event that an endpoint was not registered with never comes: what is handled and what the README registers are the same.
 #[test]
-fn the_readme_registers_the_endpoint_with_what_is_handled() {
+fn the_readme_registers_both_endpoints_with_what_is_handled() {
+    fn registers(text: &str) -> BTreeSet<&str> {
+        let events = text.split("enabled_events[]=").skip(1);
+        events.filter_map(|rest| rest.split('"').next()).collect()
+    }
     let readme = project::text("README.md");
-    let registered = readme.split("enabled_events[]=").skip(1);
-    let registered: BTreeSet<_> = registered.filter_map(|rest| rest.split('"').next()).collect();
-    assert_eq!(registered, billing_edge::EVENT_TYPES.iter().copied().collect());
+    let (own, connected) = readme.split_once("-d connect=true").unwrap();
+    assert_eq!(
+        registers(own),
+        billing_edge::EVENT_TYPES.iter().copied().collect()
+    );
+    assert_eq!(
+        registers(connected),
+        billing_edge::CONNECTED_EVENT_TYPES.iter().copied().collect()
+    );
 }
 
 /// Secrets are named by ARN, and no log has a place for one.

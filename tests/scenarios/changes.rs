@@ -286,6 +286,32 @@ async fn every_fault_of_a_body_is_told_at_once() {
     }
 }
 
+/// A preview asks, and asks only: of whatever is not a question, Stripe hears of a preview's invoice alone, which it makes for nobody.
+#[tokio::test]
+async fn a_preview_writes_nothing_at_stripe() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    world
+        .stripe
+        .makes_code("percent_off=20&duration=once", "code=SPRING20")
+        .await;
+    world.stripe.stand_in().clear_requests();
+    for wish in [
+        json!({}),
+        json!({ "interval": "annual", "promotionCode": "SPRING20" }),
+        json!({ "quantity": 7 }),
+    ] {
+        assert_eq!(ada.previews(&wish).await.status, 200, "{wish}");
+    }
+    let asked = world.stripe.stand_in().requests();
+    assert!(!asked.is_empty());
+    for call in asked {
+        let is_question = call.method == "GET" || call.path == "/v1/invoices/create_preview";
+        assert!(is_question, "{} {}", call.method, call.path);
+    }
+}
+
 /// Stripe is down: never "nothing due".
 #[tokio::test]
 async fn a_failure_of_stripes_is_no_amount() {

@@ -82,6 +82,15 @@ async fn members_that_do_not_go_together_are_told() {
             json!({ "plan_id": plan, "customer_id": customer, "product_overrides": [], "product_quantities": [] }),
             vec!["product_quantities"],
         ),
+        // What is there and wrong is not missing, whatever it is called.
+        (
+            json!({ "contract_id": SOMEBODY, "product_quantities": 5 }),
+            vec!["product_quantities"],
+        ),
+        (
+            json!({ "contract_id": SOMEBODY, "product_quantities": [{ "product_id": 5 }] }),
+            vec!["product_quantities[0].product_id"],
+        ),
         (
             json!({ "plan_id": SOMEBODY, "customer_id": customer }),
             vec!["plan_id"],

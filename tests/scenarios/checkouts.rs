@@ -45,6 +45,24 @@ async fn a_number_added_or_another_return_url_is_another_intent() {
 }
 
 /// Back and forth: an earlier intent does not get its dead session back.
+/// The deployment sells at another price from now on: who asks again is sold at that, and the page with the old one can no longer be paid.
+#[tokio::test]
+async fn another_price_is_another_intent() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    let cheap = ada.starts_checkout("monthly").await.client_secret();
+    let dearer = "product_data[name]=Number&currency=usd&unit_amount=1200&recurring[interval]=month";
+    let dearer = world.stripe.operator("POST", "/v1/prices", dearer).await;
+    let machine = world
+        .machine_told(&[("PRICE_MONTHLY", dearer["id"].as_str().unwrap())])
+        .await;
+    let dear = ada.starts_checkout_on(&machine, "monthly").await.unwrap();
+    assert_ne!(dear.client_secret(), cheap);
+    let payable = world.stripe.payable_sessions(&ada).await;
+    let amounts: Vec<_> = payable.iter().map(|session| &session["amount_total"]).collect();
+    assert_eq!(amounts, [3600]);
+}
+
 #[tokio::test]
 async fn an_intent_that_was_replaced_and_returns_gets_a_new_session() {
     let world = World::at("2026-04-01T00:00:00Z").await;

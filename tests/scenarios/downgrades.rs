@@ -89,3 +89,46 @@ async fn a_downgrade_whose_machine_died_and_whose_time_ran_out_leaves_no_schedul
         assert_eq!(acme.confirms(&id, &Value::Null).await.status, 410);
     }
 }
+
+/// An operator has planned another course for the subscription, which no event has told of yet: neither a downgrade nor a change at once
+/// takes its place, until the operator lets it go.
+#[tokio::test]
+async fn a_schedule_of_an_operators_is_nobodys_to_rewrite() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let operator = async |method, path: &str, form: &str| world.stripe.operator(method, path, form).await;
+    let seat = acme.product("team-annual", "Annual team seat");
+    let more = json!({ "product_overrides": [{ "product_id": seat, "quantity": 6 }] });
+    let less = json!({ "plan_id": acme.plan("starter") });
+    for mut wish in [less, more] {
+        let contract = acme.sells(&acme.order("team-annual")).await;
+        wish["contract_id"] = json!(contract);
+        let id = acme.session(&wish).await;
+        world.stripe.holds_events(true).await;
+        let billing = acme.contract(&contract).await.contract.billing.unwrap();
+        let form = format!("from_subscription={}", billing.subscription);
+        let made = operator("POST", "/v1/subscription_schedules", &form).await;
+        let schedule = format!("/v1/subscription_schedules/{}", made["id"].as_str().unwrap());
+        let (start, end) = (billing.period.start.as_second(), billing.period.end.as_second());
+        let mut planned = format!("phases[0][start_date]={start}&phases[0][end_date]={end}");
+        for (n, item) in billing.items.iter().enumerate() {
+            let (price, quantity) = (&item.price, item.quantity);
+            planned += &format!(
+                "&phases[0][items][{n}][price]={price}&phases[0][items][{n}][quantity]={quantity}\
+                 &phases[1][items][{n}][price]={price}&phases[1][items][{n}][quantity]=9"
+            );
+        }
+        let planned = operator("POST", &schedule, &planned).await;
+        assert_eq!(
+            acme.confirms(&id, &Value::Null).await,
+            r#"409 {"error":"the subscription is owned by a schedule, which alone can change it"}"#
+        );
+        let kept = operator("GET", &schedule, "").await;
+        assert_eq!(kept["phases"], planned["phases"]);
+        operator("POST", &format!("{schedule}/release"), "").await;
+        world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        let sold = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    }
+}

@@ -124,6 +124,32 @@ async fn an_event_delivered_many_times_at_once_lands_once() {
     assert_eq!(ada.ledger().await.len(), 1);
 }
 
+/// While one machine is at an event, another is told to come back: were it told 200, Stripe would never deliver again what the first one may yet
+/// die of. Done, it is 200.
+#[tokio::test]
+async fn an_event_that_is_being_handled_is_not_acknowledged_by_another() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    world.stripe.holds_events(true).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.checks_out(&secret, "succeed").await;
+    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let (at_it, other) = (world.machine().await, world.machine().await);
+    at_it.network.holds("GET /v1/invoices");
+    let (first, second) = tokio::join!(at_it.call(world.stripe.signed_event(&paid)), async {
+        at_it.network.reached().await;
+        let second = other.call(world.stripe.signed_event(&paid)).await.unwrap();
+        at_it.network.lets_go();
+        second
+    });
+    assert_eq!(second, r#"409 {"error":"this event is being handled"}"#);
+    assert_eq!(second.header("retry-after"), "5");
+    assert_eq!(first.unwrap(), r#"200 {"received":true}"#);
+    let third = other.call(world.stripe.signed_event(&paid)).await.unwrap();
+    assert_eq!(third, r#"200 {"received":true}"#);
+    assert_eq!(ada.ledger().await.len(), 1);
+}
+
 /// All events of a checkout at once, on several machines: they contend for one account, and all of them land.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn different_events_at_once_all_land() {

@@ -121,6 +121,8 @@ mod amendments;
 mod named_methods;
 /// Downgrades that come to nothing half-way.
 mod downgrades;
+/// What was sold keeps its price.
+mod kept_prices;
 /// What an operation costs in calls.
 mod round_trips;
 /// The store's conditions, each against the race that it closes.

@@ -1,7 +1,7 @@
 //! The main job: an account subscribes, pays, and is covered.
 
 use billing_tests::World;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Three numbers at 10.00 USD a month: the checkout is for 3 × 1000 = 3000, paid on 1 April, covered until 1 May.
 #[tokio::test]
@@ -76,6 +76,29 @@ async fn coverage_ends_with_the_period_and_begins_again_with_the_renewals_paymen
     world.advance("2h").await;
     assert_eq!(ada.covered_until().await, "2026-06-01T00:00:00Z");
     assert_eq!(ada.ledger().await.len(), 2);
+}
+
+/// Two hours of grace bridge the hour in which the renewal is not paid yet. What was paid for ends when it ended all the same, and somebody who
+/// does not pay is off after two hours.
+#[tokio::test]
+async fn a_deployments_grace_bridges_the_hour_of_a_renewal_and_no_more() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let lenient = world.machine_told(&[("COVERAGE_GRACE_SECONDS", "7200")]).await;
+    let tells = async || {
+        let request = ada.request("GET", "/api/v1/billing", &Value::Null);
+        let told = lenient.call(request).await.unwrap().body;
+        format!("{} {}", told["numbers"][0]["mode"], told["coveredUntil"])
+    };
+    world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
+    world.advance("30d").await;
+    assert_eq!(ada.covered_until().await, "", "strictly, it is not paid for");
+    assert_eq!(tells().await, r#""FIXED" "2026-05-01T00:00:00Z""#);
+    world.advance("7199s").await;
+    assert_eq!(tells().await, r#""FIXED" "2026-05-01T00:00:00Z""#);
+    world.advance("1s").await;
+    assert_eq!(tells().await, r#""PAYG" null"#);
 }
 
 /// Two accounts, two checkouts at once: each gets its own session, and pays for itself.

@@ -1,6 +1,6 @@
 //! Every refusal of the checkout, and that a refusal changes nothing.
 
-use billing_tests::{Account, World};
+use billing_tests::{Account, World, log};
 use serde_json::json;
 
 const UNAUTHORISED: &str = r#"401 {"error":"missing or invalid API key"}"#;
@@ -80,8 +80,10 @@ async fn a_key_that_may_only_read_starts_no_checkout() {
     nothing_happened(&world, &ada).await;
 }
 
+/// Nor tries it unseen: the log names who it was, and the answer does not.
 #[tokio::test]
 async fn an_impersonator_starts_no_checkout() {
+    log::keeps();
     let world = World::at("2026-04-01T00:00:00Z").await;
     let mut ada = world.account(1).await;
     ada.key = ada.impersonated_key.clone();
@@ -90,6 +92,8 @@ async fn an_impersonator_starts_no_checkout() {
         r#"403 {"error":"not available while impersonating"}"#
     );
     nothing_happened(&world, &ada).await;
+    let log = log::kept();
+    assert!(log.contains("attempt while impersonated by sam.support"), "{log}");
 }
 
 #[tokio::test]

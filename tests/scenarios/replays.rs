@@ -177,6 +177,10 @@ async fn what_another_program_sold_is_taken_over() {
         assert_eq!(acme.covered_until().await, "2027-01-01T00:00:00Z");
         assert_eq!(acme.ledger().await.len(), 1);
     }
+    // As Stripe spells it: an operator compares it with what is there, to cancel the other one of two.
+    let shown = admin(&world, "account show acme").await.unwrap();
+    let named = format!("\nsubscription  {}, active\n", id.as_str().unwrap());
+    assert!(shown.contains(&named), "{shown}");
     let billing = acme.billing().await;
     assert_eq!(billing.body["subscription"]["quantity"], 2, "{billing}");
     assert_eq!(billing.body["subscription"]["interval"], "annual", "{billing}");
@@ -204,6 +208,23 @@ async fn telling_of_what_failed_once_more_finishes_it() {
     assert_eq!(admin(&world, "events list").await.unwrap(), "no failed events\n");
     let acme = world.admits("acme").await;
     assert_eq!(acme.covered_until().await, "2027-01-01T00:00:00Z");
+}
+
+/// A signature that is not taken is no reason to look at the event: the secret or the clock is wrong, and the operator is told so.
+#[tokio::test]
+async fn a_signature_that_is_not_taken_is_told_with_its_causes() {
+    let world = World::at("2026-01-01T00:00:00Z").await;
+    let (_, subscription) = sold_elsewhere(&world).await;
+    let bill = subscription["latest_invoice"].as_str().unwrap();
+    let known = &world.stack().directory.webhook_secret;
+    let tell = format!("events tell {bill} {}", place(&world)).replace(known.as_str(), "whsec_another");
+    let refused = admin(&world, &tell).await.unwrap_err();
+    assert!(
+        refused.contains(r#"not done  400 {"error":"invalid signature"}"#),
+        "{refused}"
+    );
+    assert!(refused.contains("STRIPE_WEBHOOK_SECRETS"), "{refused}");
+    assert!(refused.contains("clock"), "{refused}");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@
 use std::pin::Pin;
 
 use billing_core::access::Owner;
-use billing_core::change;
+use billing_core::change::{self, Unchangeable};
 use billing_core::contract::{Billing, Fate, Lateness, Read, charge, fate};
 use billing_core::id::{CustomerId, OrganisationId};
 use billing_core::invalid::Invalid;
@@ -170,7 +170,7 @@ async fn amend(
     if fate(sale, read, Lateness::InTime) != Fate::Open {
         return land(call, claimed, read.clone()).await;
     }
-    if !is_charged(call, claimed, read).await? {
+    if !is_amendable(call, claimed, read).await? {
         return Ok(None);
     }
     let asked = AskedSale {
@@ -219,7 +219,7 @@ async fn amended(
             // What an operator has set in between is told as what it is.
             if matches!(&error, StripeError::Refused(refusal) if refusal.kind != "card_error")
                 && let Some(now) = call.read_contract(contract).await?
-                && !is_charged(call, claimed, &now).await?
+                && !is_amendable(call, claimed, &now).await?
             {
                 return Ok(None);
             }
@@ -228,11 +228,13 @@ async fn amended(
     }
 }
 
-/// 409 where what an amendment costs would not be charged: the sale is forgotten. But another machine may be at the same sale: then
-/// the answer is false, and the sale has to be looked at again.
-async fn is_charged(call: &Call<'_>, claimed: &Claimed, read: &Read) -> Result<bool, Problem> {
-    let Err(why) = change::charged(read.collection) else {
-        return Ok(true);
+/// 409 where what an amendment costs would not be charged, or a schedule of an operator's would undo it: the sale is forgotten. But
+/// another machine may be at the same sale: then the answer is false, and the sale has to be looked at again.
+async fn is_amendable(call: &Call<'_>, claimed: &Claimed, read: &Read) -> Result<bool, Problem> {
+    let why = match change::charged(read.collection) {
+        Err(why) => why,
+        Ok(()) if read.is_led_by_an_operator() => Unchangeable::Scheduled,
+        Ok(()) => return Ok(true),
     };
     let contract = &claimed.stored.contract;
     if claimed.is_joined

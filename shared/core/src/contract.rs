@@ -224,6 +224,13 @@ impl Read {
         stays.then_some(replaced)
     }
 
+    /// Whether a schedule leads it that is no sale's: neither one that bears a sale's name, nor one without a word in it, as a downgrade
+    /// begins.
+    #[must_use]
+    pub fn is_led_by_an_operator(&self) -> bool {
+        self.billing.schedule.is_some() && self.scheduled.is_none() && self.plain_schedule.is_none()
+    }
+
     /// The first bill, where it can be paid and the status does not tell whether somebody is about to: a bank debit goes on when the
     /// subscription has ended, and is tried again when it is overdue.
     #[must_use]

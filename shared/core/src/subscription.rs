@@ -1,5 +1,7 @@
 //! A subscription as the account knows it: Stripe's, re-read and reduced to what is asked of it here.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CustomerId, InvoiceId, ItemId, PriceId, PromotionCodeId, SubscriptionId};
@@ -58,6 +60,23 @@ impl Status {
 impl From<String> for Status {
     fn from(word: String) -> Self {
         Self::parse(&word)
+    }
+}
+
+/// Stripe's word, or `unknown`.
+impl fmt::Display for Status {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Incomplete => "incomplete",
+            Self::IncompleteExpired => "incomplete_expired",
+            Self::Trialing => "trialing",
+            Self::Active => "active",
+            Self::PastDue => "past_due",
+            Self::Unpaid => "unpaid",
+            Self::Paused => "paused",
+            Self::Canceled => "canceled",
+            Self::Unknown => "unknown",
+        })
     }
 }
 
@@ -171,6 +190,24 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What an operator is shown is what Stripe calls it, so that it can be looked for there.
+    #[test]
+    fn a_status_is_told_in_the_word_that_it_was_read_from() {
+        for word in [
+            "incomplete",
+            "incomplete_expired",
+            "trialing",
+            "active",
+            "past_due",
+            "unpaid",
+            "paused",
+            "canceled",
+        ] {
+            assert_eq!(Status::parse(word).to_string(), word);
+        }
+        assert_eq!(Status::parse("hibernating").to_string(), "unknown");
+    }
 
     /// Live bars another; running is shown. Incomplete is live and does not run yet.
     #[test]

@@ -129,6 +129,10 @@ impl Call<'_> {
             members.fault("expires_at", bad.to_string());
         }
         asked.faulty = members.faulty();
+        // Under whichever name they are given: what is there and wrong is not missing.
+        if asked.faulty.iter().any(|name| name == OLDER_OVERRIDES) {
+            asked.faulty.push(OVERRIDES.to_owned());
+        }
         match asked.wish() {
             Ok(wish) => members.finish().map(|()| wish),
             Err(invalid) => {
@@ -328,17 +332,25 @@ fn guest(members: &mut Members) -> Option<Guest> {
     })
 }
 
-/// `product_overrides`, or `product_quantities`, as it was called before.
+/// The member with the choices.
+const OVERRIDES: &str = "product_overrides";
+
+/// What it was called before.
+const OLDER_OVERRIDES: &str = "product_quantities";
+
+/// The choices, under either name.
 fn overrides(members: &mut Members) -> Vec<Override> {
-    let (newer, older) = ("product_overrides", "product_quantities");
-    if members.member(newer).is_some() && members.member(older).is_some() {
-        members.fault(older, "is the older name of product_overrides: give one of them");
+    if members.member(OVERRIDES).is_some() && members.member(OLDER_OVERRIDES).is_some() {
+        members.fault(
+            OLDER_OVERRIDES,
+            "is the older name of product_overrides: give one of them",
+        );
         return Vec::new();
     }
-    let name = if members.member(older).is_some() {
-        older
+    let name = if members.member(OLDER_OVERRIDES).is_some() {
+        OLDER_OVERRIDES
     } else {
-        newer
+        OVERRIDES
     };
     members.optional_list(name, one_override).unwrap_or_default()
 }

@@ -15,6 +15,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use billing_core::catalog::Plan;
 use billing_core::organisation::Organisation;
 use billing_store::{Store, StoreError};
 use billing_stripe::Stripe;
@@ -102,26 +103,35 @@ async fn ensure_organisation(store: &Store, file: &CatalogFile, now: Timestamp) 
     }
 }
 
-/// That a file is right, and what is in it.
+/// That a file is right, and what is in it: as JSON with the ids by which the API knows it.
 pub(crate) fn checked(file: &CatalogFile) -> Report {
-    let products: usize = file.plans.iter().map(|plan| plan.it.products.len()).sum();
-    let counts = json!({
+    let count: usize = file.plans.iter().map(|plan| plan.it.products.len()).sum();
+    let products: serde_json::Map<_, _> = file.plans.iter().map(products_of).collect();
+    let told_as_json = json!({
         "organisation": file.organisation,
         "businessEntities": ids(&file.business_entities, |it| it.id.to_string()),
         "customers": ids(&file.customers, |it| it.id.to_string()),
         "plans": ids(&file.plans, |it| it.id.to_string()),
+        "products": products,
     });
     Report {
         text: format!(
             "the catalog of {} is right: {} with {}, {}, {}\n",
             file.organisation,
             told(file.plans.len(), "plan"),
-            told(products, "product"),
+            told(count, "product"),
             told(file.business_entities.len(), "business entity"),
             told(file.customers.len(), "customer"),
         ),
-        json: counts,
+        json: told_as_json,
     }
+}
+
+/// A plan's products, in the order of the file, by what people call them.
+fn products_of(plan: &Named<Plan>) -> (String, serde_json::Value) {
+    let products = plan.it.products.iter();
+    let products = products.map(|it| json!({ "id": it.id, "name": it.name }));
+    (plan.name.clone(), products.collect())
 }
 
 /// The ids by the names of the file.

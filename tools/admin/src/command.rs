@@ -205,7 +205,8 @@ pub enum NumberCommand {
         /// The account's id
         #[arg(long)]
         account: AccountId,
-        /// The number's id, as `account show` lists it
+        /// The number, +15551230001, or its id, as `account show` lists it
+        #[arg(value_parser = number)]
         number: NumberId,
     },
 }
@@ -396,6 +397,14 @@ impl std::str::FromStr for NewNumber {
             nickname,
         })
     }
+}
+
+/// A number's id is its digits.
+fn number(text: &str) -> Result<NumberId, &'static str> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    digits
+        .parse()
+        .map_err(|_| "neither a telephone number (+15551230001) nor a number's id")
 }
 
 fn mode(word: &str) -> Result<Mode, &'static str> {

@@ -38,6 +38,12 @@ impl Replayed {
     pub fn is_done(&self) -> bool {
         self.status == 200
     }
+
+    /// Whether the webhook did not take the signature: the only reason for which it refuses an event that we made or Stripe told.
+    #[must_use]
+    pub fn is_signed_in_vain(&self) -> bool {
+        self.status == 400
+    }
 }
 
 /// Every event that failed and was not done since, the one that failed first in front.

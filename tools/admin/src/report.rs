@@ -58,10 +58,7 @@ fn account_text(account: &Account, covered: Option<Coverage>) -> String {
             let interval = it
                 .interval
                 .map_or_else(|| "other interval".to_owned(), |it| it.to_string());
-            lines.add(
-                "subscription",
-                &format!("{}, {:?}", it.id, it.status).to_lowercase(),
-            );
+            lines.add("subscription", &format!("{}, {}", it.id, it.status));
             lines.add("", &format!("{interval} × {}, price {}", it.quantity, it.price));
             lines.add("", &format!("{} to {}", it.period.start, it.period.end));
             if it.cancel_at_period_end {
@@ -338,6 +335,13 @@ pub(crate) fn replayed(replayed: &[Replayed]) -> Report {
     for it in replayed {
         let word = if it.is_done() { "done" } else { "not done" };
         text.push_str(&format!("{}  {word}  {} {}\n", it.event, it.status, it.told));
+    }
+    // All are signed alike, so one hint is for all.
+    if replayed.iter().any(Replayed::is_signed_in_vain) {
+        text.push_str(
+            "The webhook did not take the signature: the first of STRIPE_WEBHOOK_SECRETS is not one that it has (a new one takes five \
+             minutes), or this machine's clock is more than five minutes off its own (a local stack's was moved)\n",
+        );
     }
     if replayed.is_empty() {
         text.push_str("no failed events\n");

@@ -123,7 +123,7 @@ async fn phone_numbers_come_and_go() {
         [r#""+15551230001" "desk""#, r#""+15551230002" null"#]
     );
     let left = admin
-        .json("account number remove --account acme 15551230001")
+        .json("account number remove --account acme +15551230001")
         .await;
     assert_eq!(numbers(&left), [r#""+15551230002" null"#]);
 

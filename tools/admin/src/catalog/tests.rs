@@ -74,6 +74,14 @@ fn the_example_has_every_pricing_type() {
         checked(&file).text,
         "the catalog of demo is right: 4 plans with 9 products, 2 business entities, 2 customers\n"
     );
+    // What the API takes an order by: the ids of products too, of which an estimate tells those alone that are taken.
+    let told = checked(&file).json;
+    let server = &file.plans[3].it.products[2];
+    assert_eq!(
+        told["products"]["business"][2],
+        json!({ "id": server.id, "name": "Server" })
+    );
+    assert_eq!(told["plans"]["business"], json!(file.plans[3].it.id));
 }
 
 /// Everything is told at once, in the order of the lines.

@@ -28,7 +28,7 @@ async fn ends_with_a_last_bill(world: &World) -> Value {
     let first = world.stripe.latest_invoice().await;
     let fee = format!("customer={customer}&subscription={id}&amount=100&currency=usd");
     world.stripe.operator("POST", "/v1/invoiceitems", &fee).await;
-    let path = format!("/v1/subscriptions/{id}?invoice_now=true&prorate=true");
+    let path = format!("/v1/subscriptions/{id}?invoice_now=true&prorate=false");
     world.stripe.operator("DELETE", &path, "").await;
     assert_ne!(
         world.stripe.latest_invoice().await["id"],
@@ -91,6 +91,13 @@ async fn a_first_bill_behind_a_last_one_cannot_be_paid_beside_what_is_sold_anew(
     let page = world.stripe.latest_page().await;
     world.stripe.delays_page(&page).await;
     world.stripe.settles_page(&page, "decline").await;
+    // The bank is not asked for the fee.
+    let debited = world.stripe.all_subscriptions().await.remove(0);
+    let path = format!("/v1/subscriptions/{}", debited["id"].as_str().unwrap());
+    world
+        .stripe
+        .operator("POST", &path, "default_payment_method=")
+        .await;
     let first = ends_with_a_last_bill(&world).await;
     world.stripe.stand_in().settle().await;
     assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");

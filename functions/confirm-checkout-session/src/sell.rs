@@ -111,12 +111,12 @@ pub(crate) async fn sell(
         let read = call.read_contract(contract).await?;
         match (&read, sale.offer.way) {
             (Some(read), Way::Begin) => return land(call, &claimed, read.clone()).await,
-            (Some(read), _) => return amend(call, owner, &claimed, sale, &customer, read).await,
+            (Some(read), _) => return Box::pin(amend(call, owner, &claimed, sale, &customer, read)).await,
             (None, Way::Begin) => {}
             (None, _) => return Err(Problem::internal("a contract without a subscription is amended")),
         }
     }
-    let payment_method = match method::given(call, &claimed, sale, &customer).await? {
+    let payment_method = match Box::pin(method::given(call, &claimed, sale, &customer)).await? {
         Given::Method(method) => method,
         Given::Again => return Ok(None),
         Given::Lost => return customer::replace(call, &claimed, &customer).await,
@@ -183,9 +183,9 @@ async fn amend(
     let stripe = call.stripe().await?;
     if sale.offer.way == Way::AtPeriodEnd {
         let answer = stripe.schedule_contract(&asked, billing).await;
-        return amended(call, claimed, answer).await;
+        return Box::pin(amended(call, claimed, answer)).await;
     }
-    let method = match method::given(call, claimed, sale, customer).await? {
+    let method = match Box::pin(method::given(call, claimed, sale, customer)).await? {
         Given::Method(method) => method,
         // With its customer the subscription has ended, which tells the rest.
         Given::Again | Given::Lost => return Ok(None),
@@ -196,14 +196,14 @@ async fn amend(
     }
     // Last of all: what is refused before has changed nothing.
     let paying = match &method {
-        Some(method) => method::pays(call, claimed, sale, read, method).await?,
+        Some(method) => Box::pin(method::pays(call, claimed, sale, read, method)).await?,
         None => Some(claimed.clone()),
     };
     let Some(paying) = paying else {
         return Ok(None);
     };
     let answer = stripe.amend_contract(&asked, billing).await;
-    amended(call, &paying, answer).await
+    Box::pin(amended(call, &paying, answer)).await
 }
 
 /// What Stripe's answer to an amendment comes to.

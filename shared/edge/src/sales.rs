@@ -61,11 +61,11 @@ impl Call<'_> {
         };
         let (read, lateness) = match sale {
             Some(sale) => {
-                let read = Box::pin(self.with_first_bill(sale, read)).await?;
-                let read = self.close_late(sale, read).await?;
+                let read = self.with_first_bill(sale, read).await?;
+                let read = Box::pin(self.close_late(sale, read)).await?;
                 let read = Box::pin(self.close_ended(sale, read)).await?;
                 let lateness = self.lateness(contract, sale, &read).await?;
-                let read = self.finish_at_stripe(sale, &mut session, read, lateness);
+                let read = Box::pin(self.finish_at_stripe(sale, &mut session, read, lateness));
                 (read.await?, lateness)
             }
             None => (read, Lateness::InTime),
@@ -153,7 +153,9 @@ impl Call<'_> {
         if sale.offer.way != Way::Begin || !read.hides_first_bill() {
             return Ok(read);
         }
-        Ok(self.stripe().await?.with_earlier_bills(read).await?)
+        let stripe = self.stripe().await?;
+        // On the heap: of the many ways that lead here, hardly any needs it.
+        Ok(Box::pin(stripe.with_earlier_bills(read)).await?)
     }
 
     /// A subscription as it is now, with what a sale stands on.

@@ -53,6 +53,8 @@ mod collections;
 mod possible_worlds;
 /// Periods: their first and last second, months and years of every length, clocks that differ.
 mod periods;
+/// Renewals that are declined.
+mod failed_renewals;
 /// A quote is what is charged, or nothing is charged.
 mod quotes;
 /// The most that Stripe charges at once.

@@ -101,6 +101,22 @@ async fn a_deployments_grace_bridges_the_hour_of_a_renewal_and_no_more() {
     assert_eq!(tells().await, r#""PAYG" null"#);
 }
 
+/// Stripe is down: whoever has shown the prices before shows them on, however old; who has read none says 503, and never a wrong price.
+#[tokio::test]
+async fn prices_that_were_read_are_shown_while_stripe_is_down() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let before = ada.billing().await.body;
+    world.stripe.fails("GET", "/v1/prices/*", 500).await;
+    world.advance("10d").await;
+    assert_eq!(ada.billing().await.body["pricing"], before["pricing"]);
+    let new = world.machine().await;
+    let asks = || ada.request("GET", "/api/v1/billing", &Value::Null);
+    assert_eq!(new.call(asks()).await.unwrap().status, 503);
+    world.stripe.recovers().await;
+    assert_eq!(new.call(asks()).await.unwrap().body["pricing"], before["pricing"]);
+}
+
 /// Two accounts, two checkouts at once: each gets its own session, and pays for itself.
 #[tokio::test]
 async fn two_accounts_do_not_touch_each_other() {

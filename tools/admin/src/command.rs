@@ -436,7 +436,7 @@ fn address(text: &str) -> Result<String, &'static str> {
     };
     match address.filter(is_whole) {
         Some(_) => Ok(text.to_owned()),
-        None => Err("must be an absolute URL, such as https://example.com/stripe/webhook"),
+        None => Err("must be an absolute URL, such as https://example.com or http://127.0.0.1:8000"),
     }
 }
 

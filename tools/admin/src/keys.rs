@@ -48,8 +48,11 @@ pub struct Issued {
     pub secret: Secret,
 }
 
-/// Issues a key for somebody who exists.
+/// Issues a key for somebody who exists. One that would open nothing from the first moment on is a slip of the pen.
 pub async fn issue(store: &Store, wanted: Wanted, now: Timestamp) -> Result<Issued, Failure> {
+    if let Some(over) = wanted.expires_at.filter(|at| *at <= now) {
+        return Err(Failure::OverAlready(over));
+    }
     let new = NewKey::generate(wanted.mode)?;
     let key = Key {
         id: new.id.clone(),

@@ -78,6 +78,9 @@ pub enum Failure {
     /// No account, agency or organisation of that id.
     #[error("there is no {0}")]
     Nobody(Holder),
+    /// A key is asked for that is over.
+    #[error("{0} is over: such a key would open nothing; none was issued")]
+    OverAlready(Timestamp),
     /// They have no such key.
     #[error("{holder} has no key {key}")]
     NoKey {
@@ -117,7 +120,7 @@ pub enum Failure {
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     /// DynamoDB did not do it.
-    #[error(transparent)]
+    #[error("{}", with_where_to_look(.0))]
     Store(#[from] StoreError),
     /// The deployment is not as it should be; what is wrong was printed.
     #[error("{0} wrong: see above")]
@@ -155,6 +158,20 @@ pub enum Failure {
     /// The answer could not be printed.
     #[error("cannot print: {0}")]
     Output(#[from] io::Error),
+}
+
+/// What DynamoDB did not do, with what the operator has to look at where its word does not say.
+fn with_where_to_look(error: &StoreError) -> String {
+    let look = match error {
+        StoreError::Unavailable(word) if word == "ResourceNotFoundException" => {
+            "the table is not there: it is named by --accounts-table and --sessions-table (the stack's outputs), and its region by AWS_REGION"
+        }
+        StoreError::Unavailable(word) if word == "AccessDeniedException" => {
+            "the AWS identity may not do that: docs/integrating.md lists what it needs"
+        }
+        _ => return error.to_string(),
+    };
+    format!("{error}; {look}")
 }
 
 /// Examines a deployment and prints what the doctor says; a failure when anything is wrong.

@@ -182,6 +182,14 @@ async fn a_key_is_shown_once_listed_without_its_secret_and_revoked() {
 async fn a_key_may_be_limited_and_may_be_for_support() {
     let admin = Admin::new().await;
     admin.prints("account create --id acme").await.unwrap();
+    // Last year's: nothing is issued that opens nothing.
+    assert_eq!(
+        admin
+            .prints("key issue --account acme --expires 2025-05-01")
+            .await
+            .unwrap_err(),
+        "2025-05-01T00:00:00Z is over: such a key would open nothing; none was issued"
+    );
     let issue = "key issue --account acme --scope billing:read --expires 2026-05-01 --impersonator sam";
     admin.prints(issue).await.unwrap();
     let listed = &admin.json("key list --account acme").await[0];
@@ -271,4 +279,23 @@ agents        {agent}  Reception  {client}
     );
     let unnamed = admin.prints("key list").await.unwrap_err();
     assert!(unnamed.contains("--account"), "{unnamed}");
+}
+
+/// The word alone sends nobody to the names of the tables.
+#[tokio::test]
+async fn a_table_that_is_not_there_is_told_with_where_its_name_comes_from() {
+    let database = Embedded::empty(Arc::new(now)).unwrap();
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", port.local_addr().unwrap());
+    tokio::spawn(database.serve(port, std::future::pending()));
+    let line = CommandLine::parse_from(["billing-admin", "--endpoint-url", &url, "account", "show", "x"]);
+    let store = connection::open(&line.place, billing_edge::transport())
+        .await
+        .unwrap();
+    let told = Admin(store).prints("account show x").await.unwrap_err();
+    assert!(
+        told.contains("ResourceNotFoundException; the table is not there")
+            && told.contains("--accounts-table"),
+        "{told}"
+    );
 }

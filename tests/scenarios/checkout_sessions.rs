@@ -342,3 +342,31 @@ async fn a_contract_ends_when_it_was_to_end() {
     let last = acme.opens(&order).await;
     assert_eq!(last.body["estimates"]["next_invoice"], Value::Null, "{last}");
 }
+
+/// Between the payment and the contract its end is set at Stripe: whoever reads the session meanwhile is told that it is paid.
+#[tokio::test]
+async fn a_session_that_is_paid_says_so_before_its_contract_is_written() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["end_date"] = json!("2026-06-01");
+    let id = acme.session(&order).await;
+    world.stripe.holds_events(true).await;
+    let machine = world.machine().await;
+    machine.network.holds("POST /v1/subscriptions/");
+    let visa = visa();
+    let (confirmed, ()) = tokio::join!(acme.confirms_on(&machine, &id, &visa), async {
+        machine.network.reached().await;
+        let paid = acme.reads(&id).await;
+        assert_eq!(paid.body["checkout_status"], "payment_succeeded", "{paid}");
+        assert_eq!(paid.body["contract_id"], Value::Null, "{paid}");
+        machine.network.lets_go();
+    });
+    let confirmed = confirmed.unwrap();
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+    world.stripe.holds_events(false).await;
+    assert_eq!(world.stripe.charges().await, [3500]);
+}

@@ -189,6 +189,33 @@ async fn a_bill_of_what_was_ended_cannot_be_paid_beside_what_is_sold_anew() {
     .await;
 }
 
+/// Stripe does not make the bill void: the sale is not forgotten over it, or its payer could pay twice. Whoever hears of it again tries again.
+#[tokio::test]
+async fn a_sale_is_not_forgotten_while_its_bill_can_be_paid() {
+    let world = World::at("2026-04-16T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("team")).await;
+    acme.confirms(&id, &Value::Null).await;
+    world.stripe.stand_in().settle().await;
+    world.stripe.holds_events(true).await;
+    ends_latest(&world).await;
+    let ended = world
+        .stripe
+        .events("customer.subscription.deleted")
+        .pop()
+        .unwrap();
+    let machine = world.machine().await;
+    let refusal = r#"{"error":{"type":"invalid_request_error","message":"Not now."}}"#;
+    machine.network.tells("POST /v1/invoices/", 400, refusal);
+    let told = machine.call(world.stripe.signed_event(&ended)).await.unwrap();
+    assert_eq!(told.status, 500, "{told}");
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "pending");
+    world.advance("5m").await;
+    world.stripe.holds_events(false).await;
+    assert_eq!(world.stripe.latest_invoice().await["status"], "void");
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
+}
+
 /// The bill is paid on its page at the very moment at which it is to be made void: that was bought, and it is not sold again.
 #[tokio::test]
 async fn a_bill_that_is_paid_while_it_is_made_void_is_paid() {

@@ -40,33 +40,38 @@ async fn a_late_payment_is_honoured_while_the_offer_holds() {
     assert_eq!(world.stripe.refunded().await, [0_i64; 0]);
 }
 
+/// The price is another, or the plan is sold to nobody any more.
 #[tokio::test]
 async fn a_late_payment_is_given_back_when_the_offer_has_moved() {
-    let world = World::at("2026-04-01T00:00:00Z").await;
-    let mut acme = world.organisation("acme").await;
-    let (id, page) = late(&acme, &world).await;
-    acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
-        .await;
-    world.stripe.pays_page(&page).await;
-    assert_eq!(acme.reads(&id).await.body["checkout_status"], "expired");
-    let session = acme.stored(&id).await;
-    assert_eq!(session.late_payment, Some(LatePayment::Refunded));
-    assert_eq!(world.stripe.refunded().await, [3500]);
-    assert_eq!(world.stripe.all_subscriptions().await[0]["status"], "canceled");
-    let contract = acme.contract(session.contract.as_str()).await.contract;
-    assert_eq!((contract.status, contract.sale), (Status::Refunded, None));
-    assert_eq!(acme.confirms(&id, &Value::Null).await.status, 410);
-    // Everything once more, in whatever order.
-    for kind in [
-        "checkout.session.completed",
-        "invoice.paid",
-        "customer.subscription.deleted",
+    for (was, is) in [
+        ("unit_amount = 500", "unit_amount = 600"),
+        ("[plans.starter", "[plans.basic"),
     ] {
-        for event in world.stripe.events(kind) {
-            world.stripe.delivers(&event).await;
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let mut acme = world.organisation("acme").await;
+        let (id, page) = late(&acme, &world).await;
+        acme.changes_its_catalog(was, is).await;
+        world.stripe.pays_page(&page).await;
+        assert_eq!(acme.reads(&id).await.body["checkout_status"], "expired", "{is}");
+        let session = acme.stored(&id).await;
+        assert_eq!(session.late_payment, Some(LatePayment::Refunded));
+        assert_eq!(world.stripe.refunded().await, [3500]);
+        assert_eq!(world.stripe.all_subscriptions().await[0]["status"], "canceled");
+        let contract = acme.contract(session.contract.as_str()).await.contract;
+        assert_eq!((contract.status, contract.sale), (Status::Refunded, None));
+        assert_eq!(acme.confirms(&id, &Value::Null).await.status, 410);
+        // Everything once more, in whatever order.
+        for kind in [
+            "checkout.session.completed",
+            "invoice.paid",
+            "customer.subscription.deleted",
+        ] {
+            for event in world.stripe.events(kind) {
+                world.stripe.delivers(&event).await;
+            }
         }
+        assert_eq!(world.stripe.refunded().await, [3500]);
     }
-    assert_eq!(world.stripe.refunded().await, [3500]);
 }
 
 /// Nobody could read at Stripe for a month, in which it was renewed: both payments go back.

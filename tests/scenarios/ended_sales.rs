@@ -255,6 +255,44 @@ async fn a_bill_that_is_paid_while_it_is_made_void_is_paid() {
     }
 }
 
+/// A debit has failed, and the payer has the bank try again at the very moment at which the bill is to be made void, which is refused then.
+/// That debit fails within the day too: now the bill is made void, whatever Stripe keeps of the first time.
+#[tokio::test]
+async fn a_bill_that_could_not_be_made_void_during_a_debit_is_when_that_has_failed() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    acme.confirms(&id, &Value::Null).await;
+    let page = world.stripe.latest_page().await;
+    world.stripe.delays_page(&page).await;
+    world.stripe.settles_page(&page, "decline").await;
+    let bill = world.stripe.latest_invoice().await;
+    world.stripe.holds_events(true).await;
+    ends_latest(&world).await;
+    let ended = world.stripe.events("customer.subscription.deleted").remove(0);
+    let machine = world.machine().await;
+    // The subscription, then the payments of its bill.
+    machine.network.holds("GET /v1/invoice_payments");
+    let (told, ()) = tokio::join!(machine.call(world.stripe.signed_event(&ended)), async {
+        machine.network.reached().await;
+        world
+            .stripe
+            .pays_invoice(&bill, "pm_usBankAccount_insufficientFunds")
+            .await;
+        machine.network.lets_go();
+    });
+    assert_eq!(told.unwrap().status, 200);
+    world.stripe.holds_events(false).await;
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "pending");
+    world.stripe.settles_page(&page, "decline").await;
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
+    assert_eq!(world.stripe.latest_invoice().await["status"], "void");
+    let sold = acme.confirms(&id, &visa()).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500]);
+}
+
 /// A debit on the page failed, and the payer has the bank try again on the bill's page, right before the session's time runs out: nothing is
 /// closed over that.
 #[tokio::test]

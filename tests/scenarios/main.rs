@@ -113,10 +113,14 @@ mod sold_anew;
 mod ended_sales;
 /// The same of accounts.
 mod ended_checkouts;
+/// Sales whose first bill is not the latest.
+mod hidden_bills;
 /// Customers of organisations, and Stripe's idempotency keys that they are made under.
 mod plan_customers;
 /// Contracts that become something else.
 mod amendments;
+/// Payment methods that are named for an amendment.
+mod named_methods;
 /// Downgrades that come to nothing half-way.
 mod downgrades;
 /// What was sold keeps its price.

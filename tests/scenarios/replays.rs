@@ -190,6 +190,41 @@ async fn what_another_program_sold_is_taken_over() {
     assert_eq!(acme.cancels().await.body["cancelAtPeriodEnd"], true);
 }
 
+/// Nobody has told of what was sold: a checkout would be a second subscription, and the customer would pay for both. It is barred until it is told of;
+/// where it is over, or never was, the checkout is the customer's own.
+#[tokio::test]
+async fn what_another_program_sold_bars_a_checkout_before_it_is_told_of() {
+    let world = World::at("2026-01-01T00:00:00Z").await;
+    let (customer, subscription) = sold_elsewhere(&world).await;
+    let create = format!("account create --id acme --customer {customer} --number +15551230001");
+    admin(&world, &create).await.unwrap();
+    let acme = world.admits("acme").await;
+    for interval in ["monthly", "annual"] {
+        assert_eq!(
+            acme.starts_checkout(interval).await,
+            r#"409 {"error":"the account's customer has a subscription at Stripe that is not taken over yet"}"#
+        );
+    }
+    assert_eq!(world.stripe.sessions(&acme).await.len(), 0);
+
+    let id = subscription["id"].as_str().unwrap();
+    world
+        .stripe
+        .operator("DELETE", &format!("/v1/subscriptions/{id}"), "")
+        .await;
+    let secret = acme.starts_checkout("monthly").await.client_secret();
+    world.stripe.pays(&secret).await;
+    let own = world.stripe.all_subscriptions().await;
+    let own: Vec<_> = own.iter().map(|it| (&it["customer"], &it["status"])).collect();
+    assert_eq!(
+        own[0],
+        (&Value::from(customer), &Value::from("active")),
+        "{own:?}"
+    );
+    assert_eq!(world.stripe.all_customers().await.len(), 1);
+    assert_eq!(acme.covered_until().await, "2026-02-01T00:00:00Z");
+}
+
 /// What could not be read is told of once more, and is not left among the failures then.
 #[tokio::test]
 async fn telling_of_what_failed_once_more_finishes_it() {

@@ -170,6 +170,14 @@ impl Stripe {
         self.stand_in.settle().await;
     }
 
+    /// The payer confirms the payment that the latest invoice waits for; its events arrive.
+    pub async fn confirms_latest_payment(&self) {
+        let latest = self.latest_invoice().await;
+        let path = format!("/_test/invoices/{}/pay", latest["id"].as_str().unwrap());
+        self.operator_json(&path, &json!({})).await;
+        self.stand_in.settle().await;
+    }
+
     /// How many phases the schedule has that was made last.
     pub async fn phases_of_latest_schedule(&self) -> usize {
         let schedule = self.list("/v1/subscription_schedules?limit=1").await.remove(0);

@@ -15,11 +15,36 @@ use billing_store::{SessionWrite, StoredContract, unless_conflict};
 use crate::{Wanted, moved};
 
 /// A session and the contract that were claimed for a sale.
+#[derive(Clone)]
 pub(crate) struct Claimed {
     pub(crate) session: Session,
     pub(crate) stored: StoredContract,
     /// Whether the sale was found under way: whoever wrote it down may be at it still.
     pub(crate) is_joined: bool,
+}
+
+impl Claimed {
+    /// The same with more in its sale, written down. None when somebody else wrote first.
+    pub(crate) async fn with(&self, call: &Call<'_>, sale: Sale) -> Result<Option<Self>, Problem> {
+        let read = &self.stored.contract;
+        let contract = Contract {
+            sale: Some(sale),
+            updated_at: call.now,
+            ..read.clone()
+        };
+        let written = unless_conflict(call.store.put_contract(read, &contract).await)?;
+        Ok(written.map(|()| Self {
+            session: self.session.clone(),
+            stored: StoredContract {
+                contract: Contract {
+                    version: read.version + 1,
+                    ..contract
+                },
+                ..self.stored.clone()
+            },
+            is_joined: self.is_joined,
+        }))
+    }
 }
 
 /// Prices the wish again, and claims session and contract for the sale of the same offer. 409 with the fresh offer when it is not the
@@ -191,6 +216,7 @@ fn sale_of(call: &Call<'_>, wanted: &Wanted, session: &Session) -> Result<Sale, 
         offer: session.offer.clone(),
         order: order.map_err(|error| internal(error.to_string()))?,
         payment_method: wanted.payment_method.clone(),
+        replaced: None,
         asked_at: call.now,
         open_until: session.open_until,
         page: None,

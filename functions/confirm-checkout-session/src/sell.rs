@@ -13,18 +13,19 @@ use std::pin::Pin;
 
 use billing_core::access::Owner;
 use billing_core::change::{self, Unchangeable};
-use billing_core::contract::{Billing, Contract, Fate, Lateness, Read, charge, fate};
-use billing_core::id::{CustomerId, OrganisationId, PaymentMethodId};
+use billing_core::contract::{Billing, Fate, Lateness, Read, charge, fate};
+use billing_core::id::{CustomerId, OrganisationId};
 use billing_core::invalid::Invalid;
 use billing_core::quote::Charge;
 use billing_core::sale::{Sale, Way};
 use billing_core::session::{Session, Status};
 use billing_edge::{Billed, Call, Problem};
-use billing_store::{StoredContract, unless_conflict};
-use billing_stripe::{AskedSale, StripeError};
+use billing_store::StoredContract;
+use billing_stripe::{AskedSale, ReadContract, StripeError};
 
 use crate::claim::Claimed;
-use crate::{Wanted, busy, customer, expired, page};
+use crate::method::Given;
+use crate::{Wanted, busy, customer, expired, method, page};
 
 /// Finishes a sale that was found under way. None when it has to be looked at again.
 pub(crate) async fn finish(
@@ -110,23 +111,15 @@ pub(crate) async fn sell(
         let read = call.read_contract(contract).await?;
         match (&read, sale.offer.way) {
             (Some(read), Way::Begin) => return land(call, &claimed, read.clone()).await,
-            (Some(read), _) => return amend(call, owner, &claimed, sale, &customer, read).await,
+            (Some(read), _) => return Box::pin(amend(call, owner, &claimed, sale, &customer, read)).await,
             (None, Way::Begin) => {}
             (None, _) => return Err(Problem::internal("a contract without a subscription is amended")),
         }
     }
-    let payment_method = match method(call, &claimed.session, sale, &customer).await {
-        Err(Payer::Refused(problem)) => {
-            call.release_sale(contract).await?;
-            return Err(problem);
-        }
-        Err(Payer::Spent) => {
-            call.release_sale(contract).await?;
-            return Ok(None);
-        }
-        Err(Payer::Lost) => return customer::replace(call, &claimed, &customer).await,
-        Err(Payer::Problem(problem)) => return Err(problem),
-        Ok(method) => method,
+    let payment_method = match Box::pin(method::given(call, &claimed, sale, &customer)).await? {
+        Given::Method(method) => method,
+        Given::Again => return Ok(None),
+        Given::Lost => return customer::replace(call, &claimed, &customer).await,
     };
     let asked = AskedSale {
         owner,
@@ -188,36 +181,38 @@ async fn amend(
         payment_method: None,
     };
     let stripe = call.stripe().await?;
-    let answer = match sale.offer.way {
-        Way::AtPeriodEnd => stripe.schedule_contract(&asked, billing).await,
-        Way::Begin | Way::AtOnce => {
-            match method(call, &claimed.session, sale, customer).await {
-                Err(Payer::Refused(problem)) => {
-                    call.release_sale(contract).await?;
-                    return Err(problem);
-                }
-                Err(Payer::Spent) => {
-                    call.release_sale(contract).await?;
-                    return Ok(None);
-                }
-                // With its customer the subscription has ended, which tells the rest.
-                Err(Payer::Lost) => return Ok(None),
-                Err(Payer::Problem(problem)) => return Err(problem),
-                Ok(Some(method)) => {
-                    let paid_by = stripe.pay_contract_by(&billing.subscription, &method, sale).await;
-                    if let Err(error) = paid_by {
-                        return refused(call, claimed, error).await;
-                    }
-                }
-                Ok(None) => {}
-            }
-            let preview = stripe.preview_amendment(sale, billing).await;
-            if !hold(call, claimed, preview.map(|preview| preview.charge)).await? {
-                return Ok(None);
-            }
-            stripe.amend_contract(&asked, billing).await
-        }
+    if sale.offer.way == Way::AtPeriodEnd {
+        let answer = stripe.schedule_contract(&asked, billing).await;
+        return Box::pin(amended(call, claimed, answer)).await;
+    }
+    let method = match Box::pin(method::given(call, claimed, sale, customer)).await? {
+        Given::Method(method) => method,
+        // With its customer the subscription has ended, which tells the rest.
+        Given::Again | Given::Lost => return Ok(None),
     };
+    let preview = stripe.preview_amendment(sale, billing).await;
+    if !hold(call, claimed, preview.map(|preview| preview.charge)).await? {
+        return Ok(None);
+    }
+    // Last of all: what is refused before has changed nothing.
+    let paying = match &method {
+        Some(method) => Box::pin(method::pays(call, claimed, sale, read, method)).await?,
+        None => Some(claimed.clone()),
+    };
+    let Some(paying) = paying else {
+        return Ok(None);
+    };
+    let answer = stripe.amend_contract(&asked, billing).await;
+    Box::pin(amended(call, &paying, answer)).await
+}
+
+/// What Stripe's answer to an amendment comes to.
+async fn amended(
+    call: &Call<'_>,
+    claimed: &Claimed,
+    answer: Result<ReadContract, StripeError>,
+) -> Result<Option<Session>, Problem> {
+    let contract = &claimed.stored.contract;
     match answer {
         Ok(amended) => land(call, claimed, amended.read).await,
         Err(error) => {
@@ -261,7 +256,6 @@ async fn priced(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Claimed>, P
     let Some(sale) = &contract.sale else {
         return Ok(None);
     };
-    let session = claimed.session.clone();
     let mut order = sale.order.clone();
     let sold = &sale.offer.after.configuration;
     let mut is_new = false;
@@ -283,96 +277,14 @@ async fn priced(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Claimed>, P
         };
         is_new = true;
     }
-    let contract = if is_new {
-        let priced = Contract {
-            sale: Some(Sale {
-                order,
-                ..sale.clone()
-            }),
-            updated_at: call.now,
-            ..contract.clone()
-        };
-        if unless_conflict(call.store.put_contract(contract, &priced).await)?.is_none() {
-            return Ok(None);
-        }
-        Contract {
-            version: contract.version + 1,
-            ..priced
-        }
-    } else {
-        contract.clone()
+    if !is_new {
+        return Ok(Some(claimed.clone()));
+    }
+    let sale = Sale {
+        order,
+        ..sale.clone()
     };
-    Ok(Some(Claimed {
-        session,
-        stored: StoredContract {
-            contract,
-            ..stored.clone()
-        },
-        is_joined: claimed.is_joined,
-    }))
-}
-
-/// Why there is no payment method.
-enum Payer {
-    /// It is refused, and the sale with it.
-    Refused(Problem),
-    /// What was refused under this number is refused again; the next number asks anew.
-    Spent,
-    /// The customer was deleted at Stripe.
-    Lost,
-    /// Something else is wrong.
-    Problem(Problem),
-}
-
-impl From<Problem> for Payer {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<StripeError> for Payer {
-    fn from(error: StripeError) -> Self {
-        if customer::is_lost(&error) {
-            Self::Lost
-        } else {
-            Self::Problem(error.into())
-        }
-    }
-}
-
-/// What is charged: the method that was named, given to the customer; or for a new contract the customer's own. A guest is whoever
-/// types an address: that it is a customer's does not make the customer's card his.
-async fn method(
-    call: &Call<'_>,
-    session: &Session,
-    sale: &Sale,
-    customer: &CustomerId,
-) -> Result<Option<PaymentMethodId>, Payer> {
-    let stripe = call.stripe().await?;
-    let Some(named) = &sale.payment_method else {
-        return match sale.offer.way {
-            Way::Begin if session.wish.guest.is_none() => Ok(stripe.default_payment_method(customer).await?),
-            Way::Begin | Way::AtOnce | Way::AtPeriodEnd => Ok(None),
-        };
-    };
-    let key = format!("sale/{}", sale.name());
-    match stripe.attach_payment_method(named, customer, &key).await {
-        Ok(attached) => Ok(Some(attached)),
-        Err(error) if customer::is_lost(&error) => Err(Payer::Lost),
-        Err(StripeError::Refused(refusal)) if refusal.kind == "card_error" => {
-            Err(Payer::Refused(Problem::payment_required(refusal.message)))
-        }
-        Err(StripeError::Refused(_)) => {
-            let mut invalid = Invalid::default();
-            invalid.field(
-                "payment_method_id",
-                "is not a payment method that the customer can pay by",
-            );
-            Err(Payer::Refused(Problem::invalid(invalid)))
-        }
-        Err(StripeError::Spent { .. }) => Err(Payer::Spent),
-        Err(error) => Err(Payer::Problem(error.into())),
-    }
+    claimed.with(call, sale).await
 }
 
 /// Holds Stripe's own figure against the estimate. A mismatch charges nothing: the sale is forgotten. But another machine may be at the
@@ -426,7 +338,11 @@ pub(crate) fn land<'a>(call: &'a Call<'_>, claimed: &'a Claimed, read: Read) -> 
 }
 
 /// Stripe said no: the sale is forgotten, and the session open again.
-async fn refused(call: &Call<'_>, claimed: &Claimed, error: StripeError) -> Result<Option<Session>, Problem> {
+pub(crate) async fn refused(
+    call: &Call<'_>,
+    claimed: &Claimed,
+    error: StripeError,
+) -> Result<Option<Session>, Problem> {
     let contract = &claimed.stored.contract;
     match error {
         StripeError::Refused(refusal) => {

@@ -116,6 +116,7 @@ async fn attempt(
         quantity: checkout::quantity(&account).map_err(refuse)?,
         return_url: wish.return_url.clone(),
     };
+    previous::must_be_known(call, &account).await?.map_err(refuse)?;
     match previous::close_bill(call, &account).await? {
         Bill::Closed => {}
         Bill::Debited => return Err(refuse(Refusal::AlreadySubscribed)),
@@ -283,6 +284,8 @@ fn slow_down(call: &Call<'_>, too_many: TooMany) -> Problem {
 fn refuse(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::NoPhoneNumbers => Problem::bad_request(refusal.to_string()),
-        Refusal::AlreadySubscribed | Refusal::Completed => Problem::conflict(refusal.to_string()),
+        Refusal::AlreadySubscribed | Refusal::NotTakenOver | Refusal::Completed => {
+            Problem::conflict(refusal.to_string())
+        }
     }
 }

@@ -55,6 +55,19 @@ fn judge(answer: Result<CheckoutSession, StripeError>) -> Result<Option<Over>, P
     }
 }
 
+/// Refuses while the customer that the account was made with has a subscription that another program sold and that nobody has told of: it would
+/// be billed for both. Asked before the account's first checkout alone; whatever is sold after the account was made, events tell.
+pub(crate) async fn must_be_known(
+    call: &Call<'_>,
+    account: &Account,
+) -> Result<Result<(), Refusal>, Problem> {
+    let Some(customer) = account.untold_customer() else {
+        return Ok(Ok(()));
+    };
+    let untold = call.stripe().await?.live_subscription(customer).await?;
+    Ok(untold.map_or(Ok(()), |_| Err(Refusal::NotTakenOver)))
+}
+
 /// How the bill of a subscription that is over stands in the way.
 pub(crate) enum Bill {
     /// Nobody can pay it any more.
@@ -79,9 +92,7 @@ pub(crate) async fn close_bill(call: &Call<'_>, account: &Account) -> Result<Bil
             return Ok(Bill::Debited);
         }
         if bill.is_first {
-            // Refused because a debit has begun meanwhile, it may be made void when that has failed, which is another version.
-            let key = format!("void/{}/{}", bill.id, account.profile.version);
-            stripe.void_invoice(&bill.id, &key).await?;
+            stripe.void_invoice(&bill.id).await?;
             closed = Bill::Voided;
         }
     }

@@ -153,6 +153,14 @@ impl Account {
         })
     }
 
+    /// The customer that the account was made with, as long as nothing has been sold to it or told of it here: what another program sold to it
+    /// before may bill still, and nobody here knows.
+    #[must_use]
+    pub fn untold_customer(&self) -> Option<&CustomerId> {
+        let is_untold = self.subscription.is_none() && self.profile.checkouts == 0;
+        self.profile.customer.as_ref().filter(|_| is_untold)
+    }
+
     /// How many units a subscription of this account is billed for.
     #[must_use]
     pub fn quantity(&self) -> u64 {

@@ -84,6 +84,9 @@ pub enum Refusal {
     /// A subscription that can still bill.
     #[error("the account already has a subscription")]
     AlreadySubscribed,
+    /// A subscription of the customer's that can still bill, sold by another program and not told of here.
+    #[error("the account's customer has a subscription at Stripe that is not taken over yet")]
+    NotTakenOver,
     /// The last checkout went through; the webhook is about to say so.
     #[error("a checkout was just completed; the subscription is being set up")]
     Completed,

@@ -17,13 +17,13 @@ use crate::calendar::Anchor;
 use crate::coverage::{self, Coverage, Entry};
 use crate::estimate::{self, NoEstimate, Standing};
 use crate::id::{
-    BusinessEntityId, BuyerId, CheckoutId, ContractId, CustomerId, InvoiceId, ItemId, OrganisationId, PlanId,
-    PriceId, ScheduleId, SubscriptionId,
+    BusinessEntityId, BuyerId, CheckoutId, ContractId, CustomerId, InvoiceId, ItemId, OrganisationId,
+    PaymentMethodId, PlanId, PriceId, ScheduleId, SubscriptionId,
 };
 use crate::period::Period;
 use crate::quote::Charge;
 use crate::reversal::{self, Reversal};
-use crate::sale::{Offer, OrderLine, Sale, Way};
+use crate::sale::{Offer, OrderLine, Replaced, Sale, Way};
 use crate::session::{Kind, LatePayment};
 use crate::subscription::{Collection, Status as BillingStatus};
 
@@ -161,10 +161,14 @@ pub struct Read {
     pub created: Timestamp,
     /// Whether a change waits for its payment.
     pub is_pending: bool,
-    /// Whether its first bill is being paid although its status does not say so: it has ended, or is overdue.
+    /// Whether a bill is being paid although its status does not say so: it has ended, is overdue, or the first is not the latest.
     pub is_debited: bool,
     /// How its invoices are paid.
     pub collection: Collection,
+    /// What pays them; none where the customer's own does.
+    pub payment_method: Option<PaymentMethodId>,
+    /// Whether this is Stripe's answer to the amendment itself: what it tells as done was paid at once.
+    pub is_answer: bool,
     /// The name of the sale that its schedule was written for, whole: its two requests were both done.
     pub scheduled: Option<String>,
     /// The schedule that leads it, where it leads nowhere: it was made of the subscription as that is, and nobody has written anything
@@ -172,21 +176,52 @@ pub struct Read {
     pub plain_schedule: Option<ScheduleId>,
     /// Its latest bill.
     pub latest_invoice: Option<Bill>,
+    /// The bills before that, newest first, where the first had to be looked for behind the latest.
+    pub earlier_invoices: Vec<Bill>,
 }
 
 impl Read {
-    /// Whether its first bill is paid, as far as its latest tells.
+    fn bills(&self) -> impl Iterator<Item = &Bill> {
+        self.latest_invoice.iter().chain(&self.earlier_invoices)
+    }
+
+    /// Its bills that can be paid, as far as they are known.
+    pub fn payable_bills(&self) -> impl Iterator<Item = &Bill> {
+        self.bills().filter(|bill| bill.is_payable)
+    }
+
+    /// Its first bill, where that is known.
+    #[must_use]
+    pub fn first_bill(&self) -> Option<&Bill> {
+        self.bills().find(|bill| bill.is_first)
+    }
+
+    /// Whether its first bill is not known, since there is a later one: of a period that a short first one was soon followed by, of a
+    /// change, or of its end.
+    #[must_use]
+    pub fn hides_first_bill(&self) -> bool {
+        self.latest_invoice.is_some() && self.first_bill().is_none()
+    }
+
+    /// Whether its first bill is paid.
     fn has_begun(&self) -> bool {
-        let bill = self.latest_invoice.as_ref();
-        bill.is_some_and(|bill| bill.is_first && bill.is_paid)
+        self.first_bill().is_some_and(|bill| bill.is_paid)
     }
 
     /// Whether its first payment is under way: Stripe calls such a subscription active, until somebody ends it.
     #[must_use]
     pub fn is_paying(&self) -> bool {
-        let bill = self.latest_invoice.as_ref();
-        self.is_debited
-            || (self.billing.status == BillingStatus::Active && bill.is_some_and(|bill| bill.is_open))
+        let latest = self.latest_invoice.as_ref();
+        let is_told = latest.is_some_and(|bill| bill.is_first && bill.is_open);
+        self.is_debited || (self.billing.status == BillingStatus::Active && is_told)
+    }
+
+    /// What a sale made its payment method, where it is that still: somebody else may have changed it since.
+    #[must_use]
+    pub fn replaced<'a>(&self, sale: &'a Sale) -> Option<&'a Replaced> {
+        let replaced = sale.replaced.as_ref()?;
+        let stays = self.billing.status.is_live() && self.payment_method.as_ref() == Some(&replaced.by);
+        stays.then_some(replaced)
     }
 
     /// Whether a schedule leads it that is no sale's: neither one that bears a sale's name, nor one without a word in it, as a downgrade
@@ -287,7 +322,7 @@ pub struct Landing {
     pub more: bool,
     /// A new entry of its history.
     pub amendment: Option<Amendment>,
-    /// The latest bill.
+    /// The bill of the sale; the latest, where none is under way.
     pub billed: Option<Bill>,
     /// What the session of the sale that was under way is told.
     pub told: Option<(CheckoutId, Told)>,
@@ -329,7 +364,8 @@ impl Contract {
 /// What has become of a sale, by what Stripe has just said of the contract's subscription.
 #[must_use]
 pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
-    let waits = || match &read.latest_invoice {
+    let first = read.first_bill().filter(|_| sale.offer.way == Way::Begin);
+    let waits = || match first.or(read.latest_invoice.as_ref()) {
         Some(bill) => Fate::Waits(bill.clone()),
         None => Fate::Open,
     };
@@ -345,10 +381,10 @@ pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
         (_, BillingStatus::Canceled | BillingStatus::IncompleteExpired) => Fate::Over,
         (Way::Begin, BillingStatus::Incomplete) => waits(),
         (Way::Begin, _) if sale.is_to_be_refunded || lateness == Lateness::Moved => Fate::TooLate,
-        (Way::Begin, _) => match &read.latest_invoice {
-            // A bank debit: Stripe calls it active, and nobody has paid yet. Nor has anybody a bill that was made void.
-            Some(bill) if bill.is_first && !bill.is_paid => Fate::Waits(bill.clone()),
-            _ => Fate::TookEffect,
+        // A bank debit: Stripe calls it active, and nobody has paid yet. Nor has anybody a bill that was made void.
+        (Way::Begin, _) => match first.filter(|bill| !bill.is_paid) {
+            Some(bill) => Fate::Waits(bill.clone()),
+            None => Fate::TookEffect,
         },
         (Way::AtOnce, _) if read.is_pending => waits(),
         (Way::AtOnce, _) if Contract::bills(&read.billing, &sale.order) => Fate::TookEffect,
@@ -420,6 +456,12 @@ pub fn land(
         .collect();
     let more = entries.len() > MOST_ENTRIES;
     entries.truncate(MOST_ENTRIES);
+    let begins = contract
+        .sale
+        .as_ref()
+        .is_some_and(|sale| sale.offer.way == Way::Begin);
+    let first = read.first_bill().filter(|_| begins);
+    let billed = first.or(read.latest_invoice.as_ref());
     let mut landing = Landing {
         contract: Contract {
             updated_at: now,
@@ -429,7 +471,7 @@ pub fn land(
         reversal: reversal.and_then(|fetched| ledger.news(fetched)),
         more,
         amendment: None,
-        billed: read.latest_invoice.clone(),
+        billed: billed.cloned(),
         told: None,
     };
     landing.follow_sale(&read, lateness, now);

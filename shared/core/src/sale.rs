@@ -343,6 +343,9 @@ pub struct Sale {
     /// What is to be charged; none for the customer's own, or for a page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method: Option<PaymentMethodId>,
+    /// What it has made its subscription's payment method, in place of which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
     /// When it was written down.
     pub asked_at: Timestamp,
     /// Until when the session could be confirmed: a payment after that is late.
@@ -356,6 +359,16 @@ pub struct Sale {
     /// Whether it was paid too late for an offer that had moved, and the money is to be given back.
     #[serde(default)]
     pub is_to_be_refunded: bool,
+}
+
+/// A payment method that an amendment has made its subscription's, and that stays only if it pays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// What was named, as Stripe knows it.
+    pub by: PaymentMethodId,
+    /// What paid before; none where that was the customer's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<PaymentMethodId>,
 }
 
 /// A product as Stripe is asked to bill it.

@@ -40,6 +40,8 @@ mod changes;
 mod wishes;
 /// What becomes of a sale at Stripe.
 mod sales;
+/// What a contract is paid by after a sale.
+mod payers;
 /// A session whose time has run out.
 mod settling;
 /// Ending a subscription and taking that back.

@@ -61,10 +61,11 @@ impl Call<'_> {
         };
         let (read, lateness) = match sale {
             Some(sale) => {
-                let read = self.close_late(sale, read).await?;
+                let read = self.with_first_bill(sale, read).await?;
+                let read = Box::pin(self.close_late(sale, read)).await?;
                 let read = Box::pin(self.close_ended(sale, read)).await?;
                 let lateness = self.lateness(contract, sale, &read).await?;
-                let read = self.finish_at_stripe(sale, &mut session, read, lateness);
+                let read = Box::pin(self.finish_at_stripe(sale, &mut session, read, lateness));
                 (read.await?, lateness)
             }
             None => (read, Lateness::InTime),
@@ -127,8 +128,7 @@ impl Call<'_> {
         }
         let begun =
             sale.offer.way == Way::Begin && contract::fate(sale, read, Lateness::InTime) == Fate::TookEffect;
-        let first = read.latest_invoice.as_ref().filter(|bill| bill.is_first);
-        let paid_at = first.and_then(|bill| bill.paid_at);
+        let paid_at = read.first_bill().and_then(|bill| bill.paid_at);
         if !begun || paid_at.unwrap_or(read.created) < sale.open_until {
             return Ok(Lateness::InTime);
         }
@@ -148,35 +148,52 @@ impl Call<'_> {
         }
     }
 
-    /// Makes void the first invoice of a subscription that somebody has ended, before its sale is forgotten: it could still be paid on
-    /// its page, for nothing, or for what is sold anew by then. One that was paid a moment ago, or is being paid by a bank debit, cannot be
+    /// What a sale that begins a contract stands on: the first bill of its subscription, which is looked for where a later one hides it.
+    async fn with_first_bill(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
+        if sale.offer.way != Way::Begin || !read.hides_first_bill() {
+            return Ok(read);
+        }
+        let stripe = self.stripe().await?;
+        // On the heap: of the many ways that lead here, hardly any needs it.
+        Ok(Box::pin(stripe.with_earlier_bills(read)).await?)
+    }
+
+    /// A subscription as it is now, with what a sale stands on.
+    async fn reread_for(&self, sale: &Sale, read: &Read) -> Result<Read, Problem> {
+        let subscription = &read.billing.subscription;
+        let found = self.stripe().await?.contract_subscription(subscription).await?;
+        self.with_first_bill(sale, found.read).await
+    }
+
+    /// Makes void the bills of a subscription that somebody has ended, before its sale is forgotten: they could still be paid on their
+    /// pages, for nothing, or for what is sold anew by then. One that was paid a moment ago, or is being paid by a bank debit, cannot be
     /// made void, and says so when it is read.
     async fn close_ended(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
-        let subscription = read.billing.subscription.clone();
         let is_over = |read: &Read| {
             sale.offer.way == Way::Begin && contract::fate(sale, read, Lateness::InTime) == Fate::Over
         };
-        let payable = |read: &Read| read.doubtful_bill().filter(|_| is_over(read)).cloned();
-        let Some(bill) = payable(&read) else {
+        if !is_over(&read) || read.payable_bills().next().is_none() {
             return Ok(read);
-        };
+        }
         let stripe = self.stripe().await?;
-        stripe.void_contract_invoice(&bill.id, sale).await?;
-        let closed = stripe.contract_subscription(&subscription).await?.read;
-        match payable(&closed) {
-            None => Ok(closed),
-            // To forget it now could charge twice: whoever asked comes back.
-            Some(bill) => Err(Problem::internal(format!(
+        for bill in read.payable_bills() {
+            stripe.void_invoice(&bill.id).await?;
+        }
+        let closed = self.reread_for(sale, &read).await?;
+        // To forget it now could charge twice: whoever asked comes back.
+        if let Some(bill) = closed.payable_bills().next().filter(|_| is_over(&closed)) {
+            return Err(Problem::internal(format!(
                 "invoice {} of an ended subscription can still be paid, and cannot be made void",
                 bill.id
-            ))),
+            )));
         }
+        Ok(closed)
     }
 
-    /// Makes unpayable what a sale waits for: a first invoice with its subscription; a change with its invoice. What was paid a moment
-    /// ago cannot be made void, and stays.
+    /// Makes unpayable what a sale waits for: the bills of a subscription that has not begun, with it; a change with its invoice. What was
+    /// paid a moment ago cannot be made void, and stays.
     pub async fn close_sale(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
-        let subscription = read.billing.subscription.clone();
+        let read = self.with_first_bill(sale, read).await?;
         let waits = |read: &Read| match sale.offer.way {
             Way::Begin => {
                 !read.is_paying() && matches!(contract::fate(sale, read, Lateness::InTime), Fate::Waits(_))
@@ -184,19 +201,23 @@ impl Call<'_> {
             Way::AtOnce => read.is_pending,
             Way::AtPeriodEnd => false,
         };
-        let Some(bill) = read.latest_invoice.as_ref().filter(|_| waits(&read)) else {
+        if !waits(&read) {
             return Ok(read);
-        };
+        }
         let stripe = self.stripe().await?;
-        stripe.void_contract_invoice(&bill.id, sale).await?;
-        let closed = stripe.contract_subscription(&subscription).await?.read;
+        for bill in read.payable_bills() {
+            stripe.void_invoice(&bill.id).await?;
+        }
+        let closed = self.reread_for(sale, &read).await?;
         if sale.offer.way == Way::Begin && waits(&closed) {
-            return Ok(stripe.cancel_contract(&subscription, sale).await?.read);
+            let subscription = &closed.billing.subscription;
+            let canceled = stripe.cancel_contract(subscription, sale).await?.read;
+            return self.with_first_bill(sale, canceled).await;
         }
         Ok(closed)
     }
 
-    /// Does what a sale that took effect leaves to be done at Stripe: the end of its contract; or gives the money back.
+    /// Does what a sale leaves to be done at Stripe when it is over: what paid its contract before; its end; or gives the money back.
     async fn finish_at_stripe(
         &self,
         sale: &Sale,
@@ -212,7 +233,9 @@ impl Call<'_> {
             self.count("LatePaymentsRefunded", 1);
             return Ok(stripe.cancel_contract(&subscription, sale).await?.read);
         }
-        match (contract::fate(sale, &read, lateness), sale.offer.ends_at) {
+        let fate = contract::fate(sale, &read, lateness);
+        let read = Box::pin(self.settle_payer(sale, read, &fate)).await?;
+        match (fate, sale.offer.ends_at) {
             (Fate::TookEffect, Some(end))
                 if sale.offer.way == Way::Begin
                     && read.billing.status.is_live()
@@ -256,7 +279,7 @@ impl Call<'_> {
         };
         let mut read = contract.clone();
         loop {
-            let left = self.let_go(&read, sale).await?;
+            let left = Box::pin(self.take_back(&read, sale)).await?;
             let session = self.store.checkout_session(&sale.checkout).await?;
             let released = Contract {
                 sale: None,
@@ -284,21 +307,28 @@ impl Call<'_> {
         }
     }
 
-    /// Has the schedule of a downgrade that comes to nothing let go of its subscription, as long as nothing is written into it: it would
-    /// stand in the way of every other change until the period ends. What Stripe bills then; none for any other sale.
-    async fn let_go(&self, contract: &Contract, sale: &Sale) -> Result<Option<Billing>, Problem> {
-        if sale.offer.way != Way::AtPeriodEnd {
+    /// Takes back what a sale that comes to nothing has done at Stripe, as long as nobody has changed that since. Of an amendment, what
+    /// pays; of a downgrade, the schedule, which would stand in the way of every other change until the period ends. What Stripe bills
+    /// then; none for any other sale.
+    async fn take_back(&self, contract: &Contract, sale: &Sale) -> Result<Option<Billing>, Problem> {
+        let is_done = match sale.offer.way {
+            Way::Begin => false,
+            Way::AtOnce => sale.replaced.is_some(),
+            Way::AtPeriodEnd => true,
+        };
+        if !is_done {
             return Ok(None);
         }
         let Some(read) = self.read_contract(contract).await? else {
             return Ok(None);
         };
-        let Some(schedule) = &read.plain_schedule else {
-            return Ok(Some(read.billing));
+        let own = read.plain_schedule.clone();
+        let Some(schedule) = own.filter(|_| sale.offer.way == Way::AtPeriodEnd) else {
+            return Ok(Some(self.put_payer_back(sale, read).await?.billing));
         };
         let stripe = self.stripe().await?;
         let key = format!("sale/{}", sale.name());
-        stripe.release_schedule(schedule, &key).await?;
+        stripe.release_schedule(&schedule, &key).await?;
         let subscription = &read.billing.subscription;
         Ok(Some(
             stripe.contract_subscription(subscription).await?.read.billing,

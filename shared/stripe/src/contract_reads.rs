@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 
 use billing_core::contract::{Bill, BilledItem, Billing, Read};
-use billing_core::id::PaymentMethodId;
 use billing_core::quote::Charge;
 use billing_core::subscription::Status;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use stripe_billing::invoice::ListInvoice;
+use stripe_client_core::StripeRequest;
 
+use crate::client::Stripe;
 use crate::contract_schedules::SALE;
 use crate::contracts::OfContract;
 use crate::error::StripeError;
+use crate::invoices::OpenPayment;
 use crate::subscriptions::LATEST_INVOICE;
 use crate::wire::{Page, Reference, at, collection, currency, id, period};
 
@@ -22,8 +25,6 @@ pub struct ReadContract {
     pub read: Read,
     /// Whose it is; none for a subscription that is no contract's.
     pub of: Option<OfContract>,
-    /// What pays it by itself.
-    pub payment_method: Option<PaymentMethodId>,
 }
 
 /// A subscription in an answer, with its latest invoice and its schedule.
@@ -199,11 +200,12 @@ impl TryFrom<Wire> for ReadContract {
         let is_plain = wire.schedule.as_ref().is_some_and(is_plain);
         Ok(Self {
             of: OfContract::read(&wire.metadata),
-            payment_method: wire
-                .default_payment_method
-                .map(|method| id(&method.0, "a payment method"))
-                .transpose()?,
             read: Read {
+                payment_method: wire
+                    .default_payment_method
+                    .map(|method| id(&method.0, "a payment method"))
+                    .transpose()?,
+                is_answer: false,
                 plain_schedule: billing.schedule.clone().filter(|_| is_plain),
                 billing,
                 customer: id(&wire.customer.0, "a customer")?,
@@ -214,8 +216,47 @@ impl TryFrom<Wire> for ReadContract {
                 collection: collection(wire.pause_collection.is_some(), wire.collection_method.as_deref()),
                 scheduled: wire.schedule.as_ref().and_then(WireSchedule::sale).cloned(),
                 latest_invoice: wire.latest_invoice.map(TryInto::try_into).transpose()?,
+                earlier_invoices: Vec::new(),
             },
         })
+    }
+}
+
+impl Stripe {
+    /// A contract's subscription with the bills before its latest, back to its first; and whether one of those that can be paid is being
+    /// paid.
+    pub async fn with_earlier_bills(&self, read: Read) -> Result<Read, StripeError> {
+        let mut bills: Vec<Bill> = Vec::new();
+        loop {
+            let mut request = ListInvoice::new()
+                .subscription(read.billing.subscription.as_str())
+                .limit(100);
+            if let Some(last) = bills.last() {
+                request = request.starting_after(last.id.as_str());
+            }
+            // Newest first.
+            let page: Page<WireInvoice> = self.get(request.build()).await?;
+            let is_last = !page.has_more || page.data.is_empty();
+            for wire in page.data {
+                bills.push(wire.try_into()?);
+            }
+            if is_last || bills.iter().any(|bill| bill.is_first) {
+                break;
+            }
+        }
+        let mut bills = bills.into_iter();
+        let mut found = Read {
+            latest_invoice: bills.next(),
+            earlier_invoices: bills.collect(),
+            ..read
+        };
+        let payable: Vec<_> = found.payable_bills().map(|bill| bill.id.clone()).collect();
+        for bill in payable {
+            if !found.is_debited {
+                found.is_debited = self.open_payment(&bill).await? == OpenPayment::UnderWay;
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::contract::{BilledItem, Billing};
-use billing_core::id::{ContractId, CustomerId, InvoiceId, OrganisationId, PaymentMethodId, SubscriptionId};
+use billing_core::id::{ContractId, CustomerId, OrganisationId, PaymentMethodId, SubscriptionId};
 use billing_core::sale::{OrderLine, Sale};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -227,28 +227,9 @@ impl Stripe {
             .payment_behavior(UpdateSubscriptionPaymentBehavior::PendingIfIncomplete)
             .expand(expanded());
         let wire: Wire = self.post(request.build(), &key(sale)).await?;
-        wire.try_into()
-    }
-
-    /// From now on a contract's subscription is paid by this method.
-    pub async fn pay_contract_by(
-        &self,
-        subscription: &SubscriptionId,
-        method: &PaymentMethodId,
-        sale: &Sale,
-    ) -> Result<(), StripeError> {
-        let request = UpdateSubscription::new(subscription.as_str()).default_payment_method(method.as_str());
-        let key = format!("{}/method", key(sale));
-        let _: IgnoredAny = self.post(request.build(), &key).await?;
-        Ok(())
-    }
-
-    /// Gives up an invoice that nobody has paid, and with it the change that waits for its payment. One that is paid or given up already
-    /// stays as it is.
-    pub async fn void_contract_invoice(&self, invoice: &InvoiceId, sale: &Sale) -> Result<(), StripeError> {
-        // An earlier sale's may be given up as well.
-        let key = format!("{}/void/{invoice}", key(sale));
-        self.void_invoice(invoice, &key).await
+        let mut amended: ReadContract = wire.try_into()?;
+        amended.read.is_answer = true;
+        Ok(amended)
     }
 
     /// A contract's subscription as it is now.

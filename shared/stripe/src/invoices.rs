@@ -1,7 +1,7 @@
 //! Invoices, re-read: whether they are paid, for which periods of service, and what an open one waits for.
 
 use billing_core::coverage::{Entry, GivenBack};
-use billing_core::id::{CustomerId, InvoiceId, SubscriptionId};
+use billing_core::id::{CustomerId, InvoiceId, PaymentMethodId, SubscriptionId};
 use billing_core::money::Money;
 use billing_core::period::Period;
 use serde::de::IgnoredAny;
@@ -13,6 +13,9 @@ use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use crate::client::Stripe;
 use crate::error::StripeError;
 use crate::wire::{Listed, Page, Reference, at, id};
+
+/// How many keys an invoice is made void under. Each debit that begins while that is asked spends one.
+const VOID_KEYS: u32 = 8;
 
 /// An invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +119,8 @@ struct LineParent {
 
 #[derive(Deserialize)]
 struct InvoicePayment {
+    #[serde(default)]
+    status: String,
     payment: Paying,
 }
 
@@ -127,6 +132,7 @@ struct Paying {
 #[derive(Deserialize)]
 struct Intent {
     status: String,
+    payment_method: Option<Reference>,
 }
 
 impl Listed for Line {
@@ -262,13 +268,9 @@ impl Stripe {
     /// What the payment of an open invoice waits for. One that was never tried counts as one that needs a means of payment: the
     /// invoice's page tells the payer the rest.
     pub async fn open_payment(&self, invoice: &InvoiceId) -> Result<OpenPayment, StripeError> {
-        let request = ListInvoicePayment::new()
-            .invoice(invoice.as_str())
-            .expand(vec!["data.payment.payment_intent".to_owned()]);
-        let payments: Page<InvoicePayment> = self.get(request.build()).await?;
+        let payments = self.payments(invoice).await?;
         let is = |status: &str| {
             let mut intents = payments
-                .data
                 .iter()
                 .filter_map(|it| it.payment.payment_intent.as_ref());
             intents.any(|intent| intent.status == status)
@@ -280,6 +282,24 @@ impl Stripe {
         } else {
             OpenPayment::RequiresPaymentMethod
         })
+    }
+
+    /// What an invoice was paid by; nothing where there was nothing to pay.
+    pub async fn payers(&self, invoice: &InvoiceId) -> Result<Vec<PaymentMethodId>, StripeError> {
+        let payments = self.payments(invoice).await?.into_iter();
+        payments
+            .filter(|payment| payment.status == "paid")
+            .filter_map(|payment| payment.payment.payment_intent?.payment_method)
+            .map(|method| id(&method.0, "a payment method"))
+            .collect()
+    }
+
+    async fn payments(&self, invoice: &InvoiceId) -> Result<Vec<InvoicePayment>, StripeError> {
+        let request = ListInvoicePayment::new()
+            .invoice(invoice.as_str())
+            .expand(vec!["data.payment.payment_intent".to_owned()]);
+        let page: Page<InvoicePayment> = self.get(request.build()).await?;
+        Ok(page.data)
     }
 
     /// The latest invoices of a subscription, as far as they can be paid: they are open, or somebody has given them up.
@@ -305,13 +325,22 @@ impl Stripe {
     }
 
     /// Makes an invoice void, so that nobody can pay it. One that is paid, void or being paid already stays as it is.
-    pub async fn void_invoice(&self, invoice: &InvoiceId, key: &str) -> Result<(), StripeError> {
-        let path = format!("/invoices/{invoice}/void");
-        let request = RequestBuilder::new(StripeMethod::Post, path);
-        match self.post::<IgnoredAny>(request, key).await {
-            Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(()),
-            Err(error) => Err(error),
+    pub async fn void_invoice(&self, invoice: &InvoiceId) -> Result<(), StripeError> {
+        for attempt in 1..=VOID_KEYS {
+            let path = format!("/invoices/{invoice}/void");
+            let request = RequestBuilder::new(StripeMethod::Post, path);
+            match self
+                .post::<IgnoredAny>(request, &format!("void/{invoice}/{attempt}"))
+                .await
+            {
+                // Stripe keeps for a day what it refused because a debit was paying, and that may have failed by now: what can be done
+                // once only may be asked for anew.
+                Err(StripeError::Spent { .. }) => {}
+                Ok(_) | Err(StripeError::Refused(_)) => break,
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
     }
 
     /// The lines of an invoice, or of a preview, of which an answer shows the first few.

@@ -32,6 +32,8 @@ mod buyers;
 mod computed_prices;
 /// The subscriptions of contracts.
 mod contracts;
+/// What they are paid by.
+mod contract_payers;
 /// How Stripe writes them.
 mod contract_reads;
 /// Contracts that change when their period ends.

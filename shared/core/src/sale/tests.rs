@@ -148,6 +148,8 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
         is_pending: false,
         is_debited: false,
         collection: Collection::Charged,
+        payment_method: None,
+        is_answer: false,
         scheduled: None,
         plain_schedule: None,
         latest_invoice: Some(Bill {
@@ -164,6 +166,7 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
             is_first: true,
             page: None,
         }),
+        earlier_invoices: Vec::new(),
     }
 }
 
@@ -178,6 +181,7 @@ fn sale(offer: Offer) -> Sale {
         order: order(&offer.after.configuration).unwrap().unwrap(),
         offer,
         payment_method: None,
+        replaced: None,
         asked_at: at(APRIL.0),
         open_until: at(MAY.0),
         page: None,

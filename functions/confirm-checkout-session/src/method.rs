@@ -1,0 +1,108 @@
+//! What a sale is charged to.
+//!
+//! # If it fails half-way
+//! A named method is given to the customer under the sale's key, which repeats. Before it becomes a subscription's, what paid that is
+//! written into the sale, and is put back unless the named one pays ([`billing_core::sale::Replaced`]).
+
+use billing_core::contract::Read;
+use billing_core::id::{CustomerId, PaymentMethodId};
+use billing_core::invalid::Invalid;
+use billing_core::sale::{Replaced, Sale, Way};
+use billing_edge::{Call, Problem};
+use billing_stripe::StripeError;
+
+use crate::claim::Claimed;
+use crate::{customer, sell};
+
+/// What there is to be charged.
+pub(crate) enum Given {
+    /// This; or nothing.
+    Method(Option<PaymentMethodId>),
+    /// The sale is forgotten, since what was refused under this number is refused again; the next number asks anew.
+    Again,
+    /// The customer was deleted at Stripe.
+    Lost,
+}
+
+/// What is charged: the method that was named, given to the customer; or for a new contract the customer's own. A guest is whoever
+/// types an address: that it is a customer's does not make the customer's card his. A method that is refused ends the sale.
+pub(crate) async fn given(
+    call: &Call<'_>,
+    claimed: &Claimed,
+    sale: &Sale,
+    customer: &CustomerId,
+) -> Result<Given, Problem> {
+    let stripe = call.stripe().await?;
+    let answer = match (&sale.payment_method, sale.offer.way, &sale.replaced) {
+        // It has been given, and pays by now.
+        (_, _, Some(replaced)) => Ok(Some(replaced.by.clone())),
+        (Some(named), _, None) => {
+            let key = format!("sale/{}", sale.name());
+            stripe
+                .attach_payment_method(named, customer, &key)
+                .await
+                .map(Some)
+        }
+        (None, Way::Begin, None) if claimed.session.wish.guest.is_none() => {
+            stripe.default_payment_method(customer).await
+        }
+        (None, Way::Begin | Way::AtOnce | Way::AtPeriodEnd, None) => Ok(None),
+    };
+    let contract = &claimed.stored.contract;
+    let refusal = match answer {
+        Ok(method) => return Ok(Given::Method(method)),
+        Err(error) if customer::is_lost(&error) => return Ok(Given::Lost),
+        Err(StripeError::Refused(refusal)) if sale.payment_method.is_some() => refusal,
+        Err(StripeError::Spent { .. }) if sale.payment_method.is_some() => {
+            call.release_sale(contract).await?;
+            return Ok(Given::Again);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    call.release_sale(contract).await?;
+    if refusal.kind == "card_error" {
+        return Err(Problem::payment_required(refusal.message));
+    }
+    let mut invalid = Invalid::default();
+    invalid.field(
+        "payment_method_id",
+        "is not a payment method that the customer can pay by",
+    );
+    Err(Problem::invalid(invalid))
+}
+
+/// Has a contract's subscription paid by the method that was named for its amendment, and answers the sale that says so. None when it has
+/// to be looked at again.
+pub(crate) async fn pays(
+    call: &Call<'_>,
+    claimed: &Claimed,
+    sale: &Sale,
+    read: &Read,
+    method: &PaymentMethodId,
+) -> Result<Option<Claimed>, Problem> {
+    if read.payment_method.as_ref() == Some(method) {
+        return Ok(Some(claimed.clone()));
+    }
+    let claimed = if sale.replaced.is_some() {
+        claimed.clone()
+    } else {
+        let replaced = Replaced {
+            by: method.clone(),
+            earlier: read.payment_method.clone(),
+        };
+        let sale = Sale {
+            replaced: Some(replaced),
+            ..sale.clone()
+        };
+        match claimed.with(call, sale).await? {
+            Some(claimed) => claimed,
+            None => return Ok(None),
+        }
+    };
+    let stripe = call.stripe().await?;
+    let subscription = &read.billing.subscription;
+    match stripe.pay_contract_by(subscription, method, sale).await {
+        Ok(()) => Ok(Some(claimed)),
+        Err(error) => sell::refused(call, &claimed, error).await.map(|_| None),
+    }
+}

@@ -1,0 +1,79 @@
+//! What a contract's subscription is paid by.
+
+use billing_core::id::{PaymentMethodId, SubscriptionId};
+use billing_core::sale::{Replaced, Sale};
+use serde::de::IgnoredAny;
+use stripe_billing::subscription::UpdateSubscription;
+use stripe_client_core::StripeRequest;
+
+use crate::client::Stripe;
+use crate::contracts::key;
+use crate::error::StripeError;
+
+/// How many keys an earlier payment method is put back under before it is given up.
+const KEYS: u32 = 4;
+
+impl Stripe {
+    /// From now on a contract's subscription is paid by this method.
+    pub async fn pay_contract_by(
+        &self,
+        subscription: &SubscriptionId,
+        method: &PaymentMethodId,
+        sale: &Sale,
+    ) -> Result<(), StripeError> {
+        let key = format!("{}/method", key(sale));
+        self.set_payer(subscription, method.as_str(), &key).await
+    }
+
+    /// A contract's subscription is paid again by what paid it before a sale. Where that is not there any more, the customer's own pays,
+    /// as it does when a payment method is deleted.
+    pub async fn pay_contract_as_before(
+        &self,
+        subscription: &SubscriptionId,
+        replaced: &Replaced,
+        sale: &Sale,
+    ) -> Result<(), StripeError> {
+        let earlier = replaced.earlier.as_ref().map_or("", PaymentMethodId::as_str);
+        match self
+            .set_payer_at_last(subscription, earlier, &format!("{}/method/back", key(sale)))
+            .await
+        {
+            // An empty string unsets it. Source: Stripe, "Updating a subscription".
+            Err(StripeError::Refused(_)) if !earlier.is_empty() => {
+                self.set_payer_at_last(subscription, "", &format!("{}/method/none", key(sale)))
+                    .await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Under the next key, where Stripe keeps a failure under one.
+    async fn set_payer_at_last(
+        &self,
+        subscription: &SubscriptionId,
+        method: &str,
+        key: &str,
+    ) -> Result<(), StripeError> {
+        let mut answer = Ok(());
+        for attempt in 1..=KEYS {
+            answer = self
+                .set_payer(subscription, method, &format!("{key}/{attempt}"))
+                .await;
+            if !matches!(answer, Err(StripeError::Spent { .. })) {
+                break;
+            }
+        }
+        answer
+    }
+
+    async fn set_payer(
+        &self,
+        subscription: &SubscriptionId,
+        method: &str,
+        key: &str,
+    ) -> Result<(), StripeError> {
+        let request = UpdateSubscription::new(subscription.as_str()).default_payment_method(method);
+        let _: IgnoredAny = self.post(request.build(), key).await?;
+        Ok(())
+    }
+}

@@ -70,6 +70,7 @@ impl Machine {
             .enable_all()
             .build()
             .unwrap();
+        network.is_of(runtime.handle().clone());
         Self {
             gateway,
             network,

@@ -19,12 +19,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::outage::{Outage, Reach};
 use crate::passed::{Broken, Passed};
 
-/// How long an answer of a network that is far takes: far longer than asking for two things at the same time.
+/// How long an answer of a network that is far takes at least.
 const DISTANCE: Duration = Duration::from_millis(40);
 /// How late an answer is that is late: longer than anything takes here, and far within every limit.
 const LATE: Duration = Duration::from_millis(20);
@@ -71,6 +72,8 @@ struct State {
     spans: Vec<(usize, Option<usize>)>,
     moments: usize,
     far: bool,
+    /// Where the machine does its work.
+    machine: Option<Handle>,
     faults: Vec<(Which, Fault)>,
     /// From which step on things go wrong, how, and which of them.
     down: Option<(usize, Outage, Reach)>,
@@ -193,7 +196,12 @@ impl Network {
         self.0.state.lock().unwrap().steps.clone()
     }
 
-    /// From now on an answer takes a while, so that it shows which steps wait for which.
+    /// Whose network it is.
+    pub(crate) fn is_of(&self, machine: Handle) {
+        self.0.state.lock().unwrap().machine = Some(machine);
+    }
+
+    /// From now on an answer comes when the machine has nothing more to do without it, so that it shows which steps wait for which.
     pub fn is_far(&self) {
         self.0.state.lock().unwrap().far = true;
     }
@@ -326,11 +334,30 @@ impl Network {
         matches!(state.down, Some((_, Outage::Resets, _)))
     }
 
+    /// Waits until the machine has done everything that it can do without an answer, and what it sent has come in: however slow it is.
+    async fn machine_waits(&self) {
+        loop {
+            let (before, machine) = {
+                let state = self.0.state.lock().unwrap();
+                (state.steps.len(), state.machine.clone())
+            };
+            tokio::time::sleep(DISTANCE).await;
+            if let Some(machine) = machine {
+                // One that died has nothing to do.
+                drop(machine.spawn(rounds()).await);
+            }
+            rounds().await;
+            if self.0.state.lock().unwrap().steps.len() == before {
+                return;
+            }
+        }
+    }
+
     /// The step's answer is on its way back.
     async fn ends(&self, number: usize) {
         let far = self.0.state.lock().unwrap().far;
         if far {
-            tokio::time::sleep(DISTANCE).await;
+            self.machine_waits().await;
         }
         let mut state = self.0.state.lock().unwrap();
         state.moments += 1;
@@ -352,6 +379,13 @@ impl Network {
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
         Ok(Response::from_parts(head, Passed::whole(body)))
+    }
+}
+
+/// Lets everything else on a runtime go on, as often as it takes from a call to its first byte, and more.
+async fn rounds() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -1,0 +1,340 @@
+//! What Stripe has just said of a contract's subscription, and what that changes about the contract: what has become of its sale, and of
+//! its period.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Amendment, Bill, Contract, Read, Scheduled, Status, charge};
+use crate::calendar::Anchor;
+use crate::coverage::{self, Coverage, Entry};
+use crate::estimate::{self, NoEstimate, Standing};
+use crate::id::CheckoutId;
+use crate::period::Period;
+use crate::reversal::{self, Reversal};
+use crate::sale::{Sale, Way};
+use crate::session::LatePayment;
+use crate::subscription::Status as BillingStatus;
+
+/// How many ledger entries one transaction adds at most: DynamoDB takes 100 items, and the others need room.
+const MOST_ENTRIES: usize = 90;
+
+/// What has become of a sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing to tell yet.
+    Open,
+    /// It waits for the payment of this bill.
+    Waits(Bill),
+    /// It took effect.
+    TookEffect,
+    /// Its payment came too late for an offer that had moved: the money goes back.
+    TooLate,
+    /// It came to nothing.
+    Over,
+}
+
+/// Whether an offer still held when its payment turned out to be late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lateness {
+    /// It was in time, or that was not asked.
+    InTime,
+    /// Late, and nothing had moved.
+    Holds,
+    /// Late, and the offer had moved.
+    Moved,
+}
+
+/// What a session is told of its sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// It waits for a payment: where that is made, and whether it is under way.
+    Waits {
+        /// The page of the bill.
+        page: Option<String>,
+        /// Whether the payment is under way.
+        is_paying: bool,
+    },
+    /// The contract is made, or amended.
+    Done(Option<LatePayment>),
+    /// The money was given back.
+    Refunded,
+    /// It came to nothing: the session is open again, while its time lasts.
+    Over,
+}
+
+/// The difference to write, all at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Landing {
+    /// The contract as it is then. Its version is the one that was read.
+    pub contract: Contract,
+    /// Ledger entries to add.
+    pub entries: Vec<Entry>,
+    /// What was given back of an invoice, when that is news.
+    pub reversal: Option<Reversal>,
+    /// Whether there are more entries than fit, so that the facts must be landed once more.
+    pub more: bool,
+    /// A new entry of its history.
+    pub amendment: Option<Amendment>,
+    /// The bill of the sale; the latest, where none is under way.
+    pub billed: Option<Bill>,
+    /// What the session of the sale that was under way is told.
+    pub told: Option<(CheckoutId, Told)>,
+}
+
+/// What has become of a sale, by what Stripe has just said of the contract's subscription.
+#[must_use]
+pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
+    let first = read.first_bill().filter(|_| sale.offer.way == Way::Begin);
+    let waits = || match first.or(read.latest_invoice.as_ref()) {
+        Some(bill) => Fate::Waits(bill.clone()),
+        None => Fate::Open,
+    };
+    match (sale.offer.way, read.billing.status) {
+        (Way::Begin, BillingStatus::Canceled) if sale.is_to_be_refunded => Fate::Over,
+        // An operator ended it while a bank debit is paying for it, which nobody can call back.
+        (Way::Begin, BillingStatus::Canceled) if read.is_debited => waits(),
+        // An operator ended it before anybody had written down that it was paid: it was sold, and is over.
+        (Way::Begin, BillingStatus::Canceled) if read.has_begun() => match lateness {
+            Lateness::Moved => Fate::TooLate,
+            Lateness::InTime | Lateness::Holds => Fate::TookEffect,
+        },
+        (_, BillingStatus::Canceled | BillingStatus::IncompleteExpired) => Fate::Over,
+        (Way::Begin, BillingStatus::Incomplete) => waits(),
+        (Way::Begin, _) if sale.is_to_be_refunded || lateness == Lateness::Moved => Fate::TooLate,
+        // A bank debit: Stripe calls it active, and nobody has paid yet. Nor has anybody a bill that was made void.
+        (Way::Begin, _) => match first.filter(|bill| !bill.is_paid) {
+            Some(bill) => Fate::Waits(bill.clone()),
+            None => Fate::TookEffect,
+        },
+        (Way::AtOnce, _) if read.is_pending => waits(),
+        (Way::AtOnce, _) if Contract::bills(&read.billing, &sale.order) => Fate::TookEffect,
+        (Way::AtPeriodEnd, _) if read.scheduled.as_ref() == Some(&sale.name()) => Fate::TookEffect,
+        (Way::AtOnce, _) if sale.invoice.is_some() => Fate::Over,
+        (Way::AtOnce | Way::AtPeriodEnd, _) => Fate::Open,
+    }
+}
+
+/// What was read at Stripe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The subscription.
+    pub read: Read,
+    /// The lines of an invoice that is paid.
+    pub paid: Vec<Entry>,
+    /// What was given back of an invoice.
+    pub reversal: Option<Reversal>,
+    /// Whether the sale's payment was late.
+    pub lateness: Lateness,
+}
+
+/// What a contract has paid for, and what of that was given back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// What was paid for, oldest first.
+    pub entries: Vec<Entry>,
+    /// What was given back.
+    pub reversals: Vec<Reversal>,
+}
+
+impl Ledger {
+    /// What is covered at `now`, as for an account.
+    #[must_use]
+    pub fn covered(&self, now: Timestamp, grace: SignedDuration) -> Option<Coverage> {
+        let standing = reversal::standing(&self.entries, &self.reversals);
+        coverage::covered(&standing, now, grace)
+    }
+
+    /// The reversal to store; none when it says nothing new.
+    fn news(&self, fetched: Reversal) -> Option<Reversal> {
+        let mut stored = self.reversals.iter();
+        let stored = stored.find(|stored| stored.invoice == fetched.invoice);
+        let reversal = fetched.after(stored);
+        let news = match stored {
+            Some(stored) => *stored != reversal,
+            None => !reversal.is_nothing(),
+        };
+        news.then_some(reversal)
+    }
+}
+
+/// What the facts change about a contract, with the ledger that it has.
+pub fn land(
+    contract: &Contract,
+    ledger: &Ledger,
+    facts: Facts,
+    now: Timestamp,
+) -> Result<Landing, NoEstimate> {
+    let Facts {
+        read,
+        paid,
+        reversal,
+        lateness,
+    } = facts;
+    let mut entries: Vec<Entry> = paid
+        .into_iter()
+        .filter(|entry| !is_known(&ledger.entries, entry))
+        .collect();
+    let more = entries.len() > MOST_ENTRIES;
+    entries.truncate(MOST_ENTRIES);
+    let begins = contract
+        .sale
+        .as_ref()
+        .is_some_and(|sale| sale.offer.way == Way::Begin);
+    let first = read.first_bill().filter(|_| begins);
+    let billed = first.or(read.latest_invoice.as_ref());
+    let mut landing = Landing {
+        contract: Contract {
+            updated_at: now,
+            ..contract.clone()
+        },
+        entries,
+        reversal: reversal.and_then(|fetched| ledger.news(fetched)),
+        more,
+        amendment: None,
+        billed: billed.cloned(),
+        told: None,
+    };
+    landing.follow_sale(&read, lateness, now);
+    landing.follow_period(&read)?;
+    let landed = &mut landing.contract;
+    landed.status = match (landed.status, read.billing.status) {
+        (Status::Active, BillingStatus::Canceled | BillingStatus::IncompleteExpired) => Status::Ended,
+        (status, _) => status,
+    };
+    landed.billing = Some(read.billing);
+    Ok(landing)
+}
+
+fn is_known(ledger: &[Entry], entry: &Entry) -> bool {
+    ledger
+        .iter()
+        .any(|known| known.invoice == entry.invoice && known.line == entry.line)
+}
+
+impl Landing {
+    fn follow_sale(&mut self, read: &Read, lateness: Lateness, now: Timestamp) {
+        let Some(sale) = self.contract.sale.clone() else {
+            return;
+        };
+        if self.contract.left_behind() == Some(&read.billing.subscription) {
+            return;
+        }
+        let told = match fate(&sale, read, lateness) {
+            Fate::Open => return,
+            Fate::Waits(bill) => {
+                let waiting = Sale {
+                    invoice: Some(bill.id),
+                    ..sale.clone()
+                };
+                self.contract.sale = Some(waiting);
+                Told::Waits {
+                    page: bill.page,
+                    is_paying: sale.offer.way == Way::Begin && read.is_paying(),
+                }
+            }
+            Fate::TookEffect => {
+                self.effect(&sale, read, now);
+                Told::Done((lateness == Lateness::Holds).then_some(LatePayment::Honoured))
+            }
+            Fate::TooLate => {
+                let refunded = Sale {
+                    is_to_be_refunded: true,
+                    ..sale.clone()
+                };
+                self.contract.sale = Some(refunded);
+                return;
+            }
+            Fate::Over => {
+                self.contract.sale = None;
+                if sale.is_to_be_refunded {
+                    self.contract.status = Status::Refunded;
+                    Told::Refunded
+                } else {
+                    Told::Over
+                }
+            }
+        };
+        self.told = Some((sale.checkout, told));
+    }
+
+    /// The sale took effect: the contract is what was sold, or will be.
+    fn effect(&mut self, sale: &Sale, read: &Read, now: Timestamp) {
+        let contract = &mut self.contract;
+        let offer = &sale.offer;
+        contract.sale = None;
+        contract.status = Status::Active;
+        contract.amendments += 1;
+        match offer.way {
+            Way::AtPeriodEnd => {
+                contract.scheduled = Some(Scheduled {
+                    checkout: sale.checkout.clone(),
+                    after: offer.after.clone(),
+                    order: sale.order.clone(),
+                    effective_at: offer.effective_at,
+                });
+            }
+            Way::Begin | Way::AtOnce => {
+                contract.standing = in_period(offer.after.clone(), read.billing.period);
+                contract.order.clone_from(&sale.order);
+            }
+        }
+        if offer.way == Way::Begin {
+            contract.started_at = offer.at;
+            contract.ends_at = offer.ends_at;
+        }
+        self.amendment = Some(Amendment {
+            number: contract.amendments,
+            checkout: sale.checkout.clone(),
+            kind: sale.kind,
+            way: offer.way,
+            plan: offer.after.configuration.plan.clone(),
+            charge: charge(offer),
+            effective_at: offer.effective_at,
+            recorded_at: now,
+        });
+    }
+
+    /// A period after the one that is stored, and what was to happen at its beginning.
+    fn follow_period(&mut self, read: &Read) -> Result<(), NoEstimate> {
+        let contract = &mut self.contract;
+        let period = read.billing.period;
+        if contract.status != Status::Active {
+            return Ok(());
+        }
+        let began = contract.scheduled.take_if(|scheduled| {
+            scheduled.effective_at <= period.start && Contract::bills(&read.billing, &scheduled.order)
+        });
+        if let Some(began) = began {
+            contract.standing = in_period(began.after, period);
+            contract.order = began.order;
+        } else if contract.standing.period.end <= period.start {
+            let renewed = estimate::next_invoice(&contract.standing, &contract.standing.configuration)?;
+            contract.standing = in_period(renewed.standing, period);
+        }
+        // A schedule that was let go without having led anywhere was taken back by an operator.
+        if read.billing.schedule.is_none() && contract.sale.is_none() {
+            contract
+                .scheduled
+                .take_if(|scheduled| !Contract::bills(&read.billing, &scheduled.order));
+        }
+        Ok(())
+    }
+}
+
+/// A standing in the period that Stripe bills. A first period that an anchor cuts short ends where the standing's does, and stays a
+/// share of the whole one.
+fn in_period(standing: Standing, period: Period) -> Standing {
+    if standing.period.end == period.end {
+        return standing;
+    }
+    let cadence = standing.configuration.cadence;
+    let counts = standing.anchor.period_at(cadence, period.start) == Ok(period);
+    Standing {
+        anchor: if counts {
+            standing.anchor
+        } else {
+            Anchor::of(period.start)
+        },
+        period,
+        ..standing
+    }
+}

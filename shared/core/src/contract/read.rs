@@ -1,0 +1,124 @@
+//! What Stripe has of a contract: its subscription, as it was just read, and its latest bill.
+
+use jiff::Timestamp;
+
+use super::Billing;
+use crate::id::{CustomerId, InvoiceId, PaymentMethodId, ScheduleId};
+use crate::quote::Charge;
+use crate::sale::{Replaced, Sale};
+use crate::subscription::{Collection, Status as BillingStatus};
+
+/// A subscription as Stripe has it at this moment, and what a decision about it stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// What is stored of it.
+    pub billing: Billing,
+    /// Who pays.
+    pub customer: CustomerId,
+    /// When Stripe made it: when it was paid for, on a page.
+    pub created: Timestamp,
+    /// Whether a change waits for its payment.
+    pub is_pending: bool,
+    /// Whether a bill is being paid although its status does not say so: it has ended, is overdue, or the first is not the latest.
+    pub is_debited: bool,
+    /// How its invoices are paid.
+    pub collection: Collection,
+    /// What pays them; none where the customer's own does.
+    pub payment_method: Option<PaymentMethodId>,
+    /// Whether this is Stripe's answer to the amendment itself: what it tells as done was paid at once.
+    pub is_answer: bool,
+    /// The name of the sale that its schedule was written for, whole: its two requests were both done.
+    pub scheduled: Option<String>,
+    /// The schedule that leads it, where it leads nowhere: it was made of the subscription as that is, and nobody has written anything
+    /// into it.
+    pub plain_schedule: Option<ScheduleId>,
+    /// Its latest bill.
+    pub latest_invoice: Option<Bill>,
+    /// The bills before that, newest first, where the first had to be looked for behind the latest.
+    pub earlier_invoices: Vec<Bill>,
+}
+
+impl Read {
+    fn bills(&self) -> impl Iterator<Item = &Bill> {
+        self.latest_invoice.iter().chain(&self.earlier_invoices)
+    }
+
+    /// Its bills that can be paid, as far as they are known.
+    pub fn payable_bills(&self) -> impl Iterator<Item = &Bill> {
+        self.bills().filter(|bill| bill.is_payable)
+    }
+
+    /// Its first bill, where that is known.
+    #[must_use]
+    pub fn first_bill(&self) -> Option<&Bill> {
+        self.bills().find(|bill| bill.is_first)
+    }
+
+    /// Whether its first bill is not known, since there is a later one: of a period that a short first one was soon followed by, of a
+    /// change, or of its end.
+    #[must_use]
+    pub fn hides_first_bill(&self) -> bool {
+        self.latest_invoice.is_some() && self.first_bill().is_none()
+    }
+
+    /// Whether its first bill is paid.
+    pub(super) fn has_begun(&self) -> bool {
+        self.first_bill().is_some_and(|bill| bill.is_paid)
+    }
+
+    /// Whether its first payment is under way: Stripe calls such a subscription active, until somebody ends it.
+    #[must_use]
+    pub fn is_paying(&self) -> bool {
+        let latest = self.latest_invoice.as_ref();
+        let is_told = latest.is_some_and(|bill| bill.is_first && bill.is_open);
+        self.is_debited || (self.billing.status == BillingStatus::Active && is_told)
+    }
+
+    /// What a sale made its payment method, where it is that still: somebody else may have changed it since.
+    #[must_use]
+    pub fn replaced<'a>(&self, sale: &'a Sale) -> Option<&'a Replaced> {
+        let replaced = sale.replaced.as_ref()?;
+        let stays = self.billing.status.is_live() && self.payment_method.as_ref() == Some(&replaced.by);
+        stays.then_some(replaced)
+    }
+
+    /// Whether a schedule leads it that is no sale's: neither one that bears a sale's name, nor one without a word in it, as a downgrade
+    /// begins.
+    #[must_use]
+    pub fn is_led_by_an_operator(&self) -> bool {
+        self.billing.schedule.is_some() && self.scheduled.is_none() && self.plain_schedule.is_none()
+    }
+
+    /// The first bill, where it can be paid and the status does not tell whether somebody is about to: a bank debit goes on when the
+    /// subscription has ended, and is tried again when it is overdue.
+    #[must_use]
+    pub fn doubtful_bill(&self) -> Option<&Bill> {
+        let tells = matches!(
+            self.billing.status,
+            BillingStatus::Active | BillingStatus::Incomplete | BillingStatus::Trialing
+        );
+        let bill = self.latest_invoice.as_ref().filter(|_| !tells);
+        bill.filter(|bill| bill.is_first && bill.is_payable)
+    }
+}
+
+/// A bill of a contract's subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bill {
+    /// Stripe's id.
+    pub id: InvoiceId,
+    /// What it comes to.
+    pub charge: Charge,
+    /// Whether it is paid.
+    pub is_paid: bool,
+    /// When it was.
+    pub paid_at: Option<Timestamp>,
+    /// Whether it waits to be paid.
+    pub is_open: bool,
+    /// Whether it can be paid: it is open, or somebody has given it up.
+    pub is_payable: bool,
+    /// Whether it is the first of its subscription.
+    pub is_first: bool,
+    /// Where its customer pays it.
+    pub page: Option<String>,
+}

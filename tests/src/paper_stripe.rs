@@ -37,7 +37,7 @@ pub async fn stripe_of(answers: impl IntoIterator<Item = (&'static str, Value)>)
         }
     });
     #[expect(clippy::disallowed_methods, reason = "a test that takes longer has failed")]
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(600);
     StripeConfig::new(billing_edge::transport(), &base).session("sk_test_paper", until, 0)
 }
 

@@ -269,6 +269,7 @@ async fn a_confirmation_says_what_is_wrong_with_it_and_charges_nothing() {
         (json!({ "payment_method_id": "pm_nobody" }), "payment_method_id"),
         (json!({ "version": "1" }), "version"),
         (json!({ "version": -1 }), "version"),
+        (json!({ "version": 0 }), "version"),
         (json!({ "version": 1.5 }), "version"),
     ] {
         let answer = acme.confirms(&id, &body).await;

@@ -81,7 +81,10 @@ async fn confirmed(
     let mut members = call.optional_members()?;
     let payment_method = members.optional("payment_method_id", str::parse);
     let version = members.optional_integer("version", |version| {
-        u64::try_from(version).map_err(|_| "must be 1 or more")
+        u64::try_from(version)
+            .ok()
+            .filter(|version| *version > 0)
+            .ok_or("must be 1 or more")
     });
     members.finish()?;
     let wanted = Wanted {
@@ -100,26 +103,24 @@ async fn confirmed(
 
 /// One attempt on fresh facts; none when it has to be made again: somebody else wrote first, or something that was left behind is
 /// out of the way now.
-async fn attempt(
-    call: &Call<'_>,
-    owner: &Owner<OrganisationId>,
-    wanted: &Wanted,
-) -> Result<Option<Session>, Problem> {
-    let session = call.store.checkout_session(&wanted.checkout).await?;
-    let session = session.filter(|session| session.organisation == *owner.organisation());
-    let session = session.ok_or_else(unknown)?;
-    match session::next(&session, &wanted.confirmation, call.now)
-        .map_err(|refusal| refuse(refusal, &session))?
-    {
-        Next::Done => Ok(Some(session)),
-        Next::Finish => Box::pin(sell::finish(call, owner, wanted, &session)).await,
-        Next::Settle => sell::settle(call, &session).await,
-        Next::Sell => match claim::claim(call, wanted, &session).await? {
-            // Selling is most of a confirmation: on the heap, it leaves the stack to whoever calls.
-            Some(claimed) => Box::pin(sell::sell(call, owner, &claimed)).await,
-            None => Ok(None),
-        },
-    }
+fn attempt<'a>(call: &'a Call<'_>, owner: &'a Owner<OrganisationId>, wanted: &'a Wanted) -> sell::Step<'a> {
+    Box::pin(async move {
+        let session = call.store.checkout_session(&wanted.checkout).await?;
+        let session = session.filter(|session| session.organisation == *owner.organisation());
+        let session = session.ok_or_else(unknown)?;
+        match session::next(&session, &wanted.confirmation, call.now)
+            .map_err(|refusal| refuse(refusal, &session))?
+        {
+            Next::Done => Ok(Some(session)),
+            Next::Finish => Box::pin(sell::finish(call, owner, wanted, &session)).await,
+            Next::Settle => sell::settle(call, &session).await,
+            Next::Sell => match claim::claim(call, wanted, &session).await? {
+                // Selling is most of a confirmation: on the heap, it leaves the stack to whoever calls.
+                Some(claimed) => Box::pin(sell::sell(call, owner, &claimed)).await,
+                None => Ok(None),
+            },
+        }
+    })
 }
 
 fn answer(session: &Session, now: Timestamp) -> Answer<'_> {

@@ -1,7 +1,7 @@
 //! A model test: random histories of several accounts, of agencies on connected ones, and of an organisation that sells plans, in which
 //! machines die, events are lost, doubled, delayed and shuffled, and time passes. Whatever happened, once everything is delivered and reconciled, everything adds up.
 //!
-//! A history that does not is told with its seed, shrunk to what is needed. `MODEL_RUNS` says how many are told (a few by default, two
+//! A history that does not is told with its seed, shrunk to what is needed. `MODEL_RUNS` says how many are told (a few by default, a
 //! thousand in CI, millions by whoever has a night), `MODEL_SEED` which ones, `MODEL_OF` of what (`accounts`, `agencies`, `plans`).
 
 /// What can happen.

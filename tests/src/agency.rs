@@ -147,11 +147,22 @@ impl<'w> Agency<'w> {
             .await
     }
 
-    /// The members of a list on the connected account.
+    /// The members of a list on the connected account, of all its pages.
     pub async fn all(&self, path: &str) -> Vec<Value> {
-        match self.at_stripe("GET", path, "").await["data"].take() {
-            Value::Array(data) => data,
-            other => panic!("{path} is no list: {other}"),
+        let mut all: Vec<Value> = Vec::new();
+        loop {
+            let after = all.last().and_then(|last| last["id"].as_str());
+            let after = after
+                .map(|id| format!("&starting_after={id}"))
+                .unwrap_or_default();
+            let mut page = self.at_stripe("GET", &format!("{path}{after}"), "").await;
+            match page["data"].take() {
+                Value::Array(data) => all.extend(data),
+                other => panic!("{path} is no list: {other}"),
+            }
+            if page["has_more"] != true {
+                return all;
+            }
         }
     }
 

@@ -261,11 +261,7 @@ async fn a_bill_that_is_paid_while_it_is_made_void_is_paid() {
 async fn a_bill_that_could_not_be_made_void_during_a_debit_is_when_that_has_failed() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let id = acme.session(&acme.order("starter")).await;
-    acme.confirms(&id, &Value::Null).await;
-    let page = world.stripe.latest_page().await;
-    world.stripe.delays_page(&page).await;
-    world.stripe.settles_page(&page, "decline").await;
+    let (id, page) = acme.session_whose_debit_failed().await;
     let bill = world.stripe.latest_invoice().await;
     world.stripe.holds_events(true).await;
     ends_latest(&world).await;
@@ -299,11 +295,7 @@ async fn a_bill_that_could_not_be_made_void_during_a_debit_is_when_that_has_fail
 async fn a_second_debit_is_waited_for_past_the_sessions_time() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let id = acme.session(&acme.order("starter")).await;
-    acme.confirms(&id, &Value::Null).await;
-    let page = world.stripe.latest_page().await;
-    world.stripe.delays_page(&page).await;
-    world.stripe.settles_page(&page, "decline").await;
+    let (id, _) = acme.session_whose_debit_failed().await;
     let bill = world.stripe.latest_invoice().await;
     world.stripe.pays_invoice(&bill, "pm_usBankAccount").await;
     world.advance("26h").await;

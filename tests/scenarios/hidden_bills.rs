@@ -86,11 +86,7 @@ async fn a_debit_behind_a_last_bill_is_waited_for() {
 async fn a_first_bill_behind_a_last_one_cannot_be_paid_beside_what_is_sold_anew() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let acme = world.organisation("acme").await;
-    let id = acme.session(&acme.order("starter")).await;
-    acme.confirms(&id, &Value::Null).await;
-    let page = world.stripe.latest_page().await;
-    world.stripe.delays_page(&page).await;
-    world.stripe.settles_page(&page, "decline").await;
+    let (id, _) = acme.session_whose_debit_failed().await;
     // The bank is not asked for the fee.
     let debited = world.stripe.all_subscriptions().await.remove(0);
     let path = format!("/v1/subscriptions/{}", debited["id"].as_str().unwrap());

@@ -199,6 +199,18 @@ impl<'w> Organisation<'w> {
         self.request("POST", &format!("/checkouts/{id}/confirm"), body)
     }
 
+    /// Opens a session of the starter plan, 35.00, which is paid on its page by a bank debit that the bank refuses; and answers it and its
+    /// page.
+    pub async fn session_whose_debit_failed(&self) -> (String, Value) {
+        let id = self.session(&self.order("starter")).await;
+        self.confirms(&id, &Value::Null).await;
+        let stripe = &self.world.stripe;
+        let page = stripe.latest_page().await;
+        stripe.delays_page(&page).await;
+        stripe.settles_page(&page, "decline").await;
+        (id, page)
+    }
+
     /// Buys a plan for the bakery with a card that pays, lets the events land, and answers the contract's id.
     pub async fn sells(&self, body: &Value) -> String {
         let session = self.session(body).await;

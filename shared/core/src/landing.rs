@@ -12,7 +12,7 @@ use crate::account::Account;
 use crate::checkout::Reservation;
 use crate::coverage::Entry;
 use crate::id::{CustomerId, InvoiceId, SessionId, SubscriptionId};
-use crate::reversal::Reversal;
+use crate::reversal::{self, Reversal};
 use crate::subscription::Subscription;
 
 /// How many ledger entries one transaction adds at most: DynamoDB takes 100 items, and the others need room.
@@ -83,7 +83,9 @@ pub struct Foreign(pub CustomerId);
 
 /// What the facts change.
 pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) -> Result<Landing, Foreign> {
-    let reversal = facts.reversal.and_then(|fetched| reverse(account, fetched));
+    let reversal = facts
+        .reversal
+        .and_then(|fetched| reversal::news(&account.reversals, fetched));
     let customer = match &account.profile.customer {
         Some(known) if *known == facts.customer => None,
         // A customer that was deleted and replaced: what it paid covered, and may still be given back.
@@ -138,18 +140,6 @@ pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) 
         change: facts.change.filter(|_| account.profile.change.is_some()),
         second,
     })
-}
-
-/// The reversal to store; none when it says nothing new.
-fn reverse(account: &Account, fetched: Reversal) -> Option<Reversal> {
-    let mut stored = account.reversals.iter();
-    let stored = stored.find(|stored| stored.invoice == fetched.invoice);
-    let reversal = fetched.after(stored);
-    let news = match stored {
-        Some(stored) => *stored != reversal,
-        None => !reversal.is_nothing(),
-    };
-    news.then_some(reversal)
 }
 
 impl EndedSession {

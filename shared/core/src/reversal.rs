@@ -60,11 +60,22 @@ impl Reversal {
     }
 
     /// The same, with what only an earlier fact knew: a dispute that is lost stays lost, and is told by its own event alone.
-    #[must_use]
-    pub fn after(self, stored: Option<&Self>) -> Self {
+    fn after(self, stored: Option<&Self>) -> Self {
         let lost = stored.map_or(0, |stored| stored.lost).max(self.lost);
         Self { lost, ..self }
     }
+}
+
+/// The reversal to store beside those that are; none when it says nothing new.
+#[must_use]
+pub fn news(stored: &[Reversal], fetched: Reversal) -> Option<Reversal> {
+    let stored = stored.iter().find(|stored| stored.invoice == fetched.invoice);
+    let reversal = fetched.after(stored);
+    let is_news = match stored {
+        Some(stored) => *stored != reversal,
+        None => !reversal.is_nothing(),
+    };
+    is_news.then_some(reversal)
 }
 
 /// The entries whose invoices still count as paid.

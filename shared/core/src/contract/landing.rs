@@ -142,18 +142,6 @@ impl Ledger {
         let standing = reversal::standing(&self.entries, &self.reversals);
         coverage::covered(&standing, now, grace)
     }
-
-    /// The reversal to store; none when it says nothing new.
-    fn news(&self, fetched: Reversal) -> Option<Reversal> {
-        let mut stored = self.reversals.iter();
-        let stored = stored.find(|stored| stored.invoice == fetched.invoice);
-        let reversal = fetched.after(stored);
-        let news = match stored {
-            Some(stored) => *stored != reversal,
-            None => !reversal.is_nothing(),
-        };
-        news.then_some(reversal)
-    }
 }
 
 /// What the facts change about a contract, with the ledger that it has.
@@ -187,7 +175,7 @@ pub fn land(
             ..contract.clone()
         },
         entries,
-        reversal: reversal.and_then(|fetched| ledger.news(fetched)),
+        reversal: reversal.and_then(|fetched| reversal::news(&ledger.reversals, fetched)),
         more,
         amendment: None,
         billed: billed.cloned(),

@@ -170,14 +170,14 @@ async fn a_declined_card_leaves_the_contract_to_its_debit() {
     assert_eq!(acme.covered_until(&contract).await, "2026-06-01T00:00:00Z");
 }
 
-/// Confirms on that machine; once it has read the subscription, an operator has it paid by a bank account.
+/// Confirms on that machine; right before it asks Stripe for the amendment, an operator has the subscription paid by a bank account.
 async fn confirms_beside_an_operator(
     world: &World,
     acme: &Organisation<'_>,
     machine: &Machine,
     id: &str,
 ) -> Answer {
-    machine.network.holds("GET /v1/subscriptions/");
+    machine.network.holds("POST /v1/invoices/create_preview");
     let mut asked = Box::pin(acme.confirms_on(machine, id, &Value::Null));
     tokio::select! {
         early = &mut asked => return early.unwrap(),

@@ -165,14 +165,15 @@ async fn a_change_that_waits_for_a_card_goes_on() {
     assert_eq!(world.stripe.payments(&ada).await, [1000, 8600]);
 }
 
-/// Asks for a year on that machine; once it has read the subscription, an operator has it paid by a bank account.
+/// Asks for a year on that machine; right before it asks Stripe for that, when it is written down, an operator has the subscription paid by
+/// a bank account.
 async fn changes_beside_an_operator(
     world: &World,
     ada: &Account<'_>,
     machine: &Machine,
     wish: &Value,
 ) -> Answer {
-    machine.network.holds("GET /v1/subscriptions/");
+    machine.network.holds("DynamoDB UpdateItem");
     let mut asked = Box::pin(ada.changes_on(machine, wish));
     tokio::select! {
         early = &mut asked => return early.unwrap(),

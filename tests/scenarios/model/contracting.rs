@@ -25,6 +25,8 @@ pub(super) const METHODS: [Option<&str>; 7] = [
     Some("pm_usBankAccount"),
     Some("pm_usBankAccount_insufficientFunds"),
 ];
+/// What an operator has a customer pay by: a card, or a bank account, which pays for no amendment.
+pub(super) const PAYERS: [&str; 4] = [CARDS[0], CARDS[1], CARDS[2], "pm_usBankAccount"];
 /// How payers do on a page.
 pub(super) const PAYMENTS: [Payment; 4] = [
     Payment::Succeed,
@@ -132,9 +134,9 @@ pub(super) enum Step {
     ClosesPage {
         which: usize,
     },
-    GivesCard {
+    IsPaidBy {
         which: usize,
-        card: usize,
+        by: usize,
     },
     /// An operator ends a contract at Stripe, at once or with its period.
     EndsAtStripe {
@@ -208,7 +210,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => (which(), 0..PAYMENTS.len()).prop_map(|(which, how)| Step::PaysPage { which, how }),
         2 => (which(), 0..CARDS.len()).prop_map(|(which, card)| Step::PaysBill { which, card }),
         1 => which().prop_map(|which| Step::ClosesPage { which }),
-        2 => (which(), 0..CARDS.len()).prop_map(|(which, card)| Step::GivesCard { which, card }),
+        2 => (which(), 0..PAYERS.len()).prop_map(|(which, by)| Step::IsPaidBy { which, by }),
         1 => (which(), any::<bool>()).prop_map(|(which, at_once)| Step::EndsAtStripe { which, at_once }),
         1 => (which(), any::<bool>()).prop_map(|(which, all)| Step::IsRefunded { which, all }),
         1 => (0..PRICES.len()).prop_map(|how| Step::Reprices { how }),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stripe_stand_in::{FaultKind, InvoiceAct, Payment};
 
 use super::contracting::{
-    BUYERS, Buyer, ENDS, LIVES, METHODS, Meanwhile, On, PAYMENTS, PLANS, PRICES, SEATS, Step, Wish,
+    BUYERS, Buyer, ENDS, LIVES, METHODS, Meanwhile, On, PAYERS, PAYMENTS, PLANS, PRICES, SEATS, Step, Wish,
 };
 use super::contracts;
 use super::history::{CARDS, refunds};
@@ -111,10 +111,10 @@ impl<'w> Shop<'w> {
                     drop(stand_in.expire_session(&pages[at]).await);
                 }
             }
-            Step::GivesCard { which, card } => {
+            Step::IsPaidBy { which, by } => {
                 let customers = contracts::customers(world);
                 if let Some(at) = place(*which, customers.len()) {
-                    drop(stand_in.set_card(customers[at]["id"].as_str().unwrap(), CARDS[*card]));
+                    drop(stand_in.set_card(customers[at]["id"].as_str().unwrap(), PAYERS[*by]));
                 }
             }
             Step::EndsAtStripe { which, at_once } => ends(world, *which, *at_once).await,

@@ -46,6 +46,29 @@ async fn a_session_expires_to_the_second() {
     assert_eq!(world.stripe.charges().await, [4500]);
 }
 
+/// A clock knows more than seconds. What is stored may tell when to the nanosecond, as it always did; nobody is told that.
+#[tokio::test]
+async fn times_are_told_to_the_second() {
+    let world = World::at("2026-04-01T01:00:00.123456789Z").await;
+    let acme = world.organisation("acme").await;
+    let opened = acme.opens(&acme.order("starter")).await;
+    let id = opened.body["id"].as_str().unwrap();
+    assert_eq!(acme.stored(id).await.created_at, world.now());
+    world.advance("1m").await;
+    let confirmed = acme.confirms(id, &visa()).await;
+    for (told, updated_at) in [
+        (&opened, "2026-04-01T01:00:00Z"),
+        (&confirmed, "2026-04-01T01:01:00Z"),
+        (&acme.reads(id).await, "2026-04-01T01:01:00Z"),
+    ] {
+        assert_eq!(told.body["created_at"], "2026-04-01T01:00:00Z", "{told}");
+        assert_eq!(told.body["updated_at"], updated_at, "{told}");
+    }
+    for instant in ["effective_at", "expires_at"] {
+        assert!(!opened.body[instant].as_str().unwrap().contains('.'), "{opened}");
+    }
+}
+
 /// 23:59 on 14 June in Auckland is 11:59 in UTC. The session keeps its day, though it is confirmed on the 15th.
 #[tokio::test]
 async fn a_session_that_is_opened_before_midnight_keeps_its_day() {

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use billing_core::Timestamp;
 use billing_core::access::Owner;
+use billing_core::calendar::whole_second;
 use billing_core::id::{CheckoutId, ContractId, OrganisationId, PaymentMethodId};
 use billing_core::session::{self, Confirmation, Next, Refusal, Session, Status};
 use billing_edge::{Call, Function, Problem, Reply};
@@ -144,8 +145,8 @@ fn answer(session: &Session, now: Timestamp) -> Answer<'_> {
         contract_id: session.told_contract(),
         message,
         url: session.url_at(now),
-        created_at: session.created_at,
-        updated_at: session.updated_at,
+        created_at: whole_second(session.created_at),
+        updated_at: whole_second(session.updated_at),
     }
 }
 

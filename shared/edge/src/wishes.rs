@@ -4,6 +4,7 @@
 //! offer.
 
 use billing_core::Timestamp;
+use billing_core::calendar::whole_second;
 use billing_core::catalog::{BusinessEntity, Buyer, Plan};
 use billing_core::contact::Address;
 use billing_core::contract::Status;
@@ -90,8 +91,9 @@ impl<'a> ToldSession<'a> {
             cancel_url: wish.cancel_url.as_ref().map(ReturnUrl::as_str),
             url: session.url_at(now),
             version: session.version,
-            created_at: session.created_at,
-            updated_at: session.updated_at,
+            // To the second, as everything else: what is stored is to the nanosecond.
+            created_at: whole_second(session.created_at),
+            updated_at: whole_second(session.updated_at),
         }
     }
 }

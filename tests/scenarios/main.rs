@@ -47,6 +47,7 @@ mod changes;
 mod change_states;
 /// Changes in a free trial.
 mod trials;
+mod written_off;
 /// Subscriptions whose invoices are sent, or not collected for now.
 mod collections;
 /// Every promise in every one of the possible Stripes.

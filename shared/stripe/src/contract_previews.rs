@@ -11,6 +11,7 @@ use stripe_billing::invoice::{
 };
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
+use crate::billing_mode::BillingMode;
 use crate::client::Stripe;
 use crate::contracts::{AskedSale, item_changes, priced};
 use crate::error::StripeError;
@@ -30,6 +31,7 @@ impl Stripe {
         }
         #[derive(Serialize)]
         struct Details {
+            billing_mode: BillingMode,
             items: Vec<Item>,
             #[serde(skip_serializing_if = "Option::is_none")]
             start_date: Option<i64>,
@@ -49,6 +51,7 @@ impl Stripe {
         let form = Preview {
             customer: asked.customer.as_str(),
             subscription_details: Details {
+                billing_mode: BillingMode::Classic,
                 items: items.collect(),
                 start_date: first.map(|first| first.start.as_second()),
                 billing_cycle_anchor: first.map(|first| first.end.as_second()),

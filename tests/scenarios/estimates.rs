@@ -314,9 +314,9 @@ impl Subscription {
         if configuration.anchor != AnchorRule::Start
             && first.estimate.period_start > first.standing.period.start
         {
-            for request in [&mut details, &mut params] {
-                request["billing_cycle_anchor"] = json!(first.standing.anchor.at.as_second());
-            }
+            let anchor = json!(first.standing.anchor.at.as_second());
+            details["billing_cycle_anchor"] = json!({ "type": "timestamp", "timestamp": anchor });
+            params["billing_cycle_anchor"] = anchor;
         }
         let preview = json!({ "customer": self.customer, "subscription_details": details });
         let preview = self.post("/v1/invoices/create_preview", &preview);

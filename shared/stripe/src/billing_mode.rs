@@ -7,6 +7,10 @@
 //! of it, and a schedule made of it, go by the mode that it has.
 
 use serde::Serialize;
+use stripe_billing::invoice::{
+    CreatePreviewInvoiceSubscriptionDetailsBillingMode,
+    CreatePreviewInvoiceSubscriptionDetailsBillingModeType,
+};
 use stripe_billing::subscription::{CreateSubscriptionBillingMode, CreateSubscriptionBillingModeType};
 use stripe_checkout::checkout_session::{
     CreateCheckoutSessionSubscriptionDataBillingMode, CreateCheckoutSessionSubscriptionDataBillingModeType,
@@ -23,6 +27,12 @@ pub(crate) enum BillingMode {
 impl From<BillingMode> for CreateSubscriptionBillingMode {
     fn from(BillingMode::Classic: BillingMode) -> Self {
         Self::new(CreateSubscriptionBillingModeType::Classic)
+    }
+}
+
+impl From<BillingMode> for CreatePreviewInvoiceSubscriptionDetailsBillingMode {
+    fn from(BillingMode::Classic: BillingMode) -> Self {
+        Self::new(CreatePreviewInvoiceSubscriptionDetailsBillingModeType::Classic)
     }
 }
 

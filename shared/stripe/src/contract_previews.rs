@@ -2,14 +2,16 @@
 //!
 //! Writes nothing at Stripe. The parameters are those of the sale itself, so that what is held against a quote is what is charged.
 
+use billing_core::Timestamp;
 use billing_core::contract::Billing;
 use billing_core::sale::Sale;
-use serde::Serialize;
 use stripe_billing::invoice::{
     CreatePreviewInvoice, CreatePreviewInvoiceSubscriptionDetails,
+    CreatePreviewInvoiceSubscriptionDetailsBillingCycleAnchor as Anchor,
+    CreatePreviewInvoiceSubscriptionDetailsBillingCycleAnchorType as AnchorType,
     CreatePreviewInvoiceSubscriptionDetailsItems, CreatePreviewInvoiceSubscriptionDetailsProrationBehavior,
 };
-use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+use stripe_client_core::StripeRequest;
 
 use crate::billing_mode::BillingMode;
 use crate::client::Stripe;
@@ -19,45 +21,26 @@ use crate::previews::{Preview, Wire};
 
 impl Stripe {
     /// What the first invoice of a contract would be.
-    pub async fn preview_contract(
-        &self,
-        asked: &AskedSale<'_>,
-    ) -> Result<crate::previews::Preview, StripeError> {
-        /// async-stripe takes the anchor of a subscription to come for an object; Stripe takes an instant.
-        #[derive(Serialize)]
-        struct Preview<'a> {
-            customer: &'a str,
-            subscription_details: Details,
-        }
-        #[derive(Serialize)]
-        struct Details {
-            billing_mode: BillingMode,
-            items: Vec<Item>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            start_date: Option<i64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            billing_cycle_anchor: Option<i64>,
-        }
-        #[derive(Serialize)]
-        struct Item {
-            price: String,
-            quantity: u64,
-        }
+    pub async fn preview_contract(&self, asked: &AskedSale<'_>) -> Result<Preview, StripeError> {
         let sale = asked.sale;
-        let items = priced(&sale.order)?
-            .into_iter()
-            .map(|(price, quantity)| Item { price, quantity });
+        let items = priced(&sale.order)?.into_iter().map(|(price, quantity)| {
+            CreatePreviewInvoiceSubscriptionDetailsItems {
+                price: Some(price),
+                quantity: Some(quantity),
+                ..CreatePreviewInvoiceSubscriptionDetailsItems::new()
+            }
+        });
         let first = sale.offer.short_first_period();
-        let form = Preview {
-            customer: asked.customer.as_str(),
-            subscription_details: Details {
-                billing_mode: BillingMode::Classic,
-                items: items.collect(),
+        let request = CreatePreviewInvoice::new()
+            .customer(asked.customer.as_str())
+            .subscription_details(CreatePreviewInvoiceSubscriptionDetails {
+                billing_mode: Some(BillingMode::Classic.into()),
+                items: Some(items.collect()),
                 start_date: first.map(|first| first.start.as_second()),
-                billing_cycle_anchor: first.map(|first| first.end.as_second()),
-            },
-        };
-        let request = RequestBuilder::new(StripeMethod::Post, "/invoices/create_preview").form(&form);
+                billing_cycle_anchor: first.map(|first| anchored_at(first.end)),
+                ..CreatePreviewInvoiceSubscriptionDetails::new()
+            })
+            .build();
         // A POST that only reads: it takes no idempotency key, and repeating it is safe.
         let wire: Wire = self.get(request).await?;
         self.whole_preview(wire).await
@@ -86,5 +69,13 @@ impl Stripe {
             });
         let wire: Wire = self.get(request.build()).await?;
         self.whole_preview(wire).await
+    }
+}
+
+/// A preview takes the anchor of a subscription to come as an object, since 2026-09-30; its creation takes the instant itself.
+fn anchored_at(at: Timestamp) -> Anchor {
+    Anchor {
+        timestamp: Some(at.as_second()),
+        ..Anchor::new(AnchorType::Timestamp)
     }
 }

@@ -13,14 +13,38 @@ use crate::render::API_VERSION;
 
 const DESCRIPTION: &str = include_str!("../../openapi/openapi-subset.json");
 
+/// What the version that is spoken here changed about it, as a JSON merge patch (RFC 7396).
+const CHANGES: &str = include_str!("../../openapi/2026-09-30.endive.json");
+
 /// The description, as JSON Schema.
 pub(super) static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
-    let mut description: Value =
-        serde_json::from_str(DESCRIPTION).unwrap_or_else(|error| unreachable!("{error}"));
+    let read = |text| serde_json::from_str(text).unwrap_or_else(|error| unreachable!("{error}"));
+    let mut description: Value = read(DESCRIPTION);
+    merge(&mut description, read(CHANGES));
     nullable_to_null(&mut description);
     admit_own_version(&mut description);
     description
 });
+
+/// Applies a merge patch: an object is merged member by member, null takes a member away, all else takes its place.
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    if let Value::Object(members) = target {
+        for (name, value) in patch {
+            if value.is_null() {
+                members.remove(&name);
+            } else {
+                merge(members.entry(name).or_insert(Value::Null), value);
+            }
+        }
+    }
+}
 
 /// The published description is of a version before the one that is spoken here, and does not know it for a webhook endpoint.
 fn admit_own_version(description: &mut Value) {

@@ -50,24 +50,57 @@ pub(crate) enum TrialEnd {
     At(Timestamp),
 }
 
+/// What becomes of the anchor of the billing cycle: an object since 2026-09-30, a word or an instant before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Anchor {
+    Now,
+    Unchanged,
+    At(Timestamp),
+}
+
+impl Anchor {
+    const MEMBER: &'static str = "billing_cycle_anchor";
+
+    /// Of a subscription that there is.
+    fn read(params: &Params<'_>) -> Result<Option<Self>, Refusal> {
+        let Some(anchor) = params.child(Self::MEMBER)? else {
+            return Ok(None);
+        };
+        let words = [("now", Self::Now), ("unchanged", Self::Unchanged)];
+        let kind = anchor.choice("type", &words)?;
+        kind.ok_or_else(|| Refusal::missing(&anchor.name_of("type")))
+            .map(Some)
+    }
+
+    /// Of a subscription to come, in a preview; that can have an instant of its own.
+    pub(crate) fn read_for_new(params: &Params<'_>) -> Result<Option<Self>, Refusal> {
+        match params.child(Self::MEMBER)? {
+            Some(anchor) if anchor.text("type")?.as_deref() == Some("timestamp") => {
+                let at = anchor.timestamp("timestamp")?;
+                at.ok_or_else(|| Refusal::missing(&anchor.name_of("timestamp")))
+                    .map(|at| Some(Self::At(at)))
+            }
+            Some(_) | None => Self::read(params),
+        }
+    }
+}
+
 impl Wish {
     /// Reads all but the discounts, which a preview has elsewhere.
     pub(crate) fn read(params: &Params<'_>) -> Result<Self, Refusal> {
-        let anchor_now = params
-            .choice("billing_cycle_anchor", &[("now", true), ("unchanged", false)])?
-            .unwrap_or(false);
-        Self::read_with(params, anchor_now)
+        let anchor = Anchor::read(params)?;
+        Self::read_with(params, anchor)
     }
 
     /// The same, where the anchor has been read.
-    pub(crate) fn read_with(params: &Params<'_>, anchor_now: bool) -> Result<Self, Refusal> {
+    pub(crate) fn read_with(params: &Params<'_>, anchor: Option<Anchor>) -> Result<Self, Refusal> {
         let wish = Self {
             items: item_changes::read(params)?,
             proration_behavior: params
                 .choice("proration_behavior", &ProrationBehavior::WORDS)?
                 .unwrap_or(ProrationBehavior::CreateProrations),
             proration_date: params.timestamp("proration_date")?,
-            anchor_now,
+            anchor_now: anchor == Some(Anchor::Now),
             trial_end: match params.text("trial_end")?.as_deref() {
                 Some("now") => Some(TrialEnd::Now),
                 _ => params.timestamp("trial_end")?.map(TrialEnd::At),

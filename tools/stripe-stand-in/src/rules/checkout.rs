@@ -55,7 +55,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         discounts: redemption::read(params, "discounts")?,
         allow_promotion_codes: params.boolean("allow_promotion_codes")?,
     };
-    let payment_method_types = params.texts("payment_method_types")?;
+    let payment_method_types = params.texts("allowed_payment_method_types")?;
     let locale = params.text("locale")?;
     let lines = params
         .children("line_items")?

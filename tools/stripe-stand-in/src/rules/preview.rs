@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::changes::Wish;
+use super::changes::{Anchor, Wish};
 use super::lifecycle::NewSubscription;
 use super::subscription_creation::AskedFirstPeriod;
 use super::subscription_updates::{self, Update};
@@ -81,9 +81,12 @@ fn read(params: &Params<'_>) -> Result<Asked, Refusal> {
             billing_mode = billing_modes::read(&details)?;
             cancel_now = details.boolean("cancel_now")?.unwrap_or(false);
             first_period.start = details.timestamp("start_date")?;
-            let wish = if subscription.is_none() && is_instant(&details, "billing_cycle_anchor")? {
-                first_period.anchor = details.timestamp("billing_cycle_anchor")?;
-                Wish::read_with(&details, false)?
+            let wish = if subscription.is_none() {
+                let anchor = Anchor::read_for_new(&details)?;
+                if let Some(Anchor::At(instant)) = anchor {
+                    first_period.anchor = Some(instant);
+                }
+                Wish::read_with(&details, anchor)?
             } else {
                 Wish::read(&details)?
             };
@@ -121,11 +124,6 @@ fn read(params: &Params<'_>) -> Result<Asked, Refusal> {
         billing_mode,
         cancel_now,
     })
-}
-
-fn is_instant(params: &Params<'_>, member: &str) -> Result<bool, Refusal> {
-    let text = params.text(member)?;
-    Ok(text.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit())))
 }
 
 /// Does it in the copy; answers the invoice that comes of it.

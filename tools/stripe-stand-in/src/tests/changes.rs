@@ -297,7 +297,9 @@ async fn no_more_is_credited_than_was_paid() {
 async fn an_anchor_of_now_begins_a_new_period() {
     let (shop, _, subscription) = Shop::ten_days_later().await;
     let path = format!("/v1/subscriptions/{subscription}");
-    let reset = shop.post(&path, json!({ "billing_cycle_anchor": "now" })).await;
+    let reset = shop
+        .post(&path, json!({ "billing_cycle_anchor": { "type": "now" } }))
+        .await;
     assert_eq!(reset["items"]["data"][0]["current_period_end"], day("2026-12-11"));
     assert_eq!(amounts(&shop.latest(&subscription).await), [-2000, 3000]);
 }

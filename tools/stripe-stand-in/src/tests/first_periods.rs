@@ -20,13 +20,17 @@ impl Shop {
     }
 }
 
+fn anchor(date: &str) -> Value {
+    json!({ "type": "timestamp", "timestamp": day(date) })
+}
+
 /// November has 30 days, and 10 of them are left: a third of 3 × 10.00.
 #[tokio::test]
 async fn an_anchor_cuts_the_first_period_short() {
     let shop = Shop::open_at("2026-11-21T00:00:00Z").await;
     let (customer, card) = shop.customer_with_card().await;
     let items = json!([{ "price": shop.monthly, "quantity": 3 }]);
-    let details = json!({ "items": items, "billing_cycle_anchor": day("2026-12-01") });
+    let details = json!({ "items": items, "billing_cycle_anchor": anchor("2026-12-01") });
     let preview = json!({ "customer": customer, "subscription_details": details });
     let preview = shop.post("/v1/invoices/create_preview", preview).await;
     let order = json!({
@@ -59,7 +63,7 @@ async fn a_first_period_may_begin_before_the_call() {
     let (customer, card) = shop.customer_with_card().await;
     let items = json!([{ "price": shop.monthly, "quantity": 3 }]);
     let details = json!({
-        "items": items, "start_date": day("2026-11-16"), "billing_cycle_anchor": day("2026-12-01"),
+        "items": items, "start_date": day("2026-11-16"), "billing_cycle_anchor": anchor("2026-12-01"),
     });
     let preview = json!({ "customer": customer, "subscription_details": details });
     let preview = shop.post("/v1/invoices/create_preview", preview).await;
@@ -102,12 +106,40 @@ async fn a_change_within_a_short_first_period_is_a_share_of_a_whole_one() {
 async fn an_anchor_lies_in_the_first_period() {
     let shop = Shop::open_at("2026-11-21T00:00:00Z").await;
     let (customer, card) = shop.customer_with_card().await;
-    for anchor in ["2026-11-21", "2026-12-22"] {
+    for anchored in ["2026-11-21", "2026-12-22"] {
         let order = json!({
             "customer": customer, "items": [{ "price": shop.monthly }], "default_payment_method": card,
-            "billing_cycle_anchor": day(anchor),
+            "billing_cycle_anchor": day(anchored),
         });
         let refusal = shop.refused(400, "POST", "/v1/subscriptions", order).await;
-        assert_eq!(refusal["param"], "billing_cycle_anchor", "{anchor}");
+        assert_eq!(refusal["param"], "billing_cycle_anchor", "{anchored}");
+    }
+}
+
+/// A preview says what kind of an anchor it means, as a change does; a new subscription is told the instant itself.
+#[tokio::test]
+async fn a_preview_takes_an_anchor_as_an_object() {
+    let shop = Shop::open_at("2026-11-21T00:00:00Z").await;
+    let (customer, _) = shop.customer_with_card().await;
+    for (anchor, param) in [
+        (json!(day("2026-12-01")), "[billing_cycle_anchor]"),
+        (json!("now"), "[billing_cycle_anchor]"),
+        (
+            json!({ "timestamp": day("2026-12-01") }),
+            "[billing_cycle_anchor][type]",
+        ),
+        (
+            json!({ "type": "timestamp" }),
+            "[billing_cycle_anchor][timestamp]",
+        ),
+    ] {
+        let items = json!([{ "price": shop.monthly }]);
+        let preview = json!({
+            "customer": customer, "subscription_details": { "items": items, "billing_cycle_anchor": anchor },
+        });
+        let refusal = shop
+            .refused(400, "POST", "/v1/invoices/create_preview", preview)
+            .await;
+        assert_eq!(refusal["param"], format!("subscription_details{param}"));
     }
 }

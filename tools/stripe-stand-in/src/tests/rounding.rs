@@ -140,7 +140,7 @@ async fn a_proration_date_must_lie_in_the_period_and_agree_with_the_anchor() {
             "outside of current subscription period",
         ),
         (
-            json!({ "proration_date": day("2026-11-05"), "billing_cycle_anchor": "now" }),
+            json!({ "proration_date": day("2026-11-05"), "billing_cycle_anchor": { "type": "now" } }),
             "`billing_cycle_anchor` is `now`",
         ),
     ] {

@@ -67,6 +67,45 @@ async fn more_seats_are_prorated_to_the_second() {
     assert_eq!(world.stripe.charges().await, [3500, 2000, 6500]);
 }
 
+/// Two hours of April are left: −8.33 and +11.11 cents. Stripe charges nothing below half a dollar: the bill is paid as it is, and the two cents are
+/// due with May's. Until then another amendment would bring them along, which nobody was told; and says so.
+#[tokio::test]
+async fn what_is_too_little_to_be_charged_is_due_with_the_next_bill() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    world.advance("29d").await;
+    world.advance("22h").await;
+    let offered = acme.opens(&seats(&acme, &contract, 4)).await;
+    assert_eq!(
+        offered.body["estimates"]["current_invoice"]["amount_due"], 2,
+        "{offered}"
+    );
+    let id = offered.body["id"].as_str().unwrap();
+    let confirmed = acme.confirms(id, &Value::Null).await;
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+    assert!(told(&acme.contract(&contract).await.contract).contains(&"4 × Starter seat".to_owned()));
+
+    let more = acme.session(&seats(&acme, &contract, 100)).await;
+    assert_eq!(
+        acme.confirms(&more, &Value::Null).await,
+        r#"409 {"error":"the customer owes the payment provider something from before, which would be charged too; nothing was charged"}"#
+    );
+    world.advance("4h").await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500, 0, 4500 + 2]);
+    let confirmed = acme
+        .confirms(&acme.session(&seats(&acme, &contract, 5)).await, &Value::Null)
+        .await;
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+}
+
 /// Up to 25 seats cost the same: there is nothing to give back and to charge anew, so that not even a rounded cent is told which Stripe,
 /// having nothing to change, would not bill.
 #[tokio::test]

@@ -319,9 +319,11 @@ pub(crate) async fn hold(
     tracing::error!(%checkout, number, estimated = quoted.total, previewed = fresh.total, "Stripe would charge something else");
     call.count("QuoteMismatches", 1);
     call.release_sale(contract).await?;
-    Err(Problem::conflict(
-        "the payment provider would charge another amount than was estimated; nothing was charged",
-    ))
+    Err(Problem::conflict(if same {
+        "the customer owes the payment provider something from before, which would be charged too; nothing was charged"
+    } else {
+        "the payment provider would charge another amount than was estimated; nothing was charged"
+    }))
 }
 
 /// A step that many ways lead to. It is on the heap, since each of them would take its room of the stack.

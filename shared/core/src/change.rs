@@ -369,7 +369,17 @@ impl Change {
         // A change in a trial that goes on bills nothing, and so has no invoice.
         let unbilled =
             standing.subscription.status == Status::Trialing && self.quoted.is_some_and(Charge::is_nothing);
-        taken && !unbilled && self.quoted.is_some() && self.quoted != billed
+        let kept = match (self.quoted, billed) {
+            // Less may be due than was quoted: what is on account by now, and what is too little to be charged.
+            (Some(quoted), Some(billed)) => {
+                billed.total == quoted.total
+                    && billed.currency == quoted.currency
+                    && billed.amount_due <= quoted.amount_due
+            }
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        taken && !unbilled && !kept
     }
 
     /// Whether this change is what was wished for. A wish without a proration date is content with any.

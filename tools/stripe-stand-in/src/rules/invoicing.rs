@@ -9,7 +9,7 @@
 
 use super::billing::Draft;
 use super::payments::{self, NewIntent, Outcome};
-use super::{Moment, discounts, lifecycle, pending, pending_updates};
+use super::{Moment, discounts, lifecycle, limits, pending, pending_updates};
 use crate::id::{CustomerId, InvoiceId, PaymentMethodId};
 use crate::render::Object;
 use crate::state::{
@@ -59,6 +59,7 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
             .as_ref()
             .is_some_and(|id| at.world.subscriptions[id].automatic_tax == AutomaticTax::On),
         starting_balance: at.world.customers[&new.customer].balance,
+        too_small: false,
         amount_paid: 0,
         attempt_count: 0,
         attempted: false,
@@ -165,10 +166,12 @@ pub(crate) fn finalize_unless_paused(at: &mut Moment<'_>, id: &InvoiceId) -> boo
     false
 }
 
-/// Takes the customer's balance into the invoice, and what the invoice owes the customer into the balance.
+/// Takes the customer's balance into the invoice, and what is left of both into the balance: what the invoice owes the customer, or
+/// what is too little to be charged.
 fn settle_balance(at: &mut Moment<'_>, id: &InvoiceId, customer: &CustomerId) {
     let invoice = &mut at.world.invoices[id];
     invoice.starting_balance = at.world.customers[customer].balance;
+    invoice.too_small = limits::is_too_small(invoice.amount_due(), &invoice.currency);
     let ending = invoice.ending_balance();
     set_balance(at, customer, ending);
 }

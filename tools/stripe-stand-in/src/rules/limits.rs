@@ -1,7 +1,8 @@
-//! The largest amounts that Stripe takes.
+//! The largest and the smallest amounts that Stripe takes.
 //!
-//! Source: Stripe's page on currencies: an amount has up to twelve digits in IDR, and up to eight in every other currency. The words
-//! are those that its users have published. What is used up to a bill by itself (metered usage) is not held to it.
+//! Source: Stripe's page on currencies: an amount has up to twelve digits in IDR, and up to eight in every other currency; the least
+//! that is charged is what that page lists. The words are those that its users have published. What is used up to a bill by itself (metered
+//! usage) is not held to the largest.
 
 use super::item_changes::Ordered;
 use super::{pricing, wording};
@@ -16,6 +17,29 @@ fn most(currency: &Currency) -> i64 {
         "idr" => 999_999_999_999,
         _ => 99_999_999,
     }
+}
+
+/// The least that is charged, in minor units. A bill of less is paid without a charge, and owed with the next (`invoicing`). Of a currency
+/// that the page does not list, what half a dollar is depends on the day: anything is charged.
+fn least(currency: &Currency) -> i64 {
+    match currency.as_str() {
+        "aud" | "brl" | "cad" | "chf" | "eur" | "inr" | "jpy" | "nzd" | "sgd" | "usd" => 50,
+        "gbp" => 30,
+        "bgn" => 100,
+        "aed" | "myr" | "pln" | "ron" => 200,
+        "dkk" => 250,
+        "nok" | "sek" => 300,
+        "hkd" => 400,
+        "mxn" | "thb" => 1_000,
+        "czk" => 1_500,
+        "huf" => 17_500,
+        _ => 1,
+    }
+}
+
+/// Whether something is due that is not worth charging.
+pub(crate) fn is_too_small(due: i64, currency: &Currency) -> bool {
+    due > 0 && due < least(currency)
 }
 
 fn at_most(currency: &Currency) -> String {

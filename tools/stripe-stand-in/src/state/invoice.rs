@@ -28,6 +28,8 @@ pub(crate) struct Invoice {
     /// Whether tax was worked out. It comes to nothing.
     pub(crate) automatic_tax: bool,
     pub(crate) starting_balance: i64,
+    /// Less is due than is charged: it goes to the customer's balance, and is due with the next invoice.
+    pub(crate) too_small: bool,
     /// What credit notes took off before it was paid, and gave back afterwards.
     pub(crate) credited_before_payment: i64,
     pub(crate) credited_after_payment: i64,
@@ -64,14 +66,19 @@ impl Invoice {
         self.lines.iter().map(|row| row.line.net()).sum()
     }
 
-    /// What was asked of the customer: never less than nothing.
+    /// What was asked of the customer: never less than nothing, and nothing where it is not worth a charge.
     pub(crate) fn amount_due(&self) -> i64 {
+        if self.too_small {
+            return 0;
+        }
         (self.total() + self.starting_balance).max(0) - self.credited_before_payment
     }
 
-    /// The customer's balance after it: what the invoice owes the customer, or nothing.
+    /// The customer's balance after it: what the invoice owes the customer, what the customer owes because it was not worth a charge,
+    /// or nothing.
     pub(crate) fn ending_balance(&self) -> i64 {
-        (self.total() + self.starting_balance).min(0)
+        let total = self.total() + self.starting_balance;
+        if self.too_small { total } else { total.min(0) }
     }
 
     pub(crate) fn amount_remaining(&self) -> i64 {

@@ -209,6 +209,38 @@ async fn less_of_the_same_leaves_a_credit_that_pays_the_next_invoice() {
     assert_eq!(shop.balance(&customer).await, -334);
 }
 
+/// Two hours are left: 30.00 × 2/720 = 8.33 cents back, 40.00 × 2/720 = 11.11 charged. Two cents are not worth a charge: the bill is paid
+/// without one, and December costs 40.02.
+#[tokio::test]
+async fn a_bill_of_less_than_is_charged_is_owed_with_the_next() {
+    let (shop, customer, subscription) = Shop::ten_days_later().await;
+    shop.advance("2026-11-30T22:00:00Z").await;
+    shop.change(&subscription, json!({ "quantity": 4 }), at_once())
+        .await;
+    let invoice = shop.latest(&subscription).await;
+    assert_eq!(amounts(&invoice), [-9, 11]);
+    let of = |invoice: &Value, members: [&str; 5]| members.map(|member| invoice[member].clone());
+    let members = [
+        "status",
+        "attempt_count",
+        "amount_due",
+        "amount_paid",
+        "ending_balance",
+    ];
+    assert_eq!(
+        of(&invoice, members),
+        [json!("paid"), json!(0), json!(0), json!(0), json!(2)]
+    );
+    assert_eq!(shop.balance(&customer).await, 2);
+    shop.advance("2026-12-01T01:00:00Z").await;
+    let renewal = shop.latest(&subscription).await;
+    assert_eq!(
+        of(&renewal, members),
+        [json!("paid"), json!(1), json!(4002), json!(4002), json!(0)]
+    );
+    assert_eq!(shop.balance(&customer).await, 0);
+}
+
 /// 50.00 for December and, before it, what changed in November: −20.00 + 33.33.
 #[tokio::test]
 async fn prorations_that_are_not_billed_at_once_wait_for_the_renewal() {

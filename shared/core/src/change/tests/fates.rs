@@ -80,6 +80,13 @@ fn an_invoice_is_compared_with_its_quote_once_stripe_took_the_change() {
     assert!(!quoted(26_800).differs_from_quote(&annual));
     assert!(quoted(27_300).differs_from_quote(&annual));
     assert!(quoted(27_300).differs_from_quote(&pending()));
+    let due = |minor: i64| {
+        let mut annual = standing(Interval::Annual);
+        annual.latest_invoice.as_mut().unwrap().charge.amount_due = minor;
+        annual
+    };
+    assert!(!quoted(26_800).differs_from_quote(&due(0)), "on account by now");
+    assert!(quoted(26_800).differs_from_quote(&due(26_801)));
     assert!(
         !quoted(27_300).differs_from_quote(&standing(Interval::Monthly)),
         "another invoice"

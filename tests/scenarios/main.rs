@@ -51,6 +51,10 @@ mod change_states;
 mod trials;
 /// Subscriptions whose invoices are sent, or not collected for now.
 mod collections;
+/// Changes of subscriptions that a bank debit pays.
+mod debited_changes;
+/// Amendments of contracts that a bank debit pays.
+mod debited_amendments;
 /// Every promise in every one of the possible Stripes.
 mod possible_worlds;
 /// Periods: their first and last second, months and years of every length, clocks that differ.

@@ -89,6 +89,8 @@ enum Which {
     Number(usize),
     /// The first whose description contains this.
     Named(&'static str),
+    /// That one, from 1, of those whose description contains this.
+    Among(&'static str, usize),
 }
 
 impl Network {
@@ -159,6 +161,12 @@ impl Network {
     pub fn tells(&self, part: &'static str, status: u16, body: &'static str) {
         let json = ("content-type", "application/json");
         self.fault(Which::Named(part), Fault::Answer(status, json, body));
+    }
+
+    /// The same of the one with that number, from 1, among all steps whose description contains `part`.
+    pub fn tells_at(&self, part: &'static str, number: usize, status: u16, body: &'static str) {
+        let json = ("content-type", "application/json");
+        self.fault(Which::Among(part, number), Fault::Answer(status, json, body));
     }
 
     /// At step `number`, from 1, and as far as it reaches, things go wrong.
@@ -238,6 +246,10 @@ impl Network {
         let due = state.faults.iter().position(|(which, _)| match which {
             Which::Number(wanted) => *wanted == number,
             Which::Named(part) => description.contains(part),
+            Which::Among(part, wanted) => {
+                let before = state.steps.iter().filter(|step| step.contains(part)).count();
+                description.contains(part) && before + 1 == *wanted
+            }
         });
         let outage = state.down.filter(|(from, _, reach)| match reach {
             Reach::Once => number == *from,

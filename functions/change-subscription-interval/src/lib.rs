@@ -144,9 +144,9 @@ async fn attempt(
         Err(StripeError::Refused(refusal)) => {
             outcome::forget(call, &profile, &change).await?;
             let is_state = refusal.is_about_waiting();
-            let problem = outcome::refused(refusal, wish);
-            // Nothing that the caller could do about: it may have been ended, overdue or given to a schedule since it was read.
-            // Once more, and if so it says so.
+            let problem = outcome::refused(refusal, wish, standing.payer);
+            // Nothing that the caller could do about: it may have been ended, overdue, given to a schedule or to be paid by something else
+            // since it was read. Once more, and if so it says so.
             if (problem.status < 500 && !is_state) || course.refused {
                 return Err(problem);
             }
@@ -192,6 +192,8 @@ async fn plan(
     codes: &[PromotionCode],
 ) -> Result<Change, Problem> {
     let item = change::changeable(standing).map_err(|unchangeable| refuse(unchangeable.into()))?;
+    // Only of what is to begin: what was asked for by a card that was replaced since goes on.
+    change::payable(standing.payer.as_ref()).map_err(|unchangeable| refuse(unchangeable.into()))?;
     if let Some(at) = wish.proration_date {
         change::check_date(at, standing.subscription.period, call.now).map_err(|bad| {
             let mut invalid = Invalid::default();

@@ -5,8 +5,9 @@
 
 use billing_core::access::Owner;
 use billing_core::account::Profile;
-use billing_core::change::{Change, Wish};
+use billing_core::change::{self, Change, Unchangeable, Wish};
 use billing_core::landing::{ChangeStep, Landing};
+use billing_core::payer::MethodKind;
 use billing_core::plan::Interval;
 use billing_core::subscription::{Collection, Standing};
 use billing_edge::{Call, Finished, Problem};
@@ -63,7 +64,7 @@ impl Answer {
 }
 
 /// Asks Stripe for the change. Where Stripe does not let discounts wait for a payment, it is paid at once or not made: a code
-/// must not be used up by a payment that failed.
+/// must not be used up by a payment that failed. What pays days later never pays at once.
 pub(crate) async fn ask(call: &Call<'_>, owner: &Owner, change: &Change) -> Result<Standing, StripeError> {
     let stripe = call.stripe().await.map_err(|problem| StripeError::Unavailable {
         reason: problem.logged,
@@ -71,11 +72,14 @@ pub(crate) async fn ask(call: &Call<'_>, owner: &Owner, change: &Change) -> Resu
     })?;
     match stripe.change_subscription(owner, change, Payment::MayWait).await {
         Err(StripeError::Refused(refusal))
-            if change.promotion_code.is_some() && refusal.is_about_waiting() =>
+            if change.promotion_code.is_some() && refusal.is_about_waiting_discounts() =>
         {
-            // An invoice that is sent waits for nothing: the change would be made, and not be paid.
-            let now = stripe.subscription(&change.subscription).await?;
-            if now.standing.collection != Collection::Charged {
+            // An invoice that is sent, or debited, waits for nothing: the change would be made, and not be paid.
+            let now = stripe
+                .subscription_to_change(&change.subscription)
+                .await?
+                .standing;
+            if now.collection != Collection::Charged || change::payable(now.payer.as_ref()).is_err() {
                 return Err(StripeError::Refused(refusal));
             }
             stripe.change_subscription(owner, change, Payment::AtOnce).await
@@ -150,7 +154,7 @@ async fn tell(call: &Call<'_>, change: &Change, standing: Standing) -> Result<An
         .ok_or_else(|| Problem::bad_gateway("a change neither took effect nor waits for a payment"))?;
     let status = match call.stripe().await?.open_payment(&invoice.id).await? {
         OpenPayment::RequiresAction => PaymentStatus::RequiresAction,
-        // The contract has no word for what is under way at a bank: the page says more.
+        // The contract has no word for what is under way, for minutes by then: the page says more.
         OpenPayment::UnderWay | OpenPayment::RequiresPaymentMethod => PaymentStatus::RequiresPaymentMethod,
     };
     Ok(Answer {
@@ -162,9 +166,11 @@ async fn tell(call: &Call<'_>, change: &Change, standing: Standing) -> Result<An
     })
 }
 
-/// What a refusal of Stripe's means for the caller. Of its words, those about a card are for the payer.
-pub(crate) fn refused(refusal: Refusal, wish: &Wish) -> Problem {
-    if refusal.wants_confirmation() {
+/// What a refusal of Stripe's means for the caller, given what pays the subscription. Of its words, those about a card are for the payer.
+pub(crate) fn refused(refusal: Refusal, wish: &Wish, payer: Option<MethodKind>) -> Problem {
+    if refusal.is_about_waiting() {
+        Problem::conflict(Unchangeable::PaidBy(payer).to_string())
+    } else if refusal.wants_confirmation() {
         Problem::payment_required(CANNOT_BE_CONFIRMED)
     } else if refusal.kind == "card_error" {
         Problem::payment_required(refusal.message)

@@ -25,7 +25,8 @@ pub(crate) enum Given {
 }
 
 /// What is charged: the method that was named, given to the customer; or for a new contract the customer's own. A guest is whoever
-/// types an address: that it is a customer's does not make the customer's card his. A method that is refused ends the sale.
+/// types an address: that it is a customer's does not make the customer's card his. A method that is refused ends the sale; so does one that
+/// pays days later, where a contract is to change at once.
 pub(crate) async fn given(
     call: &Call<'_>,
     claimed: &Claimed,
@@ -38,10 +39,16 @@ pub(crate) async fn given(
         (_, _, Some(replaced)) => Ok(Some(replaced.by.clone())),
         (Some(named), _, None) => {
             let key = format!("sale/{}", sale.name());
-            stripe
-                .attach_payment_method(named, customer, &key)
-                .await
-                .map(Some)
+            match stripe.attach_payment_method(named, customer, &key).await {
+                Ok((_, Some(kind))) if sale.offer.way == Way::AtOnce && kind.pays_later() => {
+                    call.release_sale(&claimed.stored.contract).await?;
+                    return Err(unnamable(&format!(
+                        "is a {kind}, with which a contract cannot be changed: name a card, or another payment method that pays at once"
+                    )));
+                }
+                Ok((given, _)) => Ok(Some(given)),
+                Err(error) => Err(error),
+            }
         }
         (None, Way::Begin, None) if claimed.session.wish.guest.is_none() => {
             stripe.default_payment_method(customer).await
@@ -63,12 +70,14 @@ pub(crate) async fn given(
     if refusal.kind == "card_error" {
         return Err(Problem::payment_required(refusal.message));
     }
+    Err(unnamable("is not a payment method that the customer can pay by"))
+}
+
+/// 400: the payment method that was named does not do.
+fn unnamable(why: &str) -> Problem {
     let mut invalid = Invalid::default();
-    invalid.field(
-        "payment_method_id",
-        "is not a payment method that the customer can pay by",
-    );
-    Err(Problem::invalid(invalid))
+    invalid.field("payment_method_id", why);
+    Problem::invalid(invalid)
 }
 
 /// Has a contract's subscription paid by the method that was named for its amendment, and answers the sale that says so. None when it has

@@ -108,7 +108,10 @@ pub(crate) async fn sell(
     };
     // Stripe may have forgotten the keys of an old one: it is looked for before it is asked again.
     if sale.is_forgotten(call.now) || sale.offer.way != Way::Begin {
-        let read = call.read_contract(contract).await?;
+        let read = match sale.offer.way {
+            Way::Begin => call.read_contract(contract).await?,
+            Way::AtOnce | Way::AtPeriodEnd => call.read_to_amend(contract).await?,
+        };
         match (&read, sale.offer.way) {
             (Some(read), Way::Begin) => return land(call, &claimed, read.clone()).await,
             (Some(read), _) => return Box::pin(amend(call, owner, &claimed, sale, &customer, read)).await,
@@ -170,7 +173,7 @@ async fn amend(
     if fate(sale, read, Lateness::InTime) != Fate::Open {
         return land(call, claimed, read.clone()).await;
     }
-    if !is_amendable(call, claimed, read).await? {
+    if !is_amendable(call, claimed, sale, read).await? {
         return Ok(None);
     }
     let asked = AskedSale {
@@ -213,28 +216,40 @@ async fn amended(
     answer: Result<ReadContract, StripeError>,
 ) -> Result<Option<Session>, Problem> {
     let contract = &claimed.stored.contract;
-    match answer {
-        Ok(amended) => land(call, claimed, amended.read).await,
-        Err(error) => {
-            // What an operator has set in between is told as what it is.
-            if matches!(&error, StripeError::Refused(refusal) if refusal.kind != "card_error")
-                && let Some(now) = call.read_contract(contract).await?
-                && !is_amendable(call, claimed, &now).await?
-            {
-                return Ok(None);
-            }
-            refused(call, claimed, error).await
+    let error = match answer {
+        Ok(amended) => return land(call, claimed, amended.read).await,
+        Err(error) => error,
+    };
+    if let StripeError::Refused(refusal) = &error
+        && refusal.kind != "card_error"
+        && let Some(sale) = &contract.sale
+        && let Some(now) = call.read_to_amend(contract).await?
+    {
+        // What an operator has set in between is told as what it is.
+        if !is_amendable(call, claimed, sale, &now).await? {
+            return Ok(None);
+        }
+        if refusal.is_about_waiting() {
+            call.release_sale(contract).await?;
+            return Err(Problem::conflict(Unchangeable::PaidBy(now.payer).to_string()));
         }
     }
+    refused(call, claimed, error).await
 }
 
-/// 409 where what an amendment costs would not be charged, or a schedule of an operator's would undo it: the sale is forgotten. But
-/// another machine may be at the same sale: then the answer is false, and the sale has to be looked at again.
-async fn is_amendable(call: &Call<'_>, claimed: &Claimed, read: &Read) -> Result<bool, Problem> {
+/// 409 where what an amendment costs would not be charged, or not be paid at once, or a schedule of an operator's would undo it: the sale
+/// is forgotten. But another machine may be at the same sale: then the answer is false, and the sale has to be looked at again.
+async fn is_amendable(call: &Call<'_>, claimed: &Claimed, sale: &Sale, read: &Read) -> Result<bool, Problem> {
+    // One that is named is looked at when it has been given.
+    let is_paid_by_it = sale.offer.way == Way::AtOnce && sale.payment_method.is_none();
+    let payer = read.payer.as_ref().filter(|_| is_paid_by_it);
     let why = match change::charged(read.collection) {
         Err(why) => why,
         Ok(()) if read.is_led_by_an_operator() => Unchangeable::Scheduled,
-        Ok(()) => return Ok(true),
+        Ok(()) => match change::payable(payer) {
+            Err(why) => why,
+            Ok(()) => return Ok(true),
+        },
     };
     let contract = &claimed.stored.contract;
     if claimed.is_joined

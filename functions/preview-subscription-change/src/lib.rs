@@ -184,6 +184,7 @@ fn refuse(unchangeable: Unchangeable) -> Problem {
         Unchangeable::Scheduled
         | Unchangeable::Sent
         | Unchangeable::CollectionPaused
+        | Unchangeable::PaidBy(_)
         | Unchangeable::Items(_) => Problem::conflict(unchangeable.to_string()),
     }
 }

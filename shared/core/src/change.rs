@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Owner;
 use crate::id::{AccountId, InvoiceId, ItemId, PriceId, PromotionCodeId, SubscriptionId};
+use crate::payer::MethodKind;
 use crate::period::Period;
 use crate::plan::Interval;
 use crate::promotion::Word;
@@ -103,7 +104,7 @@ pub struct Change {
 }
 
 /// Why a subscription cannot be changed as it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unchangeable {
     /// There is none, or it is over.
     #[error("the account has no subscription")]
@@ -132,6 +133,12 @@ pub enum Unchangeable {
     /// What it costs would not be collected.
     #[error("the subscription's payment collection is paused: only an operator can change it")]
     CollectionPaused,
+    /// Stripe makes no change that waits for such a payment method, whatever it comes to. None where it is not known.
+    #[error(
+        "the subscription is paid by {}, with which it cannot be changed: it takes a card, or another payment method that pays at once",
+        named(.0.as_ref())
+    )]
+    PaidBy(Option<MethodKind>),
     /// None or several.
     #[error("the subscription has {0} items instead of exactly one recurring item")]
     Items(usize),
@@ -220,6 +227,18 @@ pub fn charged(collection: Collection) -> Result<(), Unchangeable> {
         Collection::Sent => Err(Unchangeable::Sent),
         Collection::Paused => Err(Unchangeable::CollectionPaused),
     }
+}
+
+/// Whether what pays a subscription lets a change wait for its payment, as far as is known before Stripe is asked.
+pub fn payable(payer: Option<&MethodKind>) -> Result<(), Unchangeable> {
+    match payer.filter(|kind| kind.pays_later()) {
+        None => Ok(()),
+        Some(kind) => Err(Unchangeable::PaidBy(Some(kind.clone()))),
+    }
+}
+
+fn named(kind: Option<&MethodKind>) -> String {
+    kind.map_or_else(|| "a payment method".to_owned(), ToString::to_string)
 }
 
 /// Whether time can be credited and charged from that instant on.

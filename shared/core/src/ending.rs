@@ -116,6 +116,7 @@ mod tests {
             end,
             set_aside: None,
             collection: Collection::Charged,
+            payer: None,
             latest_invoice: None,
         }
     }

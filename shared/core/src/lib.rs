@@ -27,6 +27,8 @@ pub mod contact;
 pub mod account;
 /// A subscription as the account knows it.
 pub mod subscription;
+/// What a subscription is paid by.
+pub mod payer;
 /// The ledger of paid periods, and what it covers.
 pub mod coverage;
 /// What was given back of a paid invoice.

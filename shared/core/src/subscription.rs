@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{CustomerId, InvoiceId, ItemId, PriceId, PromotionCodeId, SubscriptionId};
 use crate::money::Currency;
+use crate::payer::MethodKind;
 use crate::period::Period;
 use crate::plan::Interval;
 
@@ -168,6 +169,8 @@ pub struct Standing {
     pub set_aside: Option<jiff::Timestamp>,
     /// How its invoices are paid.
     pub collection: Collection,
+    /// What pays them; none where nothing does, or it was not read with the subscription.
+    pub payer: Option<MethodKind>,
     /// Its latest bill.
     pub latest_invoice: Option<LatestInvoice>,
 }

@@ -23,7 +23,7 @@ pub struct Redemption<'a> {
 }
 
 impl Call<'_> {
-    /// A subscription as Stripe has it now, and all that Stripe has of a promotion code's word, read side by side.
+    /// A subscription as Stripe has it now, with what pays it, and all that Stripe has of a promotion code's word, read side by side.
     pub async fn reread(
         &self,
         subscription: &SubscriptionId,
@@ -36,7 +36,7 @@ impl Call<'_> {
                 None => Ok(Vec::new()),
             }
         };
-        let (fetched, codes) = tokio::try_join!(stripe.subscription(subscription), codes)?;
+        let (fetched, codes) = tokio::try_join!(stripe.subscription_to_change(subscription), codes)?;
         Ok((fetched.standing, codes))
     }
 

@@ -335,6 +335,22 @@ impl Call<'_> {
         ))
     }
 
+    /// What Stripe has of a contract that is to be amended, with what pays it.
+    pub async fn read_to_amend(&self, contract: &Contract) -> Result<Option<Read>, Problem> {
+        let known = contract
+            .billing
+            .as_ref()
+            .filter(|_| contract.left_behind().is_none());
+        let Some(billing) = known else {
+            return self.read_contract(contract).await;
+        };
+        let stripe = self.stripe().await?;
+        let found = stripe
+            .contract_subscription_to_amend(&billing.subscription)
+            .await?;
+        Ok(Some(found.read))
+    }
+
     /// What Stripe has of a contract: its subscription, or, while none is recorded of the sale that is under way, the one that names it.
     pub async fn read_contract(&self, contract: &Contract) -> Result<Option<Read>, Problem> {
         let stripe = self.stripe().await?;

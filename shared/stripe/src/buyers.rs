@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use billing_core::Timestamp;
 use billing_core::contact::{Address, Country, Email, Name};
 use billing_core::id::{BuyerId, CustomerId, OrganisationId, PaymentMethodId};
+use billing_core::payer::MethodKind;
 use serde::{Deserialize, Serialize};
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_core::customer::{CreateCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer};
 
 use crate::client::Stripe;
 use crate::error::{Refusal, StripeError};
+use crate::payers::Method;
 use crate::wire::{Reference, id};
 
 /// The metadata member by which a customer at Stripe names whose it is: `<organisation>/<customer>`.
@@ -103,27 +105,23 @@ impl Stripe {
     }
 
     /// Gives a payment method to a customer; giving it again changes nothing. Answers its id, which for one of Stripe's test methods is
-    /// another than the one that was given.
+    /// another than the one that was given, and its kind.
     pub async fn attach_payment_method(
         &self,
         method: &PaymentMethodId,
         customer: &CustomerId,
         key: &str,
-    ) -> Result<PaymentMethodId, StripeError> {
+    ) -> Result<(PaymentMethodId, Option<MethodKind>), StripeError> {
         #[derive(Serialize)]
         struct To<'a> {
             customer: &'a str,
-        }
-        #[derive(Deserialize)]
-        struct Attached {
-            id: String,
         }
         let form = To {
             customer: customer.as_str(),
         };
         let path = format!("/payment_methods/{method}/attach");
         let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
-        let attached: Attached = self.post(request, &format!("{key}/attach")).await?;
-        id(&attached.id, "a payment method")
+        let attached: Method = self.post(request, &format!("{key}/attach")).await?;
+        Ok((id(&attached.id, "a payment method")?, attached.kind))
     }
 }

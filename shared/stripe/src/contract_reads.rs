@@ -15,6 +15,7 @@ use crate::contract_schedules::SALE;
 use crate::contracts::OfContract;
 use crate::error::StripeError;
 use crate::invoices::OpenPayment;
+use crate::payers::{Customer, Method};
 use crate::subscriptions::LATEST_INVOICE;
 use crate::wire::{Page, Reference, at, collection, currency, id, period};
 
@@ -32,7 +33,7 @@ pub struct ReadContract {
 pub(crate) struct Wire {
     id: String,
     created: i64,
-    customer: Reference,
+    customer: Customer,
     status: String,
     items: Page<WireItem>,
     cancel_at: Option<i64>,
@@ -41,7 +42,9 @@ pub(crate) struct Wire {
     collection_method: Option<String>,
     pause_collection: Option<IgnoredAny>,
     latest_invoice: Option<WireInvoice>,
-    default_payment_method: Option<Reference>,
+    default_payment_method: Option<Method>,
+    #[serde(default)]
+    default_source: Option<Method>,
     #[serde(default)]
     metadata: HashMap<String, String>,
 }
@@ -203,12 +206,16 @@ impl TryFrom<Wire> for ReadContract {
             read: Read {
                 payment_method: wire
                     .default_payment_method
-                    .map(|method| id(&method.0, "a payment method"))
+                    .as_ref()
+                    .map(|method| id(&method.id, "a payment method"))
                     .transpose()?,
+                payer: wire
+                    .customer
+                    .payer_of(wire.default_payment_method.as_ref(), wire.default_source.as_ref()),
                 is_answer: false,
                 plain_schedule: billing.schedule.clone().filter(|_| is_plain),
                 billing,
-                customer: id(&wire.customer.0, "a customer")?,
+                customer: id(&wire.customer.id, "a customer")?,
                 created: at(wire.created, "the creation of a subscription")?,
                 is_pending: wire.pending_update.is_some(),
                 // Told by the bill's payments, which are read where that is in doubt.

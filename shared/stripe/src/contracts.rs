@@ -25,6 +25,7 @@ use crate::client::Stripe;
 use crate::contract_reads::{ReadContract, Wire, expanded};
 use crate::error::StripeError;
 use crate::invoices::OpenPayment;
+use crate::payers::PAYERS;
 use crate::wire::{Page, id};
 
 /// The metadata member by which an object at Stripe names its contract: `<organisation>/<contract>`.
@@ -236,7 +237,25 @@ impl Stripe {
 
     /// A contract's subscription as it is now.
     pub async fn contract_subscription(&self, id: &SubscriptionId) -> Result<ReadContract, StripeError> {
-        let request = RetrieveSubscription::new(id.as_str()).expand(expanded());
+        self.read_contract_subscription(id, &[]).await
+    }
+
+    /// The same with what pays it: for whoever is about to amend it.
+    pub async fn contract_subscription_to_amend(
+        &self,
+        id: &SubscriptionId,
+    ) -> Result<ReadContract, StripeError> {
+        self.read_contract_subscription(id, &PAYERS).await
+    }
+
+    async fn read_contract_subscription(
+        &self,
+        id: &SubscriptionId,
+        with: &[&str],
+    ) -> Result<ReadContract, StripeError> {
+        let with = with.iter().map(|member| (*member).to_owned());
+        let request = RetrieveSubscription::new(id.as_str())
+            .expand(expanded().into_iter().chain(with).collect::<Vec<_>>());
         let wire: Wire = self.get(request.build()).await?;
         let mut found: ReadContract = wire.try_into()?;
         if let Some(bill) = found.read.doubtful_bill() {

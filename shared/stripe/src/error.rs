@@ -96,13 +96,19 @@ impl Refusal {
             .is_some_and(|code| code.ends_with("_requires_action") || code == "authentication_required")
     }
 
-    /// Whether Stripe objects to having a change with discounts wait for its payment: documented as allowed since
-    /// 2026-05-27, and as refused elsewhere.
+    /// Whether Stripe objects to having a change wait for its payment: with its discounts, or because of how the subscription is paid. By
+    /// which methods no change can be paid Stripe documents, and not how it refuses them; the parameter is the likeliest.
     #[must_use]
     pub fn is_about_waiting(&self) -> bool {
+        self.param.as_deref() == Some("payment_behavior") || self.is_about_waiting_discounts()
+    }
+
+    /// Whether Stripe objects to having discounts wait for a payment: documented as allowed since 2026-05-27, and as refused elsewhere.
+    #[must_use]
+    pub fn is_about_waiting_discounts(&self) -> bool {
+        // There is no code for it: the parameter as a whole is refused, and the words name what it does not go with.
         match self.param.as_deref() {
-            Some("payment_behavior") => true,
-            // There is no code for it: the parameter as a whole is refused, and the words name what it does not go with.
+            Some("payment_behavior") => self.message.contains("discounts"),
             Some("discounts") => self.message.contains("pending"),
             _ => false,
         }
@@ -204,8 +210,21 @@ mod tests {
     #[test]
     fn discounts_that_cannot_wait_are_no_fault_of_the_code() {
         let cannot_wait = "You cannot set `discounts` when `payment_behavior` is `pending_if_incomplete`";
-        assert!(refused("discounts", None, cannot_wait).is_about_waiting());
+        for param in ["discounts", "payment_behavior"] {
+            assert!(
+                refused(param, None, cannot_wait).is_about_waiting_discounts(),
+                "{param}"
+            );
+            assert!(refused(param, None, cannot_wait).is_about_waiting(), "{param}");
+        }
         assert!(!refused("discounts[0][promotion_code]", None, "This code is used up.").is_about_waiting());
+    }
+
+    /// Such a change is not asked for at once instead: it would be made, and paid days later or never.
+    #[test]
+    fn how_a_subscription_is_paid_is_no_matter_of_discounts() {
+        let refused = refused("payment_behavior", None, "not supported for this payment method");
+        assert!(refused.is_about_waiting() && !refused.is_about_waiting_discounts());
     }
 
     /// Stripe's words for an item, and its code for a checkout session. A quantity that is wrong in another way is ours to put right.

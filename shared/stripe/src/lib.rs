@@ -20,6 +20,8 @@ mod customers;
 mod checkout;
 /// Subscriptions.
 mod subscriptions;
+/// What a subscription is paid by.
+mod payers;
 /// Writes to a subscription that exists.
 mod changes;
 /// Invoices.

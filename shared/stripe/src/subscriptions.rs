@@ -14,6 +14,7 @@ use stripe_client_core::StripeRequest;
 use crate::client::Stripe;
 use crate::customers::ACCOUNT;
 use crate::error::StripeError;
+use crate::payers::{Customer, Method, PAYERS};
 use crate::wire::{Page, Reference, at, collection, currency, id, period};
 
 /// What is expanded wherever a subscription is answered.
@@ -37,7 +38,7 @@ pub struct FetchedSubscription {
 #[derive(Deserialize)]
 pub(crate) struct Wire {
     id: String,
-    customer: Reference,
+    customer: Customer,
     status: String,
     currency: String,
     items: Page<Item>,
@@ -49,6 +50,10 @@ pub(crate) struct Wire {
     collection_method: Option<String>,
     #[serde(default)]
     pause_collection: Option<IgnoredAny>,
+    #[serde(default)]
+    default_payment_method: Option<Method>,
+    #[serde(default)]
+    default_source: Option<Method>,
     latest_invoice: Option<WireInvoice>,
     #[serde(default)]
     discounts: Vec<Discount>,
@@ -156,7 +161,7 @@ impl TryFrom<Wire> for Standing {
         };
         Ok(Self {
             subscription,
-            customer: id(&wire.customer.0, "a customer")?,
+            customer: id(&wire.customer.id, "a customer")?,
             currency: currency(&wire.currency, "a subscription")?,
             items: wire
                 .items
@@ -182,6 +187,9 @@ impl TryFrom<Wire> for Standing {
                 .get(SET_ASIDE)
                 .and_then(|date| at(date.parse().ok()?, "an end that was set aside").ok()),
             collection: collection(wire.pause_collection.is_some(), wire.collection_method.as_deref()),
+            payer: wire
+                .customer
+                .payer_of(wire.default_payment_method.as_ref(), wire.default_source.as_ref()),
             latest_invoice: wire.latest_invoice.map(TryInto::try_into).transpose()?,
         })
     }
@@ -190,8 +198,25 @@ impl TryFrom<Wire> for Standing {
 impl Stripe {
     /// A subscription as it is now. Stripe keeps those that are over, so it is there as long as its id is right.
     pub async fn subscription(&self, id: &SubscriptionId) -> Result<FetchedSubscription, StripeError> {
+        self.read_subscription(id, &[]).await
+    }
+
+    /// The same with what pays it: for whoever is about to change it.
+    pub async fn subscription_to_change(
+        &self,
+        id: &SubscriptionId,
+    ) -> Result<FetchedSubscription, StripeError> {
+        self.read_subscription(id, &PAYERS).await
+    }
+
+    async fn read_subscription(
+        &self,
+        id: &SubscriptionId,
+        with: &[&str],
+    ) -> Result<FetchedSubscription, StripeError> {
+        let expanded = [LATEST_INVOICE, DISCOUNTS].iter().chain(with);
         let request = RetrieveSubscription::new(id.as_str())
-            .expand(vec![LATEST_INVOICE.to_owned(), DISCOUNTS.to_owned()]);
+            .expand(expanded.map(|member| (*member).to_owned()).collect::<Vec<_>>());
         let wire: Wire = self.get(request.build()).await?;
         let account = wire
             .metadata

@@ -78,6 +78,14 @@ impl Refusal {
         refusal
     }
 
+    /// The same of what was found out only when the operation had begun.
+    pub(crate) fn invalid_in_course(param: &str, message: impl Into<String>) -> Self {
+        Self {
+            executed: true,
+            ..Self::invalid(param, message)
+        }
+    }
+
     /// The same, with one of Stripe's codes.
     pub(crate) fn invalid_code(code: &str, param: &str, message: impl Into<String>) -> Self {
         Self::invalid(param, message).with(code, Some(param))

@@ -18,6 +18,7 @@ mod limits;
 mod operations;
 mod pauses;
 mod pending;
+mod pending_payers;
 mod pricing;
 mod properties;
 mod refunds;

@@ -57,6 +57,7 @@ fn standing(interval: Interval) -> Standing {
         end: Some(ScheduledEnd::WithPeriod),
         set_aside: None,
         collection: Collection::Charged,
+        payer: None,
         latest_invoice: Some(LatestInvoice {
             id: "in_2".parse().unwrap(),
             charge: charge(26_800),

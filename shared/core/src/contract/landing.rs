@@ -216,6 +216,7 @@ impl Landing {
                 self.contract.sale = Some(waiting);
                 Told::Waits {
                     page: bill.page,
+                    // No bank debit pays an amendment. What may be under way is over in minutes, and the page tells of it.
                     is_paying: sale.offer.way == Way::Begin && read.is_paying(),
                 }
             }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::Billing;
 use crate::id::{CustomerId, InvoiceId, PaymentMethodId, ScheduleId};
+use crate::payer::MethodKind;
 use crate::quote::Charge;
 use crate::sale::{Replaced, Sale};
 use crate::subscription::{Collection, Status as BillingStatus};
@@ -25,6 +26,8 @@ pub struct Read {
     pub collection: Collection,
     /// What pays them; none where the customer's own does.
     pub payment_method: Option<PaymentMethodId>,
+    /// Of which kind what pays them is, the customer's own too; none where nothing does, or it was not read with the subscription.
+    pub payer: Option<MethodKind>,
     /// Whether this is Stripe's answer to the amendment itself: what it tells as done was paid at once.
     pub is_answer: bool,
     /// The name of the sale that its schedule was written for, whole: its two requests were both done.

@@ -148,6 +148,7 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
         is_pending: false,
         is_debited: false,
         collection: Collection::Charged,
+        payer: None,
         payment_method: None,
         is_answer: false,
         scheduled: None,

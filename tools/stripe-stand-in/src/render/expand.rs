@@ -37,6 +37,7 @@ const EXPANDABLE_TOO: [(&str, &[&str]); 14] = [
             "customer",
             "latest_invoice",
             "default_payment_method",
+            "default_source",
             "schedule",
             "discounts",
         ],
@@ -93,6 +94,10 @@ fn along(world: &World, value: &mut Value, name: &str, segments: &[&str]) -> Opt
             include(world, members, &kind, segment);
             if is_includable(&kind, segment) && !members.contains_key(*segment) {
                 // It has none.
+                return Some(());
+            }
+            if members.get("deleted") == Some(&Value::Bool(true)) && !members.contains_key(*segment) {
+                // What was deleted has nothing left.
                 return Some(());
             }
             let member = members.get_mut(*segment)?;

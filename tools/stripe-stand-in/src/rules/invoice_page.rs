@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::completion::Payment;
-use super::{Moment, invoicing, named, payment_methods};
+use super::{Moment, invoicing, named, payment_methods, pending_updates};
 use crate::id::{InvoiceId, PaymentMethodId};
 use crate::refusal::Refusal;
 use crate::state::{Decline, InvoiceStatus, Payer, PaymentIntentStatus};
@@ -73,6 +73,7 @@ fn method(at: &mut Moment<'_>, id: &InvoiceId, act: &InvoiceAct) -> Result<Payme
             };
             let token = token.as_deref().unwrap_or(usual);
             let card = payment_methods::attachable(at, token, "paymentMethod")?;
+            pending_updates::check_method(at, id, card.is_bank_debit(), "paymentMethod")?;
             Ok(payment_methods::attach_to(at, card, &customer))
         }
     }

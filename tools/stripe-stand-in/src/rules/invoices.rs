@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::invoicing::{self, DRAFT_LIFETIME};
 use super::listing::{self, Paging, Range};
 use super::payments::Outcome;
-use super::{Moment, customers, named};
+use super::{Moment, customers, named, payment_methods, pending_updates};
 use crate::id::{Id, InvoiceId};
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -122,6 +122,11 @@ pub(crate) fn pay(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<
     let method = method
         .map(|method| customers::own_method(at, &customer, &method, "payment_method"))
         .transpose()?;
+    if !out_of_band {
+        let by = method.clone().or_else(|| invoicing::method_of(at, &id));
+        let is_bank_debit = by.is_some_and(|by| payment_methods::is_bank_debit(at, &by));
+        pending_updates::check_method(at, &id, is_bank_debit, "payment_method")?;
+    }
     if status == InvoiceStatus::Draft {
         invoicing::finalize(at, &id);
     }

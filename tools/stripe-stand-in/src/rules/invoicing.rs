@@ -15,6 +15,7 @@ use crate::render::Object;
 use crate::state::{
     AutomaticTax, BillingReason, CollectionMethod, Decline, Due, Invoice, InvoiceLine, InvoicePayment,
     InvoicePaymentStatus, InvoiceStatus, Metadata, PausedCollection, Payer, PaymentIntentStatus,
+    Subscription,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -227,20 +228,24 @@ pub(crate) fn collect_or_send(at: &mut Moment<'_>, id: &InvoiceId) -> Option<Out
     None
 }
 
-/// The subscription's payment method, or else the customer's.
-fn method_of(at: &Moment<'_>, id: &InvoiceId) -> Option<PaymentMethodId> {
+/// What pays an invoice: its own payment method, or else its subscription's, or else the customer's.
+pub(crate) fn method_of(at: &Moment<'_>, id: &InvoiceId) -> Option<PaymentMethodId> {
     let invoice = &at.world.invoices[id];
-    let subscription = invoice
-        .subscription
-        .as_ref()
-        .map(|subscription| &at.world.subscriptions[subscription]);
     let own = invoice.default_payment_method.clone();
-    own.or_else(|| subscription.and_then(|subscription| subscription.default_payment_method.clone()))
-        .or_else(|| {
-            at.world.customers[&invoice.customer]
-                .default_payment_method
-                .clone()
-        })
+    own.or_else(|| match &invoice.subscription {
+        Some(subscription) => payer_of(at, &at.world.subscriptions[subscription]),
+        None => own_method_of(at, &invoice.customer),
+    })
+}
+
+/// What pays a subscription: its payment method, or else the customer's.
+pub(crate) fn payer_of(at: &Moment<'_>, subscription: &Subscription) -> Option<PaymentMethodId> {
+    let own = subscription.default_payment_method.clone();
+    own.or_else(|| own_method_of(at, &subscription.customer))
+}
+
+fn own_method_of(at: &Moment<'_>, customer: &CustomerId) -> Option<PaymentMethodId> {
+    at.world.customers[customer].default_payment_method.clone()
 }
 
 /// Tries to collect an open invoice. Without a payment method the attempt fails like a declined card.

@@ -110,6 +110,14 @@ impl Attachable {
     }
 }
 
+/// Whether a payment method is a bank account, which pays days later.
+pub(crate) fn is_bank_debit(at: &Moment<'_>, method: &PaymentMethodId) -> bool {
+    matches!(
+        at.world.payment_methods[method].kind,
+        MethodKind::BankDebit { .. }
+    )
+}
+
 /// Looks up a well-known token or an id. `param` is where it came from.
 pub(crate) fn attachable(at: &Moment<'_>, id: &str, param: &str) -> Result<Attachable, Refusal> {
     if let Some(known) = WELL_KNOWN.iter().find(|known| known.token == id) {

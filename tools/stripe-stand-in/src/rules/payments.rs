@@ -8,14 +8,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Moment, named};
+use super::{Moment, named, payment_methods};
 use crate::id::{CustomerId, InvoiceId, PaymentIntentId, PaymentMethodId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{
-    Charge, ChargeStatus, Currency, Decline, Due, MethodKind, Payer, PaymentIntent, PaymentIntentStatus,
-};
+use crate::state::{Charge, ChargeStatus, Currency, Decline, Due, Payer, PaymentIntent, PaymentIntentStatus};
 
 /// How long it takes until the outcome of a bank debit is known.
 const BANK_DEBIT_TAKES: SignedDuration = SignedDuration::from_hours(3 * 24);
@@ -71,10 +69,7 @@ pub(crate) fn attempt(
 ) -> Outcome {
     let object = Object::PaymentIntent(intent.clone());
     at.world.payment_intents[intent].payment_method = Some(method.clone());
-    let bank_debit = matches!(
-        at.world.payment_methods[method].kind,
-        MethodKind::BankDebit { .. }
-    );
+    let bank_debit = payment_methods::is_bank_debit(at, method);
     match payer {
         Payer::RequiresAction => {
             at.world.payment_intents[intent].status = PaymentIntentStatus::RequiresAction;

@@ -12,12 +12,14 @@ use std::cmp;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Moment, discounts, invoicing, lifecycle};
+use super::{Moment, discounts, invoicing, lifecycle, payment_methods};
 use crate::id::{InvoiceId, InvoiceItemId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::Object;
-use crate::state::{Due, InvoiceStatus, Metadata, PendingUpdate, Settings, SubscriptionStatus, Terms};
+use crate::state::{
+    Due, InvoiceStatus, Metadata, PendingUpdate, Settings, Subscription, SubscriptionStatus, Terms,
+};
 
 /// How long a pending update waits, unless the period ends first.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(23);
@@ -50,6 +52,39 @@ pub(crate) fn check_params(params: &Params<'_>, settings: Settings) -> Result<()
             Err(Refusal::invalid(&param, message))
         }
     }
+}
+
+/// Refuses a change that may wait where its subscription is paid by a method that is not on Stripe's list: a bank debit. The list is
+/// Stripe's, "Pending updates"; whatever the change comes to. What Stripe answers is not documented: the parameter is a guess, and the
+/// words are ours.
+pub(crate) fn check_payer(at: &Moment<'_>, subscription: &Subscription) -> Result<(), Refusal> {
+    let payer = invoicing::payer_of(at, subscription);
+    match payer.filter(|method| payment_methods::is_bank_debit(at, method)) {
+        None => Ok(()),
+        Some(_) => Err(Refusal::invalid_in_course(
+            "payment_behavior",
+            "Pending updates are not supported for subscriptions that are paid by `us_bank_account` (words of the \
+             stand-in's: Stripe's are not known).",
+        )),
+    }
+}
+
+/// Refuses a payment method that is not on that list for the invoice of a change that waits. Again the words are ours.
+pub(crate) fn check_method(
+    at: &Moment<'_>,
+    invoice: &InvoiceId,
+    is_bank_debit: bool,
+    param: &str,
+) -> Result<(), Refusal> {
+    let subscription = at.world.invoices[invoice].subscription.as_ref();
+    if is_bank_debit && subscription.is_some_and(|id| is_of(at, id, invoice)) {
+        return Err(Refusal::invalid_in_course(
+            param,
+            "The invoice of a pending update cannot be paid by `us_bank_account` (words of the stand-in's: Stripe's \
+             are not known).",
+        ));
+    }
+    Ok(())
 }
 
 /// Puts a change by until its invoice is paid. Nobody is told yet: it may be paid at once.

@@ -369,6 +369,9 @@ fn with_members(
             "`payment_behavior` can only be `pending_if_incomplete` when invoices are charged automatically.";
         return Err(Refusal::invalid("payment_behavior", message));
     }
+    if update.payment_behavior == PaymentBehavior::Wait {
+        pending_updates::check_payer(at, &subscription)?;
+    }
     Ok((subscription, update.payment_behavior))
 }
 

@@ -77,3 +77,18 @@ fn a_schedule_another_way_of_paying_and_other_than_one_item_bar_a_change() {
         assert_eq!(changeable(&items), Err(Unchangeable::Items(count)));
     }
 }
+
+/// It is named, and what to do. What is not known is left to Stripe.
+#[test]
+fn what_pays_days_later_bars_a_change() {
+    let kind = MethodKind::of("sepa_debit");
+    let told = payable(Some(&kind)).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "the subscription is paid by sepa_debit, with which it cannot be changed: it takes a card, or another payment method that pays at \
+         once"
+    );
+    for kind in [None, Some(MethodKind::of("card"))] {
+        assert_eq!(payable(kind.as_ref()), Ok(()));
+    }
+}

@@ -43,10 +43,13 @@ mod idempotency;
 mod idempotent_writes;
 /// Changes of the interval: what they cost, and what they cover.
 mod changes;
+/// The two ways in which Stripe works out periods and credits.
+mod billing_modes;
 /// Where a subscription stands when somebody wants to change or end it.
 mod change_states;
 /// Changes in a free trial.
 mod trials;
+mod written_off;
 /// Subscriptions whose invoices are sent, or not collected for now.
 mod collections;
 /// Changes of subscriptions that a bank debit pays.
@@ -111,6 +114,8 @@ mod checkout_input;
 mod late_payments;
 /// Sales on several machines, which die.
 mod sale_races;
+/// What a machine of the build before asked in other words.
+mod upgrades;
 /// Sessions that are sold once more.
 mod sold_anew;
 /// Sales whose subscription an operator ends before it is paid.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -72,6 +73,8 @@ struct State {
     spans: Vec<(usize, Option<usize>)>,
     moments: usize,
     far: bool,
+    /// The parameter that Stripe is not told.
+    left_out: Option<&'static str>,
     /// Where the machine does its work.
     machine: Option<Handle>,
     faults: Vec<(Which, Fault)>,
@@ -179,6 +182,11 @@ impl Network {
     /// Step `number`, from 1, is answered with this status, before it is passed on or after it took effect.
     pub fn fails(&self, moment: Moment, number: usize, status: u16) {
         self.fault(Which::Number(number), Fault::Fail(moment, status));
+    }
+
+    /// From now on Stripe is asked without this parameter: as the build before asked that did not know it.
+    pub fn leaves_out(&self, parameter: &'static str) {
+        self.0.state.lock().unwrap().left_out = Some(parameter);
     }
 
     /// What was held goes on.
@@ -380,6 +388,14 @@ impl Network {
     async fn forward(&self, request: Request<Incoming>, address: &str) -> Result<Response<Passed>, Broken> {
         let (mut head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
+        let left_out = self.0.state.lock().unwrap().left_out;
+        let body = match left_out.filter(|_| is_form(&head.headers)) {
+            Some(parameter) => {
+                head.headers.remove(CONTENT_LENGTH);
+                without(parameter, &body)
+            }
+            None => body,
+        };
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         head.uri = format!("{address}{path}").parse().map_err(|_| Broken)?;
         let answer = self
@@ -392,6 +408,19 @@ impl Network {
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
         Ok(Response::from_parts(head, Passed::whole(body)))
     }
+}
+
+/// Whether Stripe is told something, as opposed to DynamoDB.
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind == Some("application/x-www-form-urlencoded")
+}
+
+/// A form without a parameter, wherever it stands in it.
+fn without(parameter: &str, form: &[u8]) -> Bytes {
+    let form = std::str::from_utf8(form).unwrap();
+    let left = form.split('&').filter(|pair| !pair.contains(parameter));
+    Bytes::from(left.collect::<Vec<_>>().join("&"))
 }
 
 /// Lets everything else on a runtime go on, as often as it takes from a call to its first byte, and more.

@@ -327,6 +327,13 @@ impl Stripe {
         .await;
     }
 
+    /// The same of a connected account, which has keys of its own.
+    pub async fn spends_idempotency_key_on(&self, account: &str, key: &str) {
+        let headers = [("idempotency-key", key), ("stripe-account", account)];
+        self.send_with("POST", "/v1/customers", &headers, String::new())
+            .await;
+    }
+
     /// From now on events wait until they are delivered one by one, or, with `false`, no longer.
     pub async fn holds_events(&self, hold: bool) {
         self.stand_in.hold_deliveries(hold);

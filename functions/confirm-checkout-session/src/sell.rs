@@ -368,7 +368,7 @@ pub(crate) async fn refused(
         }
         // Stripe keeps a failure under this number, or has done what was asked under it in other words: which, it tells when it is
         // read. Otherwise the next number asks anew.
-        StripeError::Spent { .. } => {
+        error @ StripeError::Spent { .. } => {
             let sale = contract.sale.as_ref();
             let read = call.read_contract(contract).await?;
             let done =
@@ -376,6 +376,14 @@ pub(crate) async fn refused(
             match done {
                 Some(read) => land(call, claimed, read).await,
                 None => {
+                    let is_in_flight = sale.is_some_and(|sale| sale.is_in_flight(call.now));
+                    // A machine of the build before this one may be waiting for its answer.
+                    if claimed.is_joined
+                        && is_in_flight
+                        && let Some(unknown) = error.asked_in_other_words()
+                    {
+                        return Err(unknown.into());
+                    }
                     call.release_sale(contract).await?;
                     Ok(None)
                 }

@@ -148,14 +148,14 @@ async fn attempt(
         }
         Next::Finish(sale) => {
             let buyer = buyer.ok_or_else(|| Problem::internal("a sale without a buyer"))?;
-            open(call, owner, &client, &buyer, &sale).await
+            open(call, owner, &client, &buyer, (&sale, sale.is_in_flight(call.now))).await
         }
         Next::Begin => {
             let begun = begin(call, owner, (account, buyer.as_ref(), &seen), order, agents).await?;
             let Some((buyer, sale)) = begun else {
                 return Ok(None);
             };
-            open(call, owner, &client, &buyer, &sale).await
+            open(call, owner, &client, &buyer, (&sale, false)).await
         }
     }
 }
@@ -181,13 +181,14 @@ async fn begin(
     Ok(begun.map(|buyer| (buyer, sale)))
 }
 
-/// Makes the schedule of a sale, and records it; none when somebody else wrote first, or nothing can come of this number.
+/// Makes the schedule of a sale, and records it; none when somebody else wrote first, or nothing can come of this number. The sale comes with
+/// whether another machine may be at it.
 async fn open(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
     client: &Client,
     buyer: &Buyer,
-    sale: &Sale,
+    (sale, is_in_flight): (&Sale, bool),
 ) -> Result<Option<(Sale, Contract)>, Problem> {
     let stripe = call.stripe_of(&sale.account).await?;
     let address = format!("connect-address/{}/{}/{}", sale.account, client.id, sale.number);
@@ -218,13 +219,17 @@ async fn open(
             return without_customer(call, buyer, sale).await;
         }
         // Stripe keeps a failure under this number, and may have made it before it failed. The next number has another key.
-        Err(StripeError::Spent { .. }) => {
+        Err(error @ StripeError::Spent { .. }) => {
             let since = sale.asked_at.saturating_sub(CLOCK_SKEW);
             let since = since.map_err(|error| Problem::internal(error.to_string()))?;
             let found = stripe.find_schedule(sale, &customer, since).await;
             match found.map_err(|error| refused(error, &FIELDS))? {
                 Some(schedule) => schedule,
-                None => return dropped(call, sale).await,
+                None => match error.asked_in_other_words().filter(|_| is_in_flight) {
+                    // A machine of the build before this one may be waiting for its answer.
+                    Some(unknown) => return Err(unknown.into()),
+                    None => return dropped(call, sale).await,
+                },
             }
         }
         // It was to begin a moment ahead, which is over: under the next number it begins at once.

@@ -59,8 +59,8 @@ impl Stripe {
                 "change-at-once",
             ),
         };
-        // Neither `billing_cycle_anchor` (another interval resets it anyway, and Stripe refuses `now` beside a proration
-        // date) nor `cancel_at_period_end` (Stripe refuses it in a change that may wait).
+        // Neither `billing_cycle_anchor` (another interval resets it anyway in the classic billing mode; a subscription that others
+        // made flexible keeps it, as the preview tells; and Stripe refuses `now` beside a proration date) nor `cancel_at_period_end` (Stripe refuses it in a change that may wait).
         let mut request = UpdateSubscription::new(change.subscription.as_str())
             .items(vec![UpdateSubscriptionItems {
                 id: Some(change.item.to_string()),

@@ -15,6 +15,7 @@ use stripe_checkout::checkout_session::{
 use stripe_client_core::StripeRequest;
 use stripe_shared::{CheckoutSessionMode, CheckoutSessionUiMode};
 
+use crate::billing_mode::BillingMode;
 use crate::client::Stripe;
 use crate::customers::ACCOUNT;
 use crate::error::StripeError;
@@ -183,6 +184,7 @@ impl Stripe {
                 ..CreateCheckoutSessionLineItems::new()
             }])
             .subscription_data(CreateCheckoutSessionSubscriptionData {
+                billing_mode: Some(BillingMode::Classic.into()),
                 metadata: Some(of_account),
                 ..CreateCheckoutSessionSubscriptionData::new()
             })

@@ -371,7 +371,8 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8], idempotency_key: Optio
         (409 | 429, _) => Attempt::Again(StripeError::Unavailable { reason, retry_after }),
         // What was refused once is told again for as long as the key is kept, also when it would do by now.
         (400..=499, Some(told)) if told.kind == "idempotency_error" || replayed => {
-            Attempt::Failed(StripeError::Spent { reason })
+            let reworded = told.kind == "idempotency_error";
+            Attempt::Failed(StripeError::Spent { reason, reworded })
         }
         (
             400..=499,
@@ -388,7 +389,10 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8], idempotency_key: Optio
             param,
             message,
         })),
-        (500..=599, _) if replayed => Attempt::Failed(StripeError::Spent { reason }),
+        (500..=599, _) if replayed => Attempt::Failed(StripeError::Spent {
+            reason,
+            reworded: false,
+        }),
         (500..=599, _) if idempotency_key.is_some() => {
             Attempt::Again(StripeError::Unknown { reason, retry_after })
         }

@@ -16,6 +16,7 @@ use stripe_client_core::StripeRequest;
 use stripe_core::refund::CreateRefund;
 use stripe_shared::{CheckoutSessionMode, CheckoutSessionUiMode};
 
+use crate::billing_mode::BillingMode;
 use crate::checkout::SessionStatus;
 use crate::client::Stripe;
 use crate::contracts::{AskedSale, OfContract, key, priced};
@@ -110,6 +111,7 @@ impl Stripe {
             .line_items(lines.collect::<Vec<_>>())
             .expires_at(new.expires_at.as_second())
             .subscription_data(CreateCheckoutSessionSubscriptionData {
+                billing_mode: Some(BillingMode::Classic.into()),
                 metadata: Some(asked.of().metadata()),
                 ..CreateCheckoutSessionSubscriptionData::new()
             })

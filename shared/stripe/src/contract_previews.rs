@@ -13,6 +13,7 @@ use stripe_billing::invoice::{
 };
 use stripe_client_core::StripeRequest;
 
+use crate::billing_mode::BillingMode;
 use crate::client::Stripe;
 use crate::contracts::{AskedSale, item_changes, priced};
 use crate::error::StripeError;
@@ -33,6 +34,7 @@ impl Stripe {
         let request = CreatePreviewInvoice::new()
             .customer(asked.customer.as_str())
             .subscription_details(CreatePreviewInvoiceSubscriptionDetails {
+                billing_mode: Some(BillingMode::Classic.into()),
                 items: Some(items.collect()),
                 start_date: first.map(|first| first.start.as_second()),
                 billing_cycle_anchor: first.map(|first| anchored_at(first.end)),

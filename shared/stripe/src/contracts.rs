@@ -20,6 +20,7 @@ use stripe_billing::subscription::{
 };
 use stripe_client_core::StripeRequest;
 
+use crate::billing_mode::BillingMode;
 use crate::client::Stripe;
 use crate::contract_reads::{ReadContract, Wire, expanded};
 use crate::error::StripeError;
@@ -190,6 +191,7 @@ impl Stripe {
         let mut request = CreateSubscription::new()
             .customer(asked.customer.as_str())
             .items(items.collect::<Vec<_>>())
+            .billing_mode(BillingMode::Classic)
             .payment_behavior(behavior)
             .metadata(asked.of().metadata())
             .expand(expanded());

@@ -145,6 +145,9 @@ pub enum StripeError {
     Spent {
         /// For the log.
         reason: String,
+        /// Whether the key was first used with another body: another build has asked for the same in other words, and may not have
+        /// been answered yet.
+        reworded: bool,
     },
     /// An answer that cannot be what it should be.
     #[error("stripe answered something unexpected: {reason}")]
@@ -155,6 +158,22 @@ pub enum StripeError {
 }
 
 impl StripeError {
+    /// What a key comes to that another build has used, in other words, a moment ago: what it asked for is not known before it is
+    /// answered. None for any other error.
+    #[must_use]
+    pub fn asked_in_other_words(&self) -> Option<Self> {
+        match self {
+            Self::Spent {
+                reason,
+                reworded: true,
+            } => Some(Self::Unknown {
+                reason: reason.clone(),
+                retry_after: None,
+            }),
+            _ => None,
+        }
+    }
+
     /// For how long Stripe asked to be left alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -29,8 +29,19 @@ def test_a_subscription_is_created_by_call(shop):
     assert (refused.value.code, refused.value.param) == ("resource_missing", "items[0][price]")
 
 
+def test_a_mode_is_as_told_flexible_otherwise_and_never_classic_again(shop):
+    customer = shop.customer()
+    told = subscribe(shop, customer, shop.price(), billing_mode={"type": "classic"})
+    assert (told.billing_mode.type, told.billing_mode.flexible) == ("classic", None)
+    assert subscribe(shop, customer, shop.price()).billing_mode.flexible.proration_discounts == "included"
+    migrated = shop.v1.subscriptions.migrate(told.id, {"billing_mode": {"type": "flexible"}})
+    assert migrated.billing_mode.type == "flexible" and migrated.billing_mode.updated_at
+    with pytest.raises(stripe.InvalidRequestError):
+        shop.v1.subscriptions.migrate(told.id, {"billing_mode": {"type": "flexible"}})
+
+
 def test_a_change_costs_what_its_preview_said(shop):
-    """3 × 10.00 by the month become 3 × 96.00 by the year at once: −30.00 unused, +288.00."""
+    """3 × 10.00 by the month become 3 × 96.00 by the year in the first second: −30.00 unused, +288.00, in either mode."""
     annual = shop.price(9600, "year")
     customer, subscription = shop.subscriber()
     item = subscription["items"].data[0]

@@ -5,9 +5,9 @@ use serde_json::Value;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
-    Moment, accounts, checkout, coupons, credit_notes, customers, events, invoice_items, invoices, meters,
-    payment_methods, payments, preview, prices, products, promotion_codes, refunds, schedules,
-    subscription_creation, subscription_items, subscription_updates, subscriptions, test_clocks,
+    Moment, accounts, billing_modes, checkout, coupons, credit_notes, customers, events, invoice_items,
+    invoices, meters, payment_methods, payments, preview, prices, products, promotion_codes, refunds,
+    schedules, subscription_creation, subscription_items, subscription_updates, subscriptions, test_clocks,
     webhook_endpoints,
 };
 
@@ -96,6 +96,7 @@ operations! {
         ("GET", ["subscriptions"]) => subscriptions::list(at, params),
         ("GET", ["subscriptions", id]) => subscriptions::get(at, id, params),
         ("POST", ["subscriptions", id]) => subscription_updates::update(at, id, params),
+        ("POST", ["subscriptions", id, "migrate"]) => billing_modes::migrate(at, id, params),
         ("DELETE", ["subscriptions", id]) => subscriptions::cancel(at, id, params),
         ("POST", ["subscription_items"]) => subscription_items::create(at, params),
         ("GET", ["subscription_items"]) => subscription_items::list(at, params),

@@ -19,6 +19,7 @@ use crate::contact::Name;
 use crate::id::{
     AgencyId, AgentId, ClientId, ConnectedAccountId, CustomerId, PriceId, ProductId, ScheduleId,
 };
+use crate::sale::IN_FLIGHT;
 
 /// For how long the same order again is a repetition and no second order: a double click, a retried call, a user who is not
 /// sure and starts over.
@@ -193,6 +194,12 @@ impl Sale {
             ..order.clone()
         } == self.order;
         otherwise_same && (order.start == self.order.start || (self.at_once && order.start <= now))
+    }
+
+    /// Whether the machine that wrote it down may be waiting for Stripe's answer.
+    #[must_use]
+    pub fn is_in_flight(&self, now: Timestamp) -> bool {
+        now.duration_since(self.asked_at) < IN_FLIGHT
     }
 
     /// Whether Stripe has anything to tell that is not written down.

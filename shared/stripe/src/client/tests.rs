@@ -49,17 +49,17 @@ fn a_replayed_failure_and_a_key_of_another_body_are_spent_keys() {
     let replayed = [("idempotent-replayed", "true")];
     assert!(matches!(
         judge(500, "{}", &replayed, Some("k")),
-        StripeError::Spent { .. }
+        StripeError::Spent { reworded: false, .. }
     ));
     let refused_before = r#"{"error":{"type":"invalid_request_error","code":"resource_missing"}}"#;
     assert!(matches!(
         judge(400, refused_before, &replayed, Some("k")),
-        StripeError::Spent { .. }
+        StripeError::Spent { reworded: false, .. }
     ));
     let other_body = r#"{"error":{"type":"idempotency_error","message":"Keys for idempotent requests…"}}"#;
     assert!(matches!(
         judge(400, other_body, &[], Some("k")),
-        StripeError::Spent { .. }
+        StripeError::Spent { reworded: true, .. }
     ));
 }
 

@@ -23,6 +23,7 @@ use stripe_types::RangeQueryTs;
 
 use super::buyers::CLIENT;
 use super::{Connected, KEYS};
+use crate::billing_mode::BillingMode;
 use crate::error::StripeError;
 use crate::wire::{Page, id};
 
@@ -44,6 +45,9 @@ pub struct NewSchedule<'a> {
 struct Schedule<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<&'a str>,
+    /// Of one that is to be made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billing_mode: Option<BillingMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_date: Option<String>,
     end_behavior: &'static str,
@@ -164,6 +168,7 @@ impl Connected {
         };
         let form = Schedule {
             customer: Some(customer.as_str()),
+            billing_mode: Some(BillingMode::Classic),
             start_date: Some(start),
             end_behavior: end_behavior(false),
             default_settings: Settings {
@@ -236,6 +241,7 @@ impl Connected {
         let of_the_phase = difference.terms.is_some() || difference.start.is_some();
         let form = Schedule {
             customer: None,
+            billing_mode: None,
             start_date: None,
             end_behavior: end_behavior(difference.ends.unwrap_or(contract.ends)),
             default_settings: Settings {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{catalog, maybe_id, maybe_seconds, seconds, word};
+use super::{catalog, maybe_id, maybe_seconds, seconds, subscription, word};
 use crate::id::Id;
 use crate::state::{
     EndBehavior, Grant, Phase, PhaseAnchor, PhaseItem, PhaseProrations, Schedule, ScheduleStatus, World,
@@ -14,7 +14,7 @@ pub(crate) fn schedule(world: &World, schedule: &Schedule) -> Value {
         "id": schedule.id.as_str(),
         "object": "subscription_schedule",
         "application": null,
-        "billing_mode": { "flexible": null, "type": "classic" },
+        "billing_mode": subscription::billing_mode(schedule.billing_mode),
         "canceled_at": maybe_seconds(schedule.canceled_at),
         "completed_at": maybe_seconds(schedule.completed_at),
         "created": seconds(schedule.created),

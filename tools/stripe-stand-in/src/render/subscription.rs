@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{catalog, inner_list, maybe_id, maybe_seconds, price, seconds, word};
 use crate::id::{CustomerId, Id};
 use crate::state::{
-    AutomaticTax, CancellationReason, CollectionMethod, MissingPaymentMethod, PausedCollection,
-    PendingUpdate, Subscription, SubscriptionItem, SubscriptionStatus, World,
+    AutomaticTax, BillingMode, BillingModeKind, CancellationReason, CollectionMethod, MissingPaymentMethod,
+    PausedCollection, PendingUpdate, Subscription, SubscriptionItem, SubscriptionStatus, World,
 };
 
 pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value {
@@ -18,7 +18,7 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
         "automatic_tax": automatic_tax(subscription.automatic_tax),
         "billing_cycle_anchor": seconds(subscription.billing_cycle_anchor),
         "billing_cycle_anchor_config": null,
-        "billing_mode": { "flexible": null, "type": "classic" },
+        "billing_mode": billing_mode(subscription.billing_mode),
         "billing_schedules": [],
         "billing_thresholds": null,
         "cancel_at": maybe_seconds(subscription.cancel_at),
@@ -77,6 +77,19 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
         },
         "trial_start": maybe_seconds(subscription.trial_start),
     })
+}
+
+/// Of subscriptions and schedules.
+pub(super) fn billing_mode(mode: BillingMode) -> Value {
+    let mut answer = json!({
+        "flexible": mode.is_flexible().then(|| json!({ "proration_discounts": "included" })),
+        "type": word(&BillingModeKind::WORDS, mode.kind),
+    });
+    // Left out, not null, of one that nobody made flexible.
+    if let Some(updated_at) = mode.updated_at {
+        answer["updated_at"] = json!(seconds(updated_at));
+    }
+    answer
 }
 
 fn automatic_tax(tax: AutomaticTax) -> Value {

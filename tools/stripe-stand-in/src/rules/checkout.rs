@@ -6,12 +6,12 @@ use serde_json::Value;
 use super::checkout_discounts::{self, Given};
 use super::checkout_lines::{self, Line};
 use super::listing::{self, Paging, Range};
-use super::{Moment, customers, limits, named, redemption};
+use super::{Moment, billing_modes, customers, limits, named, redemption};
 use crate::id::{CheckoutSessionId, Id};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{CheckoutSession, Due, Metadata, PaymentStatus, SessionStatus, UiMode};
+use crate::state::{BillingModeKind, CheckoutSession, Due, Metadata, PaymentStatus, SessionStatus, UiMode};
 
 const SHORTEST: SignedDuration = SignedDuration::from_mins(30);
 /// Also how long a session lives when nothing is said.
@@ -50,7 +50,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let customer_email = params.text("customer_email")?;
     let client_reference_id = params.text("client_reference_id")?;
     let metadata = params.metadata()?;
-    let (subscription_metadata, subscription_description) = read_subscription_data(params)?;
+    let of_subscription = read_subscription_data(params)?;
     let given = Given {
         discounts: redemption::read(params, "discounts")?,
         allow_promotion_codes: params.boolean("allow_promotion_codes")?,
@@ -111,8 +111,9 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         customer_email,
         client_reference_id,
         metadata,
-        subscription_metadata,
-        subscription_description,
+        subscription_billing_mode: of_subscription.billing_mode,
+        subscription_metadata: of_subscription.metadata,
+        subscription_description: of_subscription.description,
         discounts,
         items,
         currency,
@@ -238,12 +239,27 @@ fn read_expiry(now: Timestamp, params: &Params<'_>) -> Result<Timestamp, Refusal
     Ok(expires_at)
 }
 
-fn read_subscription_data(params: &Params<'_>) -> Result<(Metadata, Option<String>), Refusal> {
+/// What the subscription is to be.
+struct OfSubscription {
+    billing_mode: BillingModeKind,
+    metadata: Metadata,
+    description: Option<String>,
+}
+
+fn read_subscription_data(params: &Params<'_>) -> Result<OfSubscription, Refusal> {
     let Some(data) = params.child("subscription_data")? else {
-        return Ok((Metadata::new(), None));
+        return Ok(OfSubscription {
+            billing_mode: BillingModeKind::Flexible,
+            metadata: Metadata::new(),
+            description: None,
+        });
     };
-    let (metadata, description) = (data.metadata()?, data.text("description")?);
-    data.inert(&["billing_mode", "invoice_settings"]);
+    let of_subscription = OfSubscription {
+        billing_mode: billing_modes::read(&data)?,
+        metadata: data.metadata()?,
+        description: data.text("description")?,
+    };
+    data.inert(&["invoice_settings"]);
     data.unsupported(&[
         "trial_end",
         "trial_period_days",
@@ -255,7 +271,7 @@ fn read_subscription_data(params: &Params<'_>) -> Result<(Metadata, Option<Strin
         "on_behalf_of",
         "transfer_data",
     ])?;
-    Ok((metadata, description))
+    Ok(of_subscription)
 }
 
 fn refuse_automatic_tax(params: &Params<'_>) -> Result<(), Refusal> {

@@ -138,6 +138,7 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
             .iter()
             .map(|item| (item.price.clone(), item.quantity))
             .collect(),
+        billing_mode: session.subscription_billing_mode,
         first_period: None,
         collection_method: CollectionMethod::ChargeAutomatically,
         days_until_due: None,

@@ -14,9 +14,9 @@ use super::{Moment, calendar, invoicing, pending, pending_updates, redemption, s
 use crate::id::{CustomerId, DiscountId, InvoiceId, PaymentMethodId, PriceId, SubscriptionId};
 use crate::render::Object;
 use crate::state::{
-    AutomaticTax, BillingReason, CancellationReason, CollectionMethod, Currency, Due, Interval,
-    InvoiceStatus, Metadata, MissingPaymentMethod, Price, Recurrence, Subscription, SubscriptionItem,
-    SubscriptionStatus, World,
+    AutomaticTax, BillingMode, BillingModeKind, BillingReason, CancellationReason, CollectionMethod,
+    Currency, Due, Interval, InvoiceStatus, Metadata, MissingPaymentMethod, Price, Recurrence, Subscription,
+    SubscriptionItem, SubscriptionStatus, World,
 };
 
 /// A subscription to be begun.
@@ -24,6 +24,7 @@ pub(crate) struct NewSubscription {
     pub(crate) customer: CustomerId,
     pub(crate) currency: Currency,
     pub(crate) items: Vec<(PriceId, Option<u64>)>,
+    pub(crate) billing_mode: BillingModeKind,
     /// Another first period than a whole one from now on.
     pub(crate) first_period: Option<FirstPeriod>,
     pub(crate) collection_method: CollectionMethod,
@@ -57,6 +58,7 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         created: at.now,
         start_date: new.first_period.map_or(at.now, |first| first.start),
         billing_cycle_anchor: new.first_period.map_or(at.now, |first| first.anchor),
+        billing_mode: BillingMode::given(new.billing_mode, at.now),
         status: SubscriptionStatus::Incomplete,
         customer: new.customer,
         currency: new.currency,

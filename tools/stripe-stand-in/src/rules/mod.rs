@@ -25,6 +25,7 @@ mod checkout_discounts;
 mod checkout_lines;
 pub(crate) mod completion;
 
+pub(crate) mod billing_modes;
 mod changes;
 mod item_changes;
 pub(crate) mod lifecycle;

@@ -11,14 +11,15 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::changes::{Anchor, Wish};
+use super::lifecycle::NewSubscription;
 use super::subscription_creation::AskedFirstPeriod;
 use super::subscription_updates::{self, Update};
-use super::{Moment, customers, lifecycle, redemption, referred, subscription_creation};
+use super::{Moment, billing_modes, customers, lifecycle, redemption, referred, subscription_creation};
 use crate::id::{CustomerId, Id, InvoiceId, InvoiceItemId, InvoiceLineId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render;
-use crate::state::{CancellationReason, Invoice, InvoiceStatus};
+use crate::state::{BillingModeKind, CancellationReason, Invoice, InvoiceStatus};
 
 /// How many previews are kept for those who list their lines.
 const MOST_PREVIEWS: usize = 20;
@@ -31,6 +32,7 @@ struct Asked {
     change: Option<Update>,
     /// For a subscription that there is not yet.
     first_period: AskedFirstPeriod,
+    billing_mode: BillingModeKind,
     cancel_now: bool,
 }
 
@@ -66,11 +68,17 @@ fn read(params: &Params<'_>) -> Result<Asked, Refusal> {
     let discounts = redemption::read(params, "discounts")?;
     let mut cancel_now = false;
     let mut first_period = AskedFirstPeriod::default();
+    let mut billing_mode = BillingModeKind::Flexible;
     let mut change = match params.child("subscription_details")? {
         None => None,
         Some(details) => {
             details.unsupported(&["billing_schedules", "default_tax_rates", "resume_at"])?;
-            details.inert(&["billing_mode", "metadata"]);
+            details.inert(&["metadata"]);
+            if subscription.is_some() {
+                // Unconfirmed: Stripe's text says that a preview goes by the subscription's mode, and not what becomes of another.
+                billing_modes::check_absent(&details, "subscription")?;
+            }
+            billing_mode = billing_modes::read(&details)?;
             cancel_now = details.boolean("cancel_now")?.unwrap_or(false);
             first_period.start = details.timestamp("start_date")?;
             let wish = if subscription.is_none() {
@@ -113,6 +121,7 @@ fn read(params: &Params<'_>) -> Result<Asked, Refusal> {
         subscription,
         change,
         first_period,
+        billing_mode,
         cancel_now,
     })
 }
@@ -138,7 +147,9 @@ fn run(at: &mut Moment<'_>, asked: Asked) -> Result<InvoiceId, Refusal> {
             None => upcoming(at, &id),
         },
         (Some(id), None, _) => upcoming(at, &id),
-        (None, Some(change), Some(customer)) => begun(at, customer, &change, asked.first_period),
+        (None, Some(change), Some(customer)) => {
+            begun(at, customer, &change, (asked.first_period, asked.billing_mode))
+        }
         (None, _, _) => Err(Refusal::none_upcoming()),
     }
 }
@@ -184,9 +195,12 @@ fn begun(
     at: &mut Moment<'_>,
     customer: CustomerId,
     change: &Update,
-    first_period: AskedFirstPeriod,
+    (first_period, billing_mode): (AskedFirstPeriod, BillingModeKind),
 ) -> Result<InvoiceId, Refusal> {
-    let new = subscription_creation::new(at, &customer, &change.wish, first_period)?;
+    let new = NewSubscription {
+        billing_mode,
+        ..subscription_creation::new(at, &customer, &change.wish, first_period)?
+    };
     Ok(lifecycle::begin(at, new).1)
 }
 

@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::listing::{self, Paging, Range};
 use super::phases::{self, AskedPhase, AskedSettings, PhaseEdge};
-use super::{Moment, customers, named, referred, scheduling};
+use super::{Moment, billing_modes, customers, named, referred, scheduling};
 use crate::id::{CustomerId, Id, ScheduleId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
 use crate::state::{
-    AutomaticTax, EndBehavior, Grant, Metadata, Phase, PhaseItem, PhaseProrations, PhaseSettings, Schedule,
-    ScheduleStatus, Subscription,
+    AutomaticTax, BillingMode, EndBehavior, Grant, Metadata, Phase, PhaseItem, PhaseProrations,
+    PhaseSettings, Schedule, ScheduleStatus, Subscription,
 };
 
 pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
@@ -45,7 +45,7 @@ fn read_new(at: &Moment<'_>, params: &Params<'_>) -> Result<Schedule, Refusal> {
         .transpose()?;
     let asked = phases::read(params)?;
     let metadata = params.metadata()?;
-    params.inert(&["billing_mode"]);
+    let billing_mode = billing_modes::read(params)?;
     params.unsupported(&["customer_account"])?;
     params.finish()?;
     if asked.is_empty() {
@@ -61,6 +61,7 @@ fn read_new(at: &Moment<'_>, params: &Params<'_>) -> Result<Schedule, Refusal> {
     let phases = phases::laid(at, (&customer, &[]), asked, start)?;
     Ok(Schedule {
         customer,
+        billing_mode: BillingMode::given(billing_mode, at.now),
         end_behavior,
         defaults: settings,
         phases,
@@ -71,7 +72,7 @@ fn read_new(at: &Moment<'_>, params: &Params<'_>) -> Result<Schedule, Refusal> {
 
 /// A schedule that goes on as the subscription is, until the end of its period.
 fn read_from_subscription(at: &Moment<'_>, id: &str, params: &Params<'_>) -> Result<Schedule, Refusal> {
-    params.inert(&["billing_mode"]);
+    billing_modes::check_absent(params, "from_subscription")?;
     for member in [
         "customer",
         "start_date",
@@ -99,6 +100,7 @@ fn read_from_subscription(at: &Moment<'_>, id: &str, params: &Params<'_>) -> Res
     Ok(Schedule {
         status: ScheduleStatus::Active,
         customer: subscription.customer.clone(),
+        billing_mode: subscription.billing_mode,
         phases: vec![phase_of(at, subscription)],
         current: Some(0),
         subscription: Some(subscription.id.clone()),
@@ -140,6 +142,7 @@ fn blank(at: &Moment<'_>) -> Schedule {
         created: at.now,
         status: ScheduleStatus::NotStarted,
         customer: CustomerId::from_text(String::new()),
+        billing_mode: BillingMode::default(),
         end_behavior: EndBehavior::Release,
         defaults: PhaseSettings::default(),
         phases: Vec::new(),

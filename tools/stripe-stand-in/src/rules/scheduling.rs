@@ -83,6 +83,7 @@ fn start(at: &mut Moment<'_>, id: &ScheduleId) {
             .into_iter()
             .map(|item| (item.price, item.quantity))
             .collect(),
+        billing_mode: schedule.billing_mode.kind,
         first_period: None,
         collection_method: CollectionMethod::ChargeAutomatically,
         days_until_due: None,

@@ -14,13 +14,16 @@ use super::changes::{TrialEnd, Wish};
 use super::lifecycle::{self, FirstPeriod, NewSubscription};
 use super::payments::Outcome;
 use super::subscription_updates::{self, PaymentBehavior};
-use super::{Moment, calendar, customers, invoices, item_changes, limits, pricing, redemption, taxes};
+use super::{
+    Moment, billing_modes, calendar, customers, invoices, item_changes, limits, pricing, redemption, taxes,
+};
 use crate::id::{CustomerId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::Object;
 use crate::state::{
-    AutomaticTax, CancellationReason, CollectionMethod, Due, Metadata, SubscriptionStatus, World,
+    AutomaticTax, BillingModeKind, CancellationReason, CollectionMethod, Due, Metadata, SubscriptionStatus,
+    World,
 };
 
 /// How long the first payment may take.
@@ -66,12 +69,12 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let automatic_tax = taxes::read(params)?.unwrap_or(false);
     let currency = params.text("currency")?;
     let missing_payment_method = subscription_updates::read_trial_settings(params)?;
+    let billing_mode = billing_modes::read(params)?;
     params.inert(&[
         "off_session",
         "payment_settings",
         "proration_behavior",
         "invoice_settings",
-        "billing_mode",
     ]);
     params.unsupported(&[
         "add_invoice_items",
@@ -108,6 +111,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         return Err(Refusal::state_code("resource_missing", message));
     }
     let new = NewSubscription {
+        billing_mode,
         collection_method,
         days_until_due,
         default_payment_method: method,
@@ -170,6 +174,7 @@ pub(crate) fn new(
         discounts: redemption::for_new(at, asked, customer, (&items, &currency))?,
         currency,
         items,
+        billing_mode: BillingModeKind::Flexible,
         first_period,
         trial_end,
         automatic_tax: AutomaticTax::Off,

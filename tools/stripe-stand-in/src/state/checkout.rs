@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::table::row;
-use super::{Currency, Grant, Metadata};
+use super::{BillingModeKind, Currency, Grant, Metadata};
 use crate::id::{
     CheckoutSessionId, CustomerId, InvoiceId, PaymentIntentId, PriceId, SessionItemId, SubscriptionId,
 };
@@ -29,6 +29,8 @@ pub(crate) struct CheckoutSession {
     pub(crate) client_reference_id: Option<String>,
     pub(crate) metadata: Metadata,
     /// What the subscription that comes of it is given.
+    #[serde(default)]
+    pub(crate) subscription_billing_mode: BillingModeKind,
     pub(crate) subscription_metadata: Metadata,
     pub(crate) subscription_description: Option<String>,
     pub(crate) items: Vec<SessionItem>,

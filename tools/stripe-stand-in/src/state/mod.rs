@@ -4,6 +4,7 @@
 
 mod account;
 mod agenda;
+mod billing_mode;
 mod catalog;
 mod checkout;
 mod customer;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use account::Account;
 pub(crate) use agenda::{Agenda, Due};
+pub(crate) use billing_mode::{BillingMode, BillingModeKind};
 pub(crate) use catalog::{
     Interval, Price, PriceAmounts, Product, Recurrence, RoundTo, Tier, TiersMode, TransformQuantity,
     UsageType,

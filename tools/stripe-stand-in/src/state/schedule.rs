@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::table::row;
-use super::{Currency, Grant, Metadata};
+use super::{BillingMode, Currency, Grant, Metadata};
 use crate::id::{CustomerId, PaymentMethodId, PriceId, ScheduleId, SubscriptionId};
 
 /// A plan for a subscription that may not have begun yet.
@@ -14,6 +14,9 @@ pub(crate) struct Schedule {
     pub(crate) created: Timestamp,
     pub(crate) status: ScheduleStatus,
     pub(crate) customer: CustomerId,
+    /// What its subscription has, or will have.
+    #[serde(default)]
+    pub(crate) billing_mode: BillingMode,
     pub(crate) end_behavior: EndBehavior,
     pub(crate) defaults: PhaseSettings,
     /// One after another without gaps.

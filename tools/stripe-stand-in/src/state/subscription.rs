@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::table::row;
-use super::{Currency, Metadata};
+use super::{BillingMode, Currency, Metadata};
 use crate::id::{
     CustomerId, DiscountId, InvoiceId, InvoiceItemId, InvoiceLineId, PaymentMethodId, PriceId, ScheduleId,
     SubscriptionId, SubscriptionItemId,
@@ -18,6 +18,8 @@ pub(crate) struct Subscription {
     pub(crate) start_date: Timestamp,
     /// The instant whose day of month, and time of day, every later period keeps to.
     pub(crate) billing_cycle_anchor: Timestamp,
+    #[serde(default)]
+    pub(crate) billing_mode: BillingMode,
     pub(crate) status: SubscriptionStatus,
     pub(crate) customer: CustomerId,
     pub(crate) currency: Currency,

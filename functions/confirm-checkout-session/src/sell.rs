@@ -233,6 +233,10 @@ async fn amended(
             call.release_sale(contract).await?;
             return Err(Problem::conflict(Unchangeable::PaidBy(now.payer).to_string()));
         }
+        if refusal.is_about_no_payer() {
+            call.release_sale(contract).await?;
+            return Err(Problem::conflict(Unchangeable::NothingPays.to_string()));
+        }
     }
     refused(call, claimed, error).await
 }

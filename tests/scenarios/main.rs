@@ -49,6 +49,7 @@ mod billing_modes;
 mod change_states;
 /// Changes in a free trial.
 mod trials;
+mod written_off;
 /// Subscriptions whose invoices are sent, or not collected for now.
 mod collections;
 /// Changes of subscriptions that a bank debit pays.

@@ -7,7 +7,7 @@ use billing_core::account::Account;
 use billing_core::checkout::Refusal;
 use billing_core::id::{SessionId, SubscriptionId};
 use billing_edge::{Call, Problem};
-use billing_stripe::{CheckoutSession, OpenPayment, SessionStatus, StripeError};
+use billing_stripe::{CheckoutSession, OpenPayment, PayableInvoice, SessionStatus, Stripe, StripeError};
 
 /// An earlier session that can no longer be paid.
 pub(crate) enum Over {
@@ -91,10 +91,20 @@ pub(crate) async fn close_bill(call: &Call<'_>, account: &Account) -> Result<Bil
         if stripe.open_payment(&bill.id).await? == OpenPayment::UnderWay {
             return Ok(Bill::Debited);
         }
-        if bill.is_first {
-            stripe.void_invoice(&bill.id).await?;
+        if bill.is_first && !closes(stripe, &ended.id, &bill).await? {
             closed = Bill::Voided;
         }
     }
     Ok(closed)
+}
+
+/// Makes a bill void. True where Stripe does not, since somebody has given the bill up, and it is as it was: nothing more can be done about it,
+/// and looking again would find the same.
+async fn closes(stripe: &Stripe, ended: &SubscriptionId, bill: &PayableInvoice) -> Result<bool, Problem> {
+    let is_void = stripe.void_invoice(&bill.id).await?;
+    if is_void || !bill.is_given_up {
+        return Ok(false);
+    }
+    let payable = stripe.payable_invoices(ended).await?;
+    Ok(payable.contains(bill))
 }

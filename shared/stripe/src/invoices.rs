@@ -50,6 +50,8 @@ pub struct PayableInvoice {
     pub id: InvoiceId,
     /// Whether it is the first of its subscription.
     pub is_first: bool,
+    /// Whether somebody has given it up: it is uncollectible, and can be paid all the same.
+    pub is_given_up: bool,
 }
 
 #[derive(Deserialize)]
@@ -319,13 +321,15 @@ impl Stripe {
             Ok(PayableInvoice {
                 id: id(&row.id, "an invoice")?,
                 is_first: row.billing_reason.as_deref() == Some("subscription_create"),
+                is_given_up: row.status.as_deref() == Some("uncollectible"),
             })
         });
         payable.collect()
     }
 
-    /// Makes an invoice void, so that nobody can pay it. One that is paid, void or being paid already stays as it is.
-    pub async fn void_invoice(&self, invoice: &InvoiceId) -> Result<(), StripeError> {
+    /// Makes an invoice void, so that nobody can pay it, and answers whether it did. One that is paid, void or being paid already stays as it
+    /// is; so may one that somebody has given up.
+    pub async fn void_invoice(&self, invoice: &InvoiceId) -> Result<bool, StripeError> {
         for attempt in 1..=VOID_KEYS {
             let path = format!("/invoices/{invoice}/void");
             let request = RequestBuilder::new(StripeMethod::Post, path);
@@ -333,14 +337,15 @@ impl Stripe {
                 .post::<IgnoredAny>(request, &format!("void/{invoice}/{attempt}"))
                 .await
             {
+                Ok(_) => return Ok(true),
                 // Stripe keeps for a day what it refused because a debit was paying, and that may have failed by now: what can be done
                 // once only may be asked for anew.
                 Err(StripeError::Spent { .. }) => {}
-                Ok(_) | Err(StripeError::Refused(_)) => break,
+                Err(StripeError::Refused(_)) => break,
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// The lines of an invoice, or of a preview, of which an answer shows the first few.

@@ -24,11 +24,9 @@ pub(crate) fn act(at: &mut Moment<'_>, id: &str, act: &InvoiceAct) -> Result<(),
     let invoice = named(&at.world.invoices, id, "invoice")?;
     let (id, status) = (invoice.id.clone(), invoice.status);
     match status {
-        InvoiceStatus::Draft | InvoiceStatus::Open => {}
-        InvoiceStatus::Paid | InvoiceStatus::Void | InvoiceStatus::Uncollectible => {
-            return Err(Refusal::state(format!(
-                "The invoice {id} is neither a draft nor open."
-            )));
+        InvoiceStatus::Draft | InvoiceStatus::Open | InvoiceStatus::Uncollectible => {}
+        InvoiceStatus::Paid | InvoiceStatus::Void => {
+            return Err(Refusal::state(format!("The invoice {id} can no longer be paid.")));
         }
     }
     let method = method(at, &id, act)?;

@@ -172,9 +172,11 @@ pub(crate) fn void(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result
     params.finish()?;
     let invoice = named(&at.world.invoices, id, "invoice")?;
     let id = invoice.id.clone();
-    if !matches!(invoice.status, InvoiceStatus::Open | InvoiceStatus::Uncollectible) {
+    let given_up = invoice.status == InvoiceStatus::Uncollectible;
+    if !(invoice.status == InvoiceStatus::Open || given_up && at.world.settings.given_up_bills_can_be_voided)
+    {
         return Err(Refusal::state(
-            "You can only void open or uncollectible invoices.",
+            "You can only pass in open invoices. This invoice isn't open.",
         ));
     }
     if invoicing::is_being_paid(at, &id) {

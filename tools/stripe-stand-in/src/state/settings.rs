@@ -26,6 +26,8 @@ pub struct Settings {
     /// end is reached or set, and its portal asks whether an update is to continue it; Stripe's text on changes says that another
     /// interval is charged at once.
     pub trial_outlasts_interval: bool,
+    /// Whether a bill that was given up as uncollectible can still be made void. Stripe's text says so; somebody has recorded a refusal.
+    pub given_up_bills_can_be_voided: bool,
 }
 
 /// What becomes of a subscription that could not be collected.
@@ -59,6 +61,7 @@ impl Default for Settings {
             new_period_starts_at: NewPeriodStart::Call,
             failed_refunds_stay_on_charges: false,
             trial_outlasts_interval: true,
+            given_up_bills_can_be_voided: true,
         }
     }
 }

@@ -280,6 +280,36 @@ async fn an_invoice_that_is_written_off_paid_for_nothing() {
     );
 }
 
+/// It can be paid all the same, and made void or not, as the setting says.
+#[tokio::test]
+async fn an_invoice_that_is_written_off_can_still_be_paid() {
+    for given_up_bills_can_be_voided in [true, false] {
+        let shop = Shop::open().await;
+        shop.stripe.set(Settings {
+            given_up_bills_can_be_voided,
+            ..Settings::default()
+        });
+        let (customer, subscription) = shop.subscriber().await;
+        shop.stripe
+            .set_card(&customer, "pm_card_chargeCustomerFail")
+            .unwrap();
+        shop.advance("2027-01-01T01:00:00Z").await;
+        let invoice = id(&shop.latest(&subscription).await);
+        shop.stripe.write_off_invoice(&invoice).await.unwrap();
+        if given_up_bills_can_be_voided {
+            let void = shop
+                .post(&format!("/v1/invoices/{invoice}/void"), json!({}))
+                .await;
+            assert_eq!(void["status"], "void");
+        } else {
+            shop.refused(400, "POST", &format!("/v1/invoices/{invoice}/void"), json!({}))
+                .await;
+            let paid = shop.stripe.pay_invoice(&invoice).await.unwrap();
+            assert_eq!(paid["status"], "paid");
+        }
+    }
+}
+
 /// Sent on the first day, due in ten; the renewal is sent as well and charges no card.
 #[tokio::test]
 async fn an_invoice_that_is_sent_waits_for_its_payer() {

@@ -424,7 +424,9 @@ fn apply_end(at: &Moment<'_>, subscription: &mut Subscription, update: &Update) 
             schedule_end(at, subscription, None);
         }
         Change::Set(end) => {
-            subscription.cancel_at_period_end = subscription.period_end() == Some(end);
+            // A flexible one ends on its date, wherever its period does.
+            let is_flexible = subscription.billing_mode.is_flexible();
+            subscription.cancel_at_period_end = !is_flexible && subscription.period_end() == Some(end);
             schedule_end(at, subscription, Some(end));
         }
     }

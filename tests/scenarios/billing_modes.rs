@@ -1,8 +1,9 @@
 //! How Stripe works out periods and credits: what is made here is classic, whoever makes it; what others made flexible is told, quoted and
 //! covered as Stripe bills it.
 
-use billing_tests::World;
+use billing_tests::{Account, Answer, Organisation, World};
 use serde_json::{Value, json};
+use stripe_stand_in::{NewPeriodStart, Settings};
 
 /// Which subscriptions and schedules there are in which mode.
 fn modes(of: &[Value]) -> Vec<&Value> {
@@ -57,4 +58,215 @@ async fn whatever_is_sold_is_billed_in_the_classic_mode() {
         assert_eq!(mode, "classic", "{}", preview.params);
     }
     assert_eq!(of_new, 3, "the contracts that are not sold on a page");
+}
+
+/// An operator has Stripe bill the subscription that was made last in the flexible mode: a click, and for good.
+async fn is_migrated(world: &World) {
+    let latest = world.stripe.all_subscriptions().await.remove(0);
+    let path = format!("/v1/subscriptions/{}/migrate", latest["id"].as_str().unwrap());
+    world
+        .stripe
+        .operator("POST", &path, "billing_mode[type]=flexible")
+        .await;
+    world.stripe.stand_in().settle().await;
+}
+
+fn amounts(preview: &Answer) -> Vec<&Value> {
+    let lines = preview.body["lines"].as_array().unwrap();
+    lines.iter().map(|line| &line["amountCents"]).collect()
+}
+
+/// The account moves to the interval at the second and the amounts that it was shown.
+async fn changes_as_quoted(ada: &Account<'_>, interval: &str, quoted: [i64; 2]) {
+    let preview = ada.previews(&json!({ "interval": interval })).await;
+    assert_eq!(
+        amounts(&preview),
+        [&json!(quoted[0]), &json!(quoted[1])],
+        "{preview}"
+    );
+    let wish = json!({ "interval": interval, "prorationDate": preview.body["prorationDate"] });
+    let changed = ada.changes(&wish).await;
+    assert_eq!(
+        changed.body,
+        json!({ "changed": true, "interval": interval }),
+        "{changed}"
+    );
+}
+
+/// 3 × 10.00 for April, changed after 10 of 30 days. The anchor stays: −20.00, and 355 of the 365 days of a year from 1 April, 3 × 96.00: 280.10. Ten days
+/// later all but those ten of 355 come back, −28010 × 345 / 355 = −27220.99, and 10 of 30 days are charged, 10.00: the credit stays with the customer.
+#[tokio::test]
+async fn a_flexible_account_is_charged_what_it_was_quoted_and_covered_as_paid() {
+    for in_another_world in [false, true] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        if in_another_world {
+            let new_period_starts_at = NewPeriodStart::ProrationDate;
+            world.stripe.is(Settings {
+                new_period_starts_at,
+                ..Settings::default()
+            });
+        }
+        let ada = world.account(3).await;
+        ada.subscribes("monthly").await;
+        is_migrated(&world).await;
+        world.advance("10d").await;
+        changes_as_quoted(&ada, "annual", [-2000, 28_010]).await;
+        world.stripe.stand_in().settle().await;
+        assert_eq!(world.stripe.payments(&ada).await, [3000, 26_010]);
+        assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
+        let told = ada.billing().await.body["subscription"].take();
+        assert_eq!(
+            (&told["interval"], &told["periodEnd"]),
+            (&json!("annual"), &json!("2027-04-01T00:00:00Z"))
+        );
+
+        world.advance("10d").await;
+        changes_as_quoted(&ada, "monthly", [-27_221, 1000]).await;
+        world.stripe.stand_in().settle().await;
+        assert_eq!(world.stripe.payments(&ada).await, [3000, 26_010, 0]);
+        assert_eq!(
+            ada.covered_until().await,
+            "2026-05-01T00:00:00Z",
+            "the year was given back"
+        );
+        assert_eq!(
+            ada.billing().await.body["subscription"]["periodEnd"],
+            "2026-05-01T00:00:00Z"
+        );
+        world.advance("11d").await;
+        assert_eq!(
+            ada.covered_until().await,
+            "2026-06-01T00:00:00Z",
+            "renewed out of the credit"
+        );
+    }
+}
+
+/// The change waits for its payment: nothing is given back or covered before.
+#[tokio::test]
+async fn a_flexible_change_that_is_not_paid_gives_nothing_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    is_migrated(&world).await;
+    world.advance("10d").await;
+    world
+        .stripe
+        .gives_card(&ada, "pm_card_authenticationRequired")
+        .await;
+    let changed = ada.changes(&json!({ "interval": "annual" })).await;
+    assert_eq!(changed.body["payment"]["status"], "requires_action", "{changed}");
+    world.stripe.stand_in().settle().await;
+    assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z");
+    world.stripe.pays_open_invoice(&ada).await;
+    assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
+    assert_eq!(world.stripe.payments(&ada).await, [3000, 26_010]);
+}
+
+/// Stripe's portal ends a flexible subscription by its date: it is told as an end with the period, taken back, and set anew.
+#[tokio::test]
+async fn a_flexible_account_that_was_ended_in_the_portal_is_resumed() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    is_migrated(&world).await;
+    let subscription = world.stripe.subscription(&ada).await;
+    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let end = subscription["items"]["data"][0]["current_period_end"]
+        .as_i64()
+        .unwrap();
+    world
+        .stripe
+        .operator("POST", &path, &format!("cancel_at={end}"))
+        .await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(
+        world.stripe.subscription(&ada).await["cancel_at_period_end"],
+        false
+    );
+    assert_eq!(
+        ada.billing().await.body["subscription"]["cancelAtPeriodEnd"],
+        true
+    );
+    assert_eq!(ada.resumes().await.body["cancelAtPeriodEnd"], false);
+    assert_eq!(world.stripe.subscription(&ada).await["cancel_at"], Value::Null);
+    assert_eq!(ada.cancels().await.body["cancelAtPeriodEnd"], true);
+    world.advance("31d").await;
+    assert_eq!(ada.billing().await.body["subscription"], Value::Null);
+    assert_eq!(world.stripe.payments(&ada).await, [1000]);
+}
+
+/// An agreed number of seats for the contract, and what it comes to.
+async fn offered(acme: &Organisation<'_>, contract: &str, seats: u64) -> (String, Value) {
+    let seat = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": seats });
+    let offer = acme
+        .opens(&json!({ "contract_id": contract, "product_overrides": [seat] }))
+        .await;
+    assert_eq!(offer.status, 201, "{offer}");
+    let total = offer.body["estimates"]["current_invoice"]["total"].clone();
+    (offer.body["id"].as_str().unwrap().to_owned(), total)
+}
+
+const OTHERWISE_BILLED: &str = r#"409 {"error":"the contract is billed in the payment provider's flexible mode, in which it would charge another amount than was estimated; nothing was charged"}"#;
+
+/// 3 × 10.00 for April. On the 11th a fourth seat: −20.00 + 26.66. On the 21st a fifth: the estimate gives back a third of 40.00, −13.34, and the debit of
+/// 26.66 halved is −13.33. It is refused in words, and so is another cadence; nothing is charged but what was quoted, and the contract renews.
+#[tokio::test]
+async fn a_contract_that_was_made_flexible_is_charged_as_quoted_or_not_at_all() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    is_migrated(&world).await;
+    world.advance("10d").await;
+    let (fourth, quoted) = offered(&acme, &contract, 4).await;
+    assert_eq!(quoted, 666);
+    let sold = acme.confirms(&fourth, &Value::Null).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    world.stripe.stand_in().settle().await;
+    world.advance("10d").await;
+    let (fifth, quoted) = offered(&acme, &contract, 5).await;
+    assert_eq!(quoted, 332);
+    assert_eq!(acme.confirms(&fifth, &Value::Null).await, OTHERWISE_BILLED);
+    let year = json!({ "contract_id": contract, "plan_id": acme.plan("team-annual") });
+    let year = acme.session(&year).await;
+    assert_eq!(acme.confirms(&year, &Value::Null).await, OTHERWISE_BILLED);
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500, 666]);
+    assert_eq!(acme.contract(&contract).await.contract.sale, None);
+    world.advance("11d").await;
+    assert_eq!(world.stripe.charges().await, [3500, 666, 4500]);
+    assert_eq!(acme.covered_until(&contract).await, "2026-06-01T00:00:00Z");
+}
+
+/// What another program sold without a word of the mode is flexible: taken over, and quoted as it is billed.
+#[tokio::test]
+async fn a_flexible_subscription_that_is_taken_over_is_quoted_as_it_is_billed() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let customer = world.stripe.customers(&ada).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let own = world.stripe.subscription(&ada).await;
+    let form = format!(
+        "customer={customer}&items[0][price]={}&default_payment_method={}",
+        world.stack().variables["PRICE_ANNUAL"],
+        own["default_payment_method"].as_str().unwrap(),
+    );
+    let path = format!("/v1/subscriptions/{}", own["id"].as_str().unwrap());
+    world.stripe.operator("DELETE", &path, "").await;
+    world.stripe.stand_in().settle().await;
+    let sold = world.stripe.operator("POST", "/v1/subscriptions", &form).await;
+    assert_eq!(sold["billing_mode"]["type"], "flexible");
+    world.stripe.stand_in().settle().await;
+    assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
+    world.advance("73d").await;
+    changes_as_quoted(&ada, "monthly", [-7680, 600]).await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(ada.covered_until().await, "2026-07-01T00:00:00Z");
+    assert_eq!(
+        ada.billing().await.body["subscription"]["periodEnd"],
+        "2026-07-01T00:00:00Z"
+    );
 }

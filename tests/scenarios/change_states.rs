@@ -19,7 +19,7 @@ async fn refused_both_ways(ada: &Account<'_>, told: &str) {
     }
 }
 
-/// A subscription that an operator made for the account's customer, with these parameters besides.
+/// A subscription that an operator made for the account's customer in the classic billing mode, with these parameters besides.
 pub(crate) async fn made_by_operator(world: &World, ada: &Account<'_>, form: &str) -> String {
     ada.starts_checkout("monthly").await.client_secret();
     let customer = world.stripe.customers(ada).await[0]["id"]
@@ -27,7 +27,7 @@ pub(crate) async fn made_by_operator(world: &World, ada: &Account<'_>, form: &st
         .unwrap()
         .to_owned();
     let form = format!(
-        "customer={customer}&items[0][price]={}&metadata[account]={}&{form}",
+        "customer={customer}&items[0][price]={}&billing_mode[type]=classic&metadata[account]={}&{form}",
         world.stack().variables["PRICE_MONTHLY"],
         ada.id
     );

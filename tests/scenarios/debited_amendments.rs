@@ -298,3 +298,32 @@ async fn a_card_and_nothing_at_once_buy_it_once() {
     })
     .await;
 }
+
+/// The card was taken away at Stripe: the amendment is refused in words, and made with one that is named.
+#[tokio::test]
+async fn what_nothing_pays_is_amended_by_a_card_that_is_named() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    let latest = world.stripe.all_subscriptions().await.remove(0);
+    let path = format!("/v1/subscriptions/{}", latest["id"].as_str().unwrap());
+    world
+        .stripe
+        .operator("POST", &path, "default_payment_method=")
+        .await;
+    let path = format!("/v1/customers/{}", latest["customer"].as_str().unwrap());
+    let none = "invoice_settings[default_payment_method]=";
+    world.stripe.operator("POST", &path, none).await;
+    world.advance("10d").await;
+    let id = seats(&acme, &contract, 6).await;
+    for _ in 0..2 {
+        assert_eq!(
+            acme.confirms(&id, &Value::Null).await,
+            r#"409 {"error":"the subscription has no payment method: it takes one first"}"#
+        );
+    }
+    let amended = acme.confirms(&id, &by(CARD)).await;
+    assert_eq!(amended.body["checkout_status"], "contract_created", "{amended}");
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500, 2000]);
+}

@@ -305,3 +305,33 @@ async fn whoever_asks_at_the_same_time_is_told_the_same() {
     })
     .await;
 }
+
+/// The card was taken away at Stripe: there is nothing to charge, so that nothing is changed. With another one it is.
+#[tokio::test]
+async fn what_nothing_pays_is_not_changed() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let subscription = world.stripe.subscription(&ada).await;
+    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    world
+        .stripe
+        .operator("POST", &path, "default_payment_method=")
+        .await;
+    let path = format!("/v1/customers/{}", subscription["customer"].as_str().unwrap());
+    let none = "invoice_settings[default_payment_method]=";
+    world.stripe.operator("POST", &path, none).await;
+    world.advance("1d").await;
+    for _ in 0..2 {
+        assert_eq!(
+            ada.changes(&to("annual")).await,
+            r#"409 {"error":"the subscription has no payment method: it takes one first"}"#
+        );
+        nothing_changed(&world, &ada, &[1000]).await;
+        assert_eq!(ada.stored().await.profile.change, None);
+    }
+    world.stripe.gives_card(&ada, CARD).await;
+    assert_eq!(ada.changes(&to("annual")).await.status, 200);
+    world.stripe.stand_in().settle().await;
+    assert_eq!(ada.billing().await.body["subscription"]["interval"], "annual");
+}

@@ -309,8 +309,9 @@ impl Subscription {
     fn begin(&mut self, first: &Priced) -> [Value; 2] {
         let configuration = &first.standing.configuration;
         let items = self.new_items(configuration);
-        let mut details = json!({ "items": items });
-        let mut params = json!({ "customer": self.customer, "items": items });
+        let mode = json!({ "type": "classic" });
+        let mut details = json!({ "items": items, "billing_mode": mode });
+        let mut params = json!({ "customer": self.customer, "items": items, "billing_mode": mode });
         if configuration.anchor != AnchorRule::Start
             && first.estimate.period_start > first.standing.period.start
         {

@@ -170,6 +170,8 @@ async fn tell(call: &Call<'_>, change: &Change, standing: Standing) -> Result<An
 pub(crate) fn refused(refusal: Refusal, wish: &Wish, payer: Option<MethodKind>) -> Problem {
     if refusal.is_about_waiting() {
         Problem::conflict(Unchangeable::PaidBy(payer).to_string())
+    } else if refusal.is_about_no_payer() {
+        Problem::conflict(Unchangeable::NothingPays.to_string())
     } else if refusal.wants_confirmation() {
         Problem::payment_required(CANNOT_BE_CONFIRMED)
     } else if refusal.kind == "card_error" {

@@ -194,7 +194,8 @@ async fn amend(
         Given::Again | Given::Lost => return Ok(None),
     };
     let preview = stripe.preview_amendment(sale, billing).await;
-    if !hold(call, claimed, preview.map(|preview| preview.charge)).await? {
+    let preview = preview.map(|preview| preview.charge);
+    if !hold_flexible(call, claimed, preview, read.is_flexible).await? {
         return Ok(None);
     }
     // Last of all: what is refused before has changed nothing.
@@ -232,6 +233,10 @@ async fn amended(
         if refusal.is_about_waiting() {
             call.release_sale(contract).await?;
             return Err(Problem::conflict(Unchangeable::PaidBy(now.payer).to_string()));
+        }
+        if refusal.is_about_no_payer() {
+            call.release_sale(contract).await?;
+            return Err(Problem::conflict(Unchangeable::NothingPays.to_string()));
         }
     }
     refused(call, claimed, error).await
@@ -309,6 +314,16 @@ pub(crate) async fn hold(
     claimed: &Claimed,
     preview: Result<Charge, StripeError>,
 ) -> Result<bool, Problem> {
+    hold_flexible(call, claimed, preview, false).await
+}
+
+/// The same of a subscription that somebody may have made flexible: then that is what differs, and there is no way back.
+async fn hold_flexible(
+    call: &Call<'_>,
+    claimed: &Claimed,
+    preview: Result<Charge, StripeError>,
+    is_flexible: bool,
+) -> Result<bool, Problem> {
     let contract = &claimed.stored.contract;
     let Some(sale) = &contract.sale else {
         return Ok(false);
@@ -336,6 +351,8 @@ pub(crate) async fn hold(
     call.release_sale(contract).await?;
     Err(Problem::conflict(if same {
         "the customer owes the payment provider something from before, which would be charged too; nothing was charged"
+    } else if is_flexible {
+        "the contract is billed in the payment provider's flexible mode, in which it would charge another amount than was estimated; nothing was charged"
     } else {
         "the payment provider would charge another amount than was estimated; nothing was charged"
     }))

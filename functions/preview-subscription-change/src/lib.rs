@@ -185,6 +185,7 @@ fn refuse(unchangeable: Unchangeable) -> Problem {
         | Unchangeable::Sent
         | Unchangeable::CollectionPaused
         | Unchangeable::PaidBy(_)
+        | Unchangeable::NothingPays
         | Unchangeable::Items(_) => Problem::conflict(unchangeable.to_string()),
     }
 }

@@ -139,6 +139,9 @@ pub enum Unchangeable {
         named(.0.as_ref())
     )]
     PaidBy(Option<MethodKind>),
+    /// There is nothing to charge what it costs to.
+    #[error("the subscription has no payment method: it takes one first")]
+    NothingPays,
     /// None or several.
     #[error("the subscription has {0} items instead of exactly one recurring item")]
     Items(usize),

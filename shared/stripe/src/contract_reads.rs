@@ -39,6 +39,8 @@ pub(crate) struct Wire {
     cancel_at: Option<i64>,
     schedule: Option<WireSchedule>,
     pending_update: Option<IgnoredAny>,
+    #[serde(default)]
+    billing_mode: Option<WireMode>,
     collection_method: Option<String>,
     pause_collection: Option<IgnoredAny>,
     latest_invoice: Option<WireInvoice>,
@@ -47,6 +49,12 @@ pub(crate) struct Wire {
     default_source: Option<Method>,
     #[serde(default)]
     metadata: HashMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct WireMode {
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 /// The schedule that leads a subscription, with what it says of itself when it was expanded.
@@ -220,6 +228,7 @@ impl TryFrom<Wire> for ReadContract {
                 is_pending: wire.pending_update.is_some(),
                 // Told by the bill's payments, which are read where that is in doubt.
                 is_debited: false,
+                is_flexible: wire.billing_mode.is_some_and(|mode| mode.kind == "flexible"),
                 collection: collection(wire.pause_collection.is_some(), wire.collection_method.as_deref()),
                 scheduled: wire.schedule.as_ref().and_then(WireSchedule::sale).cloned(),
                 latest_invoice: wire.latest_invoice.map(TryInto::try_into).transpose()?,

@@ -103,6 +103,14 @@ impl Refusal {
         self.param.as_deref() == Some("payment_behavior") || self.is_about_waiting_discounts()
     }
 
+    /// Whether there is nothing that Stripe could charge.
+    #[must_use]
+    pub fn is_about_no_payer(&self) -> bool {
+        self.code.as_deref() == Some("resource_missing")
+            && self.param.is_none()
+            && self.message.contains("no attached payment source")
+    }
+
     /// Whether Stripe objects to having discounts wait for a payment: documented as allowed since 2026-05-27, and as refused elsewhere.
     #[must_use]
     pub fn is_about_waiting_discounts(&self) -> bool {

@@ -4,6 +4,7 @@
 mod harness;
 mod types;
 
+mod billing_modes;
 mod catalog;
 mod changes;
 mod checkout;

@@ -22,6 +22,8 @@ pub struct Read {
     pub is_pending: bool,
     /// Whether a bill is being paid although its status does not say so: it has ended, is overdue, or the first is not the latest.
     pub is_debited: bool,
+    /// Whether somebody has had Stripe work out its periods and credits otherwise than they are estimated: in its flexible billing mode.
+    pub is_flexible: bool,
     /// How its invoices are paid.
     pub collection: Collection,
     /// What pays them; none where the customer's own does.

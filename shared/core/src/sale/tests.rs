@@ -147,6 +147,7 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
         created: at(period.0),
         is_pending: false,
         is_debited: false,
+        is_flexible: false,
         collection: Collection::Charged,
         payer: None,
         payment_method: None,

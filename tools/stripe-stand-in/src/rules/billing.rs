@@ -99,7 +99,7 @@ fn period_line(world: &World, subscription: &Subscription, item: &SubscriptionIt
     let product = &world.products[&price.product].name;
     if subscription.status == SubscriptionStatus::Trialing {
         return Line {
-            description: format!("Trial period for {product}"),
+            description: wording::trial(product, item.quantity, subscription.billing_mode.is_flexible()),
             ..blank(subscription, item, price, 0)
         };
     }
@@ -154,11 +154,22 @@ fn credit(
 ) -> Option<Line> {
     let charged = item.charged.as_ref().filter(|charged| stands(world, charged))?;
     let price = &world.prices[&item.price];
-    let amount = proration::credit(charged, &proration::Share::of(item, from));
+    let until = charged.until.unwrap_or(item.current_period_end);
+    let amount = if subscription.billing_mode.is_flexible() {
+        // What was debited for time that is over is used up. Of an item's time there is one debit here: every change credits the one before.
+        (from < until).then(|| proration::credit_of_debit(charged, until, from))?
+    } else {
+        proration::credit(charged, &proration::Share::of(item, from))
+    };
     let what = wording::counted(&world.products[&price.product].name, item.quantity);
     Some(Line {
         description: format!("Unused time on {what} after {}", wording::date(from)),
         period_start: from,
+        period_end: if subscription.billing_mode.is_flexible() {
+            until
+        } else {
+            item.current_period_end
+        },
         proration: true,
         credits: charged.line.clone(),
         ..blank(subscription, item, price, amount)
@@ -199,6 +210,7 @@ pub(crate) fn charged(line: &Line, at: Option<(InvoiceId, InvoiceLineId)>) -> Op
         list_amount: line.list_amount,
         net: line.net(),
         from: line.period_start,
+        until: Some(line.period_end),
         line: at,
     })
 }

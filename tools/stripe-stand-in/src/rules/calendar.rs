@@ -35,6 +35,40 @@ pub(crate) fn period_before(anchor: Timestamp, recurrence: &Recurrence) -> Times
     }
 }
 
+/// The period that holds an instant begins here: the latest that lies a whole number of recurrences from the anchor.
+pub(crate) fn period_start(anchor: Timestamp, recurrence: &Recurrence, within: Timestamp) -> Timestamp {
+    let count = i64::from(recurrence.interval_count);
+    let by_days = |days: i64| {
+        let step = days * 86_400;
+        let passed = within.as_second() - anchor.as_second();
+        let whole = SignedDuration::from_secs(passed.div_euclid(step) * step);
+        anchor.saturating_add(whole).unwrap_or(Timestamp::MIN)
+    };
+    match recurrence.interval {
+        Interval::Day => by_days(count),
+        Interval::Week => by_days(7 * count),
+        Interval::Month => month_start(anchor, count, within),
+        Interval::Year => month_start(anchor, 12 * count, within),
+    }
+}
+
+fn month_start(anchor: Timestamp, months: i64, within: Timestamp) -> Timestamp {
+    let periods = months_between(anchor, within).div_euclid(months);
+    let last = plus_months(anchor, periods * months);
+    if last <= within {
+        last
+    } else {
+        plus_months(anchor, (periods - 1) * months)
+    }
+}
+
+/// By the names of the months alone.
+fn months_between(one: Timestamp, other: Timestamp) -> i64 {
+    let (one, other) = (one.to_zoned(TimeZone::UTC), other.to_zoned(TimeZone::UTC));
+    let years = i64::from(other.year()) - i64::from(one.year());
+    12 * years + i64::from(other.month()) - i64::from(one.month())
+}
+
 fn after_days(anchor: Timestamp, days: i64, start: Timestamp) -> Timestamp {
     let step = days * 86_400;
     let passed = start.as_second() - anchor.as_second();
@@ -45,9 +79,7 @@ fn after_days(anchor: Timestamp, days: i64, start: Timestamp) -> Timestamp {
 }
 
 fn after_months(anchor: Timestamp, months: i64, start: Timestamp) -> Timestamp {
-    let (first, current) = (anchor.to_zoned(TimeZone::UTC), start.to_zoned(TimeZone::UTC));
-    let years = i64::from(current.year()) - i64::from(first.year());
-    let passed = 12 * years + i64::from(current.month()) - i64::from(first.month());
+    let passed = months_between(anchor, start);
     // The month of `start` itself may hold the answer, when the anchor's day comes later in it.
     (passed.div_euclid(months)..)
         .map(|periods| plus_months(anchor, periods * months))

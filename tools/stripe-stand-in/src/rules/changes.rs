@@ -3,7 +3,8 @@
 //! # How it works
 //! [`Wish::read`] reads the parameters that updates and previews share. [`plan`] works out the subscription's new terms and the
 //! lines that the change costs, and writes nothing. A change of the billing interval, a trial that is ended or an anchor that
-//! is set to now begin a new period at once and are billed at once; any other change costs shares of the period it is in.
+//! is set to now begin a new period at once and are billed at once; any other change costs shares of the period it is in. In the flexible
+//! billing mode the anchor stays when the interval changes: that, too, costs shares, up to where the anchor falls next.
 
 use jiff::Timestamp;
 
@@ -167,9 +168,21 @@ pub(crate) fn plan(at: &mut Moment<'_>, before: &Subscription, wish: &Wish) -> R
     let ends_trial = in_trial && wish.trial_end == Some(TrialEnd::Now);
     let trial_goes_on = in_trial && at.world.settings.trial_outlasts_interval;
     let other_interval = lifecycle::cycle(at.world, before) != lifecycle::cycle(at.world, &after);
-    let begins_period = wish.anchor_now || ends_trial || (other_interval && !trial_goes_on);
+    let is_flexible = before.billing_mode.is_flexible();
+    let begins_period = wish.anchor_now || ends_trial || (other_interval && !trial_goes_on && !is_flexible);
+    if is_flexible && wish.anchor_now && wish.proration_behavior != ProrationBehavior::AlwaysInvoice {
+        // What then waits for which invoice is not done here.
+        return Err(Refusal::unsupported("billing_cycle_anchor"));
+    }
+    let start = match at.world.settings.new_period_starts_at {
+        NewPeriodStart::Call => at.now,
+        NewPeriodStart::ProrationDate => from,
+    };
     let credits = wish.proration_behavior != ProrationBehavior::Nothing;
     if !begins_period {
+        if other_interval && !in_trial {
+            keep_anchor(at, &mut after, start);
+        }
         let prorations = if credits && !in_trial {
             billing::change_lines(at.world, before, &after, from)
         } else {
@@ -183,10 +196,6 @@ pub(crate) fn plan(at: &mut Moment<'_>, before: &Subscription, wish: &Wish) -> R
             bills_now,
         });
     }
-    let start = match at.world.settings.new_period_starts_at {
-        NewPeriodStart::Call => at.now,
-        NewPeriodStart::ProrationDate => from,
-    };
     begin_period(at, &mut after, start);
     if in_trial {
         after.status = SubscriptionStatus::Active;
@@ -255,6 +264,20 @@ fn check_proration_date(subscription: &Subscription, wish: &Wish) -> Result<(), 
         date.as_second()
     );
     Err(Refusal::invalid("proration_date", message))
+}
+
+/// The periods that the anchor gives items of another interval: they end where it falls next. Where Stripe says that such a period begins is
+/// unconfirmed: here at the change, as a first period that an anchor cuts short begins with its subscription.
+fn keep_anchor(at: &Moment<'_>, subscription: &mut Subscription, start: Timestamp) {
+    let anchor = subscription.billing_cycle_anchor;
+    for item in &mut subscription.items {
+        let recurrence = lifecycle::recurrence(&at.world.prices[&item.price]);
+        item.current_period_start = start;
+        item.whole_period_start = Some(calendar::period_start(anchor, recurrence, start));
+        item.current_period_end = calendar::next_period_end(anchor, recurrence, start);
+    }
+    let terms: Terms = subscription.terms();
+    *subscription = subscription.clone().on_terms(terms);
 }
 
 /// A new period for all items, from which later ones are counted.

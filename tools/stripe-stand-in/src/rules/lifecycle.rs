@@ -276,7 +276,9 @@ fn move_on(at: &mut Moment<'_>, id: &SubscriptionId) -> (Timestamp, Timestamp) {
         let recurrence = recurrence(&at.world.prices[&item.price]);
         let start = item.current_period_end;
         item.current_period_start = start;
-        item.whole_period_start = None;
+        // A share of one, where another interval begins at an anchor that stays.
+        let whole = calendar::period_start(subscription.billing_cycle_anchor, recurrence, start);
+        item.whole_period_start = (whole != start).then_some(whole);
         item.current_period_end =
             calendar::next_period_end(subscription.billing_cycle_anchor, recurrence, start);
     }

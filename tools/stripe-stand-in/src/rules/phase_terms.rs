@@ -45,7 +45,8 @@ pub(crate) fn replace_items(at: &mut Moment<'_>, subscription: &SubscriptionId, 
     let cycle = lifecycle::cycle(at.world, &at.world.subscriptions[subscription]);
     at.world.subscriptions[subscription].items = items;
     let row = &at.world.subscriptions[subscription];
-    if anew || lifecycle::cycle(at.world, row) != cycle {
+    let resets = lifecycle::cycle(at.world, row) != cycle && !row.billing_mode.is_flexible();
+    if anew || resets {
         at.world.subscriptions[subscription].billing_cycle_anchor = at.now;
     }
 }

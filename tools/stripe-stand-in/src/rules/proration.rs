@@ -55,6 +55,15 @@ pub(crate) fn credit(charged: &Charged, share: &Share) -> i64 {
     narrow(rounded.unwrap_or(-billed).max(-billed))
 }
 
+/// The same in the flexible mode: the share of a debit that lies after `from`, whatever the item costs by now. Stripe's text does not say how it is
+/// rounded; here as every line is.
+pub(crate) fn credit_of_debit(charged: &Charged, until: Timestamp, from: Timestamp) -> i64 {
+    let debited = i128::from(charged.net);
+    let left = i128::from(until.as_second() - from.as_second());
+    let whole = i128::from((until.as_second() - charged.from.as_second()).max(1));
+    narrow((-debited * left).div_euclid(whole).max(-debited))
+}
+
 /// No period is empty.
 fn whole(share: &Share) -> i128 {
     i128::from(share.whole_secs.max(1))

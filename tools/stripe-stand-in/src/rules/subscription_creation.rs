@@ -106,9 +106,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         && behavior != PaymentBehavior::LeaveOpen
         && new.trial_end.is_none();
     if pays_now && !has_method && costs_something(at, &new) {
-        let message = "This customer has no attached payment source or default payment method. Please consider adding a \
-                       default payment method.";
-        return Err(Refusal::state_code("resource_missing", message));
+        return Err(no_payment_method());
     }
     let new = NewSubscription {
         billing_mode,
@@ -246,9 +244,7 @@ fn begin(
     let outcome = subscription_updates::settle(at, &invoice, behavior);
     if let (Some(saved), Some(Outcome::Declined(_) | Outcome::RequiresAction)) = (saved, outcome) {
         let refusal = invoices::refusal(at, &invoice, outcome);
-        let ids = at.world.ids.clone();
-        at.world.go_back_to(saved);
-        at.world.ids = ids;
+        subscription_updates::undo(at, saved);
         return refusal.map_or(Ok(id), Err);
     }
     if at.world.subscriptions[&id].status == SubscriptionStatus::Incomplete {
@@ -259,4 +255,11 @@ fn begin(
         at.world.remind(due, Due::FirstPayment(id.clone()));
     }
     Ok(id)
+}
+
+/// What is charged at once needs something that can be charged: of a new subscription as of a change.
+pub(super) fn no_payment_method() -> Refusal {
+    let message = "This customer has no attached payment source or default payment method. Please consider adding a \
+                   default payment method.";
+    Refusal::state_code("resource_missing", message)
 }

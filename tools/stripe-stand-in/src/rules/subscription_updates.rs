@@ -17,7 +17,7 @@ use super::changes::{self, Plan, Wish};
 use super::payments::Outcome;
 use super::{
     Moment, customers, discounts, invoices, invoicing, lifecycle, limits, named, pending, pending_updates,
-    redemption, subscriptions, taxes,
+    redemption, subscription_creation, subscriptions, taxes,
 };
 use crate::id::{Id, InvoiceId, InvoiceItemId, SubscriptionId};
 use crate::params::{Change, Params};
@@ -25,7 +25,7 @@ use crate::refusal::Refusal;
 use crate::render::Object;
 use crate::state::{
     BillingReason, CancellationReason, CollectionMethod, Metadata, MissingPaymentMethod, PausedCollection,
-    Settings, Subscription, SubscriptionStatus,
+    Settings, Subscription, SubscriptionStatus, World,
 };
 
 /// What happens when the invoice of a change is not paid at once.
@@ -186,10 +186,20 @@ pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
 /// Makes the change and collects what it costs.
 pub(crate) fn run(at: &mut Moment<'_>, id: &SubscriptionId, update: Update) -> Result<(), Refusal> {
     let behavior = update.payment_behavior;
-    let saved = (behavior == PaymentBehavior::Refuse).then(|| at.world.copy_without_replies());
+    let nothing_pays = behavior != PaymentBehavior::LeaveOpen && nothing_pays(at, id, &update);
+    let saved =
+        (nothing_pays || behavior == PaymentBehavior::Refuse).then(|| at.world.copy_without_replies());
     let object = Object::Subscription(id.clone());
     let before = at.picture(&object);
     let invoice = draft(at, id, update)?;
+    let is_due = |invoice: &InvoiceId| {
+        let invoice = &at.world.invoices[invoice];
+        invoice.amount_due() > 0 && !limits::is_too_small(invoice.amount_due(), &invoice.currency)
+    };
+    if nothing_pays && invoice.as_ref().is_some_and(is_due) {
+        saved.into_iter().for_each(|saved| undo(at, saved));
+        return Err(subscription_creation::no_payment_method());
+    }
     let waits = at.world.subscriptions[id].pending_update.is_some();
     if !waits {
         at.emit_updated("customer.subscription.updated", &object, &before);
@@ -204,14 +214,33 @@ pub(crate) fn run(at: &mut Moment<'_>, id: &SubscriptionId, update: Update) -> R
     match (saved, outcome) {
         (Some(saved), Some(Outcome::Declined(_) | Outcome::RequiresAction)) => {
             let refusal = invoices::refusal(at, &invoice, outcome);
-            let ids = at.world.ids.clone();
-            // Ids are not made twice, not even those of what never was.
-            at.world.go_back_to(saved);
-            at.world.ids = ids;
+            undo(at, saved);
             refusal.map_or(Ok(()), Err)
         }
         _ => Ok(()),
     }
+}
+
+/// Lets a change never have been. Ids are not made twice, not even those of what never was.
+pub(super) fn undo(at: &mut Moment<'_>, saved: World) {
+    let ids = at.world.ids.clone();
+    at.world.go_back_to(saved);
+    at.world.ids = ids;
+}
+
+/// Whether a subscription is to be charged, and there is nothing to charge.
+fn nothing_pays(at: &Moment<'_>, id: &SubscriptionId, update: &Update) -> bool {
+    let subscription = &at.world.subscriptions[id];
+    let own = match &update.default_payment_method {
+        Change::Keep => subscription.default_payment_method.is_some(),
+        Change::Clear => false,
+        Change::Set(_) => true,
+    };
+    let customer = &at.world.customers[&subscription.customer];
+    subscription.collection_method == CollectionMethod::ChargeAutomatically
+        && subscription.paused_collection.is_none()
+        && !own
+        && customer.default_payment_method.is_none()
 }
 
 /// Makes the change and the draft of its invoice, if it is billed at once. This is what a preview shows.
@@ -395,7 +424,9 @@ fn apply_end(at: &Moment<'_>, subscription: &mut Subscription, update: &Update) 
             schedule_end(at, subscription, None);
         }
         Change::Set(end) => {
-            subscription.cancel_at_period_end = subscription.period_end() == Some(end);
+            // A flexible one ends on its date, wherever its period does.
+            let is_flexible = subscription.billing_mode.is_flexible();
+            subscription.cancel_at_period_end = !is_flexible && subscription.period_end() == Some(end);
             schedule_end(at, subscription, Some(end));
         }
     }

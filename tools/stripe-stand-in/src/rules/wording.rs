@@ -47,6 +47,15 @@ pub(crate) fn counted(product: &str, quantity: Option<u64>) -> String {
     }
 }
 
+/// What a line of a trial says, in the words of each billing mode.
+pub(crate) fn trial(product: &str, quantity: Option<u64>, is_flexible: bool) -> String {
+    if is_flexible {
+        format!("Free trial for {} × {product}", quantity.unwrap_or(1))
+    } else {
+        format!("Trial period for {product}")
+    }
+}
+
 /// `02 Dec 2026`, in UTC.
 pub(crate) fn date(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%d %b %Y").to_string()

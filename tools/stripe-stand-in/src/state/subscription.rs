@@ -162,6 +162,9 @@ pub(crate) struct Charged {
     /// The same after discounts.
     pub(crate) net: i64,
     pub(crate) from: Timestamp,
+    /// The end of that period, from which a change in the flexible mode may lead away.
+    #[serde(default)]
+    pub(crate) until: Option<Timestamp>,
     /// Where it is billed. None while it waits for the next invoice.
     pub(crate) line: Option<(InvoiceId, InvoiceLineId)>,
 }

@@ -81,7 +81,7 @@ impl Shop {
             .await)
     }
 
-    /// An open session for `quantity` of a price.
+    /// An open session for `quantity` of a price, billed in the classic mode.
     pub(super) async fn session(&self, customer: &str, price: &str, quantity: u64) -> Value {
         let params = json!({
             "mode": "subscription",
@@ -89,6 +89,7 @@ impl Shop {
             "return_url": "https://app.example.com/done?session={CHECKOUT_SESSION_ID}",
             "customer": customer,
             "line_items": [{ "price": price, "quantity": quantity }],
+            "subscription_data": { "billing_mode": { "type": "classic" } },
         });
         self.post("/v1/checkout/sessions", params).await
     }

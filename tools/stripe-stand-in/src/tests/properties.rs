@@ -66,7 +66,7 @@ impl World {
         let items = json!([{ "price": price, "quantity": quantity }]);
         self.post(
             "/v1/subscriptions",
-            &json!({ "customer": self.customer, "items": items }),
+            &json!({ "customer": self.customer, "items": items, "billing_mode": { "type": "classic" } }),
         )
     }
 

@@ -29,7 +29,9 @@ impl Shop {
     }
 
     pub(super) async fn schedule(&self, customer: &str, start: Value, phases: Value) -> Value {
-        let params = json!({ "customer": customer, "start_date": start, "phases": phases });
+        let mode = json!({ "type": "classic" });
+        let params =
+            json!({ "customer": customer, "start_date": start, "phases": phases, "billing_mode": mode });
         self.post(SCHEDULES, params).await
     }
 

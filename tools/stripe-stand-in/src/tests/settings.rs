@@ -116,6 +116,7 @@ async fn a_trial_goes_on_when_its_interval_is_changed_or_it_does_not() {
         shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
         let params = json!({
             "customer": customer, "items": [{ "price": shop.monthly }], "trial_period_days": 10,
+            "billing_mode": { "type": "classic" },
         });
         let subscription = id(&shop.post("/v1/subscriptions", params).await);
         shop.advance("2026-12-05T00:00:00Z").await;

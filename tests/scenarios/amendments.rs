@@ -225,6 +225,46 @@ async fn an_optional_product_is_dropped_with_credit_and_a_required_one_is_not() 
     assert_eq!(world.stripe.charges().await, [3500, 0, 3000 - 334]);
 }
 
+/// From a plan of seats that cost nothing to one that is paid for: there is nothing to give back, and a whole period begins. The next is due when
+/// that is over.
+#[tokio::test]
+async fn what_cost_nothing_is_paid_for_from_the_day_that_it_costs_something() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let mut acme = world.organisation("acme").await;
+    let seat = |amount: u32| {
+        format!("max = 100\npricing = {{ pricing_type = \"per_unit\", unit_amount = {amount} }}")
+    };
+    acme.changes_its_catalog(&seat(1000), &seat(0)).await;
+    let archive = acme.product("starter", "Call archive");
+    let mut order = acme.order("starter");
+    order["product_overrides"] = json!([{ "product_id": archive, "is_enabled": false }]);
+    let contract = acme.sells(&order).await;
+    assert_eq!(world.stripe.charges().await, [0]);
+    world.advance("10d").await;
+    let offered = acme
+        .opens(&json!({ "contract_id": contract, "plan_id": acme.plan("team") }))
+        .await;
+    let estimates = &offered.body["estimates"];
+    let (now, next) = (&estimates["current_invoice"], &estimates["next_invoice"]);
+    assert_eq!(now["period_end"], "2026-05-11T00:00:00Z", "{offered}");
+    assert_eq!(now["total"], next["total"], "{offered}");
+    let confirmed = acme
+        .confirms(offered.body["id"].as_str().unwrap(), &Value::Null)
+        .await;
+    assert_eq!(
+        confirmed.body["checkout_status"], "contract_created",
+        "{confirmed}"
+    );
+    world.stripe.stand_in().settle().await;
+    let paid = now["total"].as_i64().unwrap();
+    assert_eq!(world.stripe.charges().await, [0, paid]);
+    assert_eq!(acme.covered_until(&contract).await, "2026-05-11T00:00:00Z");
+    world.advance("29d").await;
+    assert_eq!(world.stripe.charges().await, [0, paid]);
+    world.advance("2d").await;
+    assert_eq!(world.stripe.charges().await, [0, paid, paid]);
+}
+
 /// From 35.00 a month to 5 × 150.00 a year, at once: what is left of April comes back.
 #[tokio::test]
 async fn an_upgrade_takes_effect_at_once() {

@@ -206,7 +206,7 @@ pub fn change(standing: &Standing, after: &Configuration, at: Timestamp) -> Resu
         start: at,
         ..standing.period
     };
-    if before.cadence != after.cadence {
+    if before.cadence != after.cadence || is_free(&old) && !is_free(&new) {
         let credits = credits(standing, &old, share, left, |_| true);
         return full_period(credits, after, Anchor::of(at), at);
     }
@@ -242,6 +242,18 @@ fn full_period(
         invoice.charge(chosen, amount, share)?;
     }
     invoice.finish(anchor, period)
+}
+
+/// Whether everything is of a price that is nothing at Stripe, which begins a period when that is no longer so. A price of tiers is not, nor
+/// is a quantity of none.
+fn is_free(taken: &[(&Chosen, Amount)]) -> bool {
+    taken.iter().all(|(chosen, amount)| match chosen.native() {
+        Some(_) => {
+            let pricing = &chosen.product.price.pricing;
+            pricing.unit_amount() == Some(UnitAmount::ZERO) && pricing.features().free_units == Quantity::ZERO
+        }
+        None => amount.net == 0,
+    })
 }
 
 /// Whether two products cost the same for the same reasons.

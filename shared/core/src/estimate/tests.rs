@@ -248,6 +248,29 @@ fn a_change_of_the_cadence_begins_a_full_period_at_once() {
     assert_eq!(next.standing.period.end, at("2027-12-01T00:00:00Z"));
 }
 
+/// A seat that cost nothing costs 10.00: a period begins at once, as Stripe has it, and 3 × 10.00 are due for all of it. A quantity of none
+/// of a price is not a price of nothing: 20 of 30 days of the same.
+#[test]
+fn what_cost_nothing_begins_a_full_period_when_it_costs_something() {
+    let at_stripe = |unit_amount, quantity| {
+        let mut seats = seats("P1M", unit_amount, quantity);
+        seats.products[0].product.price.stripe_price = Some(format!("price_{unit_amount}").parse().unwrap());
+        seats
+    };
+    let paid = at_stripe(1000, 3);
+    let free = begun(&at_stripe(0, 3), "2026-11-01T00:00:00Z").standing;
+    let changed = change(&free, &paid, at("2026-11-11T00:00:00Z")).unwrap();
+    assert_eq!(changed.estimate.total, 3000);
+    assert_eq!(changed.standing.period.end, at("2026-12-11T00:00:00Z"));
+    assert_eq!(changed.standing.anchor.at, at("2026-11-11T00:00:00Z"));
+    let none = begun(&at_stripe(1000, 0), "2026-11-01T00:00:00Z").standing;
+    let changed = change(&none, &paid, at("2026-11-11T00:00:00Z")).unwrap();
+    assert_eq!(changed.estimate.total, 2000);
+    assert_eq!(changed.standing.period.end, at("2026-12-01T00:00:00Z"));
+    let still = change(&free, &at_stripe(0, 9), at("2026-11-11T00:00:00Z")).unwrap();
+    assert_eq!(still.standing.period.end, at("2026-12-01T00:00:00Z"));
+}
+
 #[test]
 fn a_longer_cadence_or_a_higher_price_is_an_upgrade() {
     let (small, large) = (seats("P1M", 1000, 3), seats("P1M", 2000, 3));

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{Moment, billing, calendar, item_changes, lifecycle, redemption};
 use crate::params::Params;
 use crate::refusal::Refusal;
-use crate::state::{Line, NewPeriodStart, Subscription, SubscriptionStatus, Terms};
+use crate::state::{Line, NewPeriodStart, PriceAmounts, Subscription, SubscriptionStatus, Terms, UnitAmount};
 use item_changes::ItemChange;
 
 /// What becomes of the lines that a change costs.
@@ -169,7 +169,9 @@ pub(crate) fn plan(at: &mut Moment<'_>, before: &Subscription, wish: &Wish) -> R
     let trial_goes_on = in_trial && at.world.settings.trial_outlasts_interval;
     let other_interval = lifecycle::cycle(at.world, before) != lifecycle::cycle(at.world, &after);
     let is_flexible = before.billing_mode.is_flexible();
-    let begins_period = wish.anchor_now || ends_trial || (other_interval && !trial_goes_on && !is_flexible);
+    let no_longer_free = is_free(at, before) && !is_free(at, &after) && !in_trial;
+    let resets_anchor = (other_interval && !trial_goes_on) || no_longer_free;
+    let begins_period = wish.anchor_now || ends_trial || (resets_anchor && !is_flexible);
     if is_flexible && wish.anchor_now && wish.proration_behavior != ProrationBehavior::AlwaysInvoice {
         // What then waits for which invoice is not done here.
         return Err(Refusal::unsupported("billing_cycle_anchor"));
@@ -221,6 +223,14 @@ pub(crate) fn plan(at: &mut Moment<'_>, before: &Subscription, wish: &Wish) -> R
         after,
         new_period,
         bills_now: true,
+    })
+}
+
+/// Whether all prices are nothing. A price of tiers is not, nor is a quantity of none.
+fn is_free(at: &Moment<'_>, subscription: &Subscription) -> bool {
+    subscription.items.iter().all(|item| {
+        let amounts = &at.world.prices[&item.price].amounts;
+        matches!(amounts, PriceAmounts::PerUnit(unit) if *unit == UnitAmount::whole(0))
     })
 }
 

@@ -209,6 +209,30 @@ async fn less_of_the_same_leaves_a_credit_that_pays_the_next_invoice() {
     assert_eq!(shop.balance(&customer).await, -334);
 }
 
+/// What costs nothing has nothing to give back, and a month begins when it costs something: 3 × 10.00. None of something is not nothing: two
+/// thirds of November are left.
+#[tokio::test]
+async fn a_price_of_nothing_begins_a_period_when_it_costs_something() {
+    for (unit_amount, quantity, total, ends) in [(0, 3, 3000, "2026-12-11"), (1000, 0, 2000, "2026-12-01")] {
+        let shop = Shop::open_at("2026-11-01T00:00:00Z").await;
+        let customer = shop.customer().await;
+        shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
+        let price = id(&shop.price(unit_amount, "month").await);
+        let order = json!({
+            "customer": customer, "items": [{ "price": price, "quantity": quantity }],
+            "billing_mode": { "type": "classic" },
+        });
+        let subscription = id(&shop.post("/v1/subscriptions", order).await);
+        shop.advance("2026-11-11T00:00:00Z").await;
+        let paid = id(&shop.price(1000, "month").await);
+        let item = json!({ "price": paid, "quantity": 3 });
+        let changed = shop.change(&subscription, item, at_once()).await;
+        assert_eq!(shop.latest(&subscription).await["total"], total, "{unit_amount}");
+        let item = &changed["items"]["data"][0];
+        assert_eq!(item["current_period_end"], day(ends), "{unit_amount}");
+    }
+}
+
 /// Two hours are left: 30.00 × 2/720 = 8.33 cents back, 40.00 × 2/720 = 11.11 charged. Two cents are not worth a charge: the bill is paid
 /// without one, and December costs 40.02.
 #[tokio::test]

@@ -94,3 +94,30 @@ async fn an_account_whose_first_bill_was_given_up_can_buy() {
         assert_eq!(ada.covered_until().await, "2026-05-05T00:00:00Z");
     }
 }
+
+/// A bank is asked to pay the bill that was given up at the very moment at which it is to be made void: the checkout waits for that, whatever the
+/// refusal was for.
+#[tokio::test]
+async fn a_debit_for_a_bill_that_was_given_up_is_waited_for() {
+    for world in worlds().await {
+        let ada = world.account(1).await;
+        let secret = ada.starts_checkout("monthly").await.client_secret();
+        world.stripe.checks_out_by_bank(&secret, "decline").await;
+        world.advance("4d").await;
+        let bill = writes_off(&world).await;
+        let standing = world.stripe.subscription(&ada).await;
+        let path = format!("/v1/subscriptions/{}", standing["id"].as_str().unwrap());
+        world.stripe.operator("DELETE", &path, "").await;
+        world.stripe.stand_in().settle().await;
+        let machine = world.machine().await;
+        machine.network.holds("GET /v1/invoice_payments");
+        let (told, ()) = tokio::join!(ada.starts_checkout_on(&machine, "monthly"), async {
+            machine.network.reached().await;
+            world.stripe.pays_invoice(&bill, "pm_usBankAccount").await;
+            machine.network.lets_go();
+        });
+        assert_eq!(told.unwrap().status, 409);
+        world.advance("4d").await;
+        assert_eq!(kept(&world).await, 1000);
+    }
+}

@@ -74,7 +74,7 @@ pub(crate) async fn open(
             total: page.total,
             currency: sale.offer.estimates.current_invoice.currency,
         };
-        sell::hold(call, claimed, Ok(charge)).await?;
+        sell::hold(call, claimed, Ok(charge), false).await?;
         return Ok(None);
     }
     let shown = Session {

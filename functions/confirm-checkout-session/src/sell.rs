@@ -139,7 +139,7 @@ pub(crate) async fn sell(
     if preview.as_ref().is_err_and(customer::is_lost) {
         return customer::replace(call, &claimed, &customer).await;
     }
-    if !hold(call, &claimed, preview.map(|preview| preview.charge)).await? {
+    if !hold(call, &claimed, preview.map(|preview| preview.charge), false).await? {
         return Ok(None);
     }
     match stripe.begin_contract(&asked).await {
@@ -195,7 +195,7 @@ async fn amend(
     };
     let preview = stripe.preview_amendment(sale, billing).await;
     let preview = preview.map(|preview| preview.charge);
-    if !hold_flexible(call, claimed, preview, read.is_flexible).await? {
+    if !hold(call, claimed, preview, read.is_flexible).await? {
         return Ok(None);
     }
     // Last of all: what is refused before has changed nothing.
@@ -308,17 +308,9 @@ async fn priced(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Claimed>, P
 }
 
 /// Holds Stripe's own figure against the estimate. A mismatch charges nothing: the sale is forgotten. But another machine may be at the
-/// same sale, and what it has just done is what differs: then the answer is false, and the sale has to be looked at again.
+/// same sale, and what it has just done is what differs: then the answer is false, and the sale has to be looked at again. Of a
+/// subscription that somebody has made flexible, that is what differs, and there is no way back.
 pub(crate) async fn hold(
-    call: &Call<'_>,
-    claimed: &Claimed,
-    preview: Result<Charge, StripeError>,
-) -> Result<bool, Problem> {
-    hold_flexible(call, claimed, preview, false).await
-}
-
-/// The same of a subscription that somebody may have made flexible: then that is what differs, and there is no way back.
-async fn hold_flexible(
     call: &Call<'_>,
     claimed: &Claimed,
     preview: Result<Charge, StripeError>,

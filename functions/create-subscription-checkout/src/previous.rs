@@ -91,20 +91,25 @@ pub(crate) async fn close_bill(call: &Call<'_>, account: &Account) -> Result<Bil
         if stripe.open_payment(&bill.id).await? == OpenPayment::UnderWay {
             return Ok(Bill::Debited);
         }
-        if bill.is_first && !closes(stripe, &ended.id, &bill).await? {
+        if bill.is_first && !stays_given_up(stripe, &ended.id, &bill).await? {
             closed = Bill::Voided;
         }
     }
     Ok(closed)
 }
 
-/// Makes a bill void. True where Stripe does not, since somebody has given the bill up, and it is as it was: nothing more can be done about it,
-/// and looking again would find the same.
-async fn closes(stripe: &Stripe, ended: &SubscriptionId, bill: &PayableInvoice) -> Result<bool, Problem> {
+/// Makes a bill void. True where Stripe does not, since somebody has given the bill up, and nobody is paying it: nothing more can be done about
+/// it, and looking again would find the same.
+async fn stays_given_up(
+    stripe: &Stripe,
+    ended: &SubscriptionId,
+    bill: &PayableInvoice,
+) -> Result<bool, Problem> {
     let is_void = stripe.void_invoice(&bill.id).await?;
     if is_void || !bill.is_given_up {
         return Ok(false);
     }
-    let payable = stripe.payable_invoices(ended).await?;
-    Ok(payable.contains(bill))
+    // It may have been refused because somebody pays at this very moment.
+    let (payment, payable) = tokio::try_join!(stripe.open_payment(&bill.id), stripe.payable_invoices(ended))?;
+    Ok(payment != OpenPayment::UnderWay && payable.contains(bill))
 }

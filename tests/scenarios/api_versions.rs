@@ -110,7 +110,10 @@ async fn every_version_tells_the_whole_story() {
                     let note = world.stripe.credits(&ada, 500, "out_of_band_amount").await;
                     more.push(("cn_1Ada0000000000000000001", note));
                 }
-                "charge.refunded" => world.stripe.refunds(&charge, 1500).await,
+                "charge.refunded" => {
+                    world.stripe.decides(&more[0].1, true).await;
+                    world.stripe.refunds(&charge, 1500).await;
+                }
                 "refund.failed" => world.stripe.refund_fails().await,
                 "customer.subscription.deleted" => {
                     let path = format!(

@@ -3,7 +3,7 @@
 
 use billing_core::contract::Status;
 use billing_core::session::LatePayment;
-use billing_tests::{Organisation, World};
+use billing_tests::{Organisation, World, at_every_death};
 use serde_json::{Value, json};
 
 /// Where a page is closed.
@@ -96,6 +96,48 @@ async fn a_late_payment_is_given_back_with_the_renewals_that_followed() {
     assert_eq!((contract.status, contract.sale), (Status::Refunded, None));
     world.stripe.holds_events(false).await;
     assert_eq!(world.stripe.refunded().await, [3500, 3500]);
+}
+
+/// Its payer has had its bank take the payment back already: Stripe gives nothing back then. The subscription ends all the same, and
+/// bills nobody.
+#[tokio::test]
+async fn a_late_payment_that_is_disputed_ends_all_the_same() {
+    at_every_death(async |death| {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let mut acme = world.organisation("acme").await;
+        let (id, page) = late(&acme, &world).await;
+        let contract = acme.stored(&id).await.contract;
+        acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
+            .await;
+        world.stripe.holds_events(true).await;
+        world.stripe.pays_page(&page).await;
+        let paid = world.stripe.events("invoice.paid").pop().unwrap();
+        let invoice = world.stripe.latest_invoice().await;
+        let charge = world.stripe.charge_of(invoice["id"].as_str().unwrap()).await;
+        world.stripe.is_disputed(&charge).await;
+        let told = world
+            .dies_over(death, async |machine| {
+                machine.call(world.stripe.signed_event(&paid)).await
+            })
+            .await;
+        world.advance("5m").await;
+        assert_eq!(world.stripe.delivers(&paid).await, 200, "{death}");
+        let contract = acme.contract(contract.as_str()).await.contract;
+        assert_eq!(
+            (contract.status, contract.sale),
+            (Status::Refunded, None),
+            "{death}"
+        );
+        assert_eq!(
+            world.stripe.all_subscriptions().await[0]["status"],
+            "canceled",
+            "{death}"
+        );
+        assert_eq!(world.stripe.refunded().await, [0_i64; 0], "{death}");
+        world.stripe.holds_events(false).await;
+        told.is_some()
+    })
+    .await;
 }
 
 /// The payment's events are lost, and somebody confirms the expired session: it closes the page, or finds that it was paid.

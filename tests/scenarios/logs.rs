@@ -81,8 +81,8 @@ async fn a_whole_story_leaves_no_secret_and_no_address_in_the_log() {
     ada.cancels().await;
     ada.resumes().await;
     let charge = world.stripe.latest_charge(&ada).await;
-    world.stripe.is_disputed(&charge).await;
     world.stripe.refunds(&charge, 100).await;
+    world.stripe.is_disputed(&charge).await;
     let signature = billing_stripe::webhook::sign(b"{}", "whsec_of_somebody_else", world.now());
     world.posts_event("{}", &signature).await;
     secrets.push(signature);

@@ -130,6 +130,12 @@ mod plan_customers;
 mod amendments;
 /// Payment methods that are named for an amendment.
 mod named_methods;
+/// What payers abroad are charged.
+mod local_currencies;
+/// Until when a plan's page can be paid.
+mod page_times;
+/// Payments that are asked back by their payers' banks.
+mod disputes;
 /// Downgrades that come to nothing half-way.
 mod downgrades;
 /// What was sold keeps its price.

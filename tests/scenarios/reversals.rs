@@ -197,26 +197,6 @@ async fn a_credit_note_gives_back_in_any_form() {
     }
 }
 
-/// A dispute is flagged; lost, the money is gone, and a late word of the dispute itself does not bring it back.
-#[tokio::test]
-async fn a_disputed_payment_covers_until_the_dispute_is_lost() {
-    let world = World::at("2026-04-01T00:00:00Z").await;
-    for (won, covered) in [(true, APRIL_ENDS), (false, "")] {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
-        let charge = world.stripe.latest_charge(&ada).await;
-        let dispute = world.stripe.is_disputed(&charge).await;
-        assert!(reversal(&ada).await.disputed);
-        assert_eq!(ada.covered_until().await, APRIL_ENDS);
-        world.stripe.decides(&dispute, won).await;
-        assert_eq!(ada.covered_until().await, covered, "won: {won}");
-        let created = world.stripe.events("charge.dispute.created").pop().unwrap();
-        world.stripe.delivers(&created).await;
-        world.stripe.refunds(&charge, 1).await;
-        assert_eq!(ada.covered_until().await, covered, "won: {won}");
-    }
-}
-
 /// 1 × 1000 a month; on 11 April to a year: 9600 less the rest of April. The year is refunded in full: April is what was paid for.
 #[tokio::test]
 async fn a_change_that_was_refunded_leaves_what_was_paid_before() {

@@ -1,4 +1,6 @@
 //! What happens after a sale at Stripe: refunds, credit notes, disputes.
+//!
+//! The events of each arrive before it returns, unless they are held.
 
 use serde_json::{Value, json};
 
@@ -60,10 +62,22 @@ impl Stripe {
 
     /// A payer disputes a charge; answers the dispute's id.
     pub async fn is_disputed(&self, charge: &Value) -> String {
+        self.is_disputed_so(charge, &json!({})).await
+    }
+
+    /// A payer's bank opens a case about a charge: `amount` of it, of a `caseType`. Answers its id.
+    pub async fn is_disputed_so(&self, charge: &Value, how: &Value) -> String {
         let path = format!("/_test/charges/{}/dispute", charge["id"].as_str().unwrap());
-        let dispute = self.operator_json(&path, &json!({})).await;
+        let dispute = self.operator_json(&path, how).await;
         self.stand_in().settle().await;
         dispute["id"].as_str().unwrap().to_owned()
+    }
+
+    /// An operator appeals a dispute that was lost.
+    pub async fn appeals(&self, dispute: &str) {
+        let path = format!("/_test/disputes/{dispute}/appeal");
+        self.operator_json(&path, &json!({})).await;
+        self.stand_in().settle().await;
     }
 
     /// The bank decides a dispute.

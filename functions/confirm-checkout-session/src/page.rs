@@ -24,11 +24,14 @@ pub(crate) fn is_needed(sale: &Sale) -> bool {
     sale.offer.estimates.current_invoice.amount_due > 0
 }
 
-/// Until when a page can be paid: as long as its session lives, but no shorter than Stripe allows. By the moment of the sale, so that
-/// asking again is the same request.
+/// The longest, less as much. Source: Stripe, 24 hours.
+const LONGEST: SignedDuration = SignedDuration::from_mins(24 * 60 - 1);
+
+/// Until when a page can be paid: as long as its session lives, but no shorter and no longer than Stripe allows. By the moment of the sale,
+/// so that asking again is the same request.
 fn expires_at(sale: &Sale) -> Timestamp {
-    let least = sale.asked_at.saturating_add(SHORTEST).unwrap_or(Timestamp::MAX);
-    sale.open_until.max(least)
+    let after = |life| sale.asked_at.saturating_add(life).unwrap_or(Timestamp::MAX);
+    sale.open_until.clamp(after(SHORTEST), after(LONGEST))
 }
 
 /// Opens the page of a sale, records it, and answers the session with its address. None when somebody else wrote first, or it has to be
@@ -54,6 +57,13 @@ pub(crate) async fn open(
         Ok(page) => page,
         Err(error) if customer::is_lost(&error) => {
             return customer::replace(call, claimed, asked.customer).await;
+        }
+        // Whoever wrote the sale down died over it, and by now its page would be too short: the next number's is not.
+        Err(StripeError::Refused(refusal))
+            if refusal.param.as_deref() == Some("expires_at") && !sale.is_in_flight(call.now) =>
+        {
+            call.release_sale(contract).await?;
+            return Ok(None);
         }
         Err(error @ StripeError::Refused(_)) => {
             call.release_sale(contract).await?;

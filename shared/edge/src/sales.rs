@@ -229,9 +229,11 @@ impl Call<'_> {
         // Decided in an earlier round, and written down. That it has ended does not tell that this was done: an operator may have ended it.
         if sale.is_to_be_refunded {
             let stripe = self.stripe().await?;
+            // First its end: whatever keeps the money from going back, nothing more is billed meanwhile.
+            let ended = stripe.cancel_contract(&subscription, sale).await?.read;
             Box::pin(stripe.refund_contract(&subscription, sale)).await?;
             self.count("LatePaymentsRefunded", 1);
-            return Ok(stripe.cancel_contract(&subscription, sale).await?.read);
+            return Ok(ended);
         }
         let fate = contract::fate(sale, &read, lateness);
         let read = Box::pin(self.settle_payer(sale, read, &fate)).await?;

@@ -9,8 +9,8 @@ use billing_core::checkout::{Intent, OpenSession, Reservation};
 use billing_core::id::{AccountId, CustomerId, SessionId, SubscriptionId};
 use serde::Deserialize;
 use stripe_checkout::checkout_session::{
-    CreateCheckoutSession, CreateCheckoutSessionLineItems, CreateCheckoutSessionSubscriptionData,
-    ExpireCheckoutSession, RetrieveCheckoutSession,
+    CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing, CreateCheckoutSessionLineItems,
+    CreateCheckoutSessionSubscriptionData, ExpireCheckoutSession, RetrieveCheckoutSession,
 };
 use stripe_client_core::StripeRequest;
 use stripe_shared::{CheckoutSessionMode, CheckoutSessionUiMode};
@@ -150,6 +150,14 @@ impl CheckoutSession {
     }
 }
 
+/// A payer abroad is asked for what was quoted, in the currency it was quoted in. Stripe would convert it at a rate of its own with a fee in it,
+/// at each renewal anew, where the account is set to that (*Adaptive Pricing*) and a session does not say otherwise.
+pub(crate) fn as_quoted() -> CreateCheckoutSessionAdaptivePricing {
+    let mut pricing = CreateCheckoutSessionAdaptivePricing::new();
+    pricing.enabled = Some(false);
+    pricing
+}
+
 impl Stripe {
     /// Creates the embedded session of a reservation. The key is the reservation's number: repeating answers the same session.
     /// `expires_at` is left out, because clocks differ; Stripe's default is a day.
@@ -178,6 +186,7 @@ impl Stripe {
             .customer(new.customer.as_str())
             .client_reference_id(account.as_str())
             .return_url(return_url.as_str())
+            .adaptive_pricing(as_quoted())
             .line_items(vec![CreateCheckoutSessionLineItems {
                 price: Some(price.to_string()),
                 quantity: Some(*quantity),

@@ -7,6 +7,7 @@ use billing_core::id::{PaymentIntentId, SessionId, SubscriptionId};
 use billing_core::return_url::ReturnUrl;
 use billing_core::sale::Sale;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use stripe_billing::invoice::ListInvoice;
 use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionLineItems, CreateCheckoutSessionSubscriptionData,
@@ -17,11 +18,14 @@ use stripe_core::refund::CreateRefund;
 use stripe_shared::{CheckoutSessionMode, CheckoutSessionUiMode};
 
 use crate::billing_mode::BillingMode;
-use crate::checkout::SessionStatus;
+use crate::checkout::{SessionStatus, as_quoted};
 use crate::client::Stripe;
 use crate::contracts::{AskedSale, OfContract, key, priced};
 use crate::error::StripeError;
 use crate::wire::{Page, Reference, id};
+
+/// Under how many idempotency keys a payment is to be given back before somebody is told.
+const REFUND_KEYS: u32 = 8;
 
 /// The page of a sale, to be opened.
 #[derive(Debug)]
@@ -108,6 +112,7 @@ impl Stripe {
             .ui_mode(CheckoutSessionUiMode::HostedPage)
             .customer(asked.customer.as_str())
             .success_url(new.success_url.as_str())
+            .adaptive_pricing(as_quoted())
             .line_items(lines.collect::<Vec<_>>())
             .expires_at(new.expires_at.as_second())
             .subscription_data(CreateCheckoutSessionSubscriptionData {
@@ -166,16 +171,31 @@ impl Stripe {
         sale: &Sale,
     ) -> Result<(), StripeError> {
         for intent in self.payments_of(invoice).await? {
+            self.refund_payment(&intent, sale).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives back what is left of a payment: what is given back already is not given back again, under whatever key. Where its payer's bank
+    /// has taken it, or is about to, there is nothing to give.
+    async fn refund_payment(&self, intent: &PaymentIntentId, sale: &Sale) -> Result<(), StripeError> {
+        let first = format!("{}/refund/{intent}", key(sale));
+        let mut spent = None;
+        for attempt in 1..=REFUND_KEYS {
             let request = CreateRefund::new().payment_intent(intent.as_str());
-            let key = format!("{}/refund/{intent}", key(sale));
-            match self.post::<serde::de::IgnoredAny>(request.build(), &key).await {
-                Ok(_) => {}
-                Err(StripeError::Refused(refusal))
-                    if refusal.code.as_deref() == Some("charge_already_refunded") => {}
+            let key = match attempt {
+                1 => first.clone(),
+                _ => format!("{first}/{attempt}"),
+            };
+            match self.post::<IgnoredAny>(request.build(), &key).await {
+                Ok(_) => return Ok(()),
+                Err(StripeError::Refused(refusal)) if refusal.is_about_money_that_is_gone() => return Ok(()),
+                // A failure is kept for a day, and may be over: the money had not arrived here yet, or was gone already.
+                Err(error @ StripeError::Spent { .. }) => spent = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        spent.map_or(Ok(()), Err)
     }
 
     async fn payments_of(

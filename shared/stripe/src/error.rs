@@ -103,6 +103,15 @@ impl Refusal {
         self.param.as_deref() == Some("payment_behavior") || self.is_about_waiting_discounts()
     }
 
+    /// Whether there is nothing to give back of a payment: it was given back, or its payer disputes it, and has the money from its bank.
+    #[must_use]
+    pub fn is_about_money_that_is_gone(&self) -> bool {
+        matches!(
+            self.code.as_deref(),
+            Some("charge_already_refunded" | "charge_disputed")
+        )
+    }
+
     /// Whether there is nothing that Stripe could charge.
     #[must_use]
     pub fn is_about_no_payer(&self) -> bool {

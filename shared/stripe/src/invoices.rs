@@ -1,7 +1,7 @@
 //! Invoices, re-read: whether they are paid, for which periods of service, and what an open one waits for.
 
 use billing_core::coverage::{Entry, GivenBack};
-use billing_core::id::{CustomerId, InvoiceId, PaymentMethodId, SubscriptionId};
+use billing_core::id::{InvoiceId, PaymentMethodId, SubscriptionId};
 use billing_core::money::Money;
 use billing_core::period::Period;
 use serde::de::IgnoredAny;
@@ -24,8 +24,6 @@ pub struct Invoice {
     pub id: InvoiceId,
     /// Whether it is paid.
     pub paid: bool,
-    /// Who pays.
-    pub customer: CustomerId,
     /// The subscription that it bills; none for an invoice of something else.
     pub subscription: Option<SubscriptionId>,
     /// The lines that grant service: the subscription's. Its credits are told by the first of them.
@@ -58,7 +56,6 @@ pub struct PayableInvoice {
 struct Wire {
     id: String,
     status: Option<String>,
-    customer: Reference,
     parent: Option<Parent>,
     lines: Page<Line>,
 }
@@ -261,7 +258,6 @@ impl Stripe {
         Ok(Invoice {
             id: id(&wire.id, "an invoice")?,
             paid: wire.status.as_deref() == Some("paid"),
-            customer: id(&wire.customer.0, "a customer")?,
             subscription,
             service: service(invoice, billed)?,
         })

@@ -28,6 +28,8 @@ mod changes;
 mod invoices;
 /// What was given back of an invoice.
 mod reversals;
+/// What disputes have taken of a charge.
+mod disputes;
 /// What a change would be invoiced at.
 mod previews;
 /// Customers of organisations, and what they pay by.

@@ -1,11 +1,9 @@
 //! What was given back of an invoice: by refunds, by credit notes, by disputes that are lost.
 //!
-//! The events tell of charges, disputes and credit notes; each leads to its invoice, and of that the whole sum is read anew. An
+//! The events tell of charges, payments, disputes and credit notes; each leads to its invoice, and of that the whole sum is read anew. An
 //! older event finds the same sum as a newer one.
 
-use billing_core::id::{
-    ChargeId, CreditNoteId, CustomerId, DisputeId, InvoiceId, PaymentIntentId, SubscriptionId,
-};
+use billing_core::id::{ChargeId, CreditNoteId, DisputeId, InvoiceId, PaymentIntentId, SubscriptionId};
 use billing_core::money::Money;
 use billing_core::reversal::Reversal;
 use serde::{Deserialize, Serialize};
@@ -17,6 +15,7 @@ use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_core::refund::ListRefund;
 
 use crate::client::Stripe;
+use crate::disputes::Disputed;
 use crate::error::StripeError;
 use crate::wire::{Page, Reference, currency, id};
 
@@ -25,6 +24,8 @@ use crate::wire::{Page, Reference, currency, id};
 pub enum Reversed {
     /// A charge that was refunded, in part or in full, or one of whose refunds failed.
     Charge(ChargeId),
+    /// A payment of which a refund tells, and not of a charge.
+    Payment(PaymentIntentId),
     /// A charge that its payer disputes.
     Dispute(DisputeId),
     /// A credit note on an invoice.
@@ -34,8 +35,6 @@ pub enum Reversed {
 /// An invoice, with what was given back of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReversedInvoice {
-    /// Who pays.
-    pub customer: CustomerId,
     /// The subscription that it bills; none for an invoice of something else.
     pub subscription: Option<SubscriptionId>,
     /// What was given back.
@@ -46,9 +45,6 @@ pub struct ReversedInvoice {
 #[derive(Deserialize)]
 struct OfPayment {
     payment_intent: Option<Reference>,
-    #[serde(default)]
-    status: String,
-    amount: i64,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +54,6 @@ struct OfInvoice {
 
 #[derive(Deserialize)]
 struct Wire {
-    customer: Reference,
     currency: String,
     amount_paid: i64,
     starting_balance: i64,
@@ -125,6 +120,15 @@ struct CreditNote {
 #[derive(Deserialize)]
 struct NoteRefund {
     amount_refunded: i64,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+impl NoteRefund {
+    /// Whether the charges tell it too: what was paid outside of Stripe is given back outside as well.
+    fn is_told_twice(&self) -> bool {
+        self.kind.as_deref() != Some("payment_record_refund")
+    }
 }
 
 #[derive(Serialize)]
@@ -159,13 +163,20 @@ impl Wire {
     }
 }
 
-/// The sum over an invoice's charges and credit notes. A refund that a credit note made stands in both, and counts once.
-fn sum(invoice: &InvoiceId, paid: Money, charges: &[Charge], notes: &[CreditNote]) -> Reversal {
+/// The sum over an invoice's charges, their disputes, and its credit notes. A refund that a credit note made stands in both, and counts once.
+fn sum(
+    invoice: &InvoiceId,
+    paid: Money,
+    charges: &[Charge],
+    disputed: &[Disputed],
+    notes: &[CreditNote],
+) -> Reversal {
     let issued = || notes.iter().filter(|note| note.status == "issued");
     let refunded: i64 = charges.iter().map(|charge| charge.amount_refunded).sum();
     let otherwise: i64 = issued()
         .map(|note| {
-            let refunded: i64 = note.refunds.iter().map(|refund| refund.amount_refunded).sum();
+            let twice = note.refunds.iter().filter(|refund| refund.is_told_twice());
+            let refunded: i64 = twice.map(|refund| refund.amount_refunded).sum();
             note.post_payment_amount.saturating_sub(refunded).max(0)
         })
         .sum();
@@ -174,31 +185,27 @@ fn sum(invoice: &InvoiceId, paid: Money, charges: &[Charge], notes: &[CreditNote
         paid,
         forgiven: issued().map(|note| note.pre_payment_amount).sum(),
         given_back: refunded.saturating_add(otherwise),
-        lost: 0,
-        disputed: charges.iter().any(|charge| charge.disputed),
+        lost: disputed.iter().map(|disputed| disputed.lost).sum(),
+        disputed: charges.iter().any(|charge| charge.disputed) || disputed.iter().any(|it| it.any),
     }
 }
 
 impl Stripe {
     /// The invoice that money went back of, with the whole sum; none when it is no invoice's money.
     pub async fn reversed(&self, reversed: &Reversed) -> Result<Option<ReversedInvoice>, StripeError> {
-        let (invoice, lost) = match reversed {
+        let invoice = match reversed {
             Reversed::Charge(charge) => {
                 let charge: OfPayment = self.read(&format!("/charges/{charge}")).await?;
-                (self.paid_by(charge.payment_intent).await?, 0)
+                self.paid_by(charge.payment_intent).await?
             }
+            Reversed::Payment(intent) => self.paid_by(Some(Reference(intent.to_string()))).await?,
             Reversed::Dispute(dispute) => {
                 let dispute: OfPayment = self.read(&format!("/disputes/{dispute}")).await?;
-                let lost = if dispute.status == "lost" {
-                    dispute.amount
-                } else {
-                    0
-                };
-                (self.paid_by(dispute.payment_intent).await?, lost)
+                self.paid_by(dispute.payment_intent).await?
             }
             Reversed::CreditNote(note) => {
                 let note: OfInvoice = self.read(&format!("/credit_notes/{note}")).await?;
-                (Some(id(&note.invoice.0, "an invoice")?), 0)
+                Some(id(&note.invoice.0, "an invoice")?)
             }
         };
         let Some(invoice) = invoice else { return Ok(None) };
@@ -207,17 +214,16 @@ impl Stripe {
             self.charges(&invoice),
             self.credit_notes(&invoice),
         )?;
-        for charge in charges.iter_mut().filter(|charge| charge.amount_refunded > 0) {
-            charge.amount_refunded = self.standing_refunds(charge).await?;
+        let mut disputed = Vec::new();
+        for charge in &mut charges {
+            let (refunded, of_charge) =
+                tokio::try_join!(self.standing_refunds(charge), self.disputed(&charge.id))?;
+            charge.amount_refunded = refunded;
+            disputed.push(of_charge);
         }
-        let reversal = Reversal {
-            lost,
-            ..sum(&invoice, wire.settled()?, &charges, &notes)
-        };
         Ok(Some(ReversedInvoice {
-            customer: id(&wire.customer.0, "a customer")?,
             subscription: wire.subscription()?,
-            reversal,
+            reversal: sum(&invoice, wire.settled()?, &charges, &disputed, &notes),
         }))
     }
 
@@ -256,6 +262,9 @@ impl Stripe {
     /// What was refunded of a charge and has not come back. What the charge itself tells after a refund failed is not known, so
     /// the refunds are asked one by one.
     async fn standing_refunds(&self, charge: &Charge) -> Result<i64, StripeError> {
+        if charge.amount_refunded == 0 {
+            return Ok(0);
+        }
         let mut standing = 0_i64;
         let mut after: Option<String> = None;
         loop {
@@ -304,7 +313,10 @@ mod tests {
             post_payment_amount: post,
             refunds: refunded
                 .iter()
-                .map(|&amount_refunded| NoteRefund { amount_refunded })
+                .map(|&amount_refunded| NoteRefund {
+                    amount_refunded,
+                    kind: Some("refund".to_owned()),
+                })
                 .collect(),
         }
     }
@@ -322,8 +334,21 @@ mod tests {
             minor: 3000,
             currency: "usd".parse().unwrap(),
         };
-        let reversal = sum(&"in_1".parse().unwrap(), paid, &charges, &notes);
+        let reversal = sum(&"in_1".parse().unwrap(), paid, &charges, &[], &notes);
         assert_eq!((reversal.given_back, reversal.forgiven), (1500, 0));
+    }
+
+    /// 3000 that were paid outside of Stripe, and given back outside: no charge tells of it.
+    #[test]
+    fn what_is_given_back_outside_of_stripe_counts_too() {
+        let mut outside = note("issued", 0, 3000, &[3000]);
+        outside.refunds[0].kind = Some("payment_record_refund".to_owned());
+        let paid = Money {
+            minor: 3000,
+            currency: "usd".parse().unwrap(),
+        };
+        let reversal = sum(&"in_1".parse().unwrap(), paid, &[], &[], &[outside]);
+        assert!(reversal.is_full());
     }
 
     /// 2000 paid by card, 1000 by credit that the customer had; and one that added to a debt instead.
@@ -331,7 +356,6 @@ mod tests {
     fn what_an_invoice_used_of_the_balance_it_was_settled_with() {
         let settled = |start, end| {
             let wire = Wire {
-                customer: Reference("cus_1".to_owned()),
                 currency: "usd".to_owned(),
                 amount_paid: 2000,
                 starting_balance: start,

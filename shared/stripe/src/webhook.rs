@@ -95,6 +95,8 @@ pub struct Event {
     pub customer: Option<CustomerId>,
     /// The charge of that object: a refund is told of by what it gives back of.
     pub charge: Option<String>,
+    /// The payment of that object, where it has no charge.
+    pub payment: Option<String>,
 }
 
 impl Event {
@@ -124,6 +126,7 @@ impl Event {
             object: object["id"].as_str().map(str::to_owned),
             customer: reference(&object["customer"]).and_then(|customer| customer.parse().ok()),
             charge: reference(&object["charge"]),
+            payment: reference(&object["payment_intent"]),
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::id::Id;
 use crate::refusal::Refusal;
 use crate::render;
 use crate::rules::completion::{self, Completion, Later, Payment};
+use crate::rules::disputes::{self, NewDispute};
 use crate::rules::invoice_page::{self, InvoiceAct};
 use crate::rules::webhook_endpoints::{self, NewEndpoint};
 use crate::rules::{Moment, checkout, payment_methods, refunds};
@@ -113,9 +114,9 @@ impl StandIn {
     /// A cardholder disputes a charge. Answers the dispute.
     ///
     /// # Errors
-    /// When there is no such charge, or it is disputed already.
-    pub async fn dispute_charge(&self, charge: &str, reason: &str) -> Result<Value, StandInError> {
-        let id = self.in_world_of(charge, |at| Ok(refunds::dispute(at, charge, reason)?))?;
+    /// When there is no such charge, or so much of it is disputed already.
+    pub async fn dispute_charge(&self, charge: &str, new: &NewDispute) -> Result<Value, StandInError> {
+        let id = self.in_world_of(charge, |at| Ok(disputes::open(at, charge, new)?))?;
         self.settle().await;
         self.object(id.as_str())
             .ok_or_else(|| nothing("dispute", id.as_str()))
@@ -134,9 +135,19 @@ impl StandIn {
     /// The bank decides on a dispute. Answers it.
     ///
     /// # Errors
-    /// When there is no such dispute.
+    /// When there is no such dispute, or it was prevented.
     pub async fn close_dispute(&self, dispute: &str, won: bool) -> Result<Value, StandInError> {
-        self.in_world_of(dispute, |at| Ok(refunds::close_dispute(at, dispute, won)?))?;
+        self.in_world_of(dispute, |at| Ok(disputes::close(at, dispute, won)?))?;
+        self.settle().await;
+        self.object(dispute).ok_or_else(|| nothing("dispute", dispute))
+    }
+
+    /// A dispute that was lost is appealed. Answers it.
+    ///
+    /// # Errors
+    /// When there is no such dispute, or it is not lost.
+    pub async fn appeal_dispute(&self, dispute: &str) -> Result<Value, StandInError> {
+        self.in_world_of(dispute, |at| Ok(disputes::appeal(at, dispute)?))?;
         self.settle().await;
         self.object(dispute).ok_or_else(|| nothing("dispute", dispute))
     }

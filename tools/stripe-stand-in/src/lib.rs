@@ -45,10 +45,11 @@ pub use clock::Clock;
 pub use faults::{Fault, FaultKind};
 pub use newer_shape::NewerShape;
 pub use rules::completion::{Completion, Later, Payment};
+pub use rules::disputes::NewDispute;
 pub use rules::invoice_page::InvoiceAct;
 pub use seed::{Seed, SeedError, SeedStep};
 pub use stand_in::{Config, DeliveryOutcome, RequestRecord, StandIn, StandInError};
-pub use state::{AfterLastRetry, NewPeriodStart, Settings};
+pub use state::{AfterLastRetry, CaseType, NewPeriodStart, Settings};
 pub use witness::{Exchange, Witness};
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use serde_json::Value;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::rules::{
-    Moment, accounts, billing_modes, checkout, coupons, credit_notes, customers, events, invoice_items,
-    invoices, meters, payment_methods, payments, preview, prices, products, promotion_codes, refunds,
-    schedules, subscription_creation, subscription_items, subscription_updates, subscriptions, test_clocks,
-    webhook_endpoints,
+    Moment, accounts, billing_modes, checkout, coupons, credit_notes, customers, disputes, events,
+    invoice_items, invoices, meters, payment_methods, payments, preview, prices, products, promotion_codes,
+    refunds, schedules, subscription_creation, subscription_items, subscription_updates, subscriptions,
+    test_clocks, webhook_endpoints,
 };
 
 /// Makes of one table what runs an operation and what tells which there are.
@@ -129,7 +129,8 @@ operations! {
 
         ("POST", ["refunds"]) => refunds::create(at, params),
         ("GET", ["refunds"]) => refunds::list(at, params),
-        ("GET", ["disputes", id]) => refunds::get_dispute(at, id, params),
+        ("GET", ["disputes"]) => disputes::list(at, params),
+        ("GET", ["disputes", id]) => disputes::get(at, id, params),
         ("GET", ["payment_intents", id]) => payments::get_intent(at, id, params),
         ("GET", ["charges", id]) => payments::get_charge(at, id, params),
 

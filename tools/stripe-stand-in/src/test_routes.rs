@@ -11,6 +11,7 @@ use crate::api::Call;
 use crate::faults::Fault;
 use crate::router;
 use crate::rules::completion::{Completion, Later};
+use crate::rules::disputes::NewDispute;
 use crate::rules::invoice_page::InvoiceAct;
 use crate::server::Told;
 use crate::stand_in::{StandIn, StandInError};
@@ -61,8 +62,8 @@ async fn act(stand_in: &StandIn, call: &Call, route: &[&str]) -> Outcome {
         }
         ("POST", ["invoices", id, "write_off"]) => bounded(stand_in.write_off_invoice(id)).await,
         ("POST", ["charges", id, "dispute"]) => {
-            let body: DisputeBody = read(call)?;
-            bounded(stand_in.dispute_charge(id, &body.reason)).await
+            let new: NewDispute = read(call)?;
+            bounded(stand_in.dispute_charge(id, &new)).await
         }
         ("POST", ["refunds", id, "fail"]) => {
             let body: FailBody = read(call)?;
@@ -72,6 +73,7 @@ async fn act(stand_in: &StandIn, call: &Call, route: &[&str]) -> Outcome {
             let body: CloseBody = read(call)?;
             bounded(stand_in.close_dispute(id, body.won)).await
         }
+        ("POST", ["disputes", id, "appeal"]) => bounded(stand_in.appeal_dispute(id)).await,
         ("POST", ["faults"]) => {
             check_fault(call)?;
             let fault: Fault = read(call)?;
@@ -159,12 +161,6 @@ struct CardBody {
 }
 
 #[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct DisputeBody {
-    reason: String,
-}
-
-#[derive(Deserialize)]
 #[serde(default)]
 struct FailBody {
     reason: String,
@@ -174,14 +170,6 @@ impl Default for FailBody {
     fn default() -> Self {
         Self {
             reason: "expired_or_canceled_card".to_owned(),
-        }
-    }
-}
-
-impl Default for DisputeBody {
-    fn default() -> Self {
-        Self {
-            reason: "fraudulent".to_owned(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod clockwork;
 mod coupons;
 mod discounts;
 mod discounts_over_changes;
+mod disputes;
 mod errors;
 mod first_periods;
 mod idempotency;

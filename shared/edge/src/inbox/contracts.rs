@@ -173,7 +173,6 @@ async fn reversal(call: &Call<'_>, reversed: &Reversed) -> Result<Option<Found>,
     let Some(ReversedInvoice {
         subscription: Some(billed),
         reversal,
-        ..
     }) = call.stripe().await?.reversed(reversed).await?
     else {
         return Ok(None);

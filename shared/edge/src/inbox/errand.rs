@@ -28,7 +28,10 @@ pub const EVENT_TYPES: &[&str] = &[
     "refund.updated",
     "refund.failed",
     "charge.dispute.created",
+    "charge.dispute.updated",
     "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
     "credit_note.created",
     "credit_note.voided",
 ];
@@ -68,10 +71,15 @@ impl Errand {
                 Some(object.parse().map(Self::Subscription))
             }
             kind if kind.starts_with("subscription_schedule.") => Some(object.parse().map(Self::Schedule)),
-            // Refunds are told by their charge, of which the whole is read.
+            // Refunds are told by their charge, or their payment, of which the whole is read. One of neither gives a customer's cash
+            // balance back, which is no invoice's money.
             "refund.updated" | "refund.failed" => {
-                let charge = event.charge.as_deref().unwrap_or_default();
-                Some(charge.parse().map(Reversed::Charge).map(Self::Reversal))
+                let reversed = match (&event.charge, &event.payment) {
+                    (Some(charge), _) => charge.parse().map(Reversed::Charge),
+                    (None, Some(payment)) => payment.parse().map(Reversed::Payment),
+                    (None, None) => return None,
+                };
+                Some(reversed.map(Self::Reversal))
             }
             "charge.refunded" => Some(object.parse().map(Reversed::Charge).map(Self::Reversal)),
             kind if kind.starts_with("charge.dispute.") => {

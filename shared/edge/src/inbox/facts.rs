@@ -93,18 +93,13 @@ async fn invoice(stripe: &Stripe, id: &billing_core::id::InvoiceId) -> Result<Op
     // What is not paid grants nothing, and leaves alone what was paid for before.
     let paid = if invoice.paid { invoice.service } else { Vec::new() };
     Ok(Some(Found {
-        facts: Facts {
-            customer: invoice.customer,
-            paid,
-            ..found.facts
-        },
+        facts: Facts { paid, ..found.facts },
         ..found
     }))
 }
 
 async fn reversal(stripe: &Stripe, reversed: &Reversed) -> Result<Option<Found>, StripeError> {
     let Some(ReversedInvoice {
-        customer,
         subscription: Some(billed),
         reversal,
     }) = stripe.reversed(reversed).await?
@@ -114,7 +109,6 @@ async fn reversal(stripe: &Stripe, reversed: &Reversed) -> Result<Option<Found>,
     let found = subscription(stripe, &billed).await?;
     Ok(Some(Found {
         facts: Facts {
-            customer,
             reversal: Some(reversal),
             ..found.facts
         },

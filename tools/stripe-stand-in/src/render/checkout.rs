@@ -6,12 +6,15 @@ use super::{inner_list, maybe_id, price, seconds, word};
 use crate::id::Id;
 use crate::state::{CheckoutSession, Grant, PaymentStatus, SessionItem, SessionStatus, UiMode, World};
 
+/// What payers abroad are presented amounts in.
+pub(super) const LOCAL_CURRENCY: &str = "eur";
+
 pub(crate) fn checkout_session(world: &World, session: &CheckoutSession) -> Value {
     let open = session.status == SessionStatus::Open;
     let mut answer = json!({
         "id": session.id.as_str(),
         "object": "checkout.session",
-        "adaptive_pricing": { "enabled": false },
+        "adaptive_pricing": { "enabled": session.adaptive_pricing },
         "after_expiration": null,
         "allow_promotion_codes": session.allow_promotion_codes,
         "amount_subtotal": session.subtotal(),
@@ -77,7 +80,14 @@ pub(crate) fn checkout_session(world: &World, session: &CheckoutSession) -> Valu
         "url": session.url.as_ref().filter(|_| open),
         "wallet_options": null,
     });
-    // These two are left out, not null, when they do not apply.
+    // These are left out, not null, when they do not apply.
+    if session.adaptive_pricing && session.status == SessionStatus::Complete {
+        // The rate has four per cent of a fee in it.
+        answer["presentment_details"] = json!({
+            "presentment_amount": session.amount_total() * 104 / 100,
+            "presentment_currency": LOCAL_CURRENCY,
+        });
+    }
     if let Some(return_url) = &session.return_url {
         answer["return_url"] = json!(return_url);
     }

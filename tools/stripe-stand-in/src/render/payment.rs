@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{maybe_id, maybe_seconds, seconds};
 use crate::id::Id;
 use crate::state::{
-    Charge, ChargeStatus, Decline, MethodKind, PaymentIntent, PaymentIntentStatus, PaymentMethod, World,
+    Charge, ChargeStatus, Decline, DisputeStatus, MethodKind, PaymentIntent, PaymentIntentStatus,
+    PaymentMethod, World,
 };
 
 /// Test cards never expire while this stand-in is in use.
@@ -182,7 +183,7 @@ pub(crate) fn charge(world: &World, charge: &Charge) -> Value {
         "currency": charge.currency.as_str(),
         "customer": maybe_id(charge.customer.as_ref()),
         "description": charge.description,
-        "disputed": world.disputes.iter().any(|dispute| dispute.charge == charge.id),
+        "disputed": is_disputed(world, charge),
         "failure_balance_transaction": null,
         "failure_code": charge.decline.map(Decline::code),
         "failure_message": charge.decline.map(Decline::message),
@@ -209,6 +210,15 @@ pub(crate) fn charge(world: &World, charge: &Charge) -> Value {
         "transfer_data": null,
         "transfer_group": null,
     })
+}
+
+/// Whether its payer's bank objects to it. Where that was prevented, no word of Stripe's says that it was.
+fn is_disputed(world: &World, charge: &Charge) -> bool {
+    let mut disputes = world
+        .disputes
+        .iter()
+        .filter(|dispute| dispute.charge == charge.id);
+    disputes.any(|dispute| dispute.status != DisputeStatus::Prevented)
 }
 
 fn outcome(charge: &Charge) -> Value {

@@ -1,10 +1,10 @@
-//! Refunds, credit notes and disputes as Stripe answers them.
+//! Refunds and credit notes as Stripe answers them.
 
 use serde_json::{Value, json};
 
-use super::{inner_list, maybe_id, seconds, word};
+use super::{inner_list, maybe_id, seconds};
 use crate::id::Id;
-use crate::state::{CreditNote, CreditNoteLine, Dispute, DisputeStatus, Refund, World};
+use crate::state::{CreditNote, CreditNoteLine, Refund, World};
 
 pub(crate) fn refund(refund: &Refund) -> Value {
     let mut told = json!({
@@ -109,69 +109,4 @@ fn credit_note_line(line: &CreditNoteLine) -> Value {
         answer["invoice_line_item"] = json!(id);
     }
     answer
-}
-
-pub(crate) fn dispute(world: &World, dispute: &Dispute) -> Value {
-    let charge = &world.charges[&dispute.charge];
-    json!({
-        "id": dispute.id.as_str(),
-        "object": "dispute",
-        "amount": charge.amount,
-        "balance_transactions": [],
-        "charge": dispute.charge.as_str(),
-        "created": seconds(dispute.created),
-        "currency": charge.currency.as_str(),
-        "enhanced_eligibility_types": [],
-        "evidence": evidence(),
-        "evidence_details": {
-            "due_by": null,
-            "enhanced_eligibility": {},
-            "has_evidence": false,
-            "past_due": false,
-            "submission_count": 0,
-        },
-        "is_charge_refundable": false,
-        "livemode": false,
-        "metadata": {},
-        "payment_intent": charge.payment_intent.as_str(),
-        "reason": dispute.reason,
-        "status": word(&DisputeStatus::WORDS, dispute.status),
-    })
-}
-
-/// None has been given.
-fn evidence() -> Value {
-    const MEMBERS: [&str; 26] = [
-        "access_activity_log",
-        "billing_address",
-        "cancellation_policy",
-        "cancellation_policy_disclosure",
-        "cancellation_rebuttal",
-        "customer_communication",
-        "customer_email_address",
-        "customer_name",
-        "customer_purchase_ip",
-        "customer_signature",
-        "duplicate_charge_documentation",
-        "duplicate_charge_explanation",
-        "duplicate_charge_id",
-        "product_description",
-        "receipt",
-        "refund_policy",
-        "refund_policy_disclosure",
-        "refund_refusal_explanation",
-        "service_date",
-        "service_documentation",
-        "shipping_address",
-        "shipping_carrier",
-        "shipping_date",
-        "shipping_documentation",
-        "shipping_tracking_number",
-        "uncategorized_text",
-    ];
-    let mut evidence = json!({ "enhanced_evidence": {}, "uncategorized_file": null });
-    for member in MEMBERS {
-        evidence[member] = Value::Null;
-    }
-    evidence
 }

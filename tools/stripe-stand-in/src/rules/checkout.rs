@@ -11,15 +11,16 @@ use crate::id::{CheckoutSessionId, Id};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{BillingModeKind, CheckoutSession, Due, Metadata, PaymentStatus, SessionStatus, UiMode};
+use crate::state::{
+    BillingModeKind, CheckoutSession, Due, Metadata, PaymentStatus, SessionStatus, Settings, UiMode,
+};
 
 const SHORTEST: SignedDuration = SignedDuration::from_mins(30);
 /// Also how long a session lives when nothing is said.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Parameters that change looks or ask for more of the customer: nothing that the stand-in's page would show.
-const INERT: [&str; 18] = [
-    "adaptive_pricing",
+const INERT: [&str; 17] = [
     "after_expiration",
     "billing_address_collection",
     "branding_settings",
@@ -57,6 +58,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     };
     let payment_method_types = params.texts("allowed_payment_method_types")?;
     let locale = params.text("locale")?;
+    let adaptive_pricing = read_adaptive_pricing(at.world.settings, params)?;
     let lines = params
         .children("line_items")?
         .iter()
@@ -101,6 +103,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         status: SessionStatus::Open,
         payment_status: PaymentStatus::Unpaid,
         ui_mode,
+        adaptive_pricing,
         client_secret: embedded.then(|| at.world.ids.text(&format!("{id}_secret_"), 32)),
         url: (!embedded).then(|| format!("{}/checkout/{id}", at.world.base_url)),
         return_url: addresses.return_url,
@@ -272,6 +275,15 @@ fn read_subscription_data(params: &Params<'_>) -> Result<OfSubscription, Refusal
         "transfer_data",
     ])?;
     Ok(of_subscription)
+}
+
+/// What the account is set to, unless the session says otherwise.
+fn read_adaptive_pricing(settings: Settings, params: &Params<'_>) -> Result<bool, Refusal> {
+    let said = match params.child("adaptive_pricing")? {
+        None => None,
+        Some(pricing) => pricing.boolean("enabled")?,
+    };
+    Ok(said.unwrap_or(settings.adaptive_pricing))
 }
 
 fn refuse_automatic_tax(params: &Params<'_>) -> Result<(), Refusal> {

@@ -51,6 +51,7 @@ pub(crate) mod preview;
 pub(crate) mod invoicing;
 pub(crate) mod payments;
 mod pending;
+pub(crate) mod disputes;
 pub(crate) mod refunds;
 
 pub(crate) mod due;

@@ -1,4 +1,4 @@
-//! Refunds, and disputes, which take a charge back without being asked.
+//! Refunds.
 //!
 //! A refund is made at once, and fails when a test says so. What it means for an invoice is for whoever hears of it: Stripe, too,
 //! leaves the invoice `paid`.
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::listing::{self, Paging, Range};
 use super::{Moment, named, referred};
-use crate::id::{ChargeId, DisputeId, RefundId};
+use crate::id::{ChargeId, RefundId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{ChargeStatus, Dispute, DisputeStatus, Metadata, Refund};
+use crate::state::{ChargeStatus, Metadata, Refund};
 
 const REASONS: [(&str, &str); 3] = [
     ("duplicate", "duplicate"),
@@ -67,6 +67,13 @@ pub(crate) fn check(at: &Moment<'_>, charge: &ChargeId, amount: Option<i64>) -> 
         return Err(Refusal::state(format!(
             "Charge {charge} has not succeeded and cannot be refunded."
         )));
+    }
+    // The money is its payer's already, or will be when nobody objects.
+    if super::disputes::is_charged_back(at.world, charge) {
+        return Err(Refusal::state_code(
+            "charge_disputed",
+            format!("Charge {charge} has been charged back; cannot issue a refund."),
+        ));
     }
     let left = row.amount - row.amount_refunded;
     if left == 0 {
@@ -125,14 +132,6 @@ pub(crate) fn list(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Re
     })
 }
 
-pub(crate) fn get_dispute(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
-    params.finish()?;
-    Ok(render::dispute(
-        at.world,
-        named(&at.world.disputes, id, "dispute")?,
-    ))
-}
-
 /// The bank sends a refund back: the money is the merchant's again.
 pub(crate) fn fail(at: &mut Moment<'_>, id: &str, reason: &str) -> Result<RefundId, Refusal> {
     let refund = named(&at.world.refunds, id, "refund")?;
@@ -146,37 +145,5 @@ pub(crate) fn fail(at: &mut Moment<'_>, id: &str, reason: &str) -> Result<Refund
     }
     at.emit("refund.failed", &Object::Refund(id.clone()));
     at.emit("charge.refund.updated", &Object::Refund(id.clone()));
-    Ok(id)
-}
-
-/// A cardholder disputes a charge.
-pub(crate) fn dispute(at: &mut Moment<'_>, charge: &str, reason: &str) -> Result<DisputeId, Refusal> {
-    let charge = named(&at.world.charges, charge, "charge")?.id.clone();
-    if at.world.disputes.iter().any(|row| row.charge == charge) {
-        return Err(Refusal::state(format!(
-            "The charge {charge} is disputed already."
-        )));
-    }
-    let dispute = Dispute {
-        id: at.world.ids.make(),
-        created: at.now,
-        charge,
-        reason: reason.to_owned(),
-        status: DisputeStatus::NeedsResponse,
-    };
-    let id = at.world.disputes.insert(dispute);
-    at.emit("charge.dispute.created", &Object::Dispute(id.clone()));
-    Ok(id)
-}
-
-/// The bank has decided.
-pub(crate) fn close_dispute(at: &mut Moment<'_>, id: &str, won: bool) -> Result<DisputeId, Refusal> {
-    let id = named(&at.world.disputes, id, "dispute")?.id.clone();
-    at.world.disputes[&id].status = if won {
-        DisputeStatus::Won
-    } else {
-        DisputeStatus::Lost
-    };
-    at.emit("charge.dispute.closed", &Object::Dispute(id.clone()));
     Ok(id)
 }

@@ -18,6 +18,8 @@ pub(crate) struct CheckoutSession {
     pub(crate) status: SessionStatus,
     pub(crate) payment_status: PaymentStatus,
     pub(crate) ui_mode: UiMode,
+    #[serde(default)]
+    pub(crate) adaptive_pricing: bool,
     pub(crate) client_secret: Option<String>,
     pub(crate) url: Option<String>,
     pub(crate) return_url: Option<String>,

@@ -50,6 +50,7 @@ pub(crate) use money::{Currency, UnitAmount};
 pub(crate) use payment::{
     Charge, ChargeStatus, Decline, MethodKind, Payer, PaymentIntent, PaymentIntentStatus, PaymentMethod,
 };
+pub use refund::CaseType;
 pub(crate) use refund::{CreditNote, CreditNoteLine, Dispute, DisputeStatus, Refund};
 pub(crate) use reply::{Reply, ReplyState};
 pub(crate) use schedule::{

@@ -73,29 +73,71 @@ pub(crate) struct CreditNoteLine {
     pub(crate) invoice_line: Option<InvoiceLineId>,
 }
 
-/// A charge that its payer's bank takes back until it is settled who is right.
+/// A charge, or a part of it, that its payer's bank asks back, takes back, or asks about.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Dispute {
     pub(crate) id: DisputeId,
     pub(crate) created: Timestamp,
     pub(crate) charge: ChargeId,
+    /// None for all of the charge.
+    #[serde(default)]
+    pub(crate) amount: Option<i64>,
+    #[serde(default)]
+    pub(crate) case_type: CaseType,
     pub(crate) reason: String,
     pub(crate) status: DisputeStatus,
 }
 
 row!(Dispute, DisputeId, "dispute");
 
+/// What the payer's bank wants, in Stripe's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaseType {
+    /// The money, which it takes at once.
+    #[default]
+    Chargeback,
+    /// To know more; no money moves.
+    Inquiry,
+    /// The money, by a rule that the merchant has agreed to beforehand: it is decided at once.
+    Resolution,
+    /// Nothing: it was convinced before it disputed anything.
+    Block,
+}
+
+impl CaseType {
+    pub(crate) const WORDS: [(&'static str, Self); 4] = [
+        ("block", Self::Block),
+        ("chargeback", Self::Chargeback),
+        ("inquiry", Self::Inquiry),
+        ("resolution", Self::Resolution),
+    ];
+
+    /// Whether the money leaves the merchant when the case is opened.
+    pub(crate) fn takes_money(self) -> bool {
+        matches!(self, Self::Chargeback | Self::Resolution)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum DisputeStatus {
     NeedsResponse,
     Won,
     Lost,
+    AppealNeedsResponse,
+    Prevented,
+    WarningNeedsResponse,
+    WarningClosed,
 }
 
 impl DisputeStatus {
-    pub(crate) const WORDS: [(&'static str, Self); 3] = [
+    pub(crate) const WORDS: [(&'static str, Self); 7] = [
+        ("appeal_needs_response", Self::AppealNeedsResponse),
         ("lost", Self::Lost),
         ("needs_response", Self::NeedsResponse),
+        ("prevented", Self::Prevented),
+        ("warning_closed", Self::WarningClosed),
+        ("warning_needs_response", Self::WarningNeedsResponse),
         ("won", Self::Won),
     ];
 }

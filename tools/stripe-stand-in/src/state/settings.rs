@@ -26,6 +26,9 @@ pub struct Settings {
     /// end is reached or set, and its portal asks whether an update is to continue it; Stripe's text on changes says that another
     /// interval is charged at once.
     pub trial_outlasts_interval: bool,
+    /// Whether sessions that do not say otherwise are presented in the payer's currency, converted at a rate with a fee in it (*Adaptive
+    /// Pricing*): the account's owner chooses. Every payer here is abroad.
+    pub adaptive_pricing: bool,
     /// Whether a bill that was given up as uncollectible can still be made void. Stripe's text says so; somebody has recorded a refusal.
     pub given_up_bills_can_be_voided: bool,
 }
@@ -61,6 +64,7 @@ impl Default for Settings {
             new_period_starts_at: NewPeriodStart::Call,
             failed_refunds_stay_on_charges: false,
             trial_outlasts_interval: true,
+            adaptive_pricing: true,
             given_up_bills_can_be_voided: true,
         }
     }

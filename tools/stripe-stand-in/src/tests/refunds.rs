@@ -150,25 +150,6 @@ async fn a_credit_note_on_an_open_invoice_takes_off_what_is_to_be_paid() {
     );
 }
 
-#[tokio::test]
-async fn a_dispute_is_told_and_decided() {
-    let shop = Shop::open().await;
-    let (_, subscription) = shop.subscriber().await;
-    let charge = charge(&shop, &subscription).await;
-    let dispute = shop.stripe.dispute_charge(&charge, "fraudulent").await.unwrap();
-    assert_eq!(shop.event_types().last().unwrap(), "charge.dispute.created");
-    assert_eq!(shop.get(&format!("/v1/charges/{charge}")).await["disputed"], true);
-    assert!(
-        shop.stripe.dispute_charge(&charge, "fraudulent").await.is_err(),
-        "once is enough"
-    );
-    shop.stripe.close_dispute(&id(&dispute), false).await.unwrap();
-    assert_eq!(
-        shop.get(&format!("/v1/disputes/{}", id(&dispute))).await["status"],
-        "lost"
-    );
-}
-
 /// 30.00 go back, and return to the merchant when the bank refuses them: the charge can be refunded again, and whoever heard of the one
 /// hears of the other.
 #[tokio::test]

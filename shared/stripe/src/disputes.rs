@@ -1,0 +1,139 @@
+//! What disputes have taken of a charge.
+//!
+//! A payer may dispute one charge several times, each time a part of it. What was lost can be won on an appeal, months later. So
+//! all disputes of a charge are read anew, whichever of them an event told of.
+
+use serde::{Deserialize, Serialize};
+use stripe_client_core::{RequestBuilder, StripeMethod};
+
+use crate::client::Stripe;
+use crate::error::StripeError;
+use crate::wire::Page;
+
+/// What the disputes of a charge come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Disputed {
+    /// What they have taken, in the charge's currency.
+    pub(crate) lost: i64,
+    /// Whether there is one that somebody had to answer.
+    pub(crate) any: bool,
+}
+
+#[derive(Deserialize)]
+struct Dispute {
+    id: String,
+    amount: i64,
+    status: String,
+    #[serde(default)]
+    balance_transactions: Vec<Movement>,
+}
+
+/// Money that left our balance at Stripe, or came back, in the currency of that balance.
+#[derive(Deserialize)]
+struct Movement {
+    amount: i64,
+}
+
+impl Dispute {
+    /// Whether the payer has the money, by the word of its bank. While that has not decided, it has not; while its decision is appealed, it
+    /// has. A dispute is `prevented` in two ways: the payer gave in, or had its money by a rule that was agreed to beforehand, and
+    /// only the movements tell which.
+    fn is_lost(&self) -> bool {
+        match self.status.as_str() {
+            "lost" | "appeal_needs_response" | "appeal_under_review" => true,
+            "prevented" => {
+                let moved: i64 = self.balance_transactions.iter().map(|it| it.amount).sum();
+                moved < 0
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether somebody has, or had, to answer it.
+    fn is_to_be_answered(&self) -> bool {
+        self.status != "prevented"
+    }
+}
+
+fn sum(disputes: &[Dispute]) -> Disputed {
+    let lost = disputes.iter().filter(|dispute| dispute.is_lost());
+    Disputed {
+        lost: lost.map(|dispute| dispute.amount).sum(),
+        any: disputes.iter().any(Dispute::is_to_be_answered),
+    }
+}
+
+#[derive(Serialize)]
+struct OfCharge<'a> {
+    charge: &'a str,
+    limit: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starting_after: Option<&'a str>,
+}
+
+impl Stripe {
+    /// What the disputes of a charge come to now.
+    pub(crate) async fn disputed(&self, charge: &str) -> Result<Disputed, StripeError> {
+        let mut disputes: Vec<Dispute> = Vec::new();
+        loop {
+            let query = OfCharge {
+                charge,
+                limit: 100,
+                starting_after: disputes.last().map(|dispute| dispute.id.as_str()),
+            };
+            let request = RequestBuilder::new(StripeMethod::Get, "/disputes").query(&query);
+            let page: Page<Dispute> = self.get(request).await?;
+            let more = page.has_more && !page.data.is_empty();
+            disputes.extend(page.data);
+            if !more {
+                return Ok(sum(&disputes));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dispute(status: &str, moved: &[i64]) -> Dispute {
+        Dispute {
+            id: "du_1".to_owned(),
+            amount: 3000,
+            status: status.to_owned(),
+            balance_transactions: moved.iter().map(|&amount| Movement { amount }).collect(),
+        }
+    }
+
+    /// What the payer's bank decided, and what it has not decided, or decided for us; and what no bank was asked about.
+    #[test]
+    fn what_a_dispute_has_taken_depends_on_its_decision() {
+        for (status, moved, lost) in [
+            ("lost", &[-3000][..], true),
+            ("lost", &[], true),
+            ("appeal_needs_response", &[-3000], true),
+            ("appeal_under_review", &[-3000], true),
+            ("won", &[-3000, 3000], false),
+            ("needs_response", &[-3000], false),
+            ("under_review", &[-3000], false),
+            ("warning_needs_response", &[], false),
+            ("warning_closed", &[], false),
+            ("prevented", &[-3000], true),
+            ("prevented", &[], false),
+            ("a word of tomorrow", &[-3000], false),
+        ] {
+            assert_eq!(dispute(status, moved).is_lost(), lost, "{status} {moved:?}");
+        }
+    }
+
+    #[test]
+    fn several_disputes_of_one_charge_add_up() {
+        let disputes = [dispute("lost", &[]), dispute("won", &[]), dispute("lost", &[])];
+        let expected = Disputed {
+            lost: 6000,
+            any: true,
+        };
+        assert_eq!(sum(&disputes), expected);
+        assert_eq!(sum(&[dispute("prevented", &[])]), Disputed::default());
+    }
+}

@@ -124,6 +124,14 @@ impl Drop for Process {
             let line = log.lines().find(|line| line.contains(untold));
             assert!(line.is_none(), "{untold} is in the log: {line:?}");
         }
+        for line in log.lines().filter(|line| line.contains("\"level\":")) {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let time = line["timestamp"].as_str().unwrap_or_default();
+            assert!(
+                time.parse::<billing_core::Timestamp>().is_ok(),
+                "Lambda would not know the level of {line}"
+            );
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use billing_admin::accounts::Wanted;
 use billing_tests::World;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -321,4 +322,29 @@ async fn a_checkout_that_stripe_refuses_counts_as_started() {
     world.stripe.operator("POST", &price, "active=true").await;
     world.advance("1m").await;
     ada.starts_checkout("monthly").await.client_secret();
+}
+
+/// An id of 200 characters is told to Stripe in a session's reference and in every idempotency key: all that an account does goes through.
+#[tokio::test]
+async fn an_account_of_the_longest_id_buys_changes_and_cancels() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let id = "a".repeat(200);
+    let wanted = Wanted {
+        id: id.parse().unwrap(),
+        name: None,
+        email: None,
+        customer: None,
+        numbers: vec!["+15551230001".parse().unwrap()],
+    };
+    billing_admin::accounts::create(world.stack().app.store(), wanted, world.now())
+        .await
+        .unwrap();
+    let ada = world.admits(&id).await;
+    ada.subscribes("monthly").await;
+    assert_eq!(ada.cancels().await.status, 200);
+    let changed = ada.changes(&json!({ "interval": "annual" })).await;
+    assert_eq!(changed.status, 200, "{changed}");
+    assert_eq!(ada.resumes().await.status, 200);
+    world.stripe.stand_in().settle().await;
+    assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
 }

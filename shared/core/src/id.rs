@@ -1,6 +1,6 @@
 //! Ids as newtypes, checked once when they enter.
 //!
-//! An id is a token of ASCII letters, digits, `_`, `-` and `.`, at most 255 long: safe inside a table key (which uses `#`) and
+//! An id is a token of ASCII letters, digits, `_`, `-` and `.`, at most 255 long, an account's 200: safe inside a table key (which uses `#`) and
 //! inside a URL path (Stripe clients put ids there unescaped). Stripe's ids carry their prefix; that an object exists is not
 //! checked here.
 
@@ -33,6 +33,12 @@ fn uuid(text: &str) -> Option<String> {
 
 fn token(text: String, prefix: &str) -> Option<String> {
     is_token(&text, prefix).then_some(text)
+}
+
+/// An account's id goes into idempotency keys, of 255 characters, with more around it, and into the reference of a checkout session, of
+/// 200. Source: Stripe's API reference.
+fn account(text: String) -> Option<String> {
+    token(text, "").filter(|text| text.len() <= 200)
 }
 
 fn is_token(text: &str, prefix: &str) -> bool {
@@ -98,7 +104,7 @@ macro_rules! ids {
 
 ids! {
     /// A customer of the deploying company.
-    AccountId, "an account id", |text| token(text, "");
+    AccountId, "an account id", account;
     /// Somebody who sells on connected accounts.
     AgencyId, "an agency id", |text| token(text, "");
     /// Somebody with plans, customers and contracts.
@@ -177,7 +183,10 @@ mod tests {
             assert!(bad.parse::<AccountId>().is_err(), "{bad:?}");
         }
         assert!("A-1_b.c".parse::<AccountId>().is_ok());
-        assert!("x".repeat(256).parse::<AccountId>().is_err());
+        assert!("x".repeat(200).parse::<AccountId>().is_ok());
+        assert!("x".repeat(201).parse::<AccountId>().is_err());
+        assert!("x".repeat(255).parse::<NumberId>().is_ok());
+        assert!("x".repeat(256).parse::<NumberId>().is_err());
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub fn boot(functions: &'static [&'static Function]) -> ExitCode {
         .json()
         .flatten_event(true)
         .with_target(false)
-        .without_time()
+        // With the time: Lambda takes a line without one for a line of level INFO.
         .init();
     // The function's `Handler` in `template.yaml`, as Lambda tells it to a runtime of one's own.
     let name = variable("_HANDLER");

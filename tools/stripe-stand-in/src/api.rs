@@ -18,6 +18,9 @@ use crate::router;
 use crate::rules::{Cause, Moment, test_clocks};
 use crate::state::{Reply, ReplyState, State, World};
 
+/// How many characters an idempotency key may have.
+const LONGEST_KEY: usize = 255;
+
 /// How long Stripe keeps the answer for an idempotency key.
 const KEY_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
@@ -100,6 +103,11 @@ pub(crate) fn begin(state: &mut State, call: &Call, now: Timestamp) -> Begun {
     };
     // Stripe takes keys with POST only; the other methods are idempotent by nature.
     if let Some(key) = call.idempotency_key.as_ref().filter(|_| call.method == "POST") {
+        if key.len() > LONGEST_KEY {
+            return refused(&Refusal::state(
+                "Idempotency keys may only be up to 255 characters.",
+            ));
+        }
         match claim(world, key, fingerprint(&ticket), now) {
             Claim::Free => ticket.key = Some(key.clone()),
             Claim::Answered(answer) => return Begun::Answered(answer),

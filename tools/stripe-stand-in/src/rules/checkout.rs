@@ -19,6 +19,9 @@ const SHORTEST: SignedDuration = SignedDuration::from_mins(30);
 /// Also how long a session lives when nothing is said.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
+/// Of what a session may be called by whoever makes it.
+const LONGEST_REFERENCE: usize = 200;
+
 /// Parameters that change looks or ask for more of the customer: nothing that the stand-in's page would show.
 const INERT: [&str; 17] = [
     "after_expiration",
@@ -50,6 +53,13 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let customer = params.text("customer")?;
     let customer_email = params.text("customer_email")?;
     let client_reference_id = params.text("client_reference_id")?;
+    if client_reference_id
+        .as_ref()
+        .is_some_and(|id| id.len() > LONGEST_REFERENCE)
+    {
+        let message = "Invalid string: must be at most 200 characters";
+        return Err(Refusal::invalid("client_reference_id", message));
+    }
     let metadata = params.metadata()?;
     let of_subscription = read_subscription_data(params)?;
     let given = Given {

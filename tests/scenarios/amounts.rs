@@ -1,7 +1,7 @@
-//! The most that Stripe charges at once: 999,999.99 in dollars. Whatever comes to more is told as a fault of the quantity, and nothing
-//! is stored, changed or left half-way.
+//! The most that Stripe charges at once: 999,999.99 in dollars; and the least, 0.50. Whatever comes to more, or to less where Stripe does
+//! not leave it to the next bill, is told as a fault of the quantity, and nothing is stored, changed or left half-way.
 
-use billing_tests::{Account, World};
+use billing_tests::{Account, Machine, Organisation, World};
 use serde_json::{Value, json};
 
 use crate::changes::nothing_changed;
@@ -9,9 +9,15 @@ use crate::changes::nothing_changed;
 const NOW: &str = "2026-04-01T00:00:00Z";
 const TOLD: &str = "comes to more than can be charged at once";
 
+const TOO_LITTLE: &str = "comes to less than can be charged at once";
+
 /// 400, with that one member at fault.
+fn fault(member: &str, told: &str) -> String {
+    format!(r#"400 {{"error":{{"fieldErrors":{{"{member}":["{told}"]}},"formErrors":[]}}}}"#)
+}
+
 fn faults(member: &str) -> String {
-    format!(r#"400 {{"error":{{"fieldErrors":{{"{member}":["{TOLD}"]}},"formErrors":[]}}}}"#)
+    fault(member, TOLD)
 }
 
 /// An account that is billed for that many by an operator's doing, from the next period on.
@@ -125,59 +131,194 @@ async fn a_quote_that_grew_beyond_what_can_be_charged_charges_nothing() {
     nothing_changed(&world, &ada, &[1000]).await;
 }
 
-/// Two numbers at 500,000.00 a year. No session and no reservation is left, nobody has to wait, and what can be charged is sold next.
+/// A price of so much for a number and a year.
+async fn price_of(world: &World, unit_amount: i64) -> String {
+    let price =
+        format!("product_data[name]=Number&currency=usd&unit_amount={unit_amount}&recurring[interval]=year");
+    let price = world.stripe.operator("POST", "/v1/prices", &price).await;
+    price["id"].as_str().unwrap().to_owned()
+}
+
+/// A machine that sells years at that price.
+async fn machine_at(world: &World, price: &str) -> Machine {
+    world.machine_told(&[("PRICE_ANNUAL", price)]).await
+}
+
+/// Two numbers at 500,000.00 a year, and at 0.24. No session and no reservation is left, nobody has to wait, and what can be charged is
+/// sold next.
 #[tokio::test]
-async fn a_checkout_that_comes_to_too_much_leaves_nothing_behind() {
-    let world = World::at(NOW).await;
-    let price = "product_data[name]=Number&currency=usd&unit_amount=50000000&recurring[interval]=year";
-    let price = world.stripe.operator("POST", "/v1/prices", price).await;
-    let machine = world
-        .machine_told(&[("PRICE_ANNUAL", price["id"].as_str().unwrap())])
-        .await;
-    let ada = world.account(2).await;
-    let account = ada.id.parse().unwrap();
-    for _ in 0..2 {
-        let answer = ada.starts_checkout_on(&machine, "annual").await.unwrap();
-        assert_eq!(answer, faults("quantity").as_str());
-        assert!(world.stripe.sessions(&ada).await.is_empty());
-        let reservation = world.stack().app.store().reservation(&account).await;
-        assert_eq!(reservation.unwrap(), None);
+async fn a_checkout_that_is_not_charged_leaves_nothing_behind() {
+    for (unit_amount, told) in [(50_000_000, TOLD), (24, TOO_LITTLE)] {
+        let world = World::at(NOW).await;
+        let machine = machine_at(&world, &price_of(&world, unit_amount).await).await;
+        let ada = world.account(2).await;
+        let account = ada.id.parse().unwrap();
+        for _ in 0..2 {
+            let answer = ada.starts_checkout_on(&machine, "annual").await.unwrap();
+            assert_eq!(answer, fault("quantity", told).as_str());
+            assert!(world.stripe.sessions(&ada).await.is_empty());
+            let reservation = world.stack().app.store().reservation(&account).await;
+            assert_eq!(reservation.unwrap(), None);
+        }
+        ada.subscribes("annual").await;
+        assert_eq!(world.stripe.payments(&ada).await, [19_200]);
     }
-    ada.subscribes("annual").await;
-    assert_eq!(world.stripe.payments(&ada).await, [19_200]);
 }
 
 /// The machine dies over it at any step: whoever asks next is told the same, and nothing is left.
 #[tokio::test]
-async fn a_checkout_that_comes_to_too_much_converges_after_a_crash_at_any_step() {
+async fn a_checkout_that_is_not_charged_converges_after_a_crash_at_any_step() {
+    for (unit_amount, told) in [(50_000_000, TOLD), (24, TOO_LITTLE)] {
+        let world = World::at(NOW).await;
+        let price = price_of(&world, unit_amount).await;
+        let other = machine_at(&world, &price).await;
+        let mut finished = false;
+        for step in 1..40 {
+            let ada = world.account(2).await;
+            let account = ada.id.parse().unwrap();
+            let machine = machine_at(&world, &price).await;
+            machine.network.stops(billing_tests::Moment::After, step);
+            tokio::select! {
+                answer = ada.starts_checkout_on(&machine, "annual") => {
+                    assert_eq!(answer.unwrap().status, 400);
+                    finished = true;
+                }
+                () = machine.network.reached() => {}
+            }
+            machine.dies();
+            let answer = ada.starts_checkout_on(&other, "annual").await.unwrap();
+            assert_eq!(answer, fault("quantity", told).as_str(), "died after step {step}");
+            let reservation = world.stack().app.store().reservation(&account).await;
+            assert_eq!(reservation.unwrap(), None, "died after step {step}");
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+/// A third number makes it 0.72. What costs nothing is no matter of the least.
+#[tokio::test]
+async fn as_many_as_come_to_the_least_are_sold_and_so_is_what_is_free() {
     let world = World::at(NOW).await;
-    let price = "product_data[name]=Number&currency=usd&unit_amount=50000000&recurring[interval]=year";
-    let price = world.stripe.operator("POST", "/v1/prices", price).await;
-    let variables = [("PRICE_ANNUAL", price["id"].as_str().unwrap())];
-    let other = world.machine_told(&variables).await;
+    for (unit_amount, charged) in [(24, 72), (0, 0)] {
+        let machine = machine_at(&world, &price_of(&world, unit_amount).await).await;
+        let ada = world.account(3).await;
+        let secret = ada
+            .starts_checkout_on(&machine, "annual")
+            .await
+            .unwrap()
+            .client_secret();
+        world.stripe.pays(&secret).await;
+        assert_eq!(world.stripe.payments(&ada).await.iter().sum::<i64>(), charged);
+        assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
+    }
+}
+
+/// The least is held to where the money is settled, which Stripe alone knows.
+#[tokio::test]
+async fn what_stripe_alone_finds_too_little_is_told_alike() {
+    let world = World::at(NOW).await;
+    let ada = world.account(1).await;
+    let machine = world.machine().await;
+    machine.network.tells(
+        "POST /v1/checkout/sessions",
+        400,
+        r#"{"error":{"type":"invalid_request_error","code":"amount_too_small","message":"The Checkout Session's total amount must convert to at least 1500 haleru."}}"#,
+    );
+    let answer = ada.starts_checkout_on(&machine, "monthly").await.unwrap();
+    assert_eq!(answer, fault("quantity", TOO_LITTLE).as_str());
+    ada.subscribes("monthly").await;
+    assert_eq!(world.stripe.payments(&ada).await, [1000]);
+}
+
+/// Seats at 0.20, in an organisation's plan.
+async fn sells_seats_for_little(world: &World) -> (Organisation<'_>, Value) {
+    let mut acme = world.organisation("acme").await;
+    let earlier = "pricing = { pricing_type = \"per_unit\", unit_amount = 1000 }";
+    let little = "pricing = { pricing_type = \"per_unit\", unit_amount = 20 }";
+    acme.changes_its_catalog(earlier, little).await;
+    let seats = acme.product("starter", "Starter seat");
+    let archive = acme.product("starter", "Call archive");
+    let mut order = acme.order("starter");
+    order["product_overrides"] = json!([
+        { "product_id": seats, "quantity": 2 }, { "product_id": archive, "is_enabled": false },
+    ]);
+    (acme, order)
+}
+
+/// Two seats are 0.40, which Stripe's page does not take. Nothing is left of the sale. With a payment method they are sold, and due with
+/// the next bill.
+#[tokio::test]
+async fn a_page_of_too_little_is_refused_and_a_payment_method_buys_it() {
+    let world = World::at(NOW).await;
+    let (acme, order) = sells_seats_for_little(&world).await;
+    let id = acme.session(&order).await;
+    for _ in 0..2 {
+        let answer = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(answer, fault("product_overrides", TOO_LITTLE).as_str());
+        let session = acme.reads(&id).await;
+        assert_eq!(session.body["checkout_status"], "open", "{session}");
+        assert!(world.stripe.open_pages().await.is_empty());
+        assert!(world.stripe.all_subscriptions().await.is_empty());
+        let contract = acme.stored(&id).await.contract;
+        let left = acme.contract_if_any(contract.as_str()).await;
+        assert!(left.is_none_or(|stored| stored.contract.sale.is_none()));
+    }
+    let sold = acme
+        .confirms(&id, &json!({ "payment_method_id": "pm_card_visa" }))
+        .await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    world.stripe.stand_in().settle().await;
+    let bill = world.stripe.latest_invoice().await;
+    assert_eq!(
+        (&bill["status"], &bill["amount_paid"]),
+        (&json!("paid"), &json!(0)),
+        "{bill}"
+    );
+    world.advance("31d").await;
+    let bill = world.stripe.latest_invoice().await;
+    assert_eq!(bill["amount_paid"], 80, "{bill}");
+}
+
+/// The machine dies over it at any step: the next confirmation is told the same, and the session can be sold.
+#[tokio::test]
+async fn a_page_of_too_little_converges_after_a_crash_at_any_step() {
+    let world = World::at(NOW).await;
+    let (acme, order) = sells_seats_for_little(&world).await;
     let mut finished = false;
-    for step in 1..40 {
-        let ada = world.account(2).await;
-        let account = ada.id.parse().unwrap();
-        let machine = world.machine_told(&variables).await;
+    for step in 1..60 {
+        let id = acme.session(&order).await;
+        let machine = world.machine().await;
         machine.network.stops(billing_tests::Moment::After, step);
         tokio::select! {
-            answer = ada.starts_checkout_on(&machine, "annual") => {
+            answer = acme.confirms_on(&machine, &id, &Value::Null) => {
                 assert_eq!(answer.unwrap().status, 400);
                 finished = true;
             }
             () = machine.network.reached() => {}
         }
         machine.dies();
-        let answer = ada.starts_checkout_on(&other, "annual").await.unwrap();
-        assert_eq!(answer, faults("quantity").as_str(), "died after step {step}");
-        let reservation = world.stack().app.store().reservation(&account).await;
-        assert_eq!(reservation.unwrap(), None, "died after step {step}");
+        let answer = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(
+            answer,
+            fault("product_overrides", TOO_LITTLE).as_str(),
+            "died after step {step}"
+        );
+        assert_eq!(
+            acme.reads(&id).await.body["checkout_status"],
+            "open",
+            "died after step {step}"
+        );
         if finished {
             break;
         }
+        world.advance("2m").await;
     }
     assert!(finished);
+    assert!(world.stripe.open_pages().await.is_empty());
+    assert!(world.stripe.all_subscriptions().await.is_empty());
 }
 
 /// 100,000 × 10.00: neither a preview nor a session is made of it, nor of an amendment to as many.

@@ -402,15 +402,15 @@ pub(crate) async fn refused(
     }
 }
 
-/// What Stripe's refusal of a sale means: the payer's words for a declined card, and a fault for an amount beyond what is charged at
-/// once, or a customer who pays for something else in another currency.
+/// What Stripe's refusal of a sale means: the payer's words for a declined card, and a fault for an amount that is more, or less, than is
+/// charged at once, or a customer who pays for something else in another currency.
 pub(crate) fn unsold(error: StripeError) -> Problem {
     match error {
         StripeError::Refused(refusal) if refusal.kind == "card_error" => {
             Problem::payment_required(refusal.message)
         }
         StripeError::Refused(refusal) if refusal.is_about_the_amount() => {
-            Problem::unchargeable("product_overrides")
+            Problem::unchargeable(&refusal, "product_overrides")
         }
         StripeError::Refused(refusal) if refusal.is_about_the_currency() => {
             let mut invalid = Invalid::default();

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{AnchorRule, Cadence, Zone};
 use crate::contact::{Email, Name};
 use crate::decimal::Quantity;
+use crate::estimate;
 use crate::id::{BusinessEntityId, BuyerId, CustomerId, OfferedId, PlanId, PriceId, ProductId};
-use crate::money::Currency;
+use crate::money::{Currency, Money};
+use crate::offer::Configuration;
 use crate::pricing::{Dimensions, Model, Pricing};
 
 /// The most products of a plan. Source: Stripe's limit of items on a subscription.
@@ -160,6 +162,43 @@ impl Plan {
         faults
     }
 
+    /// What of it Stripe would not charge.
+    #[must_use]
+    pub fn uncharged(&self) -> Vec<PlanFault> {
+        let mut faults = Vec::new();
+        let mut add = |member: &str, fault: String| {
+            faults.push(PlanFault {
+                member: member.to_owned(),
+                fault,
+            });
+        };
+        if self.currency.granule() > 1 {
+            add("currency", NOT_SOLD_IN.to_owned());
+        }
+        if self.comes_to_too_little() {
+            let least = Money {
+                minor: self.currency.least_charged(),
+                currency: self.currency,
+            };
+            add(
+                "products",
+                format!(
+                    "come to less than can be charged at once with their default quantities: the least is {least}"
+                ),
+            );
+        }
+        faults
+    }
+
+    /// Whether a full period of what is sold unless somebody says otherwise costs something, and less than Stripe charges at once. One that
+    /// cannot be priced has another fault.
+    fn comes_to_too_little(&self) -> bool {
+        let configuration = Configuration::of(self);
+        let amounts = estimate::full_amounts(&configuration).unwrap_or_default();
+        let total: i128 = amounts.iter().map(|(_, amount)| i128::from(*amount)).sum();
+        total > 0 && total < i128::from(self.currency.least_charged())
+    }
+
     /// The product of an id.
     #[must_use]
     pub fn product(&self, id: &OfferedId) -> Option<&Product> {
@@ -169,6 +208,8 @@ impl Plan {
 
 /// The longest name of a plan or product. Source: what Stripe shows on an invoice line.
 const LONGEST_NAME: usize = 250;
+/// A share of a period may be any amount of minor units, and a quote is what is charged.
+const NOT_SOLD_IN: &str = "is a currency of which Stripe charges round amounts only: what a share of a period would be charged at cannot be told";
 const NOT_A_NAME: &str = "must be 1 to 250 characters";
 
 fn is_named(name: &str) -> bool {

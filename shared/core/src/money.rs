@@ -15,6 +15,9 @@ pub struct Currency([u8; 3]);
 /// What is wrong with as many as come to more than Stripe charges at once.
 pub const UNCHARGEABLE: &str = "comes to more than can be charged at once";
 
+/// What is wrong with as few as come to less than Stripe charges at once.
+pub const TOO_LITTLE: &str = "comes to less than can be charged at once";
+
 /// A text that is no currency code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a currency code")]
@@ -50,6 +53,40 @@ impl Currency {
         match &self.0 {
             b"idr" => 999_999_999_999,
             _ => 99_999_999,
+        }
+    }
+
+    /// The least that Stripe charges at once, in minor units. It is held to where the money is settled, in another currency perhaps: there,
+    /// and of a currency that Stripe lists no least of, what it is depends on the day.
+    ///
+    /// Source: Stripe's page on currencies.
+    #[must_use]
+    pub fn least_charged(&self) -> i64 {
+        match &self.0 {
+            b"usd" | b"ars" | b"aud" | b"brl" | b"cad" | b"chf" | b"cop" | b"eur" | b"idr" | b"ils"
+            | b"inr" | b"jpy" | b"krw" | b"nzd" | b"php" | b"rub" | b"sgd" | b"zar" => 50,
+            b"gbp" => 30,
+            b"aed" | b"myr" | b"pln" | b"ron" => 200,
+            b"dkk" => 250,
+            b"nok" | b"sek" => 300,
+            b"hkd" => 400,
+            b"mxn" | b"thb" => 1_000,
+            b"czk" => 1_500,
+            b"huf" => 17_500,
+            _ => 1,
+        }
+    }
+
+    /// Of what an amount has to be a multiple to be charged, in minor units: tenths of a krona cannot be, nor single thousandths of a
+    /// dinar. What Stripe makes of a bill that is no such multiple, it says of one currency only.
+    ///
+    /// Source: Stripe's page on currencies, three-decimal currencies and special cases. HUF and TWD are whole in payouts alone.
+    #[must_use]
+    pub fn granule(&self) -> i64 {
+        match &self.0 {
+            b"isk" | b"ugx" => 100,
+            b"bhd" | b"jod" | b"kwd" | b"omr" | b"tnd" => 10,
+            _ => 1,
         }
     }
 }
@@ -171,6 +208,28 @@ mod tests {
         assert_eq!(money(3000, "jpy"), "3000 JPY");
         assert_eq!(money(3001, "kwd"), "3.001 KWD");
         assert_eq!(money(i64::MIN, "jpy"), "-9223372036854775808 JPY");
+    }
+
+    /// Half a dollar, thirty pence, fifty yen, 175 forint; of a krona and a dinar only whole ones and hundredths.
+    #[test]
+    fn a_currency_knows_what_is_charged_of_it() {
+        for (code, least, granule) in [
+            ("usd", 50, 1),
+            ("gbp", 30, 1),
+            ("jpy", 50, 1),
+            ("huf", 17_500, 1),
+            ("twd", 1, 1),
+            ("isk", 1, 100),
+            ("ugx", 1, 100),
+            ("kwd", 1, 10),
+        ] {
+            let currency: Currency = code.parse().unwrap();
+            assert_eq!(
+                (currency.least_charged(), currency.granule()),
+                (least, granule),
+                "{code}"
+            );
+        }
     }
 
     #[test]

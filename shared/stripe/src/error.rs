@@ -67,12 +67,19 @@ impl Refusal {
             || code.starts_with("coupon")
     }
 
-    /// Whether Stripe objects to an amount that is more than it charges at once. It has a code for what is due, and for a quantity
+    /// Whether Stripe objects to an amount that is less than it charges at once.
+    #[must_use]
+    pub fn is_too_little(&self) -> bool {
+        self.code.as_deref() == Some("amount_too_small")
+    }
+
+    /// Whether Stripe objects to an amount that is more, or less, than it charges at once. It has codes for what is due, and for a quantity
     /// only words.
     #[must_use]
     pub fn is_about_the_amount(&self) -> bool {
         let of_quantity = |param: &str| param == "quantity" || param.ends_with("[quantity]");
-        self.code.as_deref() == Some("amount_too_large")
+        self.is_too_little()
+            || self.code.as_deref() == Some("amount_too_large")
             || (self.param.as_deref().is_some_and(of_quantity) && self.message.contains("no more than"))
     }
 
@@ -241,6 +248,9 @@ mod tests {
         let of_item = "Invalid quantity: total amount (quantity * price.unit_amount) must be no more than $999,999.99 USD";
         assert!(refused("items[0][quantity]", None, of_item).is_about_the_amount());
         assert!(refused("", Some("amount_too_large"), "").is_about_the_amount());
+        assert!(!refused("", Some("amount_too_large"), "").is_too_little());
+        let small = refused("", Some("amount_too_small"), "");
+        assert!(small.is_about_the_amount() && small.is_too_little());
         let metered = "Quantity should not be specified where usage_type is `metered`.";
         assert!(!refused("items[0][quantity]", None, metered).is_about_the_amount());
         assert!(!refused("expires_at", None, "must be no more than 24 hours").is_about_the_amount());

@@ -198,7 +198,7 @@ fn plan(ids: &Ids<'_>, name: &str, table: &Table<'_, '_>) -> Option<Plan> {
             "must have fewer tiers and values: a plan may have 80,000 bytes",
         );
     }
-    for fault in plan.faults() {
+    for fault in plan.faults().into_iter().chain(plan.uncharged()) {
         // The rules count products; the file names them.
         let member = match fault
             .member

@@ -174,6 +174,45 @@ fn faults_of_members_together_have_lines_too() {
     assert_eq!(faults(none), ["line 8: plans.x.products: must be 1 to 20"]);
 }
 
+/// A share of a period would be charged at an amount that cannot be told, and a default order could not be paid on Stripe's page. What
+/// costs nothing can be sold.
+#[test]
+fn a_plan_that_stripe_would_not_charge_is_refused() {
+    let in_currency = |code: &str| small("", TEN_DOLLARS).replace("\"usd\"", &format!("\"{code}\""));
+    for code in ["bhd", "jod", "kwd", "omr", "tnd", "isk", "ugx"] {
+        assert_eq!(
+            faults(&in_currency(code)),
+            [
+                "line 7: plans.basic.currency: is a currency of which Stripe charges round amounts only: what a share of a period would be charged at cannot be told"
+            ],
+            "{code}"
+        );
+    }
+    for code in ["eur", "jpy", "twd"] {
+        assert!(CatalogFile::read(&in_currency(code)).is_ok(), "{code}");
+    }
+    let costing = |amount: u32, quantity: u32| {
+        small(
+            "",
+            &format!(
+                "default_quantity = {quantity}\npricing = {{ pricing_type = \"per_unit\", unit_amount = {amount} }}"
+            ),
+        )
+    };
+    assert_eq!(
+        faults(&costing(7, 7)),
+        [
+            "line 11: plans.basic.products: come to less than can be charged at once with their default quantities: the least is 0.50 USD"
+        ]
+    );
+    for (amount, quantity) in [(0, 1), (7, 8), (50, 1)] {
+        assert!(
+            CatalogFile::read(&costing(amount, quantity)).is_ok(),
+            "{amount} {quantity}"
+        );
+    }
+}
+
 /// What a contract could not hold is no plan: it would be sold until the first amendment that does not fit into an item.
 #[test]
 fn a_plan_that_no_contract_could_hold_is_refused() {
@@ -184,7 +223,7 @@ fn a_plan_that_no_contract_could_hold_is_refused() {
         let tiers = all.join(", ");
         small(
             "",
-            &format!("pricing = {{ pricing_type = \"tiered\", tiers = [{tiers}] }}"),
+            &format!("default_quantity = 100\npricing = {{ pricing_type = \"tiered\", tiers = [{tiers}] }}"),
         )
     };
     assert!(CatalogFile::read(&tiers(1000)).is_ok());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use billing_core::access::Mode;
 use billing_core::id::PriceId;
+use billing_core::money::{Currency, Money};
 use billing_core::plan::Interval;
 use billing_edge::{App, CONNECTED_EVENT_TYPES, EVENT_TYPES, Secret};
 use billing_stripe::{EventWindow, PriceState, StripeError, WebhookEndpoint, api_version};
@@ -189,6 +190,7 @@ fn price_faults(
                     "{name} has no whole unit amount: it cannot be shown or quoted; deploy with another"
                 ));
             }
+            faults.extend(uncharged(price).map(|words| format!("{name} {words}")));
         }
         Err(StripeError::Refused(refusal)) if refusal.code.as_deref() == Some("resource_missing") => {
             faults.push(format!(
@@ -198,6 +200,25 @@ fn price_faults(
         Err(error) => faults.push(format!("{name} cannot be read: {error}")),
     }
     faults.into_iter()
+}
+
+/// Why what a price costs is not always charged.
+fn uncharged(price: &PriceState) -> Option<String> {
+    let currency: Currency = price.currency.parse().ok()?;
+    let minor = price.unit_amount?;
+    if currency.granule() > 1 {
+        return Some("is in a currency of which Stripe charges round amounts only: what a share of a period would be charged at cannot be told; deploy with another".to_owned());
+    }
+    let least = currency.least_charged();
+    let money = |minor| Money { minor, currency };
+    (minor > 0 && minor < least).then(|| {
+        let fewest = (least + minor - 1) / minor;
+        format!(
+            "is {} for each number, and Stripe charges {} at the least: a checkout of fewer than {fewest} numbers is answered 400; deploy with another",
+            money(minor),
+            money(least)
+        )
+    })
 }
 
 /// What the endpoint of our own events needs, and that of connected accounts, which has the same address and a secret of its own.

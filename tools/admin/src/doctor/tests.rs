@@ -331,6 +331,10 @@ async fn a_price_that_cannot_be_sold_is_named() {
             "currency=usd&unit_amount_decimal=9600.5&recurring[interval]=year",
             " has no whole unit amount",
         ),
+        (
+            "currency=usd&unit_amount=15&recurring[interval]=year",
+            " is 0.15 USD for each number, and Stripe charges 0.50 USD at the least: a checkout of fewer than 4 numbers is answered 400",
+        ),
     ] {
         let deployment = Deployment::new().await;
         let form = format!("product_data[name]=Number&{form}");

@@ -10,6 +10,7 @@ use crate::refusal::Refusal;
 use crate::state::{Currency, Line, Price, PriceAmounts, UnitAmount, World};
 
 const CODE: &str = "amount_too_large";
+const SESSION: &str = "The Checkout Session's total amount due";
 
 /// The largest amount of a currency, in minor units.
 fn most(currency: &Currency) -> i64 {
@@ -19,13 +20,13 @@ fn most(currency: &Currency) -> i64 {
     }
 }
 
-/// The least that is charged, in minor units. A bill of less is paid without a charge, and owed with the next (`invoicing`). Of a currency
-/// that the page does not list, what half a dollar is depends on the day: anything is charged.
+/// The least that is charged, in minor units. A bill of less is paid without a charge, and owed with the next (`invoicing`); a checkout
+/// session of less is refused. Of a currency that the page does not list, what half a dollar is depends on the day: anything is charged.
 fn least(currency: &Currency) -> i64 {
     match currency.as_str() {
-        "aud" | "brl" | "cad" | "chf" | "eur" | "inr" | "jpy" | "nzd" | "sgd" | "usd" => 50,
+        "ars" | "aud" | "brl" | "cad" | "chf" | "cop" | "eur" | "idr" | "ils" | "inr" | "jpy" | "krw"
+        | "nzd" | "php" | "rub" | "sgd" | "usd" | "zar" => 50,
         "gbp" => 30,
-        "bgn" => 100,
         "aed" | "myr" | "pln" | "ron" => 200,
         "dkk" => 250,
         "nok" | "sek" => 300,
@@ -98,10 +99,20 @@ pub(crate) fn check_lines<'a>(
     check_sum(amounts, "Amount", currency)
 }
 
-/// What is due for a checkout session.
+/// What is due for a checkout session. Nothing may be: then a subscription begins without a payment.
 pub(crate) fn check_session(amounts: impl Iterator<Item = i64>, currency: &Currency) -> Result<(), Refusal> {
-    let due = "The Checkout Session's total amount due";
-    check_sum(amounts.map(i128::from), due, currency)
+    let amounts: Vec<i64> = amounts.collect();
+    check_sum(
+        amounts.iter().map(|&amount| i128::from(amount)),
+        SESSION,
+        currency,
+    )?;
+    if is_too_small(amounts.iter().sum(), currency) {
+        let least = wording::money(least(currency), currency);
+        let message = format!("{SESSION} must add up to at least {least} {}", currency.as_str());
+        return Err(Refusal::state_code("amount_too_small", message));
+    }
+    Ok(())
 }
 
 fn check_sum(amounts: impl Iterator<Item = i128>, what: &str, currency: &Currency) -> Result<(), Refusal> {

@@ -1,4 +1,4 @@
-//! The most that is charged at once: 999,999.99 in dollars, twelve digits in rupiah.
+//! The most that is charged at once: 999,999.99 in dollars, twelve digits in rupiah. And the least that a checkout session takes.
 
 use serde_json::{Value, json};
 
@@ -115,4 +115,34 @@ async fn a_price_costs_at_most_what_can_be_charged() {
             "{currency}"
         );
     }
+}
+
+/// 0.49 is too little for a page; 0.50 is not, nor is what costs nothing. A subscription of 0.49 begins all the same.
+#[tokio::test]
+async fn a_checkout_session_of_less_than_is_charged_is_refused() {
+    let shop = Shop::open().await;
+    let customer = shop.customer().await;
+    shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
+    let session = |price: &str| {
+        json!({ "mode": "subscription", "success_url": "https://app.example.com/", "customer": customer,
+                "line_items": [{ "price": price, "quantity": 1 }] })
+    };
+    let little = id(&shop.price(49, "month").await);
+    let error = shop
+        .refused(400, "POST", "/v1/checkout/sessions", session(&little))
+        .await;
+    assert_eq!(
+        (&error["code"], &error["message"]),
+        (
+            &json!("amount_too_small"),
+            &json!("The Checkout Session's total amount due must add up to at least $0.50 usd")
+        )
+    );
+    for amount in [0, 50] {
+        let price = id(&shop.price(amount, "month").await);
+        shop.post("/v1/checkout/sessions", session(&price)).await;
+    }
+    let begun = json!({ "customer": customer, "items": [{ "price": little }] });
+    let begun = shop.post("/v1/subscriptions", begun).await;
+    assert_eq!(begun["status"], "active");
 }

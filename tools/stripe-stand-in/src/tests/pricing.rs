@@ -79,13 +79,13 @@ async fn transformed_quantities_are_prorated_as_a_whole() {
     }
 }
 
-/// 0.5 cents: 3 are 1.5, rounded to 2; 9 are 4.5, rounded to 5. Two thirds: −1.33 is −2, 3.33 is 3.
+/// 0.5 cents: 103 are 51.5, rounded to 52; 109 are 54.5, rounded to 55. Two thirds: −34.67 is −35, 36.67 is 36.
 #[tokio::test]
 async fn fractions_of_a_cent_are_rounded_before_they_are_prorated() {
     let price = json!({ "unit_amount_decimal": "0.5" });
     assert_eq!(
-        Shop::amounts_over(price, [3, 9]).await,
-        [vec![2], vec![-2, 3], vec![5]]
+        Shop::amounts_over(price, [103, 109]).await,
+        [vec![52], vec![-35, 36], vec![55]]
     );
 }
 

@@ -5,13 +5,13 @@ use serde_json::json;
 use super::changes::{amounts, at_once, lines};
 use super::harness::{Shop, day, id};
 
-/// 5 at half a month: −2.5 is −3; 9 at half a month: 4.5 is 4. 10.00 at two thirds: −666.67 is −667.
+/// 505 at half a month: −252.5 is −253; 909 at half a month: 454.5 is 454. 10.00 at two thirds: −666.67 is −667.
 #[tokio::test]
 async fn each_line_is_rounded_down_on_its_own() {
     for (old, new, date, expected) in [
-        (5, 9, "2026-11-16T00:00:00Z", [-3, 4]),
+        (505, 909, "2026-11-16T00:00:00Z", [-253, 454]),
         (1000, 500, "2026-11-11T00:00:00Z", [-667, 333]),
-        (7, 7_000_001, "2026-11-30T23:59:59Z", [-1, 2]),
+        (107, 7_000_001, "2026-11-30T23:59:59Z", [-1, 2]),
     ] {
         let shop = Shop::open_at("2026-11-01T00:00:00Z").await;
         let (old, new) = (

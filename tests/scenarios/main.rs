@@ -90,6 +90,8 @@ mod connect_races;
 mod connect_siblings;
 /// What users do to what was sold.
 mod connect_changes;
+/// What was used of a price that goes, and what operators do at Stripe.
+mod connect_usage;
 /// Whose Stripe account a call is on.
 mod connect_calls;
 /// Events of connected accounts.
@@ -108,6 +110,8 @@ mod model;
 mod plan_checkouts;
 /// The life of a checkout session over plans and contracts.
 mod checkout_sessions;
+/// What a checkout page does beside taking the payment.
+mod checkout_pages;
 /// Bad input to checkout sessions.
 mod checkout_input;
 /// Payments of sessions whose time has run out.

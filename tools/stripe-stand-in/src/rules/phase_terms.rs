@@ -5,7 +5,7 @@
 use super::changes::{ProrationBehavior, Wish};
 use super::item_changes::ItemChange;
 use super::subscription_updates::{self, Update};
-use super::{Moment, discounts, lifecycle, redemption, taxes};
+use super::{Moment, discounts, lifecycle, redemption};
 use crate::id::{CustomerId, DiscountId, Id, ScheduleId, SubscriptionId};
 use crate::refusal::Refusal;
 use crate::render::Object;
@@ -31,6 +31,7 @@ pub(crate) fn replace_items(at: &mut Moment<'_>, subscription: &SubscriptionId, 
                 current_period_start: at.now,
                 current_period_end: at.now,
                 whole_period_start: None,
+                metered_since: None,
                 charged: None,
                 metadata: Metadata::new(),
             },
@@ -183,7 +184,7 @@ pub(crate) fn taxed(at: &Moment<'_>, id: &ScheduleId, phase: &Phase) -> Automati
     let schedule = &at.world.schedules[id];
     let wanted = phase.settings.automatic_tax.or(schedule.defaults.automatic_tax);
     match wanted {
-        Some(true) if taxes::is_located(at, &schedule.customer) => AutomaticTax::On,
+        Some(true) if at.world.customers[&schedule.customer].is_located() => AutomaticTax::On,
         Some(true) => AutomaticTax::LacksLocation,
         Some(false) | None => AutomaticTax::Off,
     }

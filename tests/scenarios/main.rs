@@ -110,6 +110,8 @@ mod model;
 mod plan_checkouts;
 /// The life of a checkout session over plans and contracts.
 mod checkout_sessions;
+/// What a checkout page does beside taking the payment.
+mod checkout_pages;
 /// Bad input to checkout sessions.
 mod checkout_input;
 /// Payments of sessions whose time has run out.

@@ -278,6 +278,14 @@ impl Stripe {
         self.stand_in.settle().await;
     }
 
+    /// The payer goes through the session in this way (`promotionCode`, `country`, …); its events arrive.
+    pub async fn checks_out_with(&self, client_secret: &str, how: &Value) {
+        let (session, _) = client_secret.split_once("_secret_").unwrap();
+        let path = format!("/_test/checkout/sessions/{session}/complete");
+        self.operator_json(&path, how).await;
+        self.stand_in.settle().await;
+    }
+
     /// An API call of an operator's: `POST path` with a form, or a read.
     pub async fn operator(&self, method: &str, path: &str, form: &str) -> Value {
         self.send(method, path, form.to_owned(), "application/x-www-form-urlencoded")

@@ -245,6 +245,7 @@ async fn open(
         owner,
         reservation,
         customer: &customer,
+        page: call.app.config.checkout_page,
     };
     let session = match call.stripe().await?.create_checkout_session(&new).await {
         Ok(session) => session,

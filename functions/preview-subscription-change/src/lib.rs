@@ -35,6 +35,8 @@ struct Answer {
     /// Unix seconds, as a change takes it.
     proration_date: i64,
     discount_cents: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tax_cents: Option<i64>,
     lines: Vec<ShownLine>,
 }
 
@@ -157,6 +159,7 @@ fn answer(preview: Preview, proration_date: Timestamp) -> Answer {
         currency: preview.charge.currency,
         proration_date: proration_date.as_second(),
         discount_cents: preview.discount,
+        tax_cents: preview.tax,
         lines: preview.lines.into_iter().map(show).collect(),
     }
 }

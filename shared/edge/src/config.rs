@@ -7,6 +7,7 @@ use billing_core::SignedDuration;
 use billing_core::access::Mode;
 use billing_core::plan::Prices;
 use billing_core::return_url::{Policy, ReturnUrl};
+use billing_stripe::CheckoutPage;
 
 use crate::secret::{Secret, Source};
 
@@ -21,6 +22,8 @@ pub struct Config {
     pub return_url: ReturnUrl,
     /// `RETURN_HOSTS`, `RETURN_LOOPBACK_HTTP`: where they may return to.
     pub return_policy: Policy,
+    /// `CHECKOUT_PROMOTION_CODES`, `CHECKOUT_AUTOMATIC_TAX`: what an account's checkout page does beside taking the payment.
+    pub checkout_page: CheckoutPage,
     /// `COVERAGE_GRACE_SECONDS`: for how long a period that is over still serves, while its renewal is being paid.
     pub grace: SignedDuration,
     pub(crate) aws: Aws,
@@ -72,14 +75,13 @@ impl Config {
     pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let environment = Environment(variable);
         let mode = environment.parsed("BILLING_MODE", "must be live or test", |text| Mode::parse(&text))?;
-        let loopback_http = match environment.optional("RETURN_LOOPBACK_HTTP").as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(fault("RETURN_LOOPBACK_HTTP", "must be true or false")),
-        };
         let return_policy = Policy {
             hosts: environment.hosts("RETURN_HOSTS")?,
-            loopback_http,
+            loopback_http: environment.switch("RETURN_LOOPBACK_HTTP")?,
+        };
+        let checkout_page = CheckoutPage {
+            promotion_codes: environment.switch("CHECKOUT_PROMOTION_CODES")?,
+            automatic_tax: environment.switch("CHECKOUT_AUTOMATIC_TAX")?,
         };
         let return_url = ReturnUrl::parse(&environment.required("RETURN_URL")?, &return_policy)
             .map_err(|refused| fault("RETURN_URL", refused))?;
@@ -115,6 +117,7 @@ impl Config {
             prices,
             return_url,
             return_policy,
+            checkout_page,
             grace,
             aws: Aws {
                 region: environment.required("AWS_REGION")?,
@@ -175,6 +178,15 @@ impl Environment<'_> {
         parse: impl Fn(String) -> Option<T>,
     ) -> Result<T, ConfigError> {
         parse(self.required(name)?).ok_or_else(|| fault(name, expected))
+    }
+
+    /// Off when it is missing.
+    fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
+        match self.optional(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(fault(name, "must be true or false")),
+        }
     }
 
     fn url(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
@@ -259,6 +271,8 @@ mod tests {
             ("RETURN_HOSTS", "app.example.com,*.example.com"),
             ("RETURN_URL", "http://app.example.com"),
             ("RETURN_LOOPBACK_HTTP", "yes"),
+            ("CHECKOUT_PROMOTION_CODES", "1"),
+            ("CHECKOUT_AUTOMATIC_TAX", "TRUE"),
             ("COVERAGE_GRACE_SECONDS", "-1"),
             ("STRIPE_API_BASE", "api.stripe.com"),
             ("STRIPE_SECRET_KEY", "rk_live_x"),

@@ -9,8 +9,10 @@ use billing_core::checkout::{Intent, OpenSession, Reservation};
 use billing_core::id::{AccountId, CustomerId, SessionId, SubscriptionId};
 use serde::Deserialize;
 use stripe_checkout::checkout_session::{
-    CreateCheckoutSession, CreateCheckoutSessionLineItems, CreateCheckoutSessionSubscriptionData,
-    ExpireCheckoutSession, RetrieveCheckoutSession,
+    CreateCheckoutSession, CreateCheckoutSessionAutomaticTax, CreateCheckoutSessionCustomerUpdate,
+    CreateCheckoutSessionCustomerUpdateAddress, CreateCheckoutSessionCustomerUpdateName,
+    CreateCheckoutSessionLineItems, CreateCheckoutSessionSubscriptionData,
+    CreateCheckoutSessionTaxIdCollection, ExpireCheckoutSession, RetrieveCheckoutSession,
 };
 use stripe_client_core::StripeRequest;
 use stripe_shared::{CheckoutSessionMode, CheckoutSessionUiMode};
@@ -36,6 +38,17 @@ pub struct NewCheckoutSession<'a> {
     pub reservation: &'a Reservation,
     /// Who pays.
     pub customer: &'a CustomerId,
+    /// What its page does.
+    pub page: CheckoutPage,
+}
+
+/// What the page of a session does beside taking the payment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckoutPage {
+    /// It takes promotion codes.
+    pub promotion_codes: bool,
+    /// Stripe works out the tax, by the address and the tax id that the payer gives there; the subscription's later bills have it too.
+    pub automatic_tax: bool,
 }
 
 /// Whether a session can be paid.
@@ -172,7 +185,7 @@ impl Stripe {
         // One member each: a body must be the same whenever it is built again, and a map of several has no order.
         let of_account = HashMap::from([(ACCOUNT.to_owned(), account.to_string())]);
         let of_checkout = HashMap::from([(CHECKOUT.to_owned(), number.to_string())]);
-        let request = CreateCheckoutSession::new()
+        let mut request = CreateCheckoutSession::new()
             .mode(CheckoutSessionMode::Subscription)
             .ui_mode(CheckoutSessionUiMode::EmbeddedPage)
             .customer(new.customer.as_str())
@@ -189,6 +202,20 @@ impl Stripe {
                 ..CreateCheckoutSessionSubscriptionData::new()
             })
             .metadata(of_checkout);
+        if new.page.promotion_codes {
+            request = request.allow_promotion_codes(true);
+        }
+        if new.page.automatic_tax {
+            // Stripe takes neither of a customer that there is unless it may write down what the payer gives.
+            request = request
+                .automatic_tax(CreateCheckoutSessionAutomaticTax::new(true))
+                .tax_id_collection(CreateCheckoutSessionTaxIdCollection::new(true))
+                .customer_update(CreateCheckoutSessionCustomerUpdate {
+                    address: Some(CreateCheckoutSessionCustomerUpdateAddress::Auto),
+                    name: Some(CreateCheckoutSessionCustomerUpdateName::Auto),
+                    ..CreateCheckoutSessionCustomerUpdate::new()
+                });
+        }
         let wire: Wire = self
             .post(request.build(), &format!("checkout/{account}/{number}"))
             .await?;

@@ -64,7 +64,7 @@ pub mod webhook;
 pub use buyers::NewBuyer;
 pub use catalog::{FoundPrice, Native, PriceVersion, native};
 pub use changes::{EndOfSubscription, Payment};
-pub use checkout::{CheckoutSession, NewCheckoutSession, SessionStatus};
+pub use checkout::{CheckoutPage, CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Stripe, StripeConfig, Transport};
 pub use connected::{Connected, Coupon, Listed, NewSchedule, Product, Shown};
 pub use contract_pages::{ContractPage, NewPage};

@@ -46,6 +46,8 @@ pub struct Preview {
     pub charge: Charge,
     /// What discounts take off.
     pub discount: i64,
+    /// The tax within its total; none where none is worked out.
+    pub tax: Option<i64>,
     /// Its lines, credits below zero.
     pub lines: Vec<PreviewLine>,
 }
@@ -71,13 +73,24 @@ pub(crate) struct Wire {
     amount_due: i64,
     total: i64,
     currency: String,
-    total_discount_amounts: Option<Vec<Discount>>,
+    total_discount_amounts: Option<Vec<Part>>,
+    total_taxes: Option<Vec<Part>>,
     lines: Page<Line>,
 }
 
 #[derive(Deserialize)]
-struct Discount {
+struct Part {
     amount: i64,
+}
+
+/// The sum of parts of a total.
+fn sum(parts: &[Part]) -> Result<i64, StripeError> {
+    let sum = parts
+        .iter()
+        .try_fold(0_i64, |sum, part| sum.checked_add(part.amount));
+    sum.ok_or_else(|| StripeError::Unexpected {
+        reason: "the parts of a preview are beyond counting".to_owned(),
+    })
 }
 
 #[derive(Deserialize)]
@@ -145,22 +158,21 @@ impl Preview {
         Self {
             charge: Charge::nothing(currency),
             discount: 0,
+            tax: None,
             lines: Vec::new(),
         }
     }
 
     fn of(wire: Wire, lines: Vec<Line>) -> Result<Self, StripeError> {
-        let off = wire.total_discount_amounts.unwrap_or_default();
-        let discount = off.iter().try_fold(0_i64, |sum, one| sum.checked_add(one.amount));
+        let taxes = wire.total_taxes.filter(|taxes| !taxes.is_empty());
         Ok(Self {
             charge: Charge {
                 amount_due: wire.amount_due,
                 total: wire.total,
                 currency: currency(&wire.currency, "a preview")?,
             },
-            discount: discount.ok_or_else(|| StripeError::Unexpected {
-                reason: "the discounts of a preview are beyond counting".to_owned(),
-            })?,
+            discount: sum(&wire.total_discount_amounts.unwrap_or_default())?,
+            tax: taxes.as_deref().map(sum).transpose()?,
             lines: lines
                 .into_iter()
                 .map(TryInto::try_into)

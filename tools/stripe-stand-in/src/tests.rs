@@ -28,6 +28,7 @@ mod schedule_calls;
 mod schedules;
 /// Each of the possible worlds.
 mod settings;
+mod taxes;
 mod test_clocks;
 mod webhooks;
 mod worlds;

@@ -16,7 +16,7 @@ pub(crate) fn checkout_session(world: &World, session: &CheckoutSession) -> Valu
         "allow_promotion_codes": session.allow_promotion_codes,
         "amount_subtotal": session.subtotal(),
         "amount_total": session.amount_total(),
-        "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null },
+        "automatic_tax": automatic_tax(world, session),
         "billing_address_collection": null,
         "cancel_url": session.cancel_url,
         "client_reference_id": session.client_reference_id,
@@ -72,7 +72,7 @@ pub(crate) fn checkout_session(world: &World, session: &CheckoutSession) -> Valu
         "submit_type": null,
         "subscription": maybe_id(session.subscription.as_ref()),
         "success_url": session.success_url,
-        "total_details": { "amount_discount": session.amount_discount(), "amount_shipping": 0, "amount_tax": 0 },
+        "total_details": { "amount_discount": session.amount_discount(), "amount_shipping": 0, "amount_tax": session.amount_tax() },
         "ui_mode": word(&UiMode::WORDS, session.ui_mode),
         "url": session.url.as_ref().filter(|_| open),
         "wallet_options": null,
@@ -85,6 +85,22 @@ pub(crate) fn checkout_session(world: &World, session: &CheckoutSession) -> Valu
         answer["redirect_on_completion"] = json!(redirect);
     }
     answer
+}
+
+fn automatic_tax(world: &World, session: &CheckoutSession) -> Value {
+    if !session.automatic_tax {
+        return json!({ "enabled": false, "liability": null, "provider": null, "status": null });
+    }
+    let is_located = session
+        .customer
+        .as_ref()
+        .is_some_and(|id| world.customers[id].is_located());
+    let status = if is_located {
+        "complete"
+    } else {
+        "requires_location_inputs"
+    };
+    json!({ "enabled": true, "liability": { "type": "self" }, "provider": "stripe", "status": status })
 }
 
 fn customer_details(world: &World, session: &CheckoutSession) -> Option<Value> {
@@ -146,8 +162,8 @@ fn session_item(world: &World, session: &CheckoutSession, item: &SessionItem) ->
         "adjustable_quantity": null,
         "amount_discount": item.amount_discount,
         "amount_subtotal": item.amount,
-        "amount_tax": 0,
-        "amount_total": item.amount - item.amount_discount,
+        "amount_tax": item.amount_tax,
+        "amount_total": item.amount - item.amount_discount + item.amount_tax,
         "currency": session.currency.as_str(),
         "description": world.products[&of.product].name,
         "metadata": {},

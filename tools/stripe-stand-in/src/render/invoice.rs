@@ -11,7 +11,7 @@ use crate::state::{
 
 pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
     let customer = &world.customers[&invoice.customer];
-    let (subtotal, total) = (invoice.subtotal(), invoice.total());
+    let subtotal = invoice.subtotal();
     let finalized = invoice.finalized_at.is_some();
     let page = format!("{}/invoice/{}", world.base_url, invoice.id);
     json!({
@@ -95,11 +95,11 @@ pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
         "subtotal": subtotal,
         "subtotal_excluding_tax": subtotal,
         "test_clock": maybe_id(world.customers[&invoice.customer].test_clock.as_ref()),
-        "total": total,
+        "total": invoice.total(),
         "total_discount_amounts": total_discounts(invoice),
-        "total_excluding_tax": total,
+        "total_excluding_tax": invoice.total_excluding_tax(),
         "total_pretax_credit_amounts": [],
-        "total_taxes": [],
+        "total_taxes": taxes(invoice.tax(), invoice.total_excluding_tax()),
         "webhooks_delivered_at": seconds(invoice.created),
     })
 }
@@ -175,8 +175,23 @@ pub(crate) fn invoice_line(invoice: &Invoice, row: &InvoiceLine) -> Value {
         "quantity_decimal": line.quantity.map(|quantity| quantity.to_string()),
         "subscription": line.subscription_item.as_ref().and(maybe_id(invoice.subscription.as_ref())),
         "subtotal": line.amount,
-        "taxes": [],
+        "taxes": taxes(row.tax, line.net()),
     })
+}
+
+/// The tax of an amount: of one rate, if there is any.
+fn taxes(tax: i64, taxable: i64) -> Vec<Value> {
+    if tax == 0 {
+        return Vec::new();
+    }
+    vec![json!({
+        "amount": tax,
+        "tax_behavior": "exclusive",
+        "tax_rate_details": { "tax_rate": "txr_automatic" },
+        "taxability_reason": "standard_rated",
+        "taxable_amount": taxable,
+        "type": "tax_rate_details",
+    })]
 }
 
 fn line_parent(invoice: &Invoice, line: &Line) -> Value {

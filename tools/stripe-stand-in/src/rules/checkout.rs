@@ -6,19 +6,21 @@ use serde_json::Value;
 use super::checkout_discounts::{self, Given};
 use super::checkout_lines::{self, Line};
 use super::listing::{self, Paging, Range};
-use super::{Moment, billing_modes, customers, limits, named, redemption};
+use super::{Moment, billing_modes, checkout_taxes, customers, limits, named, redemption};
 use crate::id::{CheckoutSessionId, Id};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{BillingModeKind, CheckoutSession, Due, Metadata, PaymentStatus, SessionStatus, UiMode};
+use crate::state::{
+    BillingModeKind, CheckoutSession, Customer, Due, Metadata, PaymentStatus, SessionStatus, UiMode,
+};
 
 const SHORTEST: SignedDuration = SignedDuration::from_mins(30);
 /// Also how long a session lives when nothing is said.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Parameters that change looks or ask for more of the customer: nothing that the stand-in's page would show.
-const INERT: [&str; 18] = [
+const INERT: [&str; 16] = [
     "adaptive_pricing",
     "after_expiration",
     "billing_address_collection",
@@ -26,7 +28,6 @@ const INERT: [&str; 18] = [
     "consent_collection",
     "custom_text",
     "customer_creation",
-    "customer_update",
     "excluded_payment_method_types",
     "integration_identifier",
     "name_collection",
@@ -35,7 +36,6 @@ const INERT: [&str; 18] = [
     "payment_method_options",
     "phone_number_collection",
     "saved_payment_method_options",
-    "tax_id_collection",
     "wallet_options",
 ];
 
@@ -62,7 +62,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         .iter()
         .map(checkout_lines::read)
         .collect::<Result<Vec<Line>, Refusal>>()?;
-    refuse_automatic_tax(params)?;
+    let taxes = checkout_taxes::read(params)?;
     params.inert(&INERT);
     params.unsupported(&[
         "currency",
@@ -89,6 +89,11 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     }
     let discounts = checkout_discounts::granted(at, &given, customer.as_ref(), (&items, &currency))?;
     checkout_discounts::take_off(at.world, &discounts, &mut items, &currency);
+    let automatic_tax = checkout_taxes::check(at, &taxes, customer.as_ref())?;
+    let known = customer.as_ref().map(|id| &at.world.customers[id]);
+    if automatic_tax && known.is_some_and(Customer::is_located) {
+        checkout_taxes::work_out(&mut items, &at.world.settings);
+    }
     limits::check_session(
         items.iter().map(|item| item.amount - item.amount_discount),
         &currency,
@@ -117,6 +122,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         discounts,
         items,
         currency,
+        automatic_tax,
         allow_promotion_codes: given.allow_promotion_codes,
         payment_method_types: if payment_method_types.is_empty() {
             vec!["card".to_owned()]
@@ -272,17 +278,6 @@ fn read_subscription_data(params: &Params<'_>) -> Result<OfSubscription, Refusal
         "transfer_data",
     ])?;
     Ok(of_subscription)
-}
-
-fn refuse_automatic_tax(params: &Params<'_>) -> Result<(), Refusal> {
-    let Some(tax) = params.child("automatic_tax")? else {
-        return Ok(());
-    };
-    tax.inert(&["liability"]);
-    match tax.boolean("enabled")? {
-        Some(true) => Err(Refusal::unsupported("automatic_tax[enabled]")),
-        _ => Ok(()),
-    }
 }
 
 pub(crate) fn get(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {

@@ -54,6 +54,7 @@ pub(crate) fn priced(at: &mut Moment<'_>, lines: Vec<Line>) -> Result<(Vec<Sessi
             quantity,
             amount,
             amount_discount: 0,
+            amount_tax: 0,
         });
     }
     let (currency, _) = common.ok_or_else(|| Refusal::missing("line_items"))?;

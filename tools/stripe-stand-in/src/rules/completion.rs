@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::invoicing;
 use super::lifecycle::{self, NewSubscription};
 use super::payments::{self, NewIntent, Outcome};
-use super::{Moment, checkout_discounts, customers, named, payment_methods, redemption};
+use super::{Moment, checkout_discounts, checkout_taxes, customers, named, payment_methods, redemption};
 use crate::id::{CheckoutSessionId, CustomerId, PaymentIntentId, PaymentMethodId};
 use crate::refusal::Refusal;
 use crate::render::Object;
@@ -46,6 +46,8 @@ pub struct Completion {
     pub payment_method: Option<String>,
     /// The promotion code that the customer types, on a session that allows it.
     pub promotion_code: Option<String>,
+    /// Where the customer is, in ISO 3166-1 alpha-2 (where they were when left out, or `US`); for automatic tax.
+    pub country: Option<String>,
     /// For a delayed payment: how it ends at last.
     pub later: Later,
 }
@@ -69,6 +71,7 @@ pub(crate) fn act(at: &mut Moment<'_>, id: &str, how: &Completion) -> Result<(),
         return Err(Refusal::state("Only an open Checkout Session can be paid."));
     }
     checkout_discounts::enter(at, &id, how.promotion_code.as_deref())?;
+    checkout_taxes::locate(at, &id, how.country.as_deref());
     let token = how.payment_method.as_deref().unwrap_or(match how.payment {
         Payment::Delayed => "pm_usBankAccount",
         Payment::Succeed | Payment::Decline | Payment::RequiresAction => "pm_card_visa",
@@ -144,7 +147,11 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
         days_until_due: None,
         trial_end: None,
         discounts,
-        automatic_tax: AutomaticTax::Off,
+        automatic_tax: if session.automatic_tax {
+            AutomaticTax::On
+        } else {
+            AutomaticTax::Off
+        },
         default_payment_method: Some(method.clone()),
         description: session.subscription_description.clone(),
         metadata: session.subscription_metadata.clone(),

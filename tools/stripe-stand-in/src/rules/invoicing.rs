@@ -9,7 +9,7 @@
 
 use super::billing::Draft;
 use super::payments::{self, NewIntent, Outcome};
-use super::{Moment, discounts, lifecycle, limits, pending, pending_updates};
+use super::{Moment, discounts, lifecycle, limits, pending, pending_updates, taxes};
 use crate::id::{CustomerId, InvoiceId, PaymentMethodId};
 use crate::render::Object;
 use crate::state::{
@@ -32,11 +32,19 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
     pending::take_up(at, &mut new, &id);
     discounts::apply(at.world, &mut new, at.now);
     let terms = terms_of(at, &new);
+    let subscription = new.subscription.as_ref().map(|id| &at.world.subscriptions[id]);
+    let automatic_tax = subscription.is_some_and(|row| row.automatic_tax == AutomaticTax::On);
+    let settings = at.world.settings;
     let lines = new
         .lines
         .into_iter()
         .map(|line| InvoiceLine {
             id: at.world.ids.make(),
+            tax: if automatic_tax {
+                taxes::on(line.net(), &settings)
+            } else {
+                0
+            },
             line,
         })
         .collect();
@@ -55,10 +63,7 @@ pub(crate) fn draft(at: &mut Moment<'_>, mut new: Draft) -> InvoiceId {
         due_date: terms.1,
         credited_before_payment: 0,
         credited_after_payment: 0,
-        automatic_tax: new
-            .subscription
-            .as_ref()
-            .is_some_and(|id| at.world.subscriptions[id].automatic_tax == AutomaticTax::On),
+        automatic_tax,
         starting_balance: at.world.customers[&new.customer].balance,
         too_small: false,
         amount_paid: 0,

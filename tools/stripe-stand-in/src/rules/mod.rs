@@ -22,6 +22,7 @@ pub(crate) mod payment_methods;
 
 pub(crate) mod checkout;
 mod checkout_discounts;
+mod checkout_taxes;
 mod checkout_lines;
 pub(crate) mod completion;
 

@@ -5,7 +5,7 @@
 use super::changes::{ProrationBehavior, Wish};
 use super::item_changes::ItemChange;
 use super::subscription_updates::{self, Update};
-use super::{Moment, discounts, lifecycle, redemption, taxes};
+use super::{Moment, discounts, lifecycle, redemption};
 use crate::id::{CustomerId, DiscountId, Id, ScheduleId, SubscriptionId};
 use crate::refusal::Refusal;
 use crate::render::Object;
@@ -183,7 +183,7 @@ pub(crate) fn taxed(at: &Moment<'_>, id: &ScheduleId, phase: &Phase) -> Automati
     let schedule = &at.world.schedules[id];
     let wanted = phase.settings.automatic_tax.or(schedule.defaults.automatic_tax);
     match wanted {
-        Some(true) if taxes::is_located(at, &schedule.customer) => AutomaticTax::On,
+        Some(true) if at.world.customers[&schedule.customer].is_located() => AutomaticTax::On,
         Some(true) => AutomaticTax::LacksLocation,
         Some(false) | None => AutomaticTax::Off,
     }

@@ -1,12 +1,12 @@
 //! Automatic tax: switched on and off, and refused where Stripe does not know the customer's country.
 //!
-//! No tax is worked out: an account without registrations collects none.
+//! What it comes to is a setting: an account without registrations collects none.
 
 use super::Moment;
 use crate::id::CustomerId;
 use crate::params::Params;
 use crate::refusal::Refusal;
-use crate::state::AutomaticTax;
+use crate::state::{AutomaticTax, Settings};
 
 /// Reads `automatic_tax`: whether it is to be on.
 pub(crate) fn read(params: &Params<'_>) -> Result<Option<bool>, Refusal> {
@@ -20,14 +20,16 @@ pub(crate) fn read(params: &Params<'_>) -> Result<Option<bool>, Refusal> {
         .map(Some)
 }
 
-pub(crate) fn is_located(at: &Moment<'_>, customer: &CustomerId) -> bool {
-    let address = at.world.customers[customer].address.as_ref();
-    address.is_some_and(|address| address.country.is_some())
+/// The tax that comes on top of an amount, rounded half up; of a credit, what of it is given back.
+pub(crate) fn on(amount: i64, settings: &Settings) -> i64 {
+    let scaled = i128::from(amount) * i128::from(settings.tax_basis_points);
+    let rounded = (scaled + 5_000).div_euclid(10_000);
+    i64::try_from(rounded).unwrap_or(i64::MAX)
 }
 
 /// Switches it on or off by a request, which is refused when it cannot be done.
 pub(crate) fn switch(at: &Moment<'_>, customer: &CustomerId, on: bool) -> Result<AutomaticTax, Refusal> {
-    match (on, is_located(at, customer)) {
+    match (on, at.world.customers[customer].is_located()) {
         (false, _) => Ok(AutomaticTax::Off),
         (true, true) => Ok(AutomaticTax::On),
         (true, false) => Err(Refusal::invalid_code(

@@ -37,6 +37,9 @@ pub(crate) struct CheckoutSession {
     pub(crate) currency: Currency,
     /// What takes effect when it is completed.
     pub(crate) discounts: Vec<Grant>,
+    /// Whether tax is worked out, here and in the subscription that comes of it.
+    #[serde(default)]
+    pub(crate) automatic_tax: bool,
     pub(crate) allow_promotion_codes: Option<bool>,
     pub(crate) payment_method_types: Vec<String>,
     pub(crate) locale: Option<String>,
@@ -57,9 +60,13 @@ impl CheckoutSession {
         self.items.iter().map(|item| item.amount_discount).sum()
     }
 
+    pub(crate) fn amount_tax(&self) -> i64 {
+        self.items.iter().map(|item| item.amount_tax).sum()
+    }
+
     /// What the customer is asked to pay now.
     pub(crate) fn amount_total(&self) -> i64 {
-        self.subtotal() - self.amount_discount()
+        self.subtotal() - self.amount_discount() + self.amount_tax()
     }
 }
 
@@ -73,6 +80,9 @@ pub(crate) struct SessionItem {
     /// Before discounts.
     pub(crate) amount: i64,
     pub(crate) amount_discount: i64,
+    /// Nothing until it is known where the customer is.
+    #[serde(default)]
+    pub(crate) amount_tax: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

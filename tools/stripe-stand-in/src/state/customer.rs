@@ -35,6 +35,14 @@ pub(crate) struct Customer {
 
 row!(Customer, CustomerId, "customer");
 
+impl Customer {
+    /// Whether Stripe knows where they are taxed.
+    pub(crate) fn is_located(&self) -> bool {
+        let address = self.address.as_ref();
+        address.is_some_and(|address| address.country.is_some())
+    }
+}
+
 /// A postal address.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Address {

@@ -24,9 +24,9 @@ pub(crate) struct Invoice {
     pub(crate) lines: Vec<InvoiceLine>,
     /// The discounts that were looked at for it; what each took off is told by the lines.
     pub(crate) discounts: Vec<DiscountId>,
-    /// The customer's balance that goes into it: credit is negative. Settled when the invoice is finalised.
-    /// Whether tax was worked out. It comes to nothing.
+    /// Whether tax was worked out; what it comes to is told by the lines.
     pub(crate) automatic_tax: bool,
+    /// The customer's balance that goes into it: credit is negative. Settled when the invoice is finalised.
     pub(crate) starting_balance: i64,
     /// Less is due than is charged: it goes to the customer's balance, and is due with the next invoice.
     pub(crate) too_small: bool,
@@ -61,9 +61,19 @@ impl Invoice {
         self.lines.iter().map(|row| row.line.amount).sum()
     }
 
-    /// The sum of the lines after discounts; no taxes as yet. Negative when credits outweigh charges.
-    pub(crate) fn total(&self) -> i64 {
+    /// The sum of the lines after discounts, before tax. Negative when credits outweigh charges.
+    pub(crate) fn total_excluding_tax(&self) -> i64 {
         self.lines.iter().map(|row| row.line.net()).sum()
+    }
+
+    /// The tax of all lines: of credits, what is given back.
+    pub(crate) fn tax(&self) -> i64 {
+        self.lines.iter().map(|row| row.tax).sum()
+    }
+
+    /// The sum of the lines after discounts, with tax. Negative when credits outweigh charges.
+    pub(crate) fn total(&self) -> i64 {
+        self.total_excluding_tax() + self.tax()
     }
 
     /// What was asked of the customer: never less than nothing, and nothing where it is not worth a charge.
@@ -91,6 +101,9 @@ impl Invoice {
 pub(crate) struct InvoiceLine {
     pub(crate) id: InvoiceLineId,
     pub(crate) line: Line,
+    /// On top of what the line adds; of a credit, below zero.
+    #[serde(default)]
+    pub(crate) tax: i64,
 }
 
 row!(InvoiceLine, InvoiceLineId, "invoice line item");
@@ -128,7 +141,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// What the line adds to the total.
+    /// What the line adds to the total, before tax.
     pub(crate) fn net(&self) -> i64 {
         let off: i64 = self.discounts.iter().map(|discount| discount.amount).sum();
         self.amount - off

@@ -28,6 +28,9 @@ pub struct Settings {
     pub trial_outlasts_interval: bool,
     /// Whether a bill that was given up as uncollectible can still be made void. Stripe's text says so; somebody has recorded a refusal.
     pub given_up_bills_can_be_voided: bool,
+    /// The tax that the account collects where automatic tax is on, on top of its prices, in hundredths of a percent: the account's
+    /// registrations say so.
+    pub tax_basis_points: u32,
 }
 
 /// What becomes of a subscription that could not be collected.
@@ -62,6 +65,7 @@ impl Default for Settings {
             failed_refunds_stay_on_charges: false,
             trial_outlasts_interval: true,
             given_up_bills_can_be_voided: true,
+            tax_basis_points: 0,
         }
     }
 }

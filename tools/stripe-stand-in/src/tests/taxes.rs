@@ -1,0 +1,128 @@
+//! Automatic tax on a checkout page, and on every bill of the subscription that comes of it.
+
+use serde_json::{Value, json};
+
+use super::harness::{Shop, id};
+use crate::{Completion, Settings};
+
+/// A page for three numbers by the month, with what is asked about taxes.
+fn page(shop: &Shop, customer: &str, taxes: Value) -> Value {
+    let mut params = json!({
+        "mode": "subscription",
+        "ui_mode": "embedded_page",
+        "return_url": "https://app.example.com/done",
+        "customer": customer,
+        "line_items": [{ "price": shop.monthly, "quantity": 3 }],
+        "subscription_data": { "billing_mode": { "type": "classic" } },
+    });
+    let members = taxes.as_object().unwrap().clone();
+    params.as_object_mut().unwrap().extend(members);
+    params
+}
+
+/// Of a customer who is nowhere yet: each of Stripe's refusals, and what it takes.
+#[tokio::test]
+async fn a_page_with_tax_may_write_down_who_and_where_the_customer_is() {
+    let shop = Shop::open().await;
+    let customer = shop.customer().await;
+    let on = json!({ "enabled": true });
+    for (taxes, code) in [
+        (
+            json!({ "automatic_tax": on }),
+            json!("customer_tax_location_invalid"),
+        ),
+        (
+            json!({ "automatic_tax": on, "tax_id_collection": on, "customer_update": { "address": "auto" } }),
+            Value::Null,
+        ),
+        (json!({ "tax_id_collection": on }), Value::Null),
+    ] {
+        let params = page(&shop, &customer, taxes);
+        let error = shop.refused(400, "POST", "/v1/checkout/sessions", params).await;
+        assert_eq!(error["code"], code, "{error}");
+    }
+    let mut of_nobody = page(&shop, &customer, json!({ "customer_update": { "name": "auto" } }));
+    of_nobody.as_object_mut().unwrap().remove("customer");
+    shop.refused(400, "POST", "/v1/checkout/sessions", of_nobody)
+        .await;
+
+    let update = json!({ "address": "auto", "name": "auto" });
+    let taxes = json!({ "automatic_tax": on, "tax_id_collection": on, "customer_update": update });
+    let open = shop
+        .post("/v1/checkout/sessions", page(&shop, &customer, taxes))
+        .await;
+    assert_eq!(open["automatic_tax"]["status"], "requires_location_inputs");
+    let known = json!({ "address": { "country": "DE" } });
+    shop.post(&format!("/v1/customers/{customer}"), known).await;
+    let located = json!({ "automatic_tax": on });
+    let open = shop
+        .post("/v1/checkout/sessions", page(&shop, &customer, located))
+        .await;
+    assert_eq!(open["automatic_tax"]["status"], "complete");
+}
+
+/// 19 % of 3000 are 570. On 11 January a month of 3000 has 21 of 31 days left: 2032.26 given back, of which 19 % are 386.27, and a year
+/// of 28800 with 5472.
+#[tokio::test]
+async fn tax_comes_on_top_of_every_bill_and_is_given_back_with_credits() {
+    let shop = Shop::open_at("2027-01-01T00:00:00Z").await;
+    shop.stripe.set(Settings {
+        tax_basis_points: 1_900,
+        ..Settings::default()
+    });
+    let customer = shop.customer().await;
+    let taxes = json!({ "automatic_tax": { "enabled": true }, "customer_update": { "address": "auto" } });
+    let open = shop
+        .post("/v1/checkout/sessions", page(&shop, &customer, taxes))
+        .await;
+    assert_eq!(open["amount_total"], 3000, "nobody has said where they are");
+    let how = Completion {
+        country: Some("DE".to_owned()),
+        ..Completion::default()
+    };
+    let paid = shop.stripe.complete_session(&id(&open), &how).await.unwrap();
+    assert_eq!(
+        (&paid["amount_total"], &paid["total_details"]["amount_tax"]),
+        (&json!(3570), &json!(570))
+    );
+    let first = &shop.stripe.invoices_of(&customer)[0];
+    assert_eq!(
+        [
+            &first["subtotal"],
+            &first["total_excluding_tax"],
+            &first["total"],
+            &first["amount_paid"]
+        ],
+        [3000, 3000, 3570, 3570]
+    );
+    let known = shop.get(&format!("/v1/customers/{customer}")).await;
+    assert_eq!(known["address"]["country"], "DE");
+
+    shop.advance("2027-01-11T00:00:00Z").await;
+    let subscription = shop
+        .get(&format!(
+            "/v1/subscriptions/{}",
+            paid["subscription"].as_str().unwrap()
+        ))
+        .await;
+    let item = &subscription["items"]["data"][0]["id"];
+    let change = json!({
+        "items": [{ "id": item, "price": shop.annual }], "proration_behavior": "always_invoice",
+    });
+    let preview = json!({ "subscription": subscription["id"], "subscription_details": change });
+    let preview = shop.post("/v1/invoices/create_preview", preview).await;
+    let of_lines: Vec<(&Value, &Value)> = preview["lines"]["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (&line["amount"], &line["taxes"][0]["amount"]))
+        .collect();
+    assert_eq!(
+        of_lines,
+        [(&json!(-2033), &json!(-386)), (&json!(28_800), &json!(5472)),]
+    );
+    assert_eq!(
+        (&preview["total"], &preview["total_taxes"][0]["amount"]),
+        (&json!(-2033 - 386 + 28_800 + 5472), &json!(5086))
+    );
+}

@@ -1,5 +1,5 @@
-//! How Stripe works out periods and credits: what is made here is classic, whoever makes it; what others made flexible is told, quoted and
-//! covered as Stripe bills it.
+//! How Stripe works out periods and credits: what is quoted here is classic, whoever makes it, and what an agency sells is flexible; what others made
+//! flexible is told, quoted and covered as Stripe bills it.
 
 use billing_tests::{Account, Answer, Organisation, World};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn modes(of: &[Value]) -> Vec<&Value> {
 /// Every way to sell: an account's checkout; a plan by card, on a page, with a first period that an anchor cuts short, and on that bill's page; an
 /// agency's order of now and of later; and a downgrade, whose schedule is made of what runs.
 #[tokio::test]
-async fn whatever_is_sold_is_billed_in_the_classic_mode() {
+async fn whatever_is_sold_is_billed_in_the_mode_that_it_was_decided_for() {
     let world = World::at("2026-04-11T00:00:00Z").await;
     let ada = world.account(1).await;
     ada.subscribes("monthly").await;
@@ -44,8 +44,8 @@ async fn whatever_is_sold_is_billed_in_the_classic_mode() {
         "an account's, and four contracts'"
     );
     let theirs = north.subscriptions().await;
-    assert_eq!(modes(&theirs), [&json!("classic"); 2]);
-    assert_eq!(modes(&north.schedules().await), [&json!("classic"); 2]);
+    assert_eq!(modes(&theirs), [&json!("flexible"); 2], "an agency's is metered");
+    assert_eq!(modes(&north.schedules().await), [&json!("flexible"); 2]);
     // A preview leaves nothing behind that could be asked for its mode.
     let asked = world.stripe.stand_in().requests();
     let previews = asked

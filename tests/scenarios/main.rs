@@ -92,6 +92,8 @@ mod connect_races;
 mod connect_siblings;
 /// What users do to what was sold.
 mod connect_changes;
+/// What was used of a price that goes, and what operators do at Stripe.
+mod connect_usage;
 /// Whose Stripe account a call is on.
 mod connect_calls;
 /// Events of connected accounts.

@@ -226,6 +226,22 @@ impl<'w> Agency<'w> {
         product
     }
 
+    /// The same with minutes, at so many cents a second, none of which are included.
+    pub async fn offers_minutes(&self, name: &str, cents: u64, a_second: &str) -> String {
+        let product = self.offers(name, cents).await;
+        let prices = self.all(&format!("/v1/prices?product={}", self.product)).await;
+        let meter = prices
+            .iter()
+            .find_map(|price| price["recurring"]["meter"].as_str())
+            .unwrap();
+        let form = format!(
+            "product={product}&currency=usd&unit_amount_decimal={a_second}&recurring[interval]=month\
+             &recurring[usage_type]=metered&recurring[meter]={meter}"
+        );
+        self.at_stripe("POST", "/v1/prices", &form).await;
+        product
+    }
+
     /// The schedules on its account that are a client's.
     pub async fn schedules_of(&self, client: &str) -> Vec<Value> {
         let mut schedules = self.schedules().await;

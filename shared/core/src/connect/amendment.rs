@@ -54,6 +54,8 @@ pub enum Step {
     EndWithSchedule(ScheduleId, bool),
     /// The schedule lets go of the subscription.
     Release(ScheduleId),
+    /// The subscription is put into the flexible billing mode, so that what was used is billed when its price is taken away.
+    Migrate(SubscriptionId),
     /// The subscription is changed.
     Change(SubscriptionId),
 }
@@ -145,6 +147,12 @@ impl Amendment {
             Stage::Owned(schedule, _) => {
                 let ends = self.difference.ends?;
                 Some(Step::EndWithSchedule(schedule.clone(), ends))
+            }
+            // Since decision 0017 whatever is sold is flexible; builds before it sold otherwise.
+            Stage::Free(subscription)
+                if self.difference.terms.is_some() && contract.metered().is_some() && !contract.flexible =>
+            {
+                Some(Step::Migrate(subscription.clone()))
             }
             Stage::Free(subscription) => Some(Step::Change(subscription.clone())),
         }

@@ -35,6 +35,8 @@ pub struct Contract {
     pub canceled_at: Option<Timestamp>,
     /// Whether taxes are worked out.
     pub taxed: bool,
+    /// Whether it is in Stripe's flexible billing mode: only then is anybody billed for what was used of a price that is taken away.
+    pub flexible: bool,
     /// What is taken off.
     pub coupon: Option<CouponId>,
     /// What is charged.
@@ -99,9 +101,10 @@ impl Contract {
     #[must_use]
     pub fn stage(&self) -> Stage<'_> {
         match (&self.schedule, &self.subscription) {
+            // A schedule is `released`; when it had begun, its subscription tells how it stands.
             _ if matches!(
                 self.status.as_str(),
-                "canceled" | "completed" | "incomplete_expired"
+                "canceled" | "completed" | "incomplete_expired" | "released"
             ) =>
             {
                 Stage::Over

@@ -19,6 +19,7 @@ use crate::contact::Name;
 use crate::id::{
     AgencyId, AgentId, ClientId, ConnectedAccountId, CustomerId, PriceId, ProductId, ScheduleId,
 };
+use crate::money::Currency;
 use crate::sale::IN_FLIGHT;
 
 /// For how long the same order again is a repetition and no second order: a double click, a retried call, a user who is not
@@ -76,6 +77,9 @@ pub struct Terms {
     pub metered: Option<PriceId>,
     /// How often.
     pub cadence: Cadence,
+    /// In which currency; not told of what builds before this one sold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
 }
 
 /// Something sold, or about to be.
@@ -226,6 +230,7 @@ impl Terms {
             flat: offer.flat.id.clone(),
             metered: offer.metered.as_ref().map(|metered| metered.price.id.clone()),
             cadence: offer.flat.cadence.clone(),
+            currency: Some(offer.flat.currency),
         }
     }
 }
@@ -268,6 +273,7 @@ mod tests {
                     interval: "month".into(),
                     count: 1,
                 },
+                currency: None,
             },
             asked_at: at(asked),
             version: 0,

@@ -34,7 +34,7 @@ impl Call<'_> {
             let Some(step) = amendment.next(&contract) else {
                 break;
             };
-            let last = !matches!(step, Step::Release(_));
+            let last = !matches!(step, Step::Release(_) | Step::Migrate(_));
             match take(&stripe, (sale, &contract), amendment, &step).await {
                 Ok(()) => self.remember_country(sale, &contract, amendment).await?,
                 // Stripe keeps a failure under this number.
@@ -44,8 +44,8 @@ impl Call<'_> {
                 }
                 Err(error @ StripeError::Refused(_)) => {
                     let now = self.look_again(&sale.account, &named).await?;
-                    if now.stage() != contract.stage() {
-                        // It began, or was let go of, between the look and the step.
+                    if now.stage() != contract.stage() || now.flexible != contract.flexible {
+                        // It began, was let go of or migrated between the look and the step.
                         contract = now;
                         continue;
                     }
@@ -126,6 +126,7 @@ async fn take(
             stripe.end_with_schedule(schedule, sale, amendment, *ends).await
         }
         Step::Release(schedule) => stripe.release_schedule(schedule, sale, amendment).await,
+        Step::Migrate(subscription) => stripe.migrate_running(subscription, sale, amendment).await,
         Step::Change(subscription) => {
             stripe
                 .change_running(subscription, (sale, contract), amendment)

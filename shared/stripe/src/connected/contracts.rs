@@ -47,8 +47,20 @@ struct Schedule {
     released_subscription: Option<Reference>,
     phases: Vec<Phase>,
     default_settings: Option<Settings>,
+    billing_mode: Option<Mode>,
     #[serde(default)]
     metadata: Option<HashMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Mode {
+    r#type: String,
+}
+
+impl Mode {
+    fn is_flexible(&self) -> bool {
+        self.r#type == "flexible"
+    }
 }
 
 #[derive(Deserialize)]
@@ -112,6 +124,7 @@ struct Subscription {
     #[serde(default)]
     discounts: Vec<Discount>,
     automatic_tax: Option<AutomaticTax>,
+    billing_mode: Option<Mode>,
     schedule: Option<Owning>,
     #[serde(default)]
     metadata: Option<HashMap<String, String>>,
@@ -188,6 +201,7 @@ impl TryFrom<Schedule> for Contract {
             ends_at: None,
             canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
             taxed: defaults.is_some_and(|tax| tax.enabled),
+            flexible: wire.billing_mode.is_some_and(|mode| mode.is_flexible()),
             coupon: None,
             lines: Vec::new(),
             sold: sold(wire.metadata),
@@ -268,6 +282,7 @@ impl TryFrom<Subscription> for Contract {
             ends_at: ends_at.map(|end| at(end, of)).transpose()?,
             canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
             taxed: wire.automatic_tax.is_some_and(|tax| tax.enabled),
+            flexible: wire.billing_mode.is_some_and(|mode| mode.is_flexible()),
             coupon: coupon(discount)?,
             lines,
             sold: sold(wire.metadata),

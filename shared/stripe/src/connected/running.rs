@@ -11,8 +11,9 @@ use serde::Deserialize;
 use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
 use stripe_billing::invoice::CreatePreviewInvoice;
 use stripe_billing::subscription::{
-    CancelSubscription, UpdateSubscription, UpdateSubscriptionAutomaticTax, UpdateSubscriptionItems,
-    UpdateSubscriptionProrationBehavior,
+    CancelSubscription, MigrateSubscription, MigrateSubscriptionBillingMode,
+    MigrateSubscriptionBillingModeType, UpdateSubscription, UpdateSubscriptionAutomaticTax,
+    UpdateSubscriptionItems, UpdateSubscriptionProrationBehavior,
 };
 use stripe_client_core::StripeRequest;
 
@@ -80,6 +81,20 @@ impl Connected {
         Ok(())
     }
 
+    /// Has Stripe bill a subscription in its flexible mode from now on. There is no way back.
+    pub async fn migrate_running(
+        &self,
+        subscription: &SubscriptionId,
+        sale: &Sale,
+        amendment: &Amendment,
+    ) -> Result<(), StripeError> {
+        let mode = MigrateSubscriptionBillingMode::new(MigrateSubscriptionBillingModeType::Flexible);
+        let request = MigrateSubscription::new(subscription.as_str(), mode);
+        let key = step_key(sale, amendment, "migrate");
+        let _made: Made = self.stripe.post(request.build(), &key).await?;
+        Ok(())
+    }
+
     /// Cancels a subscription at once, without giving anything back; what was used is billed. One that is over already is left as
     /// it is.
     pub async fn cancel_running(
@@ -130,7 +145,11 @@ impl Connected {
         }
         let request =
             ListIdBillingMeterEventSummary::new(meter.as_str(), customer.as_str(), end, start).limit(100);
-        let page: Page<Summary> = self.stripe.get(request.build()).await?;
+        let page: Page<Summary> = match self.stripe.get(request.build()).await {
+            // An operator deleted the customer: what there was has been billed, and Stripe counts for it no more.
+            Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => return Ok(0),
+            page => page?,
+        };
         page.data.iter().try_fold(0_u64, |sum, summary| {
             let counted = whole(&summary.aggregated_value)?;
             sum.checked_add(counted).ok_or_else(|| StripeError::Unexpected {
@@ -166,8 +185,8 @@ impl Connected {
     }
 }
 
-/// The items that make the subscription one of these terms: a price takes the place of its like, so that usage that was counted
-/// in this period stays with it.
+/// The items that make the subscription one of these terms: a price takes the place of its like. What was used of one that goes is
+/// billed at its price, by the flexible mode.
 fn items(contract: &Contract, terms: &Terms) -> Vec<UpdateSubscriptionItems> {
     let id = |line: Option<&billing_core::connect::contract::Line>| {
         line.and_then(|line| line.item.as_ref()).map(ToString::to_string)

@@ -12,6 +12,7 @@ use billing_core::connect::contract::Contract;
 use billing_core::connect::offer::Cadence;
 use billing_core::connect::sale::{Sale, Terms};
 use billing_core::id::{AgencyId, CouponId, CustomerId, ScheduleId};
+use billing_core::money::Currency;
 use serde::{Deserialize, Serialize};
 use stripe_billing::subscription_schedule::{
     CancelSubscriptionSchedule, ListSubscriptionSchedule, ReleaseSubscriptionSchedule,
@@ -76,6 +77,10 @@ struct Phase<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     start_date: Option<String>,
     duration: Duration<'a>,
+    /// Of one that is to be made: that of the prices as they were looked at. A price may have several, of which Stripe would choose by the
+    /// customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<Currency>,
     items: Vec<Item<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     discounts: Vec<Discount<'a>>,
@@ -134,6 +139,7 @@ fn phase<'a>(
             interval,
             interval_count: *count,
         },
+        currency: None,
         items: std::iter::once(flat).chain(metered).collect(),
         discounts: coupon
             .map(|coupon| Discount {
@@ -168,7 +174,7 @@ impl Connected {
         };
         let form = Schedule {
             customer: Some(customer.as_str()),
-            billing_mode: Some(BillingMode::Classic),
+            billing_mode: Some(BillingMode::Flexible),
             start_date: Some(start),
             end_behavior: end_behavior(false),
             default_settings: Settings {
@@ -176,7 +182,10 @@ impl Connected {
                     enabled: sale.order.tax.as_ref().is_some_and(|tax| tax.enabled),
                 },
             },
-            phases: vec![phase(sale, &sale.terms, sale.order.coupon.as_ref(), None)],
+            phases: vec![Phase {
+                currency: sale.terms.currency,
+                ..phase(sale, &sale.terms, sale.order.coupon.as_ref(), None)
+            }],
             metadata: named(sale),
             proration_behavior: None,
         };

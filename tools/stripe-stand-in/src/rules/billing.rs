@@ -83,6 +83,12 @@ fn usage_line(
     over: (Timestamp, Timestamp),
 ) -> Line {
     let price = &world.prices[&item.price];
+    // What was used before it was this item's price is no business of it.
+    let over = (
+        item.metered_since
+            .map_or(over.0, |since| since.clamp(over.0, over.1)),
+        over.1,
+    );
     let quantity = meters::used(world, price, &subscription.customer, over);
     Line {
         description: wording::line(&world.products[&price.product].name, price, Some(quantity)),
@@ -114,7 +120,8 @@ fn period_line(world: &World, subscription: &Subscription, item: &SubscriptionIt
 }
 
 /// What a change costs from `from` on: credits for the items of `before` that are not the same in `after`, then charges for
-/// those of `after`. Both have the same period.
+/// those of `after`. Both have the same period. In the flexible mode also what was used until then of a price that is taken away; in the
+/// classic one nobody is ever billed for that.
 pub(crate) fn change_lines(
     world: &World,
     before: &Subscription,
@@ -128,7 +135,18 @@ pub(crate) fn change_lines(
     };
     let old = before.items.iter().filter(|item| !unchanged(item, &after.items));
     let new = after.items.iter().filter(|item| !unchanged(item, &before.items));
+    let gone = Subscription {
+        items: old.clone().cloned().collect(),
+        ..before.clone()
+    };
+    let used = if before.billing_mode.is_flexible() {
+        let start = gone.items.first().map_or(from, |item| item.current_period_start);
+        usage_lines(world, &gone, (start, from))
+    } else {
+        Vec::new()
+    };
     old.filter_map(|item| credit(world, before, item, from))
+        .chain(used)
         .chain(
             new.filter(|item| item.quantity.is_some())
                 .map(|item| remaining(world, after, item, from)),

@@ -103,6 +103,9 @@ fn changed(
     let mut item = item.clone();
     if let Some(price) = &change.price {
         let price = recurring(at, price, &change.param)?;
+        if *price.id() != item.price {
+            item.metered_since = Some(at.now);
+        }
         item.price = price.id().clone();
     }
     let price = &at.world.prices[&item.price];
@@ -134,6 +137,7 @@ fn added(
         current_period_start: period.map_or(at.now, |item| item.current_period_start),
         current_period_end: period.map_or(at.now, |item| item.current_period_end),
         whole_period_start: period.and_then(|item| item.whole_period_start),
+        metered_since: Some(at.now),
         charged: None,
         metadata: change.metadata.clone(),
     })

@@ -113,6 +113,7 @@ fn item(
         current_period_start: start,
         current_period_end: end,
         whole_period_start,
+        metered_since: None,
         price,
         quantity,
         charged: None,
@@ -170,7 +171,12 @@ fn draft(
     (period_start, period_end): (Timestamp, Timestamp),
 ) -> InvoiceId {
     let subscription = at.world.subscriptions[id].clone();
-    let lines = billing::period_lines(at.world, &subscription, (period_start, period_end));
+    let mut billed = subscription.clone();
+    if subscription.billing_mode.is_flexible() && billing_reason == BillingReason::SubscriptionCreate {
+        // Nothing was used yet, and a flexible one does not say so.
+        billed.items.retain(|item| item.quantity.is_some());
+    }
+    let lines = billing::period_lines(at.world, &billed, (period_start, period_end));
     let draft = Draft {
         period_start,
         period_end,

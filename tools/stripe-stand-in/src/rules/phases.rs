@@ -20,6 +20,7 @@ pub(crate) struct AskedPhase {
     param: String,
     pub(crate) start: Option<PhaseEdge>,
     length: Option<Length>,
+    currency: Option<String>,
     items: Vec<ItemChange>,
     discounts: Vec<Asked>,
     prorations: PhaseProrations,
@@ -82,12 +83,11 @@ pub(crate) fn read(params: &Params<'_>) -> Result<Vec<AskedPhase>, Refusal> {
 
 fn read_one(params: &Params<'_>) -> Result<AskedPhase, Refusal> {
     params.unsupported(&UNSUPPORTED)?;
-    // It follows from the prices.
-    params.inert(&["currency"]);
     Ok(AskedPhase {
         param: params.name_of("items"),
         start: PhaseEdge::read(params, "start_date")?,
         length: read_length(params)?,
+        currency: params.text("currency")?,
         items: item_changes::read(params)?,
         discounts: redemption::read(params, "discounts")?.unwrap_or_default(),
         prorations: params
@@ -201,6 +201,14 @@ fn looked_up(
         return Err(Refusal::missing(&asked.param));
     }
     let (prices, currency) = item_changes::new_items(at, &asked.items)?;
+    // A price is in one currency here.
+    if asked.currency.is_some_and(|wanted| wanted != currency.as_str()) {
+        let message = "The price specified supports no other currency than its own.";
+        return Err(Refusal::invalid(
+            &asked.param.replace("[items]", "[currency]"),
+            message,
+        ));
+    }
     customers::pays_in(at, customer, &currency)?;
     let items: Vec<PhaseItem> = prices
         .into_iter()

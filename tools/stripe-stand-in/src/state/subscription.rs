@@ -107,6 +107,9 @@ pub(crate) struct SubscriptionItem {
     /// Where the current period would have begun, were it not cut short by an anchor within it.
     #[serde(default)]
     pub(crate) whole_period_start: Option<Timestamp>,
+    /// Since when usage is counted for its price, where that is later than its period began.
+    #[serde(default)]
+    pub(crate) metered_since: Option<Timestamp>,
     /// What its time was last billed at. None in a trial, and for metered prices.
     pub(crate) charged: Option<Charged>,
     pub(crate) metadata: Metadata,

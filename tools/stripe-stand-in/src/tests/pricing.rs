@@ -91,6 +91,11 @@ async fn fractions_of_a_cent_are_rounded_before_they_are_prorated() {
 
 /// A subscription of one number and minutes at 0.10, begun on 1 November; and how usage is told.
 async fn metered() -> (Shop, String, impl Fn(&str, &str) -> serde_json::Value) {
+    metered_in("flexible").await
+}
+
+/// The same in this billing mode.
+async fn metered_in(mode: &str) -> (Shop, String, impl Fn(&str, &str) -> serde_json::Value) {
     let shop = Shop::open_at("2026-11-01T00:00:00Z").await;
     let meter = json!({
         "display_name": "Minutes",
@@ -105,7 +110,7 @@ async fn metered() -> (Shop, String, impl Fn(&str, &str) -> serde_json::Value) {
     let customer = shop.customer().await;
     shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
     let items = json!([{ "price": price }, { "price": shop.monthly, "quantity": 1 }]);
-    let params = json!({ "customer": customer, "items": items });
+    let params = json!({ "customer": customer, "items": items, "billing_mode": { "type": mode } });
     let subscription = id(&shop.post("/v1/subscriptions", params).await);
     let uses = move |value: &str, identifier: &str| {
         json!({
@@ -121,7 +126,7 @@ async fn metered() -> (Shop, String, impl Fn(&str, &str) -> serde_json::Value) {
 /// canceled bills it unless it is told not to.
 #[tokio::test]
 async fn what_is_metered_is_billed_by_a_cancellation_that_is_to_invoice() {
-    for (invoice_now, told) in [(true, vec![70]), (false, vec![0, 1000])] {
+    for (invoice_now, told) in [(true, vec![70]), (false, vec![1000])] {
         let (shop, subscription, uses) = metered().await;
         shop.post("/v1/billing/meter_events", uses("7", "a")).await;
         shop.advance("2026-11-01T00:01:00Z").await;
@@ -135,7 +140,7 @@ async fn what_is_metered_is_billed_by_a_cancellation_that_is_to_invoice() {
     }
     for (params, told) in [
         (json!({ "prorate": false }), vec![70]),
-        (json!({ "prorate": false, "invoice_now": false }), vec![0, 1000]),
+        (json!({ "prorate": false, "invoice_now": false }), vec![1000]),
     ] {
         let (shop, subscription, uses) = metered().await;
         let schedule = json!({ "from_subscription": subscription });
@@ -152,7 +157,11 @@ async fn what_is_metered_is_billed_by_a_cancellation_that_is_to_invoice() {
 #[tokio::test]
 async fn what_is_metered_is_billed_when_it_has_been_used() {
     let (shop, subscription, uses) = metered().await;
-    assert_eq!(amounts(&shop.latest(&subscription).await), [0, 1000]);
+    assert_eq!(
+        amounts(&shop.latest(&subscription).await),
+        [1000],
+        "nothing was used yet"
+    );
     shop.post("/v1/billing/meter_events", uses("30", "a")).await;
     shop.refused(400, "POST", "/v1/billing/meter_events", uses("30", "a"))
         .await;
@@ -184,4 +193,42 @@ async fn what_is_metered_is_billed_when_it_has_been_used() {
     shop.advance("2026-12-10T00:00:00Z").await;
     assert_eq!(shop.get(&path).await["status"], "canceled");
     assert_eq!(amounts(&shop.latest(&subscription).await), [70]);
+}
+
+/// 0.10 apiece, and 0.20 from 11 November on: 30 were used before and 12 after. In the flexible mode both are billed, each at its price; in the classic
+/// one nobody is ever billed for the 30. Taken away instead, the 30 are billed, or not; `none` bills them in neither.
+#[tokio::test]
+async fn what_was_used_of_a_price_that_goes_is_billed_in_the_flexible_mode_alone() {
+    let (replaced, deleted) = (json!({}), json!({ "deleted": true }));
+    for (mode, change, behavior, told) in [
+        ("flexible", &replaced, "create_prorations", vec![300, 240, 1000]),
+        ("flexible", &deleted, "create_prorations", vec![300, 1000]),
+        ("flexible", &replaced, "none", vec![240, 1000]),
+        ("classic", &replaced, "create_prorations", vec![240, 1000]),
+        ("classic", &deleted, "create_prorations", vec![1000]),
+    ] {
+        let (shop, subscription, uses) = metered_in(mode).await;
+        shop.post("/v1/billing/meter_events", uses("30", "a")).await;
+        shop.advance("2026-11-11T00:00:00Z").await;
+        let path = format!("/v1/subscriptions/{subscription}");
+        let before = shop.get(&path).await;
+        let item = &before["items"]["data"][0];
+        let mut change = change.clone();
+        change["id"] = item["id"].clone();
+        if change["deleted"].is_null() {
+            let dearer = json!({ "unit_amount": 20, "recurring": {
+                "interval": "month", "usage_type": "metered", "meter": item["price"]["recurring"]["meter"],
+            } });
+            change["price"] = json!(shop.price_of(dearer).await);
+        }
+        let wish = json!({ "items": [change], "proration_behavior": behavior });
+        shop.post(&path, wish).await;
+        shop.post("/v1/billing/meter_events", uses("12", "b")).await;
+        let preview = json!({ "subscription": subscription });
+        let preview = shop.post("/v1/invoices/create_preview", preview).await;
+        shop.advance("2026-12-01T01:00:00Z").await;
+        let renewal = shop.latest(&subscription).await;
+        assert_eq!(amounts(&renewal), told, "{mode}, {behavior}");
+        assert_eq!(amounts(&preview), told, "{mode}, {behavior}");
+    }
 }

@@ -1,0 +1,220 @@
+//! What a client used of a price that goes: whoever changes the product loses none of it.
+
+use billing_tests::{Agency, Moment, World, at_every_death};
+use serde_json::json;
+
+const NOW: &str = "2026-04-01T00:00:00Z";
+/// 110 minutes of which 100 are included, by the second: 10 × 0.15.
+const TALKED: u64 = 6600;
+const OVERAGE: i64 = 150;
+
+/// An order of now as builds before decision 0017 made it: in the classic mode, by which Stripe forgets what was used of a price that goes.
+async fn sold_by_an_earlier_build(world: &World, north: &Agency<'_>) -> String {
+    let machine = world.machine().await;
+    machine
+        .network
+        .stops_named(Moment::Before, "POST /v1/subscription_schedules");
+    let order = north.order(&world.now().to_string());
+    tokio::select! {
+        told = north.sells_on(&machine, &order) => panic!("{told:?}"),
+        () = machine.network.reached() => machine.dies(),
+    }
+    let sale = north.sales().await.remove(0);
+    let customer = north.customers().await.remove(0);
+    let form = format!(
+        "customer={}&start_date=now&billing_mode[type]=classic&metadata[client]={client}&metadata[sale]={number}\
+         &phases[0][metadata][client]={client}&phases[0][metadata][sale]={number}&phases[0][duration][interval]=month\
+         &phases[0][items][0][price]={}&phases[0][items][0][quantity]=1&phases[0][items][1][price]={}",
+        customer["id"].as_str().unwrap(),
+        sale.terms.flat,
+        sale.terms.metered.unwrap(),
+        client = north.client,
+        number = sale.number,
+    );
+    let schedule = north.at_stripe("POST", "/v1/subscription_schedules", &form).await;
+    world.stripe.stand_in().settle().await;
+    let recorded = north.sales().await.remove(0).schedule.unwrap();
+    assert_eq!(schedule["id"], recorded.as_str());
+    recorded.to_string()
+}
+
+async fn sold(world: &World, north: &Agency<'_>, is_classic: bool) -> String {
+    if is_classic {
+        return sold_by_an_earlier_build(world, north).await;
+    }
+    let sold = north.sells(&north.order(NOW)).await;
+    assert_eq!(sold.status, 200, "{sold}");
+    sold.body["id"].as_str().unwrap().to_owned()
+}
+
+/// Ten days into its first period, which its schedule owns, and into its second, when it runs by itself; sold by this build and by an earlier one;
+/// to a product with dearer minutes (0.5 a second, none included), and to one without. The ten minutes until then are paid at their price, the
+/// ten after at theirs.
+#[tokio::test]
+async fn what_was_used_is_paid_when_another_product_takes_its_place() {
+    for (days, is_classic, rest) in [
+        // 20 of 30 days less a minute, and 21 of 31, each share rounded towards the smaller.
+        ("10d", false, -2000 + 3999),
+        ("10d", true, -2000 + 3999),
+        ("40d", false, -2032 + 4063),
+        ("40d", true, -2032 + 4063),
+    ] {
+        for has_minutes in [true, false] {
+            let context = format!("after {days}, classic: {is_classic}, minutes: {has_minutes}");
+            let world = World::at(NOW).await;
+            let north = world.agency().await;
+            let id = sold(&world, &north, is_classic).await;
+            north.client_gives_card().await;
+            world.advance(days).await;
+            let paid = north.payments().await;
+            north.client_talks(TALKED).await;
+            world.advance("1m").await;
+            let (other, after) = if has_minutes {
+                (north.offers_minutes("Other", 5999, "0.5").await, 300)
+            } else {
+                (north.offers("Other", 5999).await, 0)
+            };
+            let changed = north.updates(&id, &json!({ "productId": other })).await;
+            assert_eq!(changed.status, 200, "{context}: {changed}");
+            assert_eq!(changed.body["product"]["id"], other.as_str(), "{context}");
+            north.client_talks(600).await;
+            world.advance("1m").await;
+            let told = north.gets(&id).await;
+            let of_both = if has_minutes {
+                (OVERAGE + after, 120)
+            } else {
+                (0, 0)
+            };
+            assert_eq!(
+                (&told.body["totalPrice"], &told.body["totalUsage"]),
+                (&json!(5999 + of_both.0), &json!(of_both.1)),
+                "{context}: {told}"
+            );
+
+            world.advance("31d").await;
+            let paid: Vec<i64> = north.payments().await.split_off(paid.len());
+            assert_eq!(paid, [rest + OVERAGE + after + 5999], "{context}");
+            let running = north.subscriptions().await.remove(0);
+            assert_eq!(running["billing_mode"]["type"], "flexible", "{context}");
+        }
+    }
+}
+
+/// Whatever dies between the migration, the change and their records: used minutes are charged once, and so is the rest of the period.
+#[tokio::test]
+async fn what_was_used_is_charged_once_whatever_dies() {
+    let world = World::at(NOW).await;
+    at_every_death(async |death| {
+        let north = world.agency().await;
+        let other = north.offers("Other", 5999).await;
+        let id = sold_by_an_earlier_build(&world, &north).await;
+        north.client_talks(TALKED).await;
+        world.advance("1m").await;
+        let wish = json!({ "productId": other });
+        let told = world
+            .dies_over(death, async |machine| north.updates_on(machine, &id, &wish).await)
+            .await;
+        let answer = north.updates(&id, &wish).await;
+        assert_eq!(answer.status, 200, "{death}: {answer}");
+        world.stripe.stand_in().settle().await;
+        assert_eq!(
+            north.gets(&id).await.body["product"]["id"],
+            other.as_str(),
+            "{death}"
+        );
+        assert_eq!(north.sales().await[0].amendment, None, "{death}");
+        let waiting = north.all("/v1/invoiceitems?limit=100").await;
+        let charges = waiting.iter().filter_map(|item| item["amount"].as_i64());
+        let charges: Vec<i64> = charges.filter(|amount| *amount > 0).collect();
+        assert_eq!(charges.len(), 2, "{death}: {charges:?}");
+        assert!(charges.contains(&OVERAGE), "{death}: {charges:?}");
+        told.is_some()
+    })
+    .await;
+}
+
+/// Two machines at once, of which each may find the other's migration: the same.
+#[tokio::test]
+async fn what_was_used_is_charged_once_by_two_machines() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let other = north.offers("Other", 5999).await;
+    let id = sold_by_an_earlier_build(&world, &north).await;
+    north.client_talks(TALKED).await;
+    world.advance("1m").await;
+    let wish = json!({ "productId": other });
+    let (one, two) = (world.machine().await, world.machine().await);
+    one.network.holds("/migrate");
+    let slow = async { north.updates_on(&one, &id, &wish).await.unwrap() };
+    let fast = async {
+        one.network.reached().await;
+        let told = north.updates_on(&two, &id, &wish).await.unwrap();
+        one.network.lets_go();
+        told
+    };
+    let (slow, fast) = tokio::join!(slow, fast);
+    assert_eq!((slow.status, fast.status), (200, 200), "{slow} {fast}");
+    let waiting = north.all("/v1/invoiceitems?limit=100").await;
+    let used = waiting.iter().filter(|item| item["amount"] == OVERAGE);
+    assert_eq!(used.count(), 1);
+}
+
+/// What was used is told as nothing when an operator deleted the client's customer at Stripe, which ended the subscription.
+#[tokio::test]
+async fn a_subscription_whose_customer_was_deleted_is_told() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let id = sold(&world, &north, false).await;
+    let customer = north.customers().await[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/customers/{customer}");
+    north.at_stripe("DELETE", &path, "").await;
+    let told = north.gets(&id).await;
+    assert_eq!(told.status, 200, "{told}");
+    assert_eq!(
+        (
+            &told.body["status"],
+            &told.body["totalUsage"],
+            &told.body["totalPrice"]
+        ),
+        (&json!("canceled"), &json!(0), &json!(2999))
+    );
+}
+
+/// One that an operator released at Stripe before it began never will begin: it is over, and the same order is a new one.
+#[tokio::test]
+async fn a_schedule_that_was_released_before_it_began_is_over() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let order = north.order("2026-05-01T00:00:00Z");
+    let first = north.sells(&order).await;
+    let id = first.body["id"].as_str().unwrap();
+    let path = format!("/v1/subscription_schedules/{id}/release");
+    north.at_stripe("POST", &path, "").await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(north.gets(id).await.body["status"], "released");
+    assert_eq!(
+        north.updates(id, &json!({ "cancelAtPeriodEnd": true })).await,
+        r#"409 {"error":"the subscription is canceled"}"#
+    );
+    for _ in 0..2 {
+        let canceled = north.cancels(id).await;
+        assert_eq!(canceled.body, json!({ "id": id, "canceled": true }), "{canceled}");
+    }
+    let again = north.sells(&order).await;
+    assert_eq!(again.status, 200, "{again}");
+    assert_ne!(again.body["id"], first.body["id"]);
+    assert_eq!(again.body["status"], "not_started");
+}
+
+/// A price may have several currencies at Stripe, which would go by the customer's: what was looked at is what is sold.
+#[tokio::test]
+async fn a_schedule_names_the_currency_that_was_looked_at() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    assert_eq!(north.sells(&north.order(NOW)).await.status, 200);
+    let asked = world.stripe.stand_in().requests();
+    let made = asked
+        .iter()
+        .find(|call| call.path == "/v1/subscription_schedules" && call.method == "POST");
+    assert_eq!(made.unwrap().params["phases"][0]["currency"], "usd");
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use billing_core::Timestamp;
-use billing_core::id::{PaymentIntentId, SessionId, SubscriptionId};
+use billing_core::id::{InvoiceId, PaymentIntentId, SessionId, SubscriptionId};
 use billing_core::return_url::ReturnUrl;
 use billing_core::sale::Sale;
 use serde::Deserialize;
@@ -156,7 +156,8 @@ impl Stripe {
             }
             let page: Page<Billed> = self.get(request.build()).await?;
             for billed in &page.data {
-                self.refund_invoice(&id(&billed.id, "an invoice")?, sale).await?;
+                self.refund_invoice(&id(&billed.id, "an invoice")?, &key(sale))
+                    .await?;
             }
             after = page.data.last().map(|billed| billed.id.clone());
             if !page.has_more || after.is_none() {
@@ -165,21 +166,22 @@ impl Stripe {
         }
     }
 
-    async fn refund_invoice(
-        &self,
-        invoice: &billing_core::id::InvoiceId,
-        sale: &Sale,
-    ) -> Result<(), StripeError> {
+    /// Gives back what was paid for a bill that was let go. Repeating it changes nothing.
+    pub async fn refund_bill(&self, bill: &InvoiceId) -> Result<(), StripeError> {
+        self.refund_invoice(bill, &format!("let-go/{bill}")).await
+    }
+
+    async fn refund_invoice(&self, invoice: &InvoiceId, key: &str) -> Result<(), StripeError> {
         for intent in self.payments_of(invoice).await? {
-            self.refund_payment(&intent, sale).await?;
+            self.refund_payment(&intent, key).await?;
         }
         Ok(())
     }
 
     /// Gives back what is left of a payment: what is given back already is not given back again, under whatever key. Where its payer's bank
     /// has taken it, or is about to, there is nothing to give.
-    async fn refund_payment(&self, intent: &PaymentIntentId, sale: &Sale) -> Result<(), StripeError> {
-        let first = format!("{}/refund/{intent}", key(sale));
+    async fn refund_payment(&self, intent: &PaymentIntentId, key: &str) -> Result<(), StripeError> {
+        let first = format!("{key}/refund/{intent}");
         let mut spent = None;
         for attempt in 1..=REFUND_KEYS {
             let request = CreateRefund::new().payment_intent(intent.as_str());
@@ -198,10 +200,7 @@ impl Stripe {
         spent.map_or(Ok(()), Err)
     }
 
-    async fn payments_of(
-        &self,
-        invoice: &billing_core::id::InvoiceId,
-    ) -> Result<Vec<PaymentIntentId>, StripeError> {
+    async fn payments_of(&self, invoice: &InvoiceId) -> Result<Vec<PaymentIntentId>, StripeError> {
         #[derive(Deserialize)]
         struct Payment {
             status: String,

@@ -119,6 +119,7 @@ fn new(reservation: &Reservation, now: Timestamp) -> NewReservation<'_> {
     NewReservation {
         reservation,
         paced_until: now,
+        let_go: &[],
         now,
     }
 }

@@ -50,6 +50,8 @@ mod change_states;
 /// Changes in a free trial.
 mod trials;
 mod written_off;
+/// Bills that nobody can make void, and what is paid for them after something else was sold.
+mod let_go;
 /// Subscriptions whose invoices are sent, or not collected for now.
 mod collections;
 /// Changes of subscriptions that a bank debit pays.

@@ -34,7 +34,7 @@ async fn covered_until(accounts: &[Account<'_>]) -> Vec<String> {
     covered
 }
 
-fn tick() -> Value {
+pub(crate) fn tick() -> Value {
     json!({ "detail-type": "Scheduled Event", "source": "aws.events" })
 }
 

@@ -17,7 +17,7 @@ mod customer;
 use billing_core::access::Owner;
 use billing_core::account::{Account, Profile};
 use billing_core::checkout::{self, Intent, Next, Refusal, Reservation, SESSION_LIFETIME, TooMany};
-use billing_core::id::AccountId;
+use billing_core::id::{AccountId, InvoiceId};
 use billing_core::landing::Landing;
 use billing_core::plan::Interval;
 use billing_core::return_url::ReturnUrl;
@@ -117,11 +117,11 @@ async fn attempt(
         return_url: wish.return_url.clone(),
     };
     previous::must_be_known(call, &account).await?.map_err(refuse)?;
-    match previous::close_bill(call, &account).await? {
-        Bill::Closed => {}
+    let let_go = match previous::close_bill(call, &account).await? {
+        Bill::Closed(let_go) => let_go,
         Bill::Debited => return Err(refuse(Refusal::AlreadySubscribed)),
         Bill::Voided => return Ok(None),
-    }
+    };
     let held = seen
         .clone()
         .filter(|reservation| course.spent != Some(reservation.number));
@@ -156,7 +156,7 @@ async fn attempt(
         }
     };
     previous.must_have_ended(&account).map_err(refuse)?;
-    let Some((profile, reservation)) = reserve(call, &account, seen.as_ref(), intent).await? else {
+    let Some((profile, reservation)) = reserve(call, &account, seen.as_ref(), intent, &let_go).await? else {
         return Ok(None);
     };
     match open(call, owner, &profile, &reservation).await? {
@@ -184,12 +184,13 @@ async fn give_back(call: &Call<'_>, profile: &Profile, reservation: &Reservation
     Ok(())
 }
 
-/// Reserves the next number for the intent.
+/// Reserves the next number for the intent, and lets go of bills that were given up.
 async fn reserve(
     call: &Call<'_>,
     account: &Account,
     seen: Option<&Reservation>,
     intent: Intent,
+    let_go: &[InvoiceId],
 ) -> Result<Option<(Profile, Reservation)>, Problem> {
     let read = &account.profile;
     let paced_until = checkout::pace(account, call.now).map_err(|too_many| slow_down(call, too_many))?;
@@ -206,6 +207,7 @@ async fn reserve(
     let new = NewReservation {
         reservation: &reservation,
         paced_until,
+        let_go,
         now: call.now,
     };
     let reserved = unless_conflict(call.store.reserve(account, seen, &new).await)?;

@@ -5,7 +5,7 @@
 
 use billing_core::account::Account;
 use billing_core::checkout::Refusal;
-use billing_core::id::{SessionId, SubscriptionId};
+use billing_core::id::{InvoiceId, SessionId, SubscriptionId};
 use billing_edge::{Call, Problem};
 use billing_stripe::{CheckoutSession, OpenPayment, PayableInvoice, SessionStatus, Stripe, StripeError};
 
@@ -70,8 +70,8 @@ pub(crate) async fn must_be_known(
 
 /// How the bill of a subscription that is over stands in the way.
 pub(crate) enum Bill {
-    /// Nobody can pay it any more.
-    Closed,
+    /// Nobody can pay it any more, or what is paid for it goes back: those that somebody has given up are let go with the next reservation.
+    Closed(Vec<InvoiceId>),
     /// A bank debit is paying it, which nobody can call back.
     Debited,
     /// It was payable, and has been made void unless somebody paid it first: to be looked at again.
@@ -83,19 +83,29 @@ pub(crate) enum Bill {
 /// and stays.
 pub(crate) async fn close_bill(call: &Call<'_>, account: &Account) -> Result<Bill, Problem> {
     let Some(ended) = account.ended_unpaid() else {
-        return Ok(Bill::Closed);
+        return Ok(Bill::Closed(Vec::new()));
     };
     let stripe = call.stripe().await?;
-    let mut closed = Bill::Closed;
+    let mut is_void = false;
+    let mut given_up = Vec::new();
     for bill in stripe.payable_invoices(&ended.id).await? {
         if stripe.open_payment(&bill.id).await? == OpenPayment::UnderWay {
             return Ok(Bill::Debited);
         }
-        if bill.is_first && !stays_given_up(stripe, &ended.id, &bill).await? {
-            closed = Bill::Voided;
+        if !bill.is_first {
+            continue;
+        }
+        if stays_given_up(stripe, &ended.id, &bill).await? {
+            given_up.push(bill.id);
+        } else {
+            is_void = true;
         }
     }
-    Ok(closed)
+    Ok(if is_void {
+        Bill::Voided
+    } else {
+        Bill::Closed(given_up)
+    })
 }
 
 /// Makes a bill void. True where Stripe does not, since somebody has given the bill up, and nobody is paying it: nothing more can be done about

@@ -20,6 +20,8 @@ mod landing;
 mod connected;
 /// What that changes about a contract.
 mod contracts;
+/// What is paid for nothing, and goes back.
+mod let_go;
 
 use std::time::Duration;
 

@@ -167,7 +167,7 @@ impl Call<'_> {
 
     /// Makes void the bills of a subscription that somebody has ended, before its sale is forgotten: they could still be paid on their
     /// pages, for nothing, or for what is sold anew by then. One that was paid a moment ago, or is being paid by a bank debit, cannot be
-    /// made void, and says so when it is read.
+    /// made void, and says so when it is read; nor, perhaps, can one that somebody has given up.
     async fn close_ended(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
         let is_over = |read: &Read| {
             sale.offer.way == Way::Begin && contract::fate(sale, read, Lateness::InTime) == Fate::Over
@@ -180,8 +180,13 @@ impl Call<'_> {
             stripe.void_invoice(&bill.id).await?;
         }
         let closed = self.reread_for(sale, &read).await?;
-        // To forget it now could charge twice: whoever asked comes back.
-        if let Some(bill) = closed.payable_bills().next().filter(|_| is_over(&closed)) {
+        // To forget it now could charge twice: whoever asked comes back. One that somebody has given up may stay so for ever: it is let go,
+        // and what is paid for it goes back.
+        if let Some(bill) = closed
+            .payable_bills()
+            .find(|bill| bill.is_open)
+            .filter(|_| is_over(&closed))
+        {
             return Err(Problem::internal(format!(
                 "invoice {} of an ended subscription can still be paid, and cannot be made void",
                 bill.id

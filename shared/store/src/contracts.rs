@@ -113,6 +113,9 @@ impl Store {
             let unwritten = Some("attribute_not_exists(pk)");
             writes.push(put(&self.accounts, item(&key, amendment)?, unwritten)?);
         }
+        for bill in &landing.let_go {
+            writes.push(self.let_go(bill, contract.updated_at)?);
+        }
         let known = read.billing.as_ref().map(|billing| &billing.subscription);
         if let Some(billing) = contract
             .billing

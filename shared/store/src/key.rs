@@ -191,6 +191,11 @@ pub(crate) fn subscription_pointer(subscription: &SubscriptionId) -> Key {
     Key::new(format!("STRIPE#-#{subscription}"), "POINTER")
 }
 
+/// `STRIPE#-#<invoice>/LET_GO`: a bill that nothing is sold by any more, and that can be paid all the same.
+pub(crate) fn let_go(invoice: &InvoiceId) -> Key {
+    Key::new(format!("STRIPE#-#{invoice}"), "LET_GO")
+}
+
 /// `ORGANISATION#<id>`: the collection of an organisation.
 pub(crate) fn organisation(id: &OrganisationId) -> String {
     holder(&id.into())

@@ -42,6 +42,8 @@ mod landings;
 mod checkout_sessions;
 /// Contracts, their ledgers, their histories, and whose they are.
 mod contracts;
+/// Bills that were let go.
+mod let_go;
 /// Which events were handled.
 mod receipts;
 /// Which of them failed.

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem, Update};
 use billing_core::Timestamp;
 use billing_core::account::Account;
 use billing_core::checkout::{OpenSession, Reservation};
-use billing_core::id::{AccountId, CustomerId};
+use billing_core::id::{AccountId, CustomerId, InvoiceId};
 use billing_core::subscription::Subscription;
 
 use crate::client::Store;
@@ -23,6 +23,8 @@ pub struct NewReservation<'a> {
     pub reservation: &'a Reservation,
     /// Until when the account's checkouts count then ([`billing_core::checkout::pace`]).
     pub paced_until: Timestamp,
+    /// Bills of the account's that are let go for it.
+    pub let_go: &'a [InvoiceId],
     /// When.
     pub now: Timestamp,
 }
@@ -55,6 +57,7 @@ impl Store {
         let NewReservation {
             reservation: new,
             paced_until,
+            let_go,
             now,
         } = *new;
         let Account {
@@ -93,14 +96,17 @@ impl Store {
                 .expression_attribute_names("#number", "number")
                 .expression_attribute_values(":seen", number(seen.number));
         }
-        self.transact(vec![
+        let mut writes = vec![
             TransactWriteItem::builder().update(profile).build(),
             TransactWriteItem::builder()
                 .put(held.build().map_err(incomplete)?)
                 .build(),
             self.subscription_is(&read.id, subscription.as_ref())?,
-        ])
-        .await
+        ];
+        for bill in let_go {
+            writes.push(self.let_go(bill, now)?);
+        }
+        self.transact(writes).await
     }
 
     /// A condition inside a transaction: the account has no other subscription than the one that was read.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use billing_core::Timestamp;
-use billing_core::id::{PaymentIntentId, SessionId, SubscriptionId};
+use billing_core::id::{InvoiceId, PaymentIntentId, SessionId, SubscriptionId};
 use billing_core::return_url::ReturnUrl;
 use billing_core::sale::Sale;
 use serde::Deserialize;
@@ -151,7 +151,8 @@ impl Stripe {
             }
             let page: Page<Billed> = self.get(request.build()).await?;
             for billed in &page.data {
-                self.refund_invoice(&id(&billed.id, "an invoice")?, sale).await?;
+                self.refund_invoice(&id(&billed.id, "an invoice")?, &key(sale))
+                    .await?;
             }
             after = page.data.last().map(|billed| billed.id.clone());
             if !page.has_more || after.is_none() {
@@ -160,14 +161,15 @@ impl Stripe {
         }
     }
 
-    async fn refund_invoice(
-        &self,
-        invoice: &billing_core::id::InvoiceId,
-        sale: &Sale,
-    ) -> Result<(), StripeError> {
+    /// Gives back what was paid for a bill that was let go. Repeating it changes nothing.
+    pub async fn refund_bill(&self, bill: &InvoiceId) -> Result<(), StripeError> {
+        self.refund_invoice(bill, &format!("let-go/{bill}")).await
+    }
+
+    async fn refund_invoice(&self, invoice: &InvoiceId, key: &str) -> Result<(), StripeError> {
         for intent in self.payments_of(invoice).await? {
             let request = CreateRefund::new().payment_intent(intent.as_str());
-            let key = format!("{}/refund/{intent}", key(sale));
+            let key = format!("{key}/refund/{intent}");
             match self.post::<serde::de::IgnoredAny>(request.build(), &key).await {
                 Ok(_) => {}
                 Err(StripeError::Refused(refusal))
@@ -178,10 +180,7 @@ impl Stripe {
         Ok(())
     }
 
-    async fn payments_of(
-        &self,
-        invoice: &billing_core::id::InvoiceId,
-    ) -> Result<Vec<PaymentIntentId>, StripeError> {
+    async fn payments_of(&self, invoice: &InvoiceId) -> Result<Vec<PaymentIntentId>, StripeError> {
         #[derive(Deserialize)]
         struct Payment {
             status: String,

@@ -7,7 +7,7 @@ use super::{Amendment, Bill, Contract, Read, Scheduled, Status, charge};
 use crate::calendar::Anchor;
 use crate::coverage::{self, Coverage, Entry};
 use crate::estimate::{self, NoEstimate, Standing};
-use crate::id::CheckoutId;
+use crate::id::{CheckoutId, InvoiceId};
 use crate::period::Period;
 use crate::reversal::{self, Reversal};
 use crate::sale::{Sale, Way};
@@ -78,6 +78,9 @@ pub struct Landing {
     pub billed: Option<Bill>,
     /// What the session of the sale that was under way is told.
     pub told: Option<(CheckoutId, Told)>,
+    /// Bills of a sale that came to nothing, which can be paid all the same: somebody has given them up, and Stripe does not make them void.
+    /// What is paid for them goes back.
+    pub let_go: Vec<InvoiceId>,
 }
 
 /// What has become of a sale, by what Stripe has just said of the contract's subscription.
@@ -180,6 +183,7 @@ pub fn land(
         amendment: None,
         billed: billed.cloned(),
         told: None,
+        let_go: Vec::new(),
     };
     landing.follow_sale(&read, lateness, now);
     landing.follow_period(&read)?;
@@ -234,6 +238,9 @@ impl Landing {
             }
             Fate::Over => {
                 self.contract.sale = None;
+                if sale.offer.way == Way::Begin {
+                    self.let_go = read.payable_bills().map(|bill| bill.id.clone()).collect();
+                }
                 if sale.is_to_be_refunded {
                     self.contract.status = Status::Refunded;
                     Told::Refunded

@@ -9,6 +9,7 @@ use billing_core::id::{ScheduleId, SessionId, SubscriptionId};
 use billing_stripe::{OfContract, ReadContract, Reversed, ReversedInvoice, SessionStatus, StripeError};
 
 use super::errand::Errand;
+use super::let_go;
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::sales::Billed;
@@ -65,6 +66,16 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &OfContract) -> Result<Optio
     let Some(found) = find(call, errand).await? else {
         return Ok(Some(()));
     };
+    if let Found::Subscription(read, bill) = &found {
+        let told = let_go::Told {
+            is_live: read.read.billing.status.is_live(),
+            paid: &bill.paid,
+            reversal: bill.reversal.as_ref(),
+        };
+        if let_go::was(call, &told).await? {
+            return Ok(Some(()));
+        }
+    }
     let (Some(stored), OfContract { contract: id, .. }) = (stored, of) else {
         // A sale that came to nothing and was forgotten; one that was paid all the same must be seen.
         if let Found::Subscription(read, bill) = &found

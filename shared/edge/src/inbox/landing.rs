@@ -3,12 +3,14 @@
 use billing_core::account::Account;
 use billing_core::id::{AccountId, CustomerId};
 use billing_core::landing::{self, Facts};
+use billing_core::subscription::Subscription;
 use billing_store::{CustomerOf, unless_conflict};
 use billing_stripe::webhook::Event;
 
 use super::contracts;
 use super::errand::Errand;
 use super::facts::{self, Found};
+use super::let_go;
 use crate::call::Call;
 use crate::problem::Problem;
 
@@ -84,6 +86,18 @@ async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option
     let Some(found) = facts::find(call, errand).await? else {
         return Ok(Some(Landed::Whole));
     };
+    let told = let_go::Told {
+        is_live: found
+            .facts
+            .subscription
+            .as_ref()
+            .is_some_and(Subscription::is_live),
+        paid: &found.facts.paid,
+        reversal: found.facts.reversal.as_ref(),
+    };
+    if let_go::was(call, &told).await? {
+        return Ok(Some(Landed::Whole));
+    }
     let Some(facts) = with_change(call, &mut account, found).await? else {
         return Ok(None);
     };

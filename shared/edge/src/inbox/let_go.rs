@@ -1,0 +1,46 @@
+//! Bills that were let go: what is paid for them goes back.
+//!
+//! Somebody gave such a bill up and ended its subscription, and Stripe does not make it void: it can be paid for as long as its page is
+//! shown, by a bank debit that takes days too. Something else may have been sold in its place.
+//!
+//! # If it fails half-way
+//! The event is not done, and is taken again; each payment goes back under its own key.
+
+use billing_core::coverage::Entry;
+use billing_core::reversal::Reversal;
+
+use crate::call::Call;
+use crate::problem::Problem;
+
+/// What an event told of a bill.
+pub(super) struct Told<'a> {
+    /// Whether its subscription can still bill.
+    pub(super) is_live: bool,
+    /// Its lines, when it is paid.
+    pub(super) paid: &'a [Entry],
+    /// What was given back of it.
+    pub(super) reversal: Option<&'a Reversal>,
+}
+
+/// Whether the bill was let go: then what was paid for it is given back, and there is nothing to land. To be asked after what it might be
+/// landed in was read: a bill is let go in the same write as the sale that it was of.
+pub(super) async fn was(call: &Call<'_>, told: &Told<'_>) -> Result<bool, Problem> {
+    let paid = told.paid.first().map(|entry| &entry.invoice);
+    let bill = paid.or(told.reversal.map(|reversal| &reversal.invoice));
+    let Some(bill) = bill.filter(|_| !told.is_live) else {
+        return Ok(false);
+    };
+    if !call.store.is_let_go(bill).await? {
+        return Ok(false);
+    }
+    if told.reversal.is_some_and(|reversal| reversal.disputed) {
+        tracing::warn!(invoice = %bill, "a bill that was let go is disputed");
+        call.count("Disputes", 1);
+    }
+    if paid.is_some() {
+        call.stripe().await?.refund_bill(bill).await?;
+        tracing::warn!(invoice = %bill, "a bill that had been given up was paid after it was let go: the money was given back");
+        call.count("LatePaymentsRefunded", 1);
+    }
+    Ok(true)
+}

@@ -108,6 +108,7 @@ impl World {
                 "SESSIONS_TABLE" => "sessions",
                 "BILLING_MODE" => "test",
                 "COVERAGE_GRACE_SECONDS" => "0",
+                "CHECKOUT_PROMOTION_CODES" | "CHECKOUT_AUTOMATIC_TAX" => "false",
                 "PRICE_MONTHLY" => &self.prices.monthly,
                 "PRICE_ANNUAL" => &self.prices.annual,
                 "RETURN_URL" => "https://app.example.com/billing",
@@ -312,6 +313,7 @@ pub(crate) fn wrong(variable: &str) -> &'static str {
     match variable {
         "BILLING_MODE" => "production",
         "COVERAGE_GRACE_SECONDS" => "a day",
+        "CHECKOUT_PROMOTION_CODES" | "CHECKOUT_AUTOMATIC_TAX" => "yes",
         "PRICE_MONTHLY" | "PRICE_ANNUAL" => "three dollars",
         "RETURN_URL" => "http://app.example.com",
         "STRIPE_SECRET_KEY_ARN" => "sk_test_in_the_wrong_place",

@@ -57,6 +57,13 @@ pub struct WebhookEndpoint {
     pub enabled_events: Vec<String>,
 }
 
+/// Whether Stripe Tax can work out a tax.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TaxSettings {
+    /// `active`, or `pending` while something is missing.
+    pub status: String,
+}
+
 #[derive(Serialize)]
 struct Most {
     limit: u8,
@@ -66,6 +73,12 @@ impl Stripe {
     /// A price with everything that its being sold depends on.
     pub async fn inspect_price(&self, id: &PriceId) -> Result<PriceState, StripeError> {
         self.get(RetrievePrice::new(id.as_str()).build()).await
+    }
+
+    /// What the account has set up for Stripe Tax.
+    pub async fn tax_settings(&self) -> Result<TaxSettings, StripeError> {
+        self.get(RequestBuilder::new(StripeMethod::Get, "/tax/settings"))
+            .await
     }
 
     /// Every webhook endpoint of the account. Stripe allows 16.

@@ -73,7 +73,7 @@ pub use contracts::{AskedSale, OfContract};
 pub use customers::NewCustomer;
 pub use error::{Refusal, StripeError};
 pub use events::{EventPage, EventWindow};
-pub use inspection::{PriceState, Recurring, WebhookEndpoint, api_version};
+pub use inspection::{PriceState, Recurring, TaxSettings, WebhookEndpoint, api_version};
 pub use invoices::{Invoice, OpenPayment, PayableInvoice};
 pub use previews::{Preview, PreviewLine, PreviewedChange};
 pub use prices::Price;

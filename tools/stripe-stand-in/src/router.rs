@@ -7,8 +7,8 @@ use crate::refusal::Refusal;
 use crate::rules::{
     Moment, accounts, billing_modes, checkout, coupons, credit_notes, customers, events, invoice_items,
     invoices, meters, payment_methods, payments, preview, prices, products, promotion_codes, refunds,
-    schedules, subscription_creation, subscription_items, subscription_updates, subscriptions, test_clocks,
-    webhook_endpoints,
+    schedules, subscription_creation, subscription_items, subscription_updates, subscriptions, taxes,
+    test_clocks, webhook_endpoints,
 };
 
 /// Makes of one table what runs an operation and what tells which there are.
@@ -142,6 +142,7 @@ operations! {
         ("POST", ["webhook_endpoints", id]) => webhook_endpoints::update(at, id, params),
         ("DELETE", ["webhook_endpoints", id]) => webhook_endpoints::delete(at, id, params),
 
+        ("GET", ["tax", "settings"]) => taxes::settings(params),
         ("GET", ["account"]) => accounts::get_own(at, params),
         ("POST", ["accounts"]) => accounts::create(at, params),
         ("GET", ["accounts", id]) => accounts::get(at, id, params),

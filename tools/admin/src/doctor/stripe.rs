@@ -7,13 +7,14 @@ use billing_core::id::PriceId;
 use billing_core::money::{Currency, Money};
 use billing_core::plan::Interval;
 use billing_edge::{App, CONNECTED_EVENT_TYPES, EVENT_TYPES, Secret};
-use billing_stripe::{EventWindow, PriceState, StripeError, WebhookEndpoint, api_version};
+use billing_stripe::{EventWindow, PriceState, StripeError, TaxSettings, WebhookEndpoint, api_version};
 
 use super::{Finding, Patient};
 
 const KEY: &str = "stripe key";
 const SIGNING: &str = "webhook secret";
 const PRICES: &str = "prices";
+const TAX: &str = "tax";
 const ENDPOINT: &str = "webhook endpoint";
 const CONNECTED_ENDPOINT: &str = "connect endpoint";
 /// For each call.
@@ -43,19 +44,26 @@ pub(super) async fn examine(app: &App, patient: &Patient<'_>) -> Vec<Finding> {
     };
     let stripe = || app.stripe(&key, PATIENCE);
     let (monthly, annual) = (stripe(), stripe());
-    let (listing, happened) = (stripe(), stripe());
+    let (listing, happened, taxing) = (stripe(), stripe(), stripe());
     let this_second = EventWindow {
         from: patient.now,
         until: patient.now,
         after: None,
         types: &[],
     };
-    let (monthly, annual, listed, events, linked) = tokio::join!(
+    let tax = async {
+        match app.config.checkout_page.automatic_tax {
+            true => Some(taxing.tax_settings().await),
+            false => None,
+        }
+    };
+    let (monthly, annual, listed, events, linked, tax) = tokio::join!(
         monthly.inspect_price(&app.config.prices.monthly),
         annual.inspect_price(&app.config.prices.annual),
         listing.webhook_endpoints(),
         happened.events(&this_second),
         app.store().connected_accounts(None, 1),
+        tax,
     );
     if let Err(StripeError::Refused(refusal)) = &monthly
         && refusal.status == 401
@@ -70,6 +78,7 @@ pub(super) async fn examine(app: &App, patient: &Patient<'_>) -> Vec<Finding> {
     });
     findings.extend(unreadable_events(events.err()));
     findings.extend(prices(app, &monthly, &annual));
+    findings.extend(tax.map(judge_tax));
     // A table that cannot be read is told of as such.
     let has_connected_accounts = linked.is_ok_and(|linked| !linked.is_empty());
     findings.extend(endpoints(patient.webhook_url, listed, has_connected_accounts));
@@ -84,6 +93,25 @@ fn unreadable_events(error: Option<StripeError>) -> Option<Finding> {
             "may not read events: reconcile fails, and what never arrived is not found; allow it what docs/operations.md lists under Secrets",
         )),
         _ => None,
+    }
+}
+
+/// What is to work out the tax of a checkout.
+fn judge_tax(settings: Result<TaxSettings, StripeError>) -> Finding {
+    match settings {
+        Ok(settings) if settings.status == "active" => Finding::well(TAX, "Stripe works it out"),
+        Ok(settings) => Finding::wrong(
+            TAX,
+            format!(
+                "CHECKOUT_AUTOMATIC_TAX is on, and Stripe Tax is {}: every checkout is answered 502; set it up at Stripe (Settings, Tax), or deploy with CheckoutAutomaticTax false",
+                settings.status
+            ),
+        ),
+        Err(StripeError::Refused(refusal)) if refusal.status == 403 => Finding::unknown(
+            TAX,
+            "the key may not read tax settings: allow it that, or look in Stripe's dashboard",
+        ),
+        Err(error) => Finding::wrong(TAX, format!("its settings cannot be read: {error}")),
     }
 }
 
@@ -318,7 +346,21 @@ fn endpoint(url: &str, ours: &[WebhookEndpoint], needs: &Needs) -> Vec<Finding> 
 mod tests {
     use billing_stripe::{Recurring, Refusal};
 
+    use super::super::Verdict;
     use super::*;
+
+    /// The stand-in's is always set up.
+    #[test]
+    fn tax_that_is_not_set_up_is_named() {
+        let status = "pending".to_owned();
+        let finding = judge_tax(Ok(TaxSettings { status }));
+        assert_eq!(finding.verdict, Verdict::Wrong);
+        assert!(
+            finding.words.contains("Stripe Tax is pending"),
+            "{}",
+            finding.words
+        );
+    }
 
     /// The stand-in has test mode alone.
     #[test]

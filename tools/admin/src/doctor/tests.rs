@@ -100,6 +100,17 @@ impl Deployment {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_works_out_the_tax_is_looked_at_where_it_is_to() {
+    let deployment = Deployment::new().await;
+    let findings = examine(&deployment.patient()).await;
+    assert!(findings.iter().all(|it| it.subject != "tax"));
+    let deployment = deployment.having("CHECKOUT_AUTOMATIC_TAX", "true");
+    let findings = examine(&deployment.patient()).await;
+    let tax = findings.iter().find(|it| it.subject == "tax").unwrap();
+    assert_eq!(tax.verdict, Verdict::Well, "{}", tax.words);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_that_is_well_is_told_so() {
     let deployment = Deployment::new().await;
     let mut out = Vec::new();

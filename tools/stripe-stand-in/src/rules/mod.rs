@@ -13,7 +13,7 @@ pub(crate) mod products;
 pub(crate) mod coupons;
 pub(crate) mod promotion_codes;
 pub(crate) mod redemption;
-mod taxes;
+pub(crate) mod taxes;
 
 pub(crate) mod test_clocks;
 

@@ -2,11 +2,28 @@
 //!
 //! What it comes to is a setting: an account without registrations collects none.
 
+use serde_json::{Value, json};
+
 use super::Moment;
 use crate::id::CustomerId;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::state::{AutomaticTax, Settings};
+
+/// What the account has set up: all that there is to.
+pub(crate) fn settings(params: &Params<'_>) -> Result<Value, Refusal> {
+    params.finish()?;
+    Ok(json!({
+        "object": "tax.settings",
+        "defaults": { "provider": "stripe", "tax_behavior": "exclusive", "tax_code": "txcd_10000000" },
+        "head_office": { "address": {
+            "city": null, "country": "US", "line1": null, "line2": null, "postal_code": null, "state": null,
+        } },
+        "livemode": false,
+        "status": "active",
+        "status_details": { "active": {} },
+    }))
+}
 
 /// Reads `automatic_tax`: whether it is to be on.
 pub(crate) fn read(params: &Params<'_>) -> Result<Option<bool>, Refusal> {

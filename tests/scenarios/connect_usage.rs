@@ -159,6 +159,115 @@ async fn what_was_used_is_charged_once_by_two_machines() {
     assert_eq!(used.count(), 1);
 }
 
+/// A renewal is a draft for an hour, with the usage of the period before, which Stripe would give up with the subscription: it is collected.
+/// One that an operator holds back is not; where nothing pays, it stays open.
+#[tokio::test]
+async fn what_was_used_before_a_renewal_is_paid_although_it_is_canceled_within_the_hour() {
+    for (has_card, pause, paid) in [
+        (true, "", vec![2999, OVERAGE + 2999]),
+        (true, "keep_as_draft", vec![2999]),
+        (true, "void", vec![2999]),
+        (false, "", vec![]),
+    ] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let id = sold(&world, &north, false).await;
+        if has_card {
+            north.client_gives_card().await;
+        }
+        world.advance("29d").await;
+        north.client_talks(TALKED).await;
+        if !pause.is_empty() {
+            let subscription = north.subscriptions().await.remove(0);
+            let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+            let pause = format!("pause_collection[behavior]={pause}");
+            north.at_stripe("POST", &path, &pause).await;
+        }
+        world.advance("1d").await;
+        world.advance("10m").await;
+        for _ in 0..2 {
+            let canceled = north.cancels(&id).await;
+            assert_eq!(canceled.body["canceled"], true, "{canceled}");
+            world.stripe.stand_in().settle().await;
+            assert_eq!(north.payments().await, paid);
+        }
+        world.advance("40d").await;
+        assert_eq!(north.payments().await, paid, "nothing more");
+    }
+}
+
+/// A click by mistake costs nothing.
+#[tokio::test]
+async fn what_is_canceled_within_its_first_hour_is_not_charged() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let id = sold(&world, &north, false).await;
+    north.client_gives_card().await;
+    world.advance("10m").await;
+    assert_eq!(north.cancels(&id).await.body["canceled"], true);
+    world.advance("40d").await;
+    assert!(north.payments().await.is_empty());
+}
+
+/// 5.00 a day, the first of which is paid and the second drafted.
+async fn about_to_be_renewed(world: &World, north: &Agency<'_>) -> String {
+    let product = north.at_stripe("POST", "/v1/products", "name=Daily").await;
+    let product = product["id"].as_str().unwrap();
+    let price = format!("product={product}&currency=usd&unit_amount=500&recurring[interval]=day");
+    north.at_stripe("POST", "/v1/prices", &price).await;
+    let mut order = north.order(&world.now().to_string());
+    order["data"]["selectedProduct"]["productId"] = json!(product);
+    let sold = north.sells(&order).await;
+    assert_eq!(sold.status, 200, "{sold}");
+    north.client_gives_card().await;
+    world.advance("1d").await;
+    world.advance("10m").await;
+    assert_eq!(north.payments().await, [500]);
+    sold.body["id"].as_str().unwrap().to_owned()
+}
+
+/// Whatever dies between the bill, its payment and the end, and whichever answer is lost: it is paid once, and canceled.
+#[tokio::test]
+async fn a_renewal_is_collected_once_whatever_dies() {
+    let world = World::at(NOW).await;
+    at_every_death(async |death| {
+        let north = world.agency().await;
+        let id = about_to_be_renewed(&world, &north).await;
+        let told = world
+            .dies_over(death, async |machine| north.cancels_on(machine, &id).await)
+            .await;
+        let answer = north.cancels(&id).await;
+        assert_eq!(answer.body, json!({ "id": id, "canceled": true }), "{death}");
+        world.stripe.stand_in().settle().await;
+        assert_eq!(north.payments().await, [500, 500], "{death}");
+        told.is_some()
+    })
+    .await;
+}
+
+/// Two machines at once: paid once.
+#[tokio::test]
+async fn a_renewal_is_collected_once_by_two_machines() {
+    let world = World::at(NOW).await;
+    for part in ["/finalize", "/pay", "DELETE"] {
+        let north = world.agency().await;
+        let id = about_to_be_renewed(&world, &north).await;
+        let machine = world.machine().await;
+        machine.network.holds(part);
+        let slow = async { north.cancels_on(&machine, &id).await.unwrap() };
+        let fast = async {
+            machine.network.reached().await;
+            let told = north.cancels(&id).await;
+            machine.network.lets_go();
+            told
+        };
+        let (slow, fast) = tokio::join!(slow, fast);
+        assert_eq!((slow.status, fast.status), (200, 200), "{part}: {slow} {fast}");
+        world.stripe.stand_in().settle().await;
+        assert_eq!(north.payments().await, [500, 500], "{part}");
+    }
+}
+
 /// What was used is told as nothing when an operator deleted the client's customer at Stripe, which ended the subscription.
 #[tokio::test]
 async fn a_subscription_whose_customer_was_deleted_is_told() {

@@ -425,3 +425,26 @@ async fn what_an_account_pays_during_its_checkout_covers_or_goes_back() {
     .await;
     assert!(covers > 0 && given_back > 0, "{covers} {given_back}");
 }
+
+/// Its payer disputes it at the bank as well: somebody is told of that, and of no service that was taken away.
+#[tokio::test]
+async fn a_dispute_of_what_was_let_go_rings() {
+    let world = world().await;
+    let acme = world.organisation("acme").await;
+    let (_, bill) = let_go(&world, &acme).await;
+    world.stripe.pays_invoice(&bill, "pm_card_visa").await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.refunded().await, [3500]);
+    let charge = world.stripe.charge_of(bill["id"].as_str().unwrap()).await;
+    world.stripe.holds_events(true).await;
+    world.stripe.is_disputed(&charge).await;
+    let event = world.stripe.events("charge.dispute.created").pop().unwrap();
+    let machine = world.machine().await;
+    let told = hears_on(&world, &machine, &event).await.unwrap();
+    assert_eq!(told.status, 200, "{told}");
+    assert_eq!(
+        (machine.metric("Disputes"), machine.metric("Withdrawals")),
+        (1, 0)
+    );
+    assert_eq!(world.stripe.refunded().await, [3500]);
+}

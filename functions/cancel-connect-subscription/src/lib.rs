@@ -3,8 +3,8 @@
 //! Nothing is given back; what was used until now is billed. To end it with its period, `PUT` `cancelAtPeriodEnd`.
 //!
 //! # How it works
-//! What Stripe has is looked at; what is over is answered as canceled. Otherwise a schedule that waits or still owns its
-//! subscription is canceled, or the subscription itself, and what Stripe has then is written down.
+//! What Stripe has is looked at; what is over is answered as canceled. Otherwise a renewal that is still a draft is collected, a schedule that
+//! waits or still owns its subscription is canceled, or the subscription itself, and what Stripe has then is written down.
 //!
 //! # If it fails half-way
 //! Canceled is canceled: asking again finds out at Stripe, and so does the event.
@@ -66,12 +66,18 @@ async fn ask(
     contract: &Contract,
 ) -> Result<(), Problem> {
     let stripe = call.stripe_of(account).await?;
+    let told = |error| refused(error, &Fields::NONE);
+    if let Stage::Owned(_, subscription) | Stage::Free(subscription) = contract.stage()
+        && !contract.held_back
+    {
+        stripe.collect_renewal(owner, subscription).await.map_err(told)?;
+    }
     let asked = match contract.stage() {
         Stage::Waiting(schedule) | Stage::Owned(schedule, _) => stripe.cancel_schedule(owner, schedule).await,
         Stage::Free(subscription) => stripe.cancel_running(owner, subscription).await,
         Stage::Over => Ok(()),
     };
-    asked.map_err(|error| refused(error, &Fields::NONE))
+    asked.map_err(told)
 }
 
 /// What is over stays over: whoever writes it down last writes the same.

@@ -37,6 +37,8 @@ pub struct Contract {
     pub taxed: bool,
     /// Whether it is in Stripe's flexible billing mode: only then is anybody billed for what was used of a price that is taken away.
     pub flexible: bool,
+    /// Whether an operator has paused that its bills are collected.
+    pub held_back: bool,
     /// What is taken off.
     pub coupon: Option<CouponId>,
     /// What is charged.

@@ -6,6 +6,7 @@ use billing_core::connect::contract::{Contract, Line, Sold};
 use billing_core::id::{CouponId, ScheduleId, SubscriptionId};
 use billing_core::period::Period;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use stripe_billing::subscription::{ListSubscription, ListSubscriptionStatus, RetrieveSubscription};
 use stripe_billing::subscription_schedule::{ListSubscriptionSchedule, RetrieveSubscriptionSchedule};
 use stripe_client_core::StripeRequest;
@@ -125,6 +126,7 @@ struct Subscription {
     discounts: Vec<Discount>,
     automatic_tax: Option<AutomaticTax>,
     billing_mode: Option<Mode>,
+    pause_collection: Option<IgnoredAny>,
     schedule: Option<Owning>,
     #[serde(default)]
     metadata: Option<HashMap<String, String>>,
@@ -202,6 +204,7 @@ impl TryFrom<Schedule> for Contract {
             canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
             taxed: defaults.is_some_and(|tax| tax.enabled),
             flexible: wire.billing_mode.is_some_and(|mode| mode.is_flexible()),
+            held_back: false,
             coupon: None,
             lines: Vec::new(),
             sold: sold(wire.metadata),
@@ -283,6 +286,7 @@ impl TryFrom<Subscription> for Contract {
             canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
             taxed: wire.automatic_tax.is_some_and(|tax| tax.enabled),
             flexible: wire.billing_mode.is_some_and(|mode| mode.is_flexible()),
+            held_back: wire.pause_collection.is_some(),
             coupon: coupon(discount)?,
             lines,
             sold: sold(wire.metadata),

@@ -9,18 +9,18 @@ use billing_core::id::{AgencyId, CustomerId, InvoiceId, ItemId, MeterId, Subscri
 use billing_core::period::Period;
 use serde::Deserialize;
 use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
-use stripe_billing::invoice::CreatePreviewInvoice;
+use stripe_billing::invoice::{CreatePreviewInvoice, ListInvoice};
 use stripe_billing::subscription::{
     CancelSubscription, MigrateSubscription, MigrateSubscriptionBillingMode,
     MigrateSubscriptionBillingModeType, UpdateSubscription, UpdateSubscriptionAutomaticTax,
     UpdateSubscriptionItems, UpdateSubscriptionProrationBehavior,
 };
-use stripe_client_core::StripeRequest;
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
 use super::schedules::step_key;
 use super::{Connected, KEYS, found};
 use crate::error::StripeError;
-use crate::wire::Page;
+use crate::wire::{Listed, Page, id};
 
 /// Stripe sums a meter up by whole minutes.
 const MINUTE: i64 = 60;
@@ -29,19 +29,48 @@ const MINUTE: i64 = 60;
 struct Made {}
 
 #[derive(Deserialize)]
+struct Bill {
+    id: String,
+    status: Option<String>,
+    billing_reason: Option<String>,
+    #[serde(default)]
+    auto_advance: bool,
+    #[serde(default)]
+    attempted: bool,
+}
+
+impl Bill {
+    /// Whether it is a renewal's that Stripe has yet to collect. One that somebody took in hand does not advance.
+    fn is_renewal_to_come(&self) -> bool {
+        self.billing_reason.as_deref() == Some("subscription_cycle")
+            && matches!(self.status.as_deref(), Some("draft" | "open"))
+            && self.auto_advance
+            && !self.attempted
+    }
+}
+
+#[derive(Deserialize)]
 struct Summary {
     aggregated_value: serde_json::Number,
 }
 
 #[derive(Deserialize)]
 struct Preview {
+    id: String,
     lines: Page<PreviewLine>,
 }
 
 #[derive(Deserialize)]
 struct PreviewLine {
+    id: String,
     amount: i64,
     parent: Option<Parent>,
+}
+
+impl Listed for PreviewLine {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 #[derive(Deserialize)]
@@ -121,6 +150,30 @@ impl Connected {
         Ok(())
     }
 
+    /// Collects the renewal that Stripe is about to collect by itself, of a subscription that is about to be canceled: what was used in the
+    /// period before is on it, and with the subscription Stripe would give it up. What cannot be paid stays open. Safe to repeat.
+    pub async fn collect_renewal(
+        &self,
+        _owner: &Owner<AgencyId>,
+        subscription: &SubscriptionId,
+    ) -> Result<(), StripeError> {
+        let request = ListInvoice::new().subscription(subscription.as_str()).limit(10);
+        let page: Page<Bill> = self.stripe.get(request.build()).await?;
+        for bill in page.data.iter().filter(|bill| bill.is_renewal_to_come()) {
+            let invoice: InvoiceId = id(&bill.id, "an invoice")?;
+            for step in ["finalize", "pay"] {
+                let request = RequestBuilder::new(StripeMethod::Post, format!("/invoices/{invoice}/{step}"));
+                let key = format!("connect-last/{invoice}/{step}");
+                match self.stripe.post::<Made>(request, &key).await {
+                    // Final or paid already, or nothing pays it.
+                    Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The subscription that an invoice bills; none when it bills something else, or is not there.
     pub async fn subscription_of_invoice(
         &self,
@@ -166,8 +219,10 @@ impl Connected {
     ) -> Result<i64, StripeError> {
         let request = CreatePreviewInvoice::new().subscription(subscription.as_str());
         // A POST that only reads.
-        let preview = found(self.stripe.get::<Preview>(request.build()).await)?;
-        let lines = preview.map(|preview| preview.lines.data).unwrap_or_default();
+        let Some(preview) = found(self.stripe.get::<Preview>(request.build()).await)? else {
+            return Ok(0);
+        };
+        let lines = self.stripe.all_lines(&preview.id, preview.lines).await?;
         let of_item = lines.iter().filter(|line| {
             let details = line
                 .parent

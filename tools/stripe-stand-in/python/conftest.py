@@ -106,7 +106,7 @@ class Shop:
     def customer(self, **more):
         return self.v1.customers.create({"email": "ada@example.com", **more})
 
-    def session(self, customer, price, quantity=3):
+    def session(self, customer, price, quantity=3, **more):
         return self.v1.checkout.sessions.create(
             {
                 "mode": "subscription",
@@ -114,6 +114,7 @@ class Shop:
                 "return_url": "https://app.example.com/done",
                 "customer": customer.id,
                 "line_items": [{"price": price.id, "quantity": quantity}],
+                **more,
             }
         )
 

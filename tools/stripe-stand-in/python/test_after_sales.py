@@ -43,6 +43,7 @@ def test_a_dispute_takes_a_charge_back(shop):
     assert shop.v1.charges.retrieve(charge.id).disputed
     shop.program.test("POST", f"/disputes/{dispute['id']}/close", {"won": False})
     assert shop.v1.disputes.retrieve(dispute["id"]).status == "lost"
+    assert [one.id for one in shop.v1.disputes.list({"charge": charge.id}).data] == [dispute["id"]]
 
 
 def test_an_item_waits_for_the_next_invoice(shop):

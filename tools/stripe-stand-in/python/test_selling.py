@@ -60,6 +60,18 @@ def test_an_invoice_is_followed_to_its_charge(shop):
     assert shop.v1.charges.retrieve(intent.latest_charge).paid
 
 
+def test_tax_is_worked_out_where_the_customer_is(shop):
+    assert shop.v1.tax.settings.retrieve().status == "active"
+    shop.program.test("POST", "/settings", {"taxBasisPoints": 1900})
+    customer = shop.customer(address={"country": "DE"})
+    session = shop.session(customer, shop.price(), automatic_tax={"enabled": True})
+    assert (session.automatic_tax.status, session.total_details.amount_tax) == ("complete", 570)
+    subscription = shop.v1.subscriptions.retrieve(shop.completes(session).subscription)
+    invoice = shop.v1.invoices.retrieve(subscription.latest_invoice)
+    assert (invoice.total_excluding_tax, invoice.total) == (3000, 3570)
+    assert [tax.amount for tax in invoice.total_taxes] == [570]
+
+
 def test_a_renewal_is_drafted_finalized_and_paid_or_voided_by_hand(shop):
     customer, subscription = shop.subscriber()
     period_end = subscription["items"].data[0].current_period_end

@@ -5,7 +5,7 @@
 use super::description::template_matches;
 
 /// The description is cut to what a subscription business calls; these are of use beside it.
-const UNDESCRIBED: [(&str, &str, &str); 6] = [
+const UNDESCRIBED: [(&str, &str, &str); 5] = [
     (
         "GET",
         "/v1/invoices/{invoice}/lines",
@@ -17,11 +17,6 @@ const UNDESCRIBED: [(&str, &str, &str); 6] = [
         "a credit note that was listed or told of by an event is looked at again",
     ),
     ("GET", "/v1/invoiceitems/{id}", "the same for an invoice item"),
-    (
-        "GET",
-        "/v1/tax/settings",
-        "an administrator looks whether tax can be worked out",
-    ),
     (
         "POST",
         "/v1/accounts/{account}",

@@ -243,6 +243,7 @@ impl World {
                 id: ACCOUNT.parse().unwrap(),
                 name: Some("Ada".parse().unwrap()),
                 email: None,
+                contact_changed_at: None,
                 created_at: now,
                 version: 0,
                 customer: None,

@@ -17,6 +17,8 @@ mod refusals;
 mod bad_input;
 /// Several checkouts of one account.
 mod checkouts;
+/// Other names and e-mail addresses.
+mod contacts;
 /// A machine that dies after any single step, and answers that are lost.
 mod crashes;
 /// Events: twice, late, early, out of order.

@@ -1,15 +1,18 @@
 //! An administrator at a machine of their own, whose network can fail at any single step.
 
+use billing_admin::accounts::{self, AtStripe};
 use billing_admin::catalog::{self, CatalogFile};
 use billing_admin::command::Place;
 use billing_admin::{Failure, connection};
 use billing_core::Timestamp;
+use billing_core::contact::Contact;
 use billing_store::Store;
 use local_stack::Stack;
 
+use crate::account::Account;
 use crate::network::Network;
 
-/// Somebody who applies catalogs. Dropping what they are doing is a machine that dies over it.
+/// Somebody who applies catalogs and changes accounts. Dropping what they are doing is a machine that dies over it.
 pub struct Administrator {
     /// What they reach DynamoDB and Stripe through.
     pub network: Network,
@@ -41,5 +44,15 @@ impl Administrator {
     pub async fn applies(&self, file: &CatalogFile) -> Result<usize, Failure> {
         let done = catalog::apply(&self.store, &self.stripe, file, self.now).await?;
         Ok(done.entries.len())
+    }
+
+    /// Gives an account another e-mail address, here and at Stripe.
+    pub async fn readdresses(&self, account: &Account<'_>, email: &str) -> Result<AtStripe, Failure> {
+        let contact = Contact {
+            name: None,
+            email: Some(email.parse().unwrap()),
+        };
+        let id = account.id.parse().unwrap();
+        accounts::update(&self.store, Some(&self.stripe), &id, &contact, self.now).await
     }
 }

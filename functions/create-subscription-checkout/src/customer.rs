@@ -2,7 +2,9 @@
 //!
 //! # If it fails half-way
 //! Its creation is repeated under one idempotency key for as long as Stripe surely keeps the key; after that, Stripe is asked
-//! whether the customer exists before another is made.
+//! whether the customer exists before another is made. An administrator may have changed the account's name or e-mail address in
+//! between: then the repetition is in other words, which Stripe refuses under that key. What it made of the first is found, and told the
+//! new ones; what it may still make of it is waited for.
 
 use billing_core::SignedDuration;
 use billing_core::account::Profile;
@@ -14,6 +16,8 @@ use billing_stripe::{NewCustomer, StripeError};
 const KEY_KEPT: SignedDuration = SignedDuration::from_hours(20);
 /// How much earlier than our record of it a customer may seem to be created, by Stripe's clock.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
+/// How long after a change of name or address the one before may still be on its way to Stripe: longer than any call takes.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(1);
 
 /// What is known of an account's customer.
 pub(crate) enum Customer {
@@ -36,7 +40,7 @@ pub(crate) async fn of(call: &Call<'_>, profile: &Profile) -> Result<Customer, P
     if call.now.duration_since(asked_at) > KEY_KEPT
         && let Some(customer) = stripe.find_customer(&profile.id, since).await?
     {
-        return Ok(Customer::Is(customer));
+        return found(call, profile, customer).await;
     }
     let new = NewCustomer {
         account: &profile.id,
@@ -46,11 +50,33 @@ pub(crate) async fn of(call: &Call<'_>, profile: &Profile) -> Result<Customer, P
     let key = format!("customer/{}/{}", profile.id, profile.lost_customers);
     match stripe.create_customer(&new, &key).await {
         Ok(customer) => Ok(Customer::Is(customer)),
-        // The name or address was edited since, or Stripe failed for good under this key: it may have been created all the same.
-        Err(StripeError::Spent { .. }) => {
-            let found = stripe.find_customer(&profile.id, since).await?;
-            Ok(found.map_or(Customer::Lost, Customer::Is))
-        }
+        // The name or address was changed since, or Stripe failed for good under this key: it may have been created all the same.
+        Err(error @ StripeError::Spent { .. }) => match stripe.find_customer(&profile.id, since).await? {
+            Some(customer) => found(call, profile, customer).await,
+            None => match error.asked_in_other_words() {
+                Some(unknown) if is_on_its_way(call, profile) => Err(unknown.into()),
+                _ => Ok(Customer::Lost),
+            },
+        },
         Err(error) => Err(error.into()),
     }
+}
+
+/// A customer that was asked for before. It may have been made with another name or address than the account has now.
+async fn found(call: &Call<'_>, profile: &Profile, customer: CustomerId) -> Result<Customer, Problem> {
+    if profile.contact_changed_at.is_some() {
+        // The same words for as long as the profile has this version.
+        let key = format!("customer-found/{}/{}", profile.id, profile.version);
+        let stripe = call.stripe().await?;
+        stripe
+            .update_customer(&customer, &profile.contact(), &key)
+            .await?;
+    }
+    Ok(Customer::Is(customer))
+}
+
+/// Whether somebody who knows the account by an earlier name or address may still be asking for its customer.
+fn is_on_its_way(call: &Call<'_>, profile: &Profile) -> bool {
+    let changed_at = profile.contact_changed_at;
+    changed_at.is_some_and(|changed_at| call.now.duration_since(changed_at) < ON_ITS_WAY)
 }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
-use crate::contact::{Email, Name};
+use crate::contact::{Contact, Email, Name};
 use crate::coverage::{self, Coverage, Entry};
 use crate::id::{AccountId, CustomerId, InvoiceId, NumberId, SessionId};
 use crate::reversal::{self, Reversal};
@@ -21,6 +21,10 @@ pub struct Profile {
     /// Where Stripe sends receipts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<Email>,
+    /// When an administrator last changed one of the two. Whoever read the account before may be asking Stripe for its customer
+    /// with what was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_changed_at: Option<Timestamp>,
     /// When the account was created.
     pub created_at: Timestamp,
     /// Counts the writes to the account's customer, checkouts, subscription and ledger. A write that decides names the version
@@ -55,6 +59,17 @@ pub struct Profile {
     /// The latest change, until it took effect or came to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
+}
+
+impl Profile {
+    /// How it is called and reached.
+    #[must_use]
+    pub fn contact(&self) -> Contact {
+        Contact {
+            name: self.name.clone(),
+            email: self.email.clone(),
+        }
+    }
 }
 
 /// A telephone number in E.164: `+` and 7 to 15 digits.

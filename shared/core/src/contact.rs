@@ -31,6 +31,15 @@ pub struct Name(String);
 #[serde(try_from = "String", into = "String")]
 pub struct Email(String);
 
+/// Both, as far as they are known, or are to be changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// The name.
+    pub name: Option<Name>,
+    /// The e-mail address.
+    pub email: Option<Email>,
+}
+
 /// A postal address, as far as it is known. Its members are Stripe's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {

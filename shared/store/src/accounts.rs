@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use billing_core::Timestamp;
 use billing_core::access::Holder;
 use billing_core::account::{Account, Number, Profile};
+use billing_core::contact::Contact;
 use billing_core::coverage::Entry;
 use billing_core::id::{AccountId, CustomerId, NumberId};
 use billing_core::reversal::Reversal;
@@ -60,6 +61,39 @@ impl Store {
         for chunk in items.chunks(TRANSACTION) {
             self.transact(chunk.to_vec()).await?;
         }
+        Ok(())
+    }
+
+    /// Gives an account another name, another e-mail address, or both; what is none stays. [`StoreError::Conflict`] when there is no
+    /// such account. Repeating it writes the same again; of two at once, the later one counts.
+    pub async fn change_contact(
+        &self,
+        account: &AccountId,
+        new: &Contact,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        // A checkout that decided on what was there reads again before it asks Stripe for anything.
+        let mut update = "SET version = version + :one, contact_changed_at = :now".to_owned();
+        let mut call = self
+            .call()
+            .update_item()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::profile(account).attributes()))
+            // An update would otherwise make an item of an account that is not there.
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":now", string(now));
+        if let Some(name) = &new.name {
+            update.push_str(", #name = :name");
+            call = call
+                .expression_attribute_names("#name", "name")
+                .expression_attribute_values(":name", string(name.as_str()));
+        }
+        if let Some(email) = &new.email {
+            update.push_str(", email = :email");
+            call = call.expression_attribute_values(":email", string(email.as_str()));
+        }
+        call.update_expression(update).send().await?;
         Ok(())
     }
 

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use billing_core::Timestamp;
-use billing_core::contact::{Email, Name};
+use billing_core::contact::{Contact, Email, Name};
 use billing_core::id::{AccountId, CustomerId};
 use serde::Deserialize;
 use stripe_client_core::StripeRequest;
-use stripe_core::customer::{CreateCustomer, ListCustomer};
+use stripe_core::customer::{CreateCustomer, ListCustomer, UpdateCustomer};
 use stripe_types::RangeQueryTs;
 
 use crate::client::Stripe;
@@ -49,6 +49,25 @@ impl Stripe {
         }
         let customer: Customer = self.post(request.build(), key).await?;
         id(&customer.id, "a customer")
+    }
+
+    /// Gives a customer another name, another e-mail address, or both; what is none stays as Stripe has it. Invoices that are there keep
+    /// what they were made with. Repeating it changes nothing; the key is another one for other words.
+    pub async fn update_customer(
+        &self,
+        customer: &CustomerId,
+        contact: &Contact,
+        key: &str,
+    ) -> Result<(), StripeError> {
+        let mut request = UpdateCustomer::new(customer.as_str());
+        if let Some(name) = &contact.name {
+            request = request.name(name.as_str());
+        }
+        if let Some(email) = &contact.email {
+            request = request.email(email.as_str());
+        }
+        let _customer: Customer = self.post(request.build(), key).await?;
+        Ok(())
     }
 
     /// The account's customer among those created from this instant on, the oldest first.

@@ -1,13 +1,17 @@
 //! Creating and changing accounts, as an administrator does.
 //!
-//! Nothing here talks to Stripe: an account's customer is made by its first checkout, unless it has one already, and what is billed follows the numbers
-//! at the next one.
+//! An account's customer at Stripe is made by its first checkout, unless it has one already, and what is billed follows the numbers at the
+//! next one. Stripe is told of a new name or address, where it is named.
+//!
+//! # If it fails half-way
+//! The account is written before Stripe is told: repeating the command tells it again.
 
 use billing_core::account::{Account, Number, Profile};
-use billing_core::contact::{Email, Name};
+use billing_core::contact::{Contact, Email, Name};
 use billing_core::id::{AccountId, CustomerId, NumberId};
 use billing_edge::key::random;
 use billing_store::{NewAccount, Store, StoreError};
+use billing_stripe::{Stripe, StripeError};
 use jiff::Timestamp;
 
 use crate::Failure;
@@ -34,6 +38,7 @@ pub async fn create(store: &Store, wanted: Wanted, now: Timestamp) -> Result<(),
         id: wanted.id,
         name: wanted.name,
         email: wanted.email,
+        contact_changed_at: None,
         created_at: now,
         version: 0,
         customer: wanted.customer,
@@ -82,6 +87,68 @@ pub async fn show(store: &Store, id: &AccountId) -> Result<Account, Failure> {
         .account(id)
         .await?
         .ok_or_else(|| Failure::NoAccount(id.clone()))
+}
+
+/// What Stripe's customer has of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AtStripe {
+    /// There is none; the first checkout makes it.
+    NoCustomer,
+    /// A checkout has asked for it, perhaps with what was there before.
+    AskedFor,
+    /// It has what is new.
+    Told(CustomerId),
+    /// It has what it had: nobody named a Stripe.
+    Untold(CustomerId),
+    /// Somebody deleted it; the next checkout makes another.
+    Deleted(CustomerId),
+}
+
+/// Gives an account another name, another e-mail address, or both, and tells Stripe's customer of it.
+pub async fn update(
+    store: &Store,
+    stripe: Option<&Stripe>,
+    id: &AccountId,
+    new: &Contact,
+    now: Timestamp,
+) -> Result<AtStripe, Failure> {
+    match store.change_contact(id, new, now).await {
+        Err(StoreError::Conflict) => return Err(Failure::NoAccount(id.clone())),
+        other => other?,
+    }
+    loop {
+        let Profile {
+            customer,
+            customer_asked_at,
+            name,
+            email,
+            version,
+            ..
+        } = show(store, id).await?.profile;
+        let Some(customer) = customer else {
+            return Ok(customer_asked_at.map_or(AtStripe::NoCustomer, |_| AtStripe::AskedFor));
+        };
+        let Some(stripe) = stripe else {
+            return Ok(AtStripe::Untold(customer));
+        };
+        // As it is stored, so that of two commands at once the later one counts at Stripe too; and no more than this one was given.
+        let contact = Contact {
+            name: name.filter(|_| new.name.is_some()),
+            email: email.filter(|_| new.email.is_some()),
+        };
+        let named = (new.name.is_some(), new.email.is_some());
+        let key = format!("customer-contact/{id}/{version}/{}/{}", named.0, named.1);
+        match stripe.update_customer(&customer, &contact, &key).await {
+            Err(StripeError::Refused(refusal)) if refusal.is_missing("id") => {
+                return Ok(AtStripe::Deleted(customer));
+            }
+            other => other?,
+        }
+        let now = show(store, id).await?.profile;
+        if now.version == version {
+            return Ok(AtStripe::Told(customer));
+        }
+    }
 }
 
 /// Adds a phone number, or gives one that is there another nickname.

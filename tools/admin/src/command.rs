@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use billing_core::access::{Holder, Mode, Scope};
 use billing_core::account::{NotAPhoneNumber, PhoneNumber};
-use billing_core::contact::{Email, Name};
+use billing_core::contact::{Contact, Email, Name};
 use billing_core::id::{
     AccountId, AgencyId, ConnectedAccountId, CustomerId, EventId, InvoiceId, KeyId, NumberId, OrganisationId,
     SubscriptionId,
@@ -157,6 +157,43 @@ pub struct StripePlace {
     pub stripe_key: Secret,
 }
 
+/// Which Stripe, where something is to be done there too.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where")]
+pub struct StripeIfNamed {
+    /// Stripe, or the stand-in of a local stack, such as http://127.0.0.1:12111
+    #[arg(
+        long,
+        env = "STRIPE_API_BASE",
+        value_name = "URL",
+        default_value = "https://api.stripe.com",
+        value_parser = address
+    )]
+    pub stripe_url: String,
+
+    /// Stripe's secret key; better in the environment than on the command line [default: Stripe is not told]
+    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true, value_name = "KEY", value_parser = secret)]
+    pub stripe_key: Option<Secret>,
+}
+
+/// How an account is called and reached from now on.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct NewContact {
+    /// A name for people
+    #[arg(long)]
+    name: Option<Name>,
+    /// Where Stripe sends receipts and invoices
+    #[arg(long)]
+    email: Option<Email>,
+}
+
+impl From<NewContact> for Contact {
+    fn from(NewContact { name, email }: NewContact) -> Self {
+        Self { name, email }
+    }
+}
+
 /// What to do with accounts.
 #[derive(Debug, Subcommand)]
 pub enum AccountCommand {
@@ -177,6 +214,20 @@ pub enum AccountCommand {
         /// A phone number, with a nickname if it has one: +15551230001 or +15551230001=front-desk
         #[arg(long = "number", value_name = "NUMBER[=NICKNAME]")]
         numbers: Vec<NewNumber>,
+    },
+    /// Give an account another name or e-mail address, here and at Stripe
+    ///
+    /// Stripe's customer is told where STRIPE_SECRET_KEY is in the environment; without it, a customer that is there already keeps what it has,
+    /// and invoices go there. Invoices that were made before stay as they are.
+    Update {
+        /// The account's id
+        id: AccountId,
+        /// What is new
+        #[command(flatten)]
+        contact: NewContact,
+        /// Which Stripe
+        #[command(flatten)]
+        stripe: StripeIfNamed,
     },
     /// Show an account: profile, subscription, coverage, numbers, ledger
     Show {
@@ -451,6 +502,7 @@ const AFTER_HELP: &str = "\
 Examples:
   billing-admin account create --id acme --name 'Acme Inc.' --number +15551230001=front-desk --number +15551230002
   billing-admin account show acme
+  billing-admin account update acme --email billing@acme.example      (with STRIPE_SECRET_KEY in the environment, at Stripe too)
   billing-admin account number add --account acme +15551230003
   billing-admin key issue --account acme --mode live
   billing-admin key issue --account acme --mode live --impersonator sam --scope billing:read --expires 2027-01-31

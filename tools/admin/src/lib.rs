@@ -376,6 +376,13 @@ async fn account(store: &Store, command: AccountCommand, now: Timestamp) -> Resu
             accounts::create(store, wanted, now).await?;
             id
         }
+        AccountCommand::Update { id, contact, stripe } => {
+            let stripe_key = stripe.stripe_key.as_ref();
+            let stripe = stripe_key
+                .map(|key| connection::stripe(&stripe.stripe_url, key.expose(), billing_edge::transport()));
+            let told = accounts::update(store, stripe.as_ref(), &id, &contact.into(), now).await?;
+            return Ok(report::updated(&accounts::show(store, &id).await?, &told, now));
+        }
         AccountCommand::Show { id } => id,
         AccountCommand::Number(NumberCommand::Add { account, number }) => {
             accounts::add_number(store, &account, number, now).await?;

@@ -13,6 +13,7 @@ use billing_store::{AgencyCollection, Failure as FailedEvent, Receipt, ReceiptSt
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::accounts::AtStripe;
 use crate::events::Replayed;
 
 /// Something to print.
@@ -32,6 +33,41 @@ pub(crate) fn account(account: &Account, now: Timestamp) -> Report {
         text: account_text(account, covered),
         json: account_json(account, covered),
     }
+}
+
+/// The same after its name or address was changed, with what Stripe has of that.
+#[must_use]
+pub(crate) fn updated(changed: &Account, at_stripe: &AtStripe, now: Timestamp) -> Report {
+    let mut report = account(changed, now);
+    let (word, told) = match at_stripe {
+        AtStripe::NoCustomer => (
+            "none",
+            "Stripe has no customer of it yet; its first checkout makes one with this.".to_owned(),
+        ),
+        AtStripe::AskedFor => (
+            "askedFor",
+            "A checkout has asked Stripe for its customer, perhaps with what was there before: repeat this when `account show` has a customer."
+                .to_owned(),
+        ),
+        AtStripe::Told(customer) => (
+            "told",
+            format!("Stripe's customer {customer} has it too: it is on the next invoices, and they go there."),
+        ),
+        AtStripe::Untold(customer) => (
+            "untold",
+            format!(
+                "Stripe's customer {customer} keeps the name and address that it has, and invoices go there: repeat this with \
+                 STRIPE_SECRET_KEY in the environment, or change them in Stripe's dashboard."
+            ),
+        ),
+        AtStripe::Deleted(customer) => (
+            "deleted",
+            format!("Stripe's customer {customer} was deleted there; the next checkout makes another with this."),
+        ),
+    };
+    report.text.push_str(&format!("\n{told}\n"));
+    report.json["atStripe"] = word.into();
+    report
 }
 
 fn account_text(account: &Account, covered: Option<Coverage>) -> String {

@@ -88,6 +88,47 @@ ledger        none
     );
 }
 
+/// What is not named stays, and nobody is told at Stripe without its key.
+#[tokio::test]
+async fn a_name_and_an_address_are_changed() {
+    let admin = Admin::new().await;
+    admin
+        .prints("account create --id acme --name Acme --email old@acme.example")
+        .await
+        .unwrap();
+    let told = admin.prints("account update acme --email new@acme.example").await;
+    let told = told.unwrap();
+    assert!(
+        told.contains("name          Acme\ne-mail        new@acme.example\n")
+            && told
+                .ends_with("\nStripe has no customer of it yet; its first checkout makes one with this.\n"),
+        "{told}"
+    );
+    let told = admin.json("account update acme --name Globex").await;
+    assert_eq!(
+        (&told["name"], &told["email"], &told["atStripe"]),
+        (&json!("Globex"), &json!("new@acme.example"), &json!("none"))
+    );
+
+    admin
+        .prints("account create --id north --customer cus_1")
+        .await
+        .unwrap();
+    let told = admin.prints("account update north --name North").await.unwrap();
+    assert!(
+        told.contains("Stripe's customer cus_1 keeps the name and address"),
+        "{told}"
+    );
+    for (command, part) in [
+        ("account update acne --name Acne", "there is no account acne"),
+        ("account update acme", "required"),
+        ("account update acme --email nowhere", "invalid value"),
+    ] {
+        let told = admin.prints(command).await.unwrap_err();
+        assert!(told.contains(part), "{command}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn an_id_is_made_for_an_account_that_is_given_none() {
     let admin = Admin::new().await;

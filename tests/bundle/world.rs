@@ -244,6 +244,7 @@ impl World {
                 name: Some("Ada".parse().unwrap()),
                 email: None,
                 contact_changed_at: None,
+                erased_at: None,
                 created_at: now,
                 version: 0,
                 customer: None,

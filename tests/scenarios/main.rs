@@ -19,6 +19,8 @@ mod bad_input;
 mod checkouts;
 /// Other names and e-mail addresses.
 mod contacts;
+/// Customers who ask to be forgotten.
+mod erasures;
 /// A machine that dies after any single step, and answers that are lost.
 mod crashes;
 /// Events: twice, late, early, out of order.

@@ -3,6 +3,7 @@
 use billing_admin::accounts::{self, AtStripe};
 use billing_admin::catalog::{self, CatalogFile};
 use billing_admin::command::Place;
+use billing_admin::erasure::{self, Erased};
 use billing_admin::{Failure, connection};
 use billing_core::Timestamp;
 use billing_core::contact::Contact;
@@ -54,5 +55,11 @@ impl Administrator {
         };
         let id = account.id.parse().unwrap();
         accounts::update(&self.store, Some(&self.stripe), &id, &contact, self.now).await
+    }
+
+    /// Erases an account.
+    pub async fn erases(&self, account: &Account<'_>) -> Result<Erased, Failure> {
+        let id = account.id.parse().unwrap();
+        erasure::erase(&self.store, &self.stripe, &id, self.now).await
     }
 }

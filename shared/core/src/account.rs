@@ -25,6 +25,9 @@ pub struct Profile {
     /// with what was there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact_changed_at: Option<Timestamp>,
+    /// When what is personal of the account was erased. It is over then: nothing is sold to it, and nobody has a key to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Timestamp>,
     /// When the account was created.
     pub created_at: Timestamp,
     /// Counts the writes to the account's customer, checkouts, subscription and ledger. A write that decides names the version

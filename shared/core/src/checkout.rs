@@ -182,6 +182,7 @@ mod tests {
                 name: None,
                 email: None,
                 contact_changed_at: None,
+                erased_at: None,
                 created_at: at("2026-04-01T00:00:00Z"),
                 version: 0,
                 customer: None,

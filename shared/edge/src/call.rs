@@ -186,11 +186,16 @@ impl<'a> Call<'a> {
     /// An account as it is stored. 401 when it is gone: so is its key.
     pub async fn account(&self, id: &AccountId) -> Result<Account, Problem> {
         let ahead = self.ahead.lock().ok().and_then(|mut ahead| ahead.take());
-        if let Some(account) = ahead.filter(|account| account.profile.id == *id) {
-            return Ok(account);
+        let account = match ahead.filter(|account| account.profile.id == *id) {
+            Some(account) => Some(account),
+            None => self.store.account(id).await?,
+        };
+        let account = account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))?;
+        if account.profile.erased_at.is_some() {
+            // Its keys are being revoked, or were while this call was under way.
+            return Err(Problem::unauthorised("the key's account was erased"));
         }
-        let account = self.store.account(id).await?;
-        account.ok_or_else(|| Problem::unauthorised("the key's account does not exist"))
+        Ok(account)
     }
 
     /// Keeps an account that was read before anybody asked. It is handed out once: who asks again wants to know what is new.

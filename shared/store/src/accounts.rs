@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// Gives an account another name, another e-mail address, or both; what is none stays. [`StoreError::Conflict`] when there is no
-    /// such account. Repeating it writes the same again; of two at once, the later one counts.
+    /// such account, or it was erased. Repeating it writes the same again; of two at once, the later one counts.
     pub async fn change_contact(
         &self,
         account: &AccountId,
@@ -79,8 +79,8 @@ impl Store {
             .update_item()
             .table_name(&*self.accounts)
             .set_key(Some(key::profile(account).attributes()))
-            // An update would otherwise make an item of an account that is not there.
-            .condition_expression("attribute_exists(pk)")
+            // An update would otherwise make an item of an account that is not there, or give one that was erased a name again.
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(erased_at)")
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":now", string(now));
         if let Some(name) = &new.name {
@@ -97,7 +97,7 @@ impl Store {
         Ok(())
     }
 
-    /// Adds a phone number to an account that exists. [`StoreError::Conflict`] when there is no such account. Adding one that is
+    /// Adds a phone number to an account that exists. [`StoreError::Conflict`] when there is no such account, or it was erased. Adding one that is
     /// there gives it another nickname and leaves its age, by which numbers are covered.
     pub async fn add_number(&self, account: &AccountId, new: &Number) -> Result<(), StoreError> {
         let update = Update::builder()
@@ -128,6 +128,28 @@ impl Store {
             .delete_item()
             .table_name(&*self.accounts)
             .set_key(Some(key::number(account, number).attributes()))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Marks an account as erased and takes its name and e-mail address; from then on nothing is added to it, and nothing is sold to it. Its keys
+    /// and numbers go afterwards, one by one. [`StoreError::Conflict`] when the profile has changed since it was read; repeating is then a
+    /// conflict too.
+    pub async fn erase_profile(&self, read: &Profile, now: Timestamp) -> Result<(), StoreError> {
+        self.call()
+            .update_item()
+            .table_name(&*self.accounts)
+            .set_key(Some(key::profile(&read.id).attributes()))
+            .update_expression(
+                "SET version = :next, erased_at = :now REMOVE #name, email, contact_changed_at, open_session",
+            )
+            // A checkout that was reserved, or a subscription that landed, since it was found that there is none: it has to be found again.
+            .condition_expression("version = :read")
+            .expression_attribute_names("#name", "name")
+            .expression_attribute_values(":read", number(read.version))
+            .expression_attribute_values(":next", number(read.version + 1))
+            .expression_attribute_values(":now", string(now))
             .send()
             .await?;
         Ok(())
@@ -223,13 +245,14 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// A condition inside a transaction: the account, agency or organisation is there.
+    /// A condition inside a transaction: the account, agency or organisation is there, and was not erased.
     pub(crate) fn exists(&self, holder: &Holder) -> Result<TransactWriteItem, StoreError> {
         let check = aws_sdk_dynamodb::types::ConditionCheck::builder()
             .table_name(&*self.accounts)
             .set_key(Some(key::head(holder).attributes()))
-            // Whatever is added to one that does not exist would never be found.
-            .condition_expression("attribute_exists(pk)")
+            // Whatever is added to one that does not exist would never be found; and to an account that was erased, or is being
+            // erased, never be erased.
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(erased_at)")
             .build()
             .map_err(incomplete)?;
         Ok(TransactWriteItem::builder().condition_check(check).build())

@@ -16,7 +16,7 @@ impl Store {
         self.read(&key::api_key(hash)).await
     }
 
-    /// Stores a new key. [`StoreError::Conflict`] when there is no such holder or the key exists.
+    /// Stores a new key. [`StoreError::Conflict`] when there is no such holder, it was erased, or the key exists.
     pub async fn put_api_key(&self, hash: &str, new: &Key) -> Result<(), StoreError> {
         let mut listed = key::listed_key(&new.holder, &new.id).attributes();
         listed.insert("hash".to_owned(), string(hash));
@@ -67,6 +67,24 @@ impl Store {
             .send()
             .await?;
         Ok(true)
+    }
+
+    /// Revokes every key of a holder and takes from each the name of who acted with it. Repeating it changes nothing.
+    pub async fn erase_api_keys(&self, holder: &Holder, now: Timestamp) -> Result<(), StoreError> {
+        for listed in self.listed_keys(holder, KEY_PREFIX).await? {
+            self.call()
+                .update_item()
+                .table_name(&*self.accounts)
+                .set_key(Some(key::api_key(text(&listed, "hash")).attributes()))
+                // Both at once: a key without the name would be its owner's own.
+                .update_expression("SET revoked_at = if_not_exists(revoked_at, :now) REMOVE impersonator")
+                // An update would otherwise make an item of a key that is not there.
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":now", string(now))
+                .send()
+                .await?;
+        }
+        Ok(())
     }
 
     async fn listed_keys(&self, holder: &Holder, prefix: &str) -> Result<Vec<Item>, StoreError> {

@@ -39,6 +39,7 @@ pub async fn create(store: &Store, wanted: Wanted, now: Timestamp) -> Result<(),
         name: wanted.name,
         email: wanted.email,
         contact_changed_at: None,
+        erased_at: None,
         created_at: now,
         version: 0,
         customer: wanted.customer,
@@ -89,6 +90,14 @@ pub async fn show(store: &Store, id: &AccountId) -> Result<Account, Failure> {
         .ok_or_else(|| Failure::NoAccount(id.clone()))
 }
 
+/// Why nothing can be changed of an account: it is not there, or was erased.
+pub(crate) async fn gone(store: &Store, id: &AccountId) -> Result<Failure, Failure> {
+    Ok(match store.account(id).await? {
+        Some(_) => Failure::Erased(id.clone()),
+        None => Failure::NoAccount(id.clone()),
+    })
+}
+
 /// What Stripe's customer has of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AtStripe {
@@ -113,7 +122,7 @@ pub async fn update(
     now: Timestamp,
 ) -> Result<AtStripe, Failure> {
     match store.change_contact(id, new, now).await {
-        Err(StoreError::Conflict) => return Err(Failure::NoAccount(id.clone())),
+        Err(StoreError::Conflict) => return Err(gone(store, id).await?),
         other => other?,
     }
     loop {
@@ -160,7 +169,7 @@ pub async fn add_number(
 ) -> Result<Number, Failure> {
     let number = number(new, now)?;
     match store.add_number(account, &number).await {
-        Err(StoreError::Conflict) => Err(Failure::NoAccount(account.clone())),
+        Err(StoreError::Conflict) => Err(gone(store, account).await?),
         other => Ok(other.map(|()| number)?),
     }
 }

@@ -229,6 +229,17 @@ pub enum AccountCommand {
         #[command(flatten)]
         stripe: StripeIfNamed,
     },
+    /// Erase what is personal of an account: name, e-mail address, numbers, and who acted as it; revokes its keys. For good; may be repeated
+    ///
+    /// Refused while a subscription can bill, a checkout can be paid or a bill is owed. The ledger stays, for the books, and so does the link to
+    /// Stripe's customer, whose redaction is asked for at Stripe. docs/operations.md tells the rest.
+    Erase {
+        /// The account's id
+        id: AccountId,
+        /// Which Stripe
+        #[command(flatten)]
+        stripe: StripePlace,
+    },
     /// Show an account: profile, subscription, coverage, numbers, ledger
     Show {
         /// The account's id
@@ -503,6 +514,7 @@ Examples:
   billing-admin account create --id acme --name 'Acme Inc.' --number +15551230001=front-desk --number +15551230002
   billing-admin account show acme
   billing-admin account update acme --email billing@acme.example      (with STRIPE_SECRET_KEY in the environment, at Stripe too)
+  billing-admin account erase acme      (with STRIPE_SECRET_KEY in the environment)
   billing-admin account number add --account acme +15551230003
   billing-admin key issue --account acme --mode live
   billing-admin key issue --account acme --mode live --impersonator sam --scope billing:read --expires 2027-01-31

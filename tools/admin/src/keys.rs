@@ -9,7 +9,7 @@ use billing_edge::key::NewKey;
 use billing_store::{Store, StoreError};
 use jiff::Timestamp;
 
-use crate::Failure;
+use crate::{Failure, accounts};
 
 /// A key to be issued.
 #[derive(Debug, Clone)]
@@ -65,8 +65,11 @@ pub async fn issue(store: &Store, wanted: Wanted, now: Timestamp) -> Result<Issu
         revoked_at: None,
     };
     match store.put_api_key(&new.hash, &key).await {
-        // A key of 256 random bits is not there already: it is its holder who is missing.
-        Err(StoreError::Conflict) => Err(Failure::Nobody(wanted.holder)),
+        // A key of 256 random bits is not there already: it is its holder who is missing, or was erased.
+        Err(StoreError::Conflict) => Err(match &wanted.holder {
+            Holder::Account(id) => accounts::gone(store, id).await?,
+            _ => Failure::Nobody(wanted.holder),
+        }),
         other => Ok(other.map(|()| Issued {
             id: key.id,
             secret: new.secret,

@@ -23,6 +23,7 @@ pub mod catalog;
 pub mod command;
 pub mod connection;
 pub mod doctor;
+pub mod erasure;
 pub mod events;
 pub mod keys;
 mod report;
@@ -41,6 +42,17 @@ pub enum Failure {
     /// No account of that id.
     #[error("there is no account {0}")]
     NoAccount(AccountId),
+    /// What was personal of it is gone, and nothing is added to it.
+    #[error("account {0} was erased; who comes back gets another account")]
+    Erased(AccountId),
+    /// Something is under way.
+    #[error("account {account} is not erased; nothing was changed: {obstacle}")]
+    NotErased {
+        /// Whose.
+        account: AccountId,
+        /// What.
+        obstacle: erasure::Obstacle,
+    },
     /// The id is taken.
     #[error("account {0} exists already; nothing was changed")]
     AccountExists(AccountId),
@@ -382,6 +394,15 @@ async fn account(store: &Store, command: AccountCommand, now: Timestamp) -> Resu
                 .map(|key| connection::stripe(&stripe.stripe_url, key.expose(), billing_edge::transport()));
             let told = accounts::update(store, stripe.as_ref(), &id, &contact.into(), now).await?;
             return Ok(report::updated(&accounts::show(store, &id).await?, &told, now));
+        }
+        AccountCommand::Erase { id, stripe } => {
+            let stripe = connection::stripe(
+                &stripe.stripe_url,
+                stripe.stripe_key.expose(),
+                billing_edge::transport(),
+            );
+            let erased = erasure::erase(store, &stripe, &id, now).await?;
+            return Ok(report::erased(&erased, now));
         }
         AccountCommand::Show { id } => id,
         AccountCommand::Number(NumberCommand::Add { account, number }) => {

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::accounts::AtStripe;
+use crate::erasure::Erased;
 use crate::events::Replayed;
 
 /// Something to print.
@@ -70,6 +71,19 @@ pub(crate) fn updated(changed: &Account, at_stripe: &AtStripe, now: Timestamp) -
     report
 }
 
+/// What is left of an account that was erased, and what is left to do.
+#[must_use]
+pub(crate) fn erased(erased: &Erased, now: Timestamp) -> Report {
+    let mut report = account(&erased.account, now);
+    let told = match &erased.customer {
+        Some(customer) => format!("Stripe knows {customer} still: ask for its redaction there."),
+        None => "Stripe has no customer of it.".to_owned(),
+    };
+    report.text.push_str(&format!("\n{told}\n"));
+    report.json["redactAtStripe"] = json!(erased.customer);
+    report
+}
+
 fn account_text(account: &Account, covered: Option<Coverage>) -> String {
     let Account {
         profile,
@@ -84,6 +98,9 @@ fn account_text(account: &Account, covered: Option<Coverage>) -> String {
     lines.add("name", &or_none(profile.name.as_ref().map(Name::as_str)));
     lines.add("e-mail", &or_none(profile.email.as_ref().map(Email::as_str)));
     lines.add("created", &profile.created_at.to_string());
+    if let Some(erased_at) = profile.erased_at {
+        lines.add("erased", &erased_at.to_string());
+    }
     lines.add(
         "customer",
         &or_none(profile.customer.as_ref().map(|id| id.as_str())),
@@ -198,6 +215,7 @@ fn account_json(account: &Account, covered: Option<Coverage>) -> Value {
         "name": profile.name,
         "email": profile.email,
         "createdAt": profile.created_at,
+        "erasedAt": profile.erased_at,
         "customer": profile.customer,
         "subscription": subscription,
         "coveredUntil": covered.map(|coverage| coverage.until),

@@ -129,6 +129,54 @@ async fn a_name_and_an_address_are_changed() {
     }
 }
 
+/// Nothing was ever sold to it: Stripe is not asked.
+#[tokio::test]
+async fn an_account_is_erased_for_good() {
+    let admin = Admin::new().await;
+    let create = "account create --id acme --name Acme --email ada@acme.example --number +15551230001=ada";
+    admin.prints(create).await.unwrap();
+    let issue = "key issue --account acme --impersonator sam";
+    admin.prints(issue).await.unwrap();
+    let erase = "account erase acme --stripe-key sk_test_none --stripe-url http://127.0.0.1:1";
+    let erased = admin.prints(erase).await.unwrap();
+    assert_eq!(
+        erased,
+        "\
+account       acme
+name          none
+e-mail        none
+created       2026-04-01T00:00:00Z
+erased        2026-04-01T00:00:00Z
+customer      none
+subscription  none
+covered       no
+numbers       none
+ledger        none
+
+Stripe has no customer of it.
+"
+    );
+    assert_eq!(admin.prints(erase).await.unwrap(), erased, "it may be repeated");
+    let key = &admin.json("key list --account acme").await[0];
+    assert_eq!(
+        (&key["revokedAt"], &key["impersonator"]),
+        (&json!("2026-04-01T00:00:00Z"), &Value::Null)
+    );
+    let over = "account acme was erased; who comes back gets another account";
+    for (command, told) in [
+        ("account update acme --name Acme", over),
+        ("account number add --account acme +15551230002", over),
+        ("key issue --account acme", over),
+        (create, "account acme exists already; nothing was changed"),
+        (
+            "account erase acne --stripe-key sk_test_none",
+            "there is no account acne",
+        ),
+    ] {
+        assert_eq!(admin.prints(command).await.unwrap_err(), told, "{command}");
+    }
+}
+
 #[tokio::test]
 async fn an_id_is_made_for_an_account_that_is_given_none() {
     let admin = Admin::new().await;

@@ -36,6 +36,7 @@ fn account(subscription: Option<Subscription>) -> Account {
             name: None,
             email: None,
             contact_changed_at: None,
+            erased_at: None,
             created_at: at("2026-04-01T00:00:00Z"),
             version: 0,
             customer: Some("cus_1".parse().unwrap()),

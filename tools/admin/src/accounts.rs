@@ -90,10 +90,12 @@ pub async fn show(store: &Store, id: &AccountId) -> Result<Account, Failure> {
         .ok_or_else(|| Failure::NoAccount(id.clone()))
 }
 
-/// Why nothing can be changed of an account: it is not there, or was erased.
+/// Why nothing could be changed of an account: it is not there, or was erased; or somebody was writing it at that moment, and trying again
+/// helps.
 pub(crate) async fn gone(store: &Store, id: &AccountId) -> Result<Failure, Failure> {
     Ok(match store.account(id).await? {
-        Some(_) => Failure::Erased(id.clone()),
+        Some(there) if there.profile.erased_at.is_some() => Failure::Erased(id.clone()),
+        Some(_) => StoreError::Conflict.into(),
         None => Failure::NoAccount(id.clone()),
     })
 }

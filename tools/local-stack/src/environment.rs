@@ -21,7 +21,17 @@ pub struct Environment<'a> {
     pub webhook_secrets: &'a str,
     /// What is for sale.
     pub prices: &'a Prices,
+    /// What a deployment may choose, by the names of its variables.
+    pub choices: &'a BTreeMap<String, String>,
 }
+
+/// What a deployment may choose, and does not have to.
+pub const CHOICES: [&str; 4] = [
+    "CHECKOUT_PROMOTION_CODES",
+    "CHECKOUT_AUTOMATIC_TAX",
+    "COVERAGE_GRACE_SECONDS",
+    "RETURN_HOSTS",
+];
 
 impl Environment<'_> {
     /// The variables, by name.
@@ -49,7 +59,7 @@ impl Environment<'_> {
             .tables
             .iter()
             .map(|table| (table.variable.clone(), table.name.clone()));
-        fixed.into_iter().chain(tables).collect()
+        fixed.into_iter().chain(tables).chain(self.choices.clone()).collect()
     }
 }
 

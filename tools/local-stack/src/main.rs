@@ -49,7 +49,7 @@ async fn serve(options: &Options) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     #[expect(
         clippy::disallowed_methods,
-        reason = "an outside Stripe is described by the environment"
+        reason = "what a deployment may choose, and an outside Stripe, are told by the environment"
     )]
     let settings = Settings::new(options, |name| std::env::var(name).ok())?;
     // The functions log as they do in AWS; here a person reads it, beside what is printed.

@@ -62,6 +62,11 @@ For scripts:
                          functions, the stand-in and TTL; what falls due meanwhile happens before it answers
   POST /_local/accounts  {\"phoneNumbers\": 3}: another account, with its keys
 
+From the environment, what a deployment may choose (docs/api.md, Configuration):
+  CHECKOUT_PROMOTION_CODES, CHECKOUT_AUTOMATIC_TAX   true or false
+  COVERAGE_GRACE_SECONDS                             for how long a period that is over still serves
+  RETURN_HOSTS                                       where payers may return to
+
 With --stripe-url, the environment says how to use that Stripe (test mode only):
   STRIPE_SECRET_KEY        its secret key, sk_test_…
   STRIPE_WEBHOOK_SECRETS   the signing secret of whatever delivers its events to /stripe/webhook, such as `stripe listen`
@@ -71,6 +76,7 @@ With --stripe-url, the environment says how to use that Stripe (test mode only):
 Examples:
   cargo local
   cargo local --data .local
+  CHECKOUT_PROMOTION_CODES=true cargo local
   cargo local --port 0 --stripe-port 0 --dynamodb-port 0
   cargo local --dynamodb-url http://127.0.0.1:8001
   cargo local demo";

@@ -1,5 +1,6 @@
 //! How a stack is to be started: ports, addresses, clock.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use stripe_stand_in::{Clock, Witness};
 
 use crate::apps::Listener;
 use crate::catalog::Prices;
+use crate::environment::CHOICES;
 use crate::options::Options;
 
 /// How a stack is to be started.
@@ -24,6 +26,8 @@ pub struct Settings {
     pub dynamodb_url: Option<String>,
     /// Another Stripe than the stand-in.
     pub stripe: Option<OutsideStripe>,
+    /// What a deployment may choose ([`CHOICES`]), by the names of its variables.
+    pub choices: BTreeMap<String, String>,
     /// The clock of everything.
     pub clock: Clock,
     /// Somebody who looks on at the stand-in.
@@ -73,6 +77,7 @@ impl Settings {
             data: None,
             dynamodb_url: None,
             stripe: None,
+            choices: BTreeMap::new(),
             clock: Clock::system(),
             witness: None,
             schedules: true,
@@ -82,7 +87,7 @@ impl Settings {
         }
     }
 
-    /// As the command line says, and the environment where an outside Stripe is used.
+    /// As the command line says, and the environment: what a deployment may choose, and how an outside Stripe is used.
     pub fn new(
         options: &Options,
         environment: impl Fn(&str) -> Option<String>,
@@ -96,6 +101,10 @@ impl Settings {
             stripe_url,
             ..
         } = options.clone();
+        let choices = CHOICES
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), environment(name)?)))
+            .collect();
         let stripe = stripe_url
             .map(|url| OutsideStripe::read(url, environment))
             .transpose()?;
@@ -106,6 +115,7 @@ impl Settings {
             data,
             dynamodb_url,
             stripe,
+            choices,
             clock: Clock::system(),
             witness: None,
             schedules: true,
@@ -140,6 +150,19 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+
+    #[test]
+    fn what_a_deployment_may_choose_is_taken_from_the_environment_and_nothing_else_is() {
+        let options = Options::parse_from(["cargo local"]);
+        let environment = |name: &str| match name {
+            "CHECKOUT_PROMOTION_CODES" => Some("true".to_owned()),
+            "PRICE_MONTHLY" | "RETURN_URL" => Some("another program's".to_owned()),
+            _ => None,
+        };
+        let settings = Settings::new(&options, environment).unwrap();
+        let chosen = BTreeMap::from([("CHECKOUT_PROMOTION_CODES".to_owned(), "true".to_owned())]);
+        assert_eq!(settings.choices, chosen);
+    }
 
     #[test]
     fn an_outside_stripe_is_used_in_test_mode_only_and_with_all_it_needs() {

@@ -138,6 +138,7 @@ impl Stack {
             stripe_key: &stripe.key,
             webhook_secrets: &stripe.webhook_secrets,
             prices: &stripe.prices,
+            choices: &settings.choices,
         }
         .variables(&template);
         let config = Config::read(&|name| variables.get(name).cloned())?;

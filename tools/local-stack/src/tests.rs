@@ -1,6 +1,6 @@
 //! The whole stack, as a script or a person meets it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -129,6 +129,39 @@ async fn a_taken_port_is_named() {
         "{told}"
     );
     assert!(told.contains("--stripe-port"), "{told}");
+}
+
+/// A stack that is told what a deployment may choose.
+fn choosing(judge: &Judge, name: &str, value: &str) -> Settings {
+    Settings {
+        choices: BTreeMap::from([(name.to_owned(), value.to_owned())]),
+        sellers: false,
+        ..judged(judge)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_deployment_may_choose_reaches_the_functions_and_a_wrong_choice_is_named() {
+    let judge = Judge::new(Requests::All);
+    let stack = Stack::start(choosing(&judge, "CHECKOUT_PROMOTION_CODES", "true"))
+        .await
+        .unwrap();
+    let wish = json!({ "interval": "monthly" });
+    let (status, _) = ask(&stack, "POST", "/api/v1/billing/checkout/subscription", &wish).await;
+    assert_eq!(status, 200);
+    let asked = Request::get(format!("{}/_test/requests", stack.directory.stripe));
+    let asked = HttpClient::default()
+        .send(asked.body(Bytes::new()).unwrap())
+        .await
+        .unwrap();
+    let asked = String::from_utf8(asked.body().to_vec()).unwrap();
+    assert!(asked.contains("allow_promotion_codes"), "{asked}");
+    stack.stop().await.unwrap();
+
+    let Err(told) = Stack::start(choosing(&judge, "CHECKOUT_AUTOMATIC_TAX", "yes")).await else {
+        panic!("a switch is neither on nor off");
+    };
+    assert!(told.to_string().contains("CHECKOUT_AUTOMATIC_TAX"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,6 +140,36 @@ async fn a_late_payment_that_is_disputed_ends_all_the_same() {
     .await;
 }
 
+/// There is not enough on the balance at Stripe to give it back: nothing more is billed meanwhile, and it goes back when there is.
+#[tokio::test]
+async fn a_late_payment_that_cannot_go_back_yet_ends_all_the_same() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let mut acme = world.organisation("acme").await;
+    let (id, page) = late(&acme, &world).await;
+    let contract = acme.stored(&id).await.contract;
+    acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
+        .await;
+    world.stripe.holds_events(true).await;
+    world.stripe.pays_page(&page).await;
+    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let empty = stripe_stand_in::Fault::new(stripe_stand_in::FaultKind::Status {
+        status: 400,
+        code: Some("balance_insufficient".to_owned()),
+    });
+    world
+        .stripe
+        .stand_in()
+        .add_fault(empty.on("POST", "/v1/refunds").times(1000));
+    assert_eq!(world.stripe.delivers(&paid).await, 502);
+    assert_eq!(world.stripe.all_subscriptions().await[0]["status"], "canceled");
+    assert_eq!(world.stripe.refunded().await, [0_i64; 0]);
+    world.stripe.recovers().await;
+    assert_eq!(world.stripe.delivers(&paid).await, 200);
+    assert_eq!(world.stripe.refunded().await, [3500]);
+    let contract = acme.contract(contract.as_str()).await.contract;
+    assert_eq!((contract.status, contract.sale), (Status::Refunded, None));
+}
+
 /// The payment's events are lost, and somebody confirms the expired session: it closes the page, or finds that it was paid.
 #[tokio::test]
 async fn an_expired_session_that_was_paid_in_time_is_found_to_be() {

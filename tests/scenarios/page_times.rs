@@ -22,6 +22,25 @@ async fn a_page_is_opened_by_a_clock_that_differs() {
     }
 }
 
+/// A session that has less than half an hour left has a page that lives for longer: as long as Stripe asks for, by the clock of either.
+#[tokio::test]
+async fn a_short_page_is_opened_by_a_clock_that_differs() {
+    for seconds in [30, -30] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let mut order = acme.order("starter");
+        order["expires_at"] = json!("2026-04-01T00:30:00Z");
+        let id = acme.session(&order).await;
+        world.advance("5m").await;
+        let machine = world.machine_ahead(seconds).await;
+        let pending = acme.confirms_on(&machine, &id, &Value::Null).await.unwrap();
+        assert_eq!(
+            pending.body["checkout_status"], "pending",
+            "{seconds} s ahead: {pending}"
+        );
+    }
+}
+
 /// A session of half an hour. Who confirms it after five minutes dies at any step, and comes back three minutes later: the page that was asked
 /// for would be too short by then, unless it was made. It is paid once.
 #[tokio::test]

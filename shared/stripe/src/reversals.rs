@@ -338,6 +338,28 @@ mod tests {
         assert_eq!((reversal.given_back, reversal.forgiven), (1500, 0));
     }
 
+    /// The charge says so, or one of its disputes does.
+    #[test]
+    fn an_invoice_is_disputed_by_the_word_of_either() {
+        let paid = Money {
+            minor: 3000,
+            currency: "usd".parse().unwrap(),
+        };
+        for (of_charge, of_dispute) in [(true, false), (false, true), (false, false)] {
+            let charges = [Charge {
+                id: "ch_1".to_owned(),
+                amount_refunded: 0,
+                disputed: of_charge,
+            }];
+            let disputed = [Disputed {
+                lost: 0,
+                any: of_dispute,
+            }];
+            let reversal = sum(&"in_1".parse().unwrap(), paid, &charges, &disputed, &[]);
+            assert_eq!(reversal.disputed, of_charge || of_dispute);
+        }
+    }
+
     /// 3000 that were paid outside of Stripe, and given back outside: no charge tells of it.
     #[test]
     fn what_is_given_back_outside_of_stripe_counts_too() {

@@ -217,3 +217,77 @@ async fn what_an_agency_does_by_itself_is_acknowledged() {
     assert_eq!(north.sales().await, vec![]);
     assert_eq!(north.lists("").await.body["subscriptions"], json!([]));
 }
+
+/// An agency has cut the connection: its last events stay where an operator sees them, and are no failure of ours. When it connects
+/// again, they are done.
+#[tokio::test]
+async fn the_last_events_of_a_disconnected_account_wait_for_it_to_come_back() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    world.stripe.holds_events(true).await;
+    let sold = north.sells(&north.order(NEXT_MONTH)).await;
+    let schedule = sold.body["id"].as_str().unwrap();
+    north
+        .at_stripe(
+            "POST",
+            &format!("/v1/subscription_schedules/{schedule}/cancel"),
+            "",
+        )
+        .await;
+    let event = world
+        .stripe
+        .events("subscription_schedule.canceled")
+        .pop()
+        .unwrap();
+    world.stripe.stand_in().has_access(&north.account, false);
+    let told = r#"409 {"error":"the connected account gives no access to its Stripe account"}"#;
+    assert_eq!(north.gets(schedule).await, told);
+    assert_eq!(world.stripe.delivers(&event).await, 409);
+    assert_eq!(world.stripe.delivers(&event).await, 409, "told twice");
+    let store = world.stack().app.store();
+    let failures = store.failures().await.unwrap();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert_eq!(
+        failures[0].error,
+        "the connected account gives no access to its Stripe account"
+    );
+    let status = async || north.sales().await[0].state.as_ref().unwrap().status.clone();
+    assert_eq!(status().await, "not_started");
+
+    let tick = json!({ "detail-type": "Scheduled Event", "source": "aws.events" });
+    world.advance("1d").await;
+    let looked = world.hands("reconcile", &tick).await;
+    assert_eq!(
+        (&looked["disconnected"], &looked["unread"], &looked["failed"]),
+        (&json!(1), &json!(0), &json!(0)),
+        "{looked}"
+    );
+    assert_eq!(store.failures().await.unwrap().len(), 1, "it is still away");
+    world.stripe.stand_in().has_access(&north.account, true);
+    world.hands("reconcile", &tick).await;
+    assert_eq!(status().await, "canceled");
+    assert!(store.failures().await.unwrap().is_empty());
+}
+
+/// A key that may not read what is sold there is our own fault: the event is not done, and Stripe delivers it again.
+#[tokio::test]
+async fn a_key_that_lacks_a_permission_is_no_disconnected_account() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    world.stripe.holds_events(true).await;
+    north.sells(&north.order(NEXT_MONTH)).await;
+    let created = world
+        .stripe
+        .events("subscription_schedule.created")
+        .pop()
+        .unwrap();
+    let fault = stripe_stand_in::Fault::new(stripe_stand_in::FaultKind::Status {
+        status: 403,
+        code: None,
+    });
+    world.stripe.stand_in().add_fault(fault.times(1000));
+    assert_eq!(world.stripe.delivers(&created).await, 502);
+    assert_eq!(north.lists("").await.status, 502);
+    world.stripe.recovers().await;
+    assert_eq!(world.stripe.delivers(&created).await, 200);
+}

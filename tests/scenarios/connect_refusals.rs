@@ -450,3 +450,20 @@ async fn an_account_that_gives_no_access_is_told_as_such() {
     assert_eq!(north.sells(&north.order(NEXT_MONTH)).await, told);
     assert_eq!(north.lists("").await, told);
 }
+
+/// Stripe has restricted the account, or waits for papers of it: that is told in words, and goes through when it is over.
+#[tokio::test]
+async fn an_account_that_may_not_take_payments_is_told_as_such() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let fault = stripe_stand_in::Fault::new(stripe_stand_in::FaultKind::Status {
+        status: 400,
+        code: Some("testmode_charges_only".to_owned()),
+    });
+    let of_schedules = fault.on("POST", "/v1/subscription_schedules");
+    world.stripe.stand_in().add_fault(of_schedules.times(1000));
+    let told = r#"409 {"error":"the connected account cannot take payments at present"}"#;
+    assert_eq!(north.sells(&north.order(NEXT_MONTH)).await, told);
+    world.stripe.recovers().await;
+    assert_eq!(north.sells(&north.order(NEXT_MONTH)).await.status, 200);
+}

@@ -4,7 +4,7 @@
 //! does the same work for events that never got here. Here is what concerns the request: its signature, its
 //! payload, its answer. A 2xx is sent for work that is done, and for nothing else.
 
-use billing_edge::{Call, Function, Problem, Reply};
+use billing_edge::{Call, Function, Problem, Reply, Taken};
 use billing_stripe::webhook::Event;
 use serde::Serialize;
 
@@ -30,6 +30,9 @@ async fn receive(call: &Call<'_>) -> Result<Reply, Problem> {
         let lag = call.now.duration_since(created).as_millis();
         call.count("WebhookLag", u64::try_from(lag).unwrap_or_default());
     }
-    call.take_event(&event).await?;
-    Ok(Reply::ok(&Answer { received: true }))
+    match call.take_event(&event).await? {
+        // Stripe delivers it again for days, in which the agency may connect its account again.
+        Taken::Left => Err(Problem::no_access()),
+        Taken::Done | Taken::DoneBefore | Taken::NotOurs => Ok(Reply::ok(&Answer { received: true })),
+    }
 }

@@ -49,6 +49,8 @@ pub enum Taken {
     DoneBefore,
     /// There is nothing to do for it here.
     NotOurs,
+    /// The account that it happened on was disconnected. It is marked as failed, and done when there is access again.
+    Left,
 }
 
 impl Call<'_> {
@@ -118,8 +120,13 @@ impl Call<'_> {
                     now: self.now,
                 };
                 // Without this mark the lease has to run out; the problem is told either way.
-                if let Err(error) = self.store.fail_event(&key, &attempt).await {
+                let marked = self.store.fail_event(&key, &attempt).await;
+                if let Err(error) = &marked {
                     tracing::warn!(event = %key.event, %error, "a failed event could not be marked");
+                }
+                // Nothing is wrong here; marked, it is not forgotten.
+                if problem.no_access && marked.is_ok() {
+                    return Ok(Taken::Left);
                 }
                 Err(problem)
             }

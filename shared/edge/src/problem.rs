@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 
 /// What a caller is told when the right key is missing, whatever was wrong with it.
 const UNAUTHORISED: &str = "missing or invalid API key";
+/// What an agency is told, and an operator reads, of an account that was disconnected.
+const NO_ACCESS: &str = "the connected account gives no access to its Stripe account";
 /// What a caller is told when something that we depend on is down.
 const UNAVAILABLE: &str = "temporarily unavailable, please try again";
 /// What a caller is told when Stripe's answer made no sense.
@@ -36,6 +38,8 @@ pub struct Problem {
     pub logged: String,
     /// Whether the outcome of something that moves money is unknown.
     pub unknown_outcome: bool,
+    /// Whether a connected account has taken back its access.
+    pub no_access: bool,
     retry_after: Option<Duration>,
     /// How a key is to be presented, for 401.
     challenge: Challenge,
@@ -75,6 +79,7 @@ impl Problem {
             told: Told::Text(told.into()),
             logged: logged.into(),
             unknown_outcome: false,
+            no_access: false,
             retry_after: None,
             challenge: Challenge::Bearer,
             members: Map::new(),
@@ -123,6 +128,15 @@ impl Problem {
     /// 402: the payment was refused, in Stripe's words for the payer.
     pub fn payment_required(told: impl Into<String>) -> Self {
         Self::new(402, told, "")
+    }
+
+    /// 409: the agency has disconnected the account at Stripe.
+    #[must_use]
+    pub fn no_access() -> Self {
+        Self {
+            no_access: true,
+            ..Self::new(409, NO_ACCESS, NO_ACCESS)
+        }
     }
 
     /// 409: the same request is under way.

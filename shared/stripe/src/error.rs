@@ -18,10 +18,20 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Whether Stripe gives us no access to the account that was spoken for: it was disconnected, or is none.
+    /// Whether Stripe gives us no access to the account that was spoken for: it was disconnected, or is none. A key that may not do what
+    /// was asked is refused with 403 too, and is our own fault.
     #[must_use]
     pub fn is_of_access(&self) -> bool {
         self.status == 403
+            && (self.code.as_deref() == Some("account_invalid")
+                || self.message.contains("does not have access to account"))
+    }
+
+    /// Whether the account that was spoken for may not take payments: Stripe has restricted it, or waits for something of it.
+    #[must_use]
+    pub fn is_about_a_restricted_account(&self) -> bool {
+        self.code.as_deref() == Some("testmode_charges_only")
+            || self.message.contains("cannot currently make")
     }
 
     /// Whether Stripe says that the object named by this parameter does not exist.

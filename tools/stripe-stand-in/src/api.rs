@@ -84,7 +84,11 @@ pub(crate) fn begin(state: &mut State, call: &Call, now: Timestamp) -> Begun {
         return refused(&refusal);
     }
     let account = call.account.clone().map(AccountId::from_text);
-    let Some(world) = state.world_mut(account.as_ref()) else {
+    let world = match &account {
+        Some(account) if state.disconnected.contains(account) => None,
+        account => state.world_mut(account.as_ref()),
+    };
+    let Some(world) = world else {
         return refused(&Refusal::account_invalid(
             call.account.as_deref().unwrap_or_default(),
         ));

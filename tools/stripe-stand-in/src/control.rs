@@ -8,7 +8,7 @@ use crate::api::{self, Begun, Call};
 use crate::deliveries;
 use crate::faults::Fault;
 use crate::form::{self, Node};
-use crate::id::Id;
+use crate::id::{AccountId, Id};
 use crate::refusal::Refusal;
 use crate::render;
 use crate::rules::completion::{self, Completion, Later, Payment};
@@ -367,6 +367,18 @@ impl StandIn {
             error: attempt.error.clone(),
         };
         self.look(|state| state.deliveries.attempts.iter().map(outcome).collect())
+    }
+
+    /// A connected account takes back the platform's access, or gives it again. What is there goes on meanwhile.
+    pub fn has_access(&self, account: &str, access: bool) {
+        let account = AccountId::from_text(account.to_owned());
+        self.with_state(|state, _| {
+            if access {
+                state.disconnected.remove(&account);
+            } else {
+                state.disconnected.insert(account);
+            }
+        });
     }
 
     /// Asks for a fault.

@@ -34,8 +34,11 @@ pub fn refused(error: StripeError, fields: &Fields) -> Problem {
     let StripeError::Refused(refusal) = &error else {
         return error.into();
     };
-    if matches!(refusal.status, 401 | 403) {
-        return Problem::conflict("the connected account gives no access to its Stripe account");
+    if refusal.is_of_access() {
+        return Problem::no_access();
+    }
+    if refusal.is_about_a_restricted_account() {
+        return Problem::conflict("the connected account cannot take payments at present");
     }
     let (field, fault) = match about(refusal) {
         Some(About::Tax) => (fields.country, "is not where Stripe can work out taxes"),

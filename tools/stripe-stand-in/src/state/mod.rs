@@ -23,7 +23,7 @@ mod subscription;
 mod table;
 mod test_clock;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +79,9 @@ pub(crate) struct State {
     pub(crate) platform: World,
     /// Created when a connected account is first spoken to.
     pub(crate) connected: BTreeMap<AccountId, World>,
+    /// Accounts that have taken back the platform's access. Their worlds go on.
+    #[serde(default)]
+    pub(crate) disconnected: BTreeSet<AccountId>,
     pub(crate) deliveries: Deliveries,
     pub(crate) faults: Faults,
     /// Counts API requests; `request-id`s are made of it.
@@ -90,6 +93,7 @@ impl State {
         Self {
             platform: World::new(PLATFORM),
             connected: BTreeMap::new(),
+            disconnected: BTreeSet::new(),
             deliveries: Deliveries::default(),
             faults: Faults::default(),
             request_ids: IdSource::new("requests"),

@@ -59,7 +59,11 @@ impl Environment<'_> {
             .tables
             .iter()
             .map(|table| (table.variable.clone(), table.name.clone()));
-        fixed.into_iter().chain(tables).chain(self.choices.clone()).collect()
+        fixed
+            .into_iter()
+            .chain(tables)
+            .chain(self.choices.clone())
+            .collect()
     }
 }
 

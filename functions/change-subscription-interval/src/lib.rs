@@ -107,8 +107,10 @@ async fn attempt(
     let begun = match change::next(known, &standing, wish, call.now).map_err(refuse)? {
         // It is this call that brought it there. Somebody else did the rest, or has moved on since: it is not done twice.
         Next::AlreadyThere | Next::Begin if course.taken => return Ok(Some(Answer::changed(wish.interval))),
-        // Stripe has told a failure and made it all the same, or another call, of the same wish: an event may have landed it by now.
-        Next::AlreadyThere if course.spent.is_some() => return Ok(Some(Answer::changed(wish.interval))),
+        // Stripe told a failure and made it all the same, and its event has landed it by now: nobody has begun another since.
+        Next::AlreadyThere if course.spent == Some(account.profile.changes) => {
+            return Ok(Some(Answer::changed(wish.interval)));
+        }
         Next::AlreadyThere => return Ok(Some(Answer::unchanged(wish.interval))),
         Next::Finish(change) => {
             let settled = outcome::settle(call, &account.profile, &change, standing).await?;

@@ -231,6 +231,32 @@ async fn a_change_that_took_effect_under_a_failure_is_told_as_made() {
     }
 }
 
+/// The key is spent and nothing is made; before the call has read again another call makes the change, by the next number. It is that
+/// call's change, at its amount: the first is told that it is there already.
+#[tokio::test]
+async fn a_change_of_another_call_is_not_told_as_made_by_this_one() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let key = format!("change/{}/1", ada.id);
+    world.stripe.spends_idempotency_key(&key).await;
+    let machine = world.machine().await;
+    machine.network.holds("POST /v1/subscriptions/");
+    let wish = json!({ "interval": "annual" });
+    let (answer, ()) = tokio::join!(ada.changes_on(&machine, &wish), async {
+        machine.network.reached().await;
+        assert_eq!(
+            ada.changes(&wish).await,
+            r#"200 {"changed":true,"interval":"annual"}"#
+        );
+        machine.network.lets_go();
+    });
+    assert_eq!(answer.unwrap(), r#"200 {"changed":false,"interval":"annual"}"#);
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.payments(&ada).await, [1000, 8600]);
+    assert_eq!(ada.stored().await.profile.change, None);
+}
+
 /// The event of the payment that a change waited for is handled by a machine that dies at each of its steps. Stripe delivers again;
 /// the change lands once, and the cancellation is taken back.
 #[tokio::test]

@@ -118,6 +118,51 @@ async fn nobody_waits_for_ever_for_a_machine_that_died_taking_a_cancellation_bac
     assert_eq!(ada.stored().await.profile.change, None);
 }
 
+/// `reconcile` comes to the event when it has run for more than a minute. It begins then, and so does its claim: whoever cancels waits for
+/// it, and so does Stripe's delivery.
+#[tokio::test]
+async fn what_a_long_run_begins_is_not_taken_for_old() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    ada.cancels().await;
+    world
+        .stripe
+        .gives_card(&ada, "pm_card_authenticationRequired")
+        .await;
+    ada.changes(&to_a_year()).await;
+    world.stripe.stand_in().settle().await;
+    world.stripe.holds_events(true).await;
+    world.stripe.pays_open_invoice(&ada).await;
+    // Younger events are left to the webhook.
+    world.advance("6m").await;
+    let machine = world.machine().await;
+    machine.network.holds("GET /v1/events");
+    machine
+        .network
+        .stops_named(billing_tests::Moment::Before, "POST /v1/subscriptions/");
+    let tick = json!({});
+    let mut run = Box::pin(machine.hands("reconcile", &tick));
+    tokio::select! {
+        _ = &mut run => panic!("it was to be held"),
+        () = machine.network.reached() => {}
+    }
+    let listed = machine.network.steps().len();
+    world.advance("70s").await;
+    machine.network.lets_go();
+    tokio::select! {
+        _ = &mut run => panic!("it was to be stopped"),
+        () = machine.network.reached_beyond(listed) => {}
+    }
+    assert_eq!(ada.cancels().await.status, 503);
+    let handled = world
+        .stripe
+        .events("customer.subscription.updated")
+        .pop()
+        .unwrap();
+    assert_eq!(world.stripe.delivers(&handled).await, 409);
+}
+
 /// Cancelled and resumed while a payment is open, in either order: the last word is what is when it is paid.
 #[tokio::test]
 async fn the_last_word_before_an_open_payment_is_paid_is_what_is() {

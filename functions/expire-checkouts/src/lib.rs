@@ -83,8 +83,8 @@ async fn expire(call: &Call<'_>) -> Result<Reply, Problem> {
 
 async fn settle(call: &Call<'_>, image: &Value) -> Result<(), Problem> {
     match Expired::read(image)? {
-        Expired::Reservation(reservation) => reservation::settle(call, &reservation).await,
-        Expired::Deadline(deadline) => session::settle(call, &deadline).await,
+        Expired::Reservation(reservation) => reservation::settle(&call.piece().await?, &reservation).await,
+        Expired::Deadline(deadline) => session::settle(&call.piece().await?, &deadline).await,
         // The stream's filter lets nothing else through.
         Expired::Other(key) => {
             tracing::warn!(%key, "nothing is done when this expires");

@@ -21,7 +21,7 @@ pub(crate) async fn again(call: &Call<'_>, tally: &mut Tally) -> Result<(), Prob
         let Some(event) = event(call, &failure).await? else {
             continue;
         };
-        match call.take_event(&event).await {
+        match call.piece().await?.take_event(&event).await {
             Ok(taken) => tally.healed += u64::from(taken == Taken::Done),
             Err(problem) => {
                 tracing::error!(event = %failure.event, logged = problem.logged, "an event failed again");

@@ -160,7 +160,7 @@ async fn deal_with(
 }
 
 async fn take(call: &Call<'_>, event: &Event, tally: &mut Tally) -> Result<Dealt, Problem> {
-    let problem = match call.take_event(event).await {
+    let problem = match call.piece().await?.take_event(event).await {
         Ok(taken) => {
             tally.healed += u64::from(taken == Taken::Done);
             return Ok(Dealt::Settled);

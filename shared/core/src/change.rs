@@ -26,7 +26,8 @@ use crate::promotion::Word;
 use crate::quote::Charge;
 use crate::subscription::{Collection, ScheduledEnd, Standing, Status};
 
-/// For how long a change that was written down may still be on its way to Stripe: longer than any invocation lasts.
+/// For how long a change, or a sale, that was written down may still be on its way to Stripe: longer than a request lasts, or a piece
+/// of a longer run.
 pub const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(60);
 
 /// What somebody wants.

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::{OutOfTime, Zone, whole_second};
 use crate::catalog::Plan;
+use crate::change::IN_FLIGHT;
 use crate::estimate::{self, Direction, Estimate, NoEstimate, Standing};
 use crate::id::{CheckoutId, InvoiceId, OfferedId, PaymentMethodId, PriceId, ProductId, SessionId};
 use crate::invalid::Invalid;
@@ -25,9 +26,6 @@ use crate::money::UNCHARGEABLE;
 use crate::offer::{Configuration, Override};
 use crate::period::Period;
 use crate::session::{Kind, When};
-
-/// For how long a sale may be on its way to Stripe: longer than any invocation lasts.
-pub const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(60);
 
 /// For how long Stripe surely keeps an idempotency key, less what clocks differ by: a day at least.
 pub const KEY_KEPT: SignedDuration = SignedDuration::from_hours(20);

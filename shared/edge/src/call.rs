@@ -1,7 +1,7 @@
 //! One request, or one event: who, when, with what.
 
 use std::future::Future;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use billing_core::account::Account;
@@ -32,6 +32,8 @@ const RESERVE: Duration = Duration::from_millis(700);
 const ANSWERING: Duration = Duration::from_millis(300);
 /// How much longer than the invocation a claim holds.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// What one of several pieces of work of a run may take: as much as a function that answers requests has.
+const PIECE: Duration = Duration::from_secs(15);
 /// How often a decision is made again because somebody else wrote first, before the caller is told to come back.
 const MOST_ROUNDS: u32 = 12;
 
@@ -40,7 +42,7 @@ const MOST_ROUNDS: u32 = 12;
 pub struct Call<'a> {
     /// What all requests share.
     pub app: &'a App,
-    /// When it came: read once, used everywhere.
+    /// When it came: read once, used everywhere. A run that does several pieces of work reads it anew for each ([`Call::piece`]).
     pub now: Timestamp,
     /// Until when its work must be done.
     pub(crate) until: Instant,
@@ -55,7 +57,7 @@ pub struct Call<'a> {
     pub(crate) query: QueryMap,
     pub(crate) path: QueryMap,
     pub(crate) stripe: tokio::sync::OnceCell<Stripe>,
-    pub(crate) counts: Mutex<Vec<(&'static str, u64)>>,
+    pub(crate) counts: Arc<Mutex<Vec<(&'static str, u64)>>>,
     /// The caller's account, read beside its key; for whoever asks first.
     ahead: Mutex<Option<Account>>,
     seed: u64,
@@ -110,7 +112,7 @@ impl<'a> Call<'a> {
             query: QueryMap::default(),
             path: QueryMap::default(),
             stripe: tokio::sync::OnceCell::new(),
-            counts: Mutex::default(),
+            counts: Arc::default(),
             ahead: Mutex::default(),
             seed: random().map(u64::from_le_bytes).unwrap_or_default(),
         }
@@ -181,6 +183,30 @@ impl<'a> Call<'a> {
                 Ok(self.app.stripe.session(key.expose(), self.until, self.seed))
             })
             .await
+    }
+
+    /// One of several pieces of work that a run does, as if it had come by itself: at this moment, and with the time of a request at most.
+    /// So nothing that it writes down as begun, and no claim of its own, is older than it looks. What it counts is the run's.
+    pub async fn piece(&self) -> Result<Call<'a>, Problem> {
+        #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
+        let until = self.until.min(Instant::now() + PIECE);
+        Ok(Call {
+            app: self.app,
+            now: self.app.clock.now(),
+            until,
+            ends: self.ends,
+            store: self.store.clone(),
+            id: self.id.clone(),
+            trace: self.trace.clone(),
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+            query: self.query.clone(),
+            path: self.path.clone(),
+            stripe: tokio::sync::OnceCell::new_with(Some(self.stripe().await?.until(until))),
+            counts: Arc::clone(&self.counts),
+            ahead: Mutex::default(),
+            seed: self.seed,
+        })
     }
 
     /// An account as it is stored. 401 when it is gone: so is its key.

@@ -118,6 +118,15 @@ impl Stripe {
         self.calls.load(Ordering::Relaxed)
     }
 
+    /// The same, giving up earlier.
+    #[must_use]
+    pub fn until(&self, until: Instant) -> Self {
+        Self {
+            until,
+            ..self.clone()
+        }
+    }
+
     /// The same, speaking for a connected account: every call carries `Stripe-Account`.
     pub(crate) fn speaking_for(&self, account: &ConnectedAccountId) -> Self {
         Self {

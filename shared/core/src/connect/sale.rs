@@ -15,12 +15,12 @@ use super::amendment::Amendment;
 use super::contract::{Contract, State};
 use super::offer::{Cadence, Offer};
 use super::order::{Country, Order};
+use crate::change::IN_FLIGHT;
 use crate::contact::Name;
 use crate::id::{
     AgencyId, AgentId, ClientId, ConnectedAccountId, CustomerId, PriceId, ProductId, ScheduleId,
 };
 use crate::money::Currency;
-use crate::sale::IN_FLIGHT;
 
 /// For how long the same order again is a repetition and no second order: a double click, a retried call, a user who is not
 /// sure and starts over.

@@ -123,6 +123,35 @@ fn an_alarm_watches_something_of_this_template_and_tells_the_topic() {
             properties["AlarmDescription"].is_string(),
             "{alarm} does not say what it means"
         );
+        // Below a thousand requests in the period it would not look at a percentile at all.
+        assert!(
+            properties["EvaluateLowSampleCountPercentile"].is_null(),
+            "{alarm}"
+        );
+        // What a function counts is told at the end of its run, and dated at its beginning: the period may have been judged by then.
+        let is_short = properties["Period"].as_u64() < Some(3600);
+        assert!(
+            properties["Namespace"] != "Billing"
+                || !is_short
+                || properties["EvaluationPeriods"].as_u64() > Some(1),
+            "{alarm} looks at one period, when what belongs to it is not told yet"
+        );
+    }
+}
+
+/// For an event of another kind SAM gives the function's role more than it needs: for a stream's, all streams of the AWS account.
+#[test]
+fn only_routes_and_clocks_are_events_of_a_function() {
+    for function in Declared::all() {
+        let events = function.resource["Properties"]["Events"].as_mapping();
+        for event in events.into_iter().flat_map(|events| events.values()) {
+            let kind = event["Type"].as_str().unwrap();
+            assert!(
+                ["HttpApi", "Schedule"].contains(&kind),
+                "{}: {kind}",
+                function.name
+            );
+        }
     }
 }
 

@@ -263,6 +263,13 @@ async fn the_last_events_of_a_disconnected_account_wait_for_it_to_come_back() {
         "{looked}"
     );
     assert_eq!(store.failures().await.unwrap().len(), 1, "it is still away");
+    let machine = world.machine().await;
+    let told = machine.call(world.stripe.signed_event(&event)).await.unwrap();
+    assert_eq!(
+        (told.status, machine.metric("WebhookLag")),
+        (409, 0),
+        "no alarm rings"
+    );
     world.stripe.stand_in().has_access(&north.account, true);
     world.hands("reconcile", &tick).await;
     assert_eq!(status().await, "canceled");

@@ -1,6 +1,7 @@
 //! What expires: the reservation is deleted by DynamoDB, and its session is settled with Stripe, whatever events were lost.
 
 use billing_tests::World;
+use serde_json::json;
 
 /// Stripe's own expiry of a session, and the deletion of the reservation at the next full minute.
 const A_DAY_LATER: &str = "24h";
@@ -45,7 +46,7 @@ async fn a_session_that_is_still_open_is_expired_at_stripe() {
     assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 1);
     assert_eq!(
         world.hands("expire-checkouts", &record).await["batchItemFailures"],
-        serde_json::json!([])
+        json!([])
     );
     assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 0);
     // Delivered once more it changes nothing.
@@ -95,6 +96,29 @@ async fn what_could_not_be_settled_is_handed_over_again() {
     world.advance("1h").await;
     assert_eq!(ada.stored().await.profile.open_session, None);
     assert!(world.dead_letters().await.is_empty());
+}
+
+/// Both records of a batch fail, which is told and counted as two.
+#[tokio::test]
+async fn every_record_that_failed_is_counted() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let mut records = Vec::new();
+    for sequence in ["1", "2"] {
+        let ada = world.account(1).await;
+        ada.starts_checkout("monthly").await.client_secret();
+        let mut record = world.expired_reservation(&ada).await["Records"][0].take();
+        record["dynamodb"]["SequenceNumber"] = sequence.into();
+        records.push(record);
+    }
+    world.stripe.fails("GET", "/v1/checkout/sessions/*", 503).await;
+    let machine = world.machine().await;
+    let batch = json!({ "Records": records });
+    let told = machine.hands("expire-checkouts", &batch).await.unwrap().unwrap();
+    assert_eq!(
+        told["batchItemFailures"],
+        json!([{ "itemIdentifier": "1" }, { "itemIdentifier": "2" }])
+    );
+    assert_eq!(machine.metric("ExpiryFailures"), 2);
 }
 
 /// It dies at each of its steps: the next delivery settles it.

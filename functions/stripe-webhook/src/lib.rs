@@ -26,13 +26,19 @@ struct Answer {
 async fn receive(call: &Call<'_>) -> Result<Reply, Problem> {
     call.verify_signature().await?;
     let event = Event::read(call.bytes()).ok_or_else(|| Problem::bad_request("invalid payload"))?;
+    match call.take_event(&event).await? {
+        // Stripe delivers it again for days, in which the agency may connect its account again.
+        Taken::Left => return Err(Problem::no_access()),
+        Taken::Done => count_lag(call, &event),
+        Taken::DoneBefore | Taken::NotOurs => {}
+    }
+    Ok(Reply::ok(&Answer { received: true }))
+}
+
+/// How long what was done had waited. What is not done has its own alarms, and is delivered again for days.
+fn count_lag(call: &Call<'_>, event: &Event) {
     if let Some(created) = event.created {
         let lag = call.now.duration_since(created).as_millis();
         call.count("WebhookLag", u64::try_from(lag).unwrap_or_default());
-    }
-    match call.take_event(&event).await? {
-        // Stripe delivers it again for days, in which the agency may connect its account again.
-        Taken::Left => Err(Problem::no_access()),
-        Taken::Done | Taken::DoneBefore | Taken::NotOurs => Ok(Reply::ok(&Answer { received: true })),
     }
 }

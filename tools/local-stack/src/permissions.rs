@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 
 use crate::http_client::HttpClient;
 use crate::server;
-use crate::template::{Template, local_name};
+use crate::template::{Template, local_name, tagged};
 
 /// One statement of a function's policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,11 +240,7 @@ pub(crate) fn of(policies: &Yaml) -> Result<Vec<Permission>, String> {
 
 /// The local name of the table that `!GetAtt <logical id>.Arn` speaks of.
 fn table(resource: &Yaml) -> Option<String> {
-    let Yaml::Tagged(tagged) = resource else {
-        return None;
-    };
-    let attribute = tagged.value.as_str().filter(|_| tagged.tag == "GetAtt")?;
-    attribute.strip_suffix(".Arn").map(local_name)
+    tagged(resource, "GetAtt")?.strip_suffix(".Arn").map(local_name)
 }
 
 /// The parameters of one `!Ref`, or of a list of them.

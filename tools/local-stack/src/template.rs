@@ -107,10 +107,16 @@ impl Template {
             functions: Vec::new(),
             tables: Vec::new(),
         };
+        let mut ids = Vec::new();
+        let mut feeds = Vec::new();
         for (id, resource) in &document.resources {
             let read = match resource.kind.as_str() {
-                "AWS::Serverless::Function" => {
-                    function(resource, &document.globals.function).map(|it| template.functions.push(it))
+                "AWS::Serverless::Function" => function(resource, &document.globals.function).map(|it| {
+                    ids.push(id.as_str());
+                    template.functions.push(it);
+                }),
+                "AWS::Lambda::EventSourceMapping" => {
+                    stream(&resource.properties).map(|it| feeds.push((id, it)))
                 }
                 "AWS::DynamoDB::Table" => {
                     table(id, resource, &document.globals.function).map(|it| template.tables.push(it))
@@ -118,6 +124,12 @@ impl Template {
                 _ => Ok(()),
             };
             read.map_err(|problem| TemplateError(format!("{id}: {problem}")))?;
+        }
+        for (id, (function, source)) in feeds {
+            let fed = ids.iter().position(|id| *id == function);
+            let fed = fed.and_then(|index| template.functions.get_mut(index));
+            let fed = fed.ok_or_else(|| TemplateError(format!("{id}: there is no function {function}")))?;
+            fed.streams.push(source);
         }
         Ok(template)
     }
@@ -139,15 +151,11 @@ fn function(resource: &Resource, globals: &FunctionProperties) -> Result<LambdaF
             path,
         });
     }
-    let mut streams = Vec::new();
-    let mut schedules = Vec::new();
-    for event in properties.events.values() {
-        match event.kind.as_str() {
-            "DynamoDB" => streams.push(stream(&event.properties)?),
-            "Schedule" => schedules.push(rate(&event.properties)?),
-            _ => {}
-        }
-    }
+    let scheduled = properties
+        .events
+        .values()
+        .filter(|event| event.kind == "Schedule");
+    let schedules = scheduled.map(|event| rate(&event.properties));
     let seconds = properties
         .timeout
         .or(globals.timeout)
@@ -155,34 +163,40 @@ fn function(resource: &Resource, globals: &FunctionProperties) -> Result<LambdaF
     Ok(LambdaFunction {
         name: properties.handler.ok_or("no Handler names the function")?,
         routes,
-        streams,
-        schedules,
+        streams: Vec::new(),
+        schedules: schedules.collect::<Result<_, _>>()?,
         timeout: Duration::from_secs(seconds),
         permissions: permissions::of(&properties.policies)?,
     })
 }
 
-fn stream(properties: &Yaml) -> Result<StreamSource, String> {
+/// What feeds a function, and the function's logical id.
+fn stream(properties: &Yaml) -> Result<(String, StreamSource), String> {
     let Stream {
-        stream,
+        function,
+        source,
         filter,
         retries,
     } = parse(properties)?;
-    let table = match &stream {
-        Yaml::Tagged(tagged) if tagged.tag == "GetAtt" => tagged
-            .value
-            .as_str()
-            .and_then(|attribute| attribute.strip_suffix(".StreamArn")),
-        _ => None,
-    };
+    let function = tagged(&function, "Ref").ok_or("a function is named by !Ref <its logical id>")?;
+    let table = tagged(&source, "GetAtt").and_then(|attribute| attribute.strip_suffix(".StreamArn"));
     let patterns = filter.filters.iter().map(|filter| {
         serde_json::from_str(&filter.pattern).map_err(|error| format!("a filter's pattern: {error}"))
     });
-    Ok(StreamSource {
+    let source = StreamSource {
         table: local_name(table.ok_or("a stream is named by !GetAtt <table>.StreamArn")?),
         patterns: patterns.collect::<Result<_, _>>()?,
         retries: retries.unwrap_or(DEFAULT_RETRIES),
-    })
+    };
+    Ok((function.to_owned(), source))
+}
+
+/// What a short form of an intrinsic function is given, such as `!Ref`.
+pub(crate) fn tagged<'a>(value: &'a Yaml, tag: &str) -> Option<&'a str> {
+    match value {
+        Yaml::Tagged(tagged) if tagged.tag == tag => tagged.value.as_str(),
+        _ => None,
+    }
 }
 
 /// `rate(15 minutes)`; what EventBridge knows beside it is not used by the product.
@@ -325,7 +339,10 @@ struct HttpApi {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Stream {
-    stream: Yaml,
+    #[serde(rename = "FunctionName")]
+    function: Yaml,
+    #[serde(rename = "EventSourceArn")]
+    source: Yaml,
     #[serde(rename = "FilterCriteria", default)]
     filter: FilterCriteria,
     #[serde(rename = "MaximumRetryAttempts")]

@@ -1,6 +1,7 @@
 //! A customer asks to be forgotten: what is personal goes, what the books need stays, and nothing that is under way is lost over it.
 
 use billing_admin::Failure;
+use billing_admin::accounts::{self, Wanted};
 use billing_admin::erasure::Obstacle;
 use billing_core::access::Holder;
 use billing_tests::{Account, Moment, World, at_every_step};
@@ -261,4 +262,32 @@ async fn either(world: &World, ada: &Account<'_>, is_erased: bool, is_sold: bool
     if is_erased {
         is_forgotten(world, ada).await;
     }
+}
+
+/// The Stripe key is of another account, which knows nothing of the customer: that nothing is under way there says nothing.
+#[tokio::test]
+async fn an_account_is_not_erased_by_a_stripe_that_does_not_know_it() {
+    let world = World::at(NOW).await;
+    let administrator = world.administrator().await;
+    let store = world.stack().app.store();
+    let brought_along = Wanted {
+        id: "acme".parse().unwrap(),
+        name: None,
+        email: None,
+        customer: Some("cus_elsewhere".parse().unwrap()),
+        numbers: Vec::new(),
+    };
+    accounts::create(store, brought_along, world.now()).await.unwrap();
+    let acme = world.admits("acme").await;
+    for told in [
+        administrator.erases(&acme).await.map(drop),
+        administrator
+            .readdresses(&acme, "ada@acme.example")
+            .await
+            .map(drop),
+    ] {
+        let told = told.unwrap_err().to_string();
+        assert!(told.starts_with("stripe has no customer cus_elsewhere"), "{told}");
+    }
+    assert_eq!(acme.stored().await.profile.erased_at, None);
 }

@@ -3,9 +3,11 @@
 /// On connected accounts.
 mod connected;
 
+use std::str::FromStr;
 use std::time::Duration;
 
-use billing_store::ReceiptStatus;
+use billing_store::{EventClaim, EventKey, FailedAttempt, ReceiptStatus};
+use billing_stripe::{Told, webhook};
 use billing_tests::{Account, Moment, World};
 use serde_json::{Value, json};
 
@@ -216,6 +218,148 @@ async fn what_failed_is_tried_again_until_it_is_done() {
     world.advance("24h").await;
     assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z");
     assert_eq!(world.stack().app.store().failures().await.unwrap(), []);
+}
+
+/// The key may not read the events of a connected account: its failed event stays where it is, and ours, which failed after it, is done.
+#[tokio::test]
+async fn a_failed_event_that_cannot_be_read_keeps_no_other_waiting() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let north = world.agency().await;
+    let ada = world.account(1).await;
+    world
+        .stripe
+        .fails("GET", "/v1/subscription_schedules/*", 500)
+        .await;
+    world.stripe.fails("GET", "/v1/invoices/*", 500).await;
+    north.sells(&north.order("2026-05-01T00:00:00Z")).await;
+    world.stripe.stand_in().settle().await;
+    let sold = world
+        .stripe
+        .events("subscription_schedule.created")
+        .pop()
+        .unwrap();
+    world.advance("1m").await;
+    ada.subscribes("monthly").await;
+    world.stripe.stops_delivering().await;
+    world.advance("20m").await;
+    let run = world.hands(SCHEDULED, &tick()).await;
+    assert_eq!(run["healed"], 0, "both fail, and are passed over: {run}");
+    world.advance("2h").await;
+    world.stripe.recovers().await;
+    let path = format!("/v1/events/{sold}");
+    world.stripe.fails("GET", &path, 403).await;
+    let run = world.hands(SCHEDULED, &tick()).await;
+    assert_eq!((&run["healed"], &run["failed"]), (&json!(1), &json!(1)), "{run}");
+    assert_eq!(ada.covered_until().await, "2026-05-01T00:01:00Z");
+    let failures = world.stack().app.store().failures().await.unwrap();
+    assert_eq!(failures.len(), 1);
+    assert_eq!(failures[0].event.as_str(), sold);
+    world.stripe.recovers().await;
+    world.hands(SCHEDULED, &tick()).await;
+    assert_eq!(world.stack().app.store().failures().await.unwrap(), []);
+}
+
+/// An event that Stripe does not tell any more rests, for longer each time, and is kept no longer for it.
+#[tokio::test]
+async fn what_stripe_does_not_tell_any_more_rests() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let customer = world.stripe.customers(&ada).await[0]["id"].clone();
+    let payload =
+        json!({ "id": "evt_of_long_ago", "object": "event", "type": "invoice.paid", "livemode": false,
+        "data": { "object": { "id": "in_of_long_ago", "customer": customer } } })
+        .to_string();
+    world.stripe.fails("GET", "/v1/invoices/*", 500).await;
+    let secret = &world.stack().directory.webhook_secret;
+    let signature = webhook::sign(payload.as_bytes(), secret, world.now());
+    assert_eq!(world.posts_event(&payload, &signature).await.status, 503);
+    world.stripe.recovers().await;
+    let failure = async || world.stack().app.store().failures().await.unwrap().remove(0);
+    for (attempts, wait) in [(1, "5m"), (2, "6m"), (2, "15m"), (3, "6m")] {
+        world.advance(wait).await;
+        world.hands(SCHEDULED, &tick()).await;
+        assert_eq!(failure().await.attempts, attempts, "after {wait} more");
+    }
+}
+
+/// What an operator told, and failed, is told again by the clock.
+#[tokio::test]
+async fn what_an_operator_told_is_tried_again() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.holds_events(true).await;
+    world.stripe.checks_out(&secret, "succeed").await;
+    let completed = world.stripe.events("checkout.session.completed").pop().unwrap();
+    assert_eq!(world.stripe.delivers(&completed).await, 200);
+    let invoice = world.stripe.invoices(&ada).await[0]["id"].clone();
+    let told = Told::from_str(invoice.as_str().unwrap()).unwrap();
+    let payload = told.event(false).to_string();
+    let secret = &world.stack().directory.webhook_secret;
+    let signature = webhook::sign(payload.as_bytes(), secret, world.now());
+    world.stripe.fails("GET", "/v1/invoices/*", 500).await;
+    assert_eq!(world.posts_event(&payload, &signature).await.status, 503);
+    world.stripe.recovers().await;
+    // Younger than what a run reads of Stripe's list.
+    let at = world.stack().app.store().failures().await.unwrap()[0].failed_at;
+    let earlier = at
+        .checked_sub(billing_core::SignedDuration::from_hours(1))
+        .unwrap();
+    let failure = &world.stack().app.store().failures().await.unwrap()[0];
+    world
+        .stack()
+        .app
+        .store()
+        .rest_failure(failure, earlier)
+        .await
+        .unwrap();
+    world.hands(SCHEDULED, &tick()).await;
+    assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z");
+    assert_eq!(world.stack().app.store().failures().await.unwrap(), []);
+}
+
+/// A holder whose lease had run out finishes what the next one failed at: it is done, and listed no more.
+#[tokio::test]
+async fn what_turned_out_to_be_done_is_not_listed_for_ever() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let store = world.stack().app.store();
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let event = EventKey {
+        connected_account: None,
+        event: world
+            .stripe
+            .events("invoice.paid")
+            .pop()
+            .unwrap()
+            .parse()
+            .unwrap(),
+    };
+    store.reopen_event(&event).await.unwrap();
+    let (now, second) = (world.now(), billing_core::SignedDuration::from_secs(1));
+    let claim = |holder, lease_until| EventClaim {
+        kind: "invoice.paid",
+        holder,
+        now,
+        lease_until,
+    };
+    store.claim_event(&event, &claim("slow", now)).await.unwrap();
+    let lease = now.checked_add(second).unwrap();
+    store.claim_event(&event, &claim("next", lease)).await.unwrap();
+    let attempt = FailedAttempt {
+        kind: "invoice.paid",
+        holder: "next",
+        attempts: 2,
+        error: "stripe was down",
+        now,
+    };
+    store.fail_event(&event, &attempt).await.unwrap();
+    store.finish_event(&event, false, now).await.unwrap();
+    assert_eq!(store.failures().await.unwrap().len(), 1);
+    world.advance("1h").await;
+    world.hands(SCHEDULED, &tick()).await;
+    assert_eq!(store.failures().await.unwrap(), []);
 }
 
 /// The event that the last run stopped at is no longer told by Stripe after thirty days; the run begins its window anew.

@@ -1,6 +1,9 @@
 //! An operator looks at events that failed, and has them delivered once more; and has the webhook look at what it was never told of.
 
+use std::str::FromStr;
+
 use billing_admin::command::{CommandLine, Task};
+use billing_stripe::{Told, webhook};
 use billing_tests::World;
 use clap::Parser;
 use serde_json::Value;
@@ -70,6 +73,62 @@ async fn a_failed_event_is_listed_shown_and_replayed() {
     assert_eq!(admin(&world, &all).await.unwrap(), "no failed events\n");
 }
 
+/// Stripe does not tell one of them any more, and one an operator told himself: each is told of for itself, and none keeps another from
+/// being done.
+#[tokio::test]
+async fn every_failed_event_is_replayed_whatever_becomes_of_another() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.fails("GET", "/v1/invoices/*", 500).await;
+    world.stripe.fails("GET", "/v1/subscriptions/*", 500).await;
+    let gone = r#"{"id":"evt_0","object":"event","type":"invoice.paid","livemode":false,"data":{"object":{"id":"in_0","customer":"#;
+    let gone = format!("{gone}{}}}}}}}", world.stripe.customers(&ada).await[0]["id"]);
+    let secret_of_ours = &world.stack().directory.webhook_secret;
+    let signature = webhook::sign(gone.as_bytes(), secret_of_ours, world.now());
+    assert_eq!(world.posts_event(&gone, &signature).await.status, 503);
+    world.stripe.pays(&secret).await;
+    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let told = world.stripe.invoices(&ada).await[0]["id"].clone();
+    let told = told.as_str().unwrap();
+    world.stripe.recovers().await;
+    let event = Told::from_str(told).unwrap().event(false).to_string();
+    let signature = webhook::sign(event.as_bytes(), secret_of_ours, world.now());
+    world.stripe.fails("GET", "/v1/invoices/*", 500).await;
+    assert_eq!(world.posts_event(&event, &signature).await.status, 503);
+    world.stripe.recovers().await;
+
+    let all = format!("events replay --all {}", place(&world));
+    let in_vain = admin(&world, &all).await.unwrap_err();
+    for line in [
+        "evt_0  not done  stripe has no event evt_0".to_owned(),
+        format!("{paid}  done  200"),
+        format!("evt_told_{told}  done  200"),
+        "1 of the events are not done".to_owned(),
+    ] {
+        assert!(in_vain.contains(&line), "{line}: {in_vain}");
+    }
+    assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z");
+    let listed = admin(&world, "events list").await.unwrap();
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+}
+
+/// A key of another account, or of the other mode: Stripe has nothing of that name for it, and the webhook would take it for somebody else's.
+#[tokio::test]
+async fn what_stripe_does_not_have_is_not_told_as_done() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for object in ["sub_elsewhere", "in_elsewhere"] {
+        let told = admin(&world, &format!("events tell {object} {}", place(&world))).await;
+        let told = told.unwrap_err();
+        assert!(
+            told.starts_with(&format!(
+                "evt_told_{object}  not done  stripe has no {object} for"
+            )),
+            "{told}"
+        );
+    }
+}
+
 /// Done is done, unless an operator insists: then the work is done again, and changes nothing.
 #[tokio::test]
 async fn an_event_that_is_done_is_done_again_when_an_operator_insists() {
@@ -95,7 +154,7 @@ async fn a_replay_that_cannot_be_is_told_in_one_sentence() {
     let told = async |command: &str| admin(&world, command).await.unwrap_err();
     let unknown = told(&format!("events replay evt_unknown {}", place(&world))).await;
     assert!(
-        unknown.starts_with("stripe has no event evt_unknown"),
+        unknown.starts_with("evt_unknown  not done  stripe has no event evt_unknown"),
         "{unknown}"
     );
     assert_eq!(
@@ -236,7 +295,15 @@ async fn telling_of_what_failed_once_more_finishes_it() {
     let tell = format!("events tell {bill} {}", place(&world));
     world.stripe.fails("GET", "/v1/invoices/*", 500).await;
     let in_vain = admin(&world, &tell).await.unwrap_err();
-    assert!(in_vain.contains("not done  503"), "{in_vain}");
+    assert!(in_vain.contains("not done  stripe is unavailable"), "{in_vain}");
+    // It went down a moment later, when the webhook asked.
+    let event = Told::from_str(bill).unwrap().event(false).to_string();
+    let signature = webhook::sign(
+        event.as_bytes(),
+        &world.stack().directory.webhook_secret,
+        world.now(),
+    );
+    assert_eq!(world.posts_event(&event, &signature).await.status, 503);
     assert!(admin(&world, "events list").await.unwrap().contains(bill));
     world.stripe.recovers().await;
     admin(&world, &tell).await.unwrap();

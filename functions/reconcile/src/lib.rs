@@ -52,6 +52,15 @@ pub(crate) struct Tally {
 
 async fn reconcile(call: &Call<'_>) -> Result<Reply, Problem> {
     let mut tally = Tally::default();
+    let ran = run(call, &mut tally).await;
+    call.count("HealedEvents", tally.healed);
+    call.count("DisconnectedAccounts", tally.disconnected);
+    call.count("UnreadAccounts", tally.unread);
+    ran?;
+    Ok(Reply::ok(&tally))
+}
+
+async fn run(call: &Call<'_>, tally: &mut Tally) -> Result<(), Problem> {
     // Half of the time is our own list's at most; a quarter is what failed has at least.
     let time = call.left();
     let own = Turn {
@@ -59,11 +68,7 @@ async fn reconcile(call: &Call<'_>) -> Result<Reply, Problem> {
         enough: ENOUGH.max(time / 2),
         pages: usize::MAX,
     };
-    tally.complete = walk::walk(call, &own, &mut tally).await? == End::Complete;
-    turns::take(call, ENOUGH.max(time / 4), &mut tally).await?;
-    again::again(call, &mut tally).await?;
-    call.count("HealedEvents", tally.healed);
-    call.count("DisconnectedAccounts", tally.disconnected);
-    call.count("UnreadAccounts", tally.unread);
-    Ok(Reply::ok(&tally))
+    tally.complete = walk::walk(call, &own, tally).await? == End::Complete;
+    turns::take(call, ENOUGH.max(time / 4), tally).await?;
+    again::again(call, tally).await
 }

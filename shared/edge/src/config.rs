@@ -149,7 +149,8 @@ fn fault(variable: &'static str, fault: impl ToString) -> ConfigError {
 
 /// Whether a Stripe key moves real money where test money is meant, or the reverse: every event would be of the wrong mode and
 /// acknowledged without being handled.
-pub(crate) fn is_of_other_mode(key: &Secret, mode: Mode) -> bool {
+#[must_use]
+pub fn is_of_other_mode(key: &Secret, mode: Mode) -> bool {
     let other = match mode {
         Mode::Live => "_test_",
         Mode::Test => "_live_",

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use billing_core::access::Mode;
 use billing_core::id::{AccountId, ConnectedAccountId, NotAnId, SessionId};
-use billing_store::{Claim, EventKey, FailedAttempt};
+use billing_store::{Claim, EventClaim, EventKey, FailedAttempt};
 use billing_stripe::webhook::Event;
 
 use crate::call::Call;
@@ -88,10 +88,13 @@ impl Call<'_> {
             event: event.id.clone(),
         };
         let holder = self.claim_token()?;
-        let claim = self
-            .store
-            .claim_event(&key, &event.kind, &holder, self.now, self.lease()?);
-        let (attempts, failed_before) = match claim.await? {
+        let claim = EventClaim {
+            kind: &event.kind,
+            holder: &holder,
+            now: self.now,
+            lease_until: self.lease()?,
+        };
+        let (attempts, failed_before) = match self.store.claim_event(&key, &claim).await? {
             Claim::Mine {
                 attempts,
                 failed_before,

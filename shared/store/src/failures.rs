@@ -70,6 +70,38 @@ impl Store {
         }
     }
 
+    /// Leaves a failure that cannot be tried now until it has rested, for longer each time; how long it is kept does not change. Repeating
+    /// it has it rest longer. [`StoreError::Conflict`] when it is not there any more.
+    pub async fn rest_failure(&self, failure: &Failure, now: Timestamp) -> Result<(), StoreError> {
+        self.call()
+            .update_item()
+            .table_name(&*self.sessions)
+            .set_key(Some(failure.key().failure().attributes()))
+            .update_expression("SET failed_at = :now ADD attempts :one")
+            // Done meanwhile: it must not come back.
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":now", string(now.to_string()))
+            .expression_attribute_values(":one", number(1))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Takes an event that turned out to be done from among the failed: a holder whose lease had run out may finish what the next one
+    /// failed at. [`StoreError::Conflict`] when it is not there any more, or has failed again.
+    pub async fn forget_failure(&self, failure: &Failure) -> Result<(), StoreError> {
+        self.call()
+            .delete_item()
+            .table_name(&*self.sessions)
+            .set_key(Some(failure.key().failure().attributes()))
+            // It was opened anew, and failed once more.
+            .condition_expression("failed_at = :failed_at")
+            .expression_attribute_values(":failed_at", string(failure.failed_at.to_string()))
+            .send()
+            .await?;
+        Ok(())
+    }
+
     pub(crate) fn put_failure(
         &self,
         event: &EventKey,

@@ -67,6 +67,6 @@ pub use error::{StoreError, unless_conflict};
 pub use expiries::Expired;
 pub use failures::Failure;
 pub use inspection::TableState;
-pub use receipts::{Claim, EventKey, FailedAttempt, Receipt, ReceiptStatus};
+pub use receipts::{Claim, EventClaim, EventKey, FailedAttempt, Receipt, ReceiptStatus};
 pub use replies::{FoundReply, ReplyClaim, ReplyKey};
 pub use reservations::NewReservation;

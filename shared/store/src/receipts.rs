@@ -66,6 +66,19 @@ pub struct Receipt {
     pub last_error: Option<String>,
 }
 
+/// What a claim on an event says.
+#[derive(Debug, Clone, Copy)]
+pub struct EventClaim<'a> {
+    /// Stripe's type of the event.
+    pub kind: &'a str,
+    /// The claim's name, by which its holder is recognised when an answer was lost and the SDK asked again.
+    pub holder: &'a str,
+    /// When.
+    pub now: Timestamp,
+    /// Until when it holds.
+    pub lease_until: Timestamp,
+}
+
 /// An attempt that failed.
 #[derive(Debug, Clone, Copy)]
 pub struct FailedAttempt<'a> {
@@ -98,16 +111,8 @@ pub enum Claim {
 }
 
 impl Store {
-    /// Claims the work on an event until `lease_until`. `holder` names the claim, so that its holder is recognised when an
-    /// answer was lost and the SDK asked again; to everybody else a repetition within the lease is [`Claim::Busy`].
-    pub async fn claim_event(
-        &self,
-        event: &EventKey,
-        kind: &str,
-        holder: &str,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Claim, StoreError> {
+    /// Claims the work on an event. To everybody but its holder a repetition within the lease is [`Claim::Busy`].
+    pub async fn claim_event(&self, event: &EventKey, claim: &EventClaim<'_>) -> Result<Claim, StoreError> {
         let claimed = self
             .call()
             .update_item()
@@ -123,11 +128,11 @@ impl Store {
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":processing", string("processing"))
             .expression_attribute_values(":failed", string("failed"))
-            .expression_attribute_values(":kind", string(kind))
-            .expression_attribute_values(":holder", string(holder))
-            .expression_attribute_values(":now", number(now.as_second()))
-            .expression_attribute_values(":lease", number(lease_until.as_second()))
-            .expression_attribute_values(":expires_at", number(kept_until(now)))
+            .expression_attribute_values(":kind", string(claim.kind))
+            .expression_attribute_values(":holder", string(claim.holder))
+            .expression_attribute_values(":now", number(claim.now.as_second()))
+            .expression_attribute_values(":lease", number(claim.lease_until.as_second()))
+            .expression_attribute_values(":expires_at", number(kept_until(claim.now)))
             .expression_attribute_values(":one", number(1))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -146,7 +151,7 @@ impl Store {
         let found: Receipt = value(refused.item().cloned().ok_or(StoreError::Conflict)?)?;
         Ok(match found.status {
             ReceiptStatus::Done => Claim::Done,
-            ReceiptStatus::Processing if found.holder == holder => found.mine(),
+            ReceiptStatus::Processing if found.holder == claim.holder => found.mine(),
             ReceiptStatus::Processing | ReceiptStatus::Failed => Claim::Busy,
         })
     }

@@ -7,11 +7,11 @@ use billing_core::contact::{Contact, Email, Name};
 use billing_core::id::{AccountId, CustomerId};
 use serde::Deserialize;
 use stripe_client_core::StripeRequest;
-use stripe_core::customer::{CreateCustomer, ListCustomer, UpdateCustomer};
+use stripe_core::customer::{CreateCustomer, ListCustomer, RetrieveCustomer, UpdateCustomer};
 use stripe_types::RangeQueryTs;
 
 use crate::client::Stripe;
-use crate::error::StripeError;
+use crate::error::{StripeError, known};
 use crate::wire::{Page, id};
 
 /// The metadata member by which an object at Stripe names its account.
@@ -68,6 +68,13 @@ impl Stripe {
         }
         let _customer: Customer = self.post(request.build(), key).await?;
         Ok(())
+    }
+
+    /// Whether Stripe has this customer, of which it keeps a trace when it was deleted. Another Stripe account has it not, nor has the
+    /// other mode, nor a test mode whose data was erased.
+    pub async fn knows_customer(&self, customer: &CustomerId) -> Result<bool, StripeError> {
+        let found: Result<Customer, _> = self.get(RetrieveCustomer::new(customer.as_str()).build()).await;
+        known(found)
     }
 
     /// The account's customer among those created from this instant on, the oldest first.

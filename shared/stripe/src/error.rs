@@ -226,6 +226,15 @@ impl StripeError {
     }
 }
 
+/// Whether there was anything to read.
+pub(crate) fn known<T>(found: Result<T, StripeError>) -> Result<bool, StripeError> {
+    match found {
+        Ok(_) => Ok(true),
+        Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,6 +62,8 @@ mod inspection;
 mod events;
 /// Signed events.
 pub mod webhook;
+/// Events of an operator's making.
+mod told;
 
 pub use buyers::NewBuyer;
 pub use catalog::{FoundPrice, Native, PriceVersion, native};
@@ -82,3 +84,4 @@ pub use prices::Price;
 pub use promotions::Sold;
 pub use reversals::{Reversed, ReversedInvoice};
 pub use subscriptions::FetchedSubscription;
+pub use told::Told;

@@ -1,8 +1,11 @@
 //! Claims on events and on idempotency keys: one holder at a time, and what becomes of a claim whose holder died.
 
+use billing_core::Timestamp;
 use billing_core::access::Holder;
 use billing_core::reconcile::Cursor;
-use billing_store::{Claim, EventKey, FailedAttempt, FoundReply, ReplyClaim, ReplyKey, StoreError};
+use billing_store::{
+    Claim, EventClaim, EventKey, FailedAttempt, FoundReply, ReplyClaim, ReplyKey, StoreError,
+};
 use billing_tests::World;
 use futures_util::future::join_all;
 
@@ -12,6 +15,15 @@ fn event() -> EventKey {
     EventKey {
         connected_account: None,
         event: format!("evt_{}", unique()).parse().unwrap(),
+    }
+}
+
+fn claim_of(holder: &str, now: Timestamp, lease_until: Timestamp) -> EventClaim<'_> {
+    EventClaim {
+        kind: "invoice.paid",
+        holder,
+        now,
+        lease_until,
     }
 }
 
@@ -43,7 +55,7 @@ async fn a_failed_event_is_listed_until_it_is_done() {
     };
     let claim = async |holder: &str| {
         store
-            .claim_event(&event, "invoice.paid", holder, at(NOW), lease)
+            .claim_event(&event, &claim_of(holder, at(NOW), lease))
             .await
             .unwrap()
     };
@@ -69,11 +81,7 @@ async fn an_event_is_reopened_when_it_is_done() {
     let world = World::at(NOW).await;
     let (store, event, lease) = (store(&world), event(), at("2046-04-01T00:00:30Z"));
     assert_eq!(store.reopen_event(&event).await, Err(StoreError::Conflict));
-    let claim = async |holder: &str| {
-        store
-            .claim_event(&event, "invoice.paid", holder, at(NOW), lease)
-            .await
-    };
+    let claim = async |holder: &str| store.claim_event(&event, &claim_of(holder, at(NOW), lease)).await;
     claim("h1").await.unwrap();
     assert_eq!(store.reopen_event(&event).await, Err(StoreError::Conflict));
     store.finish_event(&event, false, at(NOW)).await.unwrap();
@@ -152,7 +160,8 @@ async fn of_many_that_claim_an_event_one_gets_it() {
     let world = World::at(NOW).await;
     let (store, event, lease) = (store(&world), event(), at("2046-04-01T00:00:30Z"));
     let holders = ["h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8"];
-    let claims = holders.map(|holder| store.claim_event(&event, "invoice.paid", holder, at(NOW), lease));
+    let claims =
+        holders.map(async |holder| store.claim_event(&event, &claim_of(holder, at(NOW), lease)).await);
     let claims = join_all(claims).await;
     let mine = claims.iter().filter(|claim| **claim == Ok(first_time())).count();
     let busy = claims.iter().filter(|claim| **claim == Ok(Claim::Busy)).count();
@@ -165,7 +174,7 @@ async fn a_claim_ends_with_its_lease_with_failure_or_with_the_work() {
     let (store, event) = (store(&world), event());
     let claim = async |holder: &str, now: &str, lease: &str| {
         store
-            .claim_event(&event, "invoice.paid", holder, at(now), at(lease))
+            .claim_event(&event, &claim_of(holder, at(now), at(lease)))
             .await
             .unwrap()
     };
@@ -225,7 +234,7 @@ async fn an_event_of_a_connected_account_is_another_event() {
     };
     for key in [&ours, &theirs] {
         let claim = store(&world)
-            .claim_event(key, "invoice.paid", "h", at(NOW), at("2046-04-01T00:00:30Z"))
+            .claim_event(key, &claim_of("h", at(NOW), at("2046-04-01T00:00:30Z")))
             .await;
         assert_eq!(claim, Ok(first_time()));
     }

@@ -151,7 +151,11 @@ pub async fn update(
         let key = format!("customer-contact/{id}/{version}/{}/{}", named.0, named.1);
         match stripe.update_customer(&customer, &contact, &key).await {
             Err(StripeError::Refused(refusal)) if refusal.is_missing("id") => {
-                return Ok(AtStripe::Deleted(customer));
+                return if stripe.knows_customer(&customer).await? {
+                    Ok(AtStripe::Deleted(customer))
+                } else {
+                    Err(Failure::NoCustomer(customer))
+                };
             }
             other => other?,
         }

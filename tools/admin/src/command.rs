@@ -1,16 +1,15 @@
 //! The command line of `billing-admin`.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use billing_core::access::{Holder, Mode, Scope};
 use billing_core::account::{NotAPhoneNumber, PhoneNumber};
 use billing_core::contact::{Contact, Email, Name};
 use billing_core::id::{
-    AccountId, AgencyId, ConnectedAccountId, CustomerId, EventId, InvoiceId, KeyId, NumberId, OrganisationId,
-    SubscriptionId,
+    AccountId, AgencyId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId, OrganisationId,
 };
 use billing_edge::Secret;
+use billing_stripe::Told;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -353,26 +352,6 @@ pub enum EventsCommand {
         #[command(flatten)]
         place: ReplayPlace,
     },
-}
-
-/// An object of Stripe that the webhook is told of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
-    /// A subscription that changed.
-    Subscription(SubscriptionId),
-    /// An invoice that was paid.
-    Invoice(InvoiceId),
-}
-
-impl FromStr for Told {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let subscription = text.parse().map(Self::Subscription);
-        subscription
-            .or_else(|_| text.parse().map(Self::Invoice))
-            .map_err(|_| "must be a subscription (sub_…) or an invoice (in_…)".to_owned())
-    }
 }
 
 /// Where an event comes from and goes to.

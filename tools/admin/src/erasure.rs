@@ -92,6 +92,10 @@ pub async fn erase(
 async fn customer(stripe: &Stripe, account: &Account) -> Result<Option<CustomerId>, Failure> {
     let profile = &account.profile;
     match (&profile.customer, profile.customer_asked_at) {
+        // Where Stripe knows nothing of the customer, that nothing is under way means nothing.
+        (Some(customer), _) if !stripe.knows_customer(customer).await? => {
+            Err(Failure::NoCustomer(customer.clone()))
+        }
         (Some(customer), _) => Ok(Some(customer.clone())),
         (None, Some(asked_at)) => {
             let since = asked_at.saturating_sub(CLOCK_SKEW).unwrap_or(asked_at);

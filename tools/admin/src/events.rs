@@ -5,44 +5,69 @@
 
 use std::time::Duration;
 
+use billing_core::access::Mode;
 use billing_core::id::{ConnectedAccountId, EventId};
+use billing_edge::is_of_other_mode;
 use billing_store::{EventKey, Failure as FailedEvent, Receipt, Store, StoreError};
-use billing_stripe::{StripeConfig, StripeError, Transport, webhook};
+use billing_stripe::{Stripe, StripeConfig, StripeError, Told, Transport, webhook};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use jiff::Timestamp;
-use serde_json::json;
 use tokio::time::Instant;
 
 use crate::Failure;
-use crate::command::{ReplayPlace, Told};
+use crate::command::ReplayPlace;
 
 /// How long one event may take, Stripe and the webhook together.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// What became of an event that was delivered once more.
+/// What the webhook answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replayed {
-    /// Which event.
-    pub event: EventId,
-    /// What the webhook answered: 200 when the work is done.
+pub struct Answered {
+    /// 200 when the work is done.
     pub status: u16,
     /// Its words.
     pub told: String,
 }
 
+/// What became of an event that was delivered once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// Which event.
+    pub event: String,
+    /// What the webhook answered; none when it did not come to that.
+    pub status: Option<u16>,
+    /// Its words, or what went wrong before.
+    pub told: String,
+}
+
 impl Replayed {
+    /// What is to be told of an event. What Stripe or the webhook did not do concerns this one, and keeps no other from being delivered.
+    pub fn of(event: String, done: Result<Answered, Failure>) -> Result<Self, Failure> {
+        let (status, told) = match done {
+            Ok(Answered { status, told }) => (Some(status), told),
+            Err(
+                failure @ (Failure::NotAtStripe(_)
+                | Failure::NothingToTell(_)
+                | Failure::Stripe(_)
+                | Failure::Webhook(_)),
+            ) => (None, failure.to_string()),
+            Err(failure) => return Err(failure),
+        };
+        Ok(Self { event, status, told })
+    }
+
     /// Whether the work is done.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.status == 200
+        self.status == Some(200)
     }
 
     /// Whether the webhook did not take the signature: the only reason for which it refuses an event that we made or Stripe told.
     #[must_use]
     pub fn is_signed_in_vain(&self) -> bool {
-        self.status == 400
+        self.status == Some(400)
     }
 }
 
@@ -73,82 +98,86 @@ pub async fn reopen(store: &Store, event: &EventKey) -> Result<(), Failure> {
     }
 }
 
-/// Delivers an event once more, signed at `now`.
-pub async fn replay(place: &ReplayPlace, key: &EventKey, now: Timestamp) -> Result<Replayed, Failure> {
-    let transport = billing_edge::transport();
-    #[expect(clippy::disallowed_methods, reason = "an administrator waits in real time")]
-    let until = Instant::now() + PATIENCE;
-    let stripe = StripeConfig::new(transport.clone(), &place.stripe_url);
-    let stripe = stripe.session(place.stripe_key.expose(), until, 0);
+/// Delivers an event once more, signed at `now`: as Stripe tells it, or as an operator did.
+pub async fn replay(place: &ReplayPlace, key: &EventKey, now: Timestamp) -> Result<Answered, Failure> {
+    let way = Way::to(place);
+    if let Some(told) = Told::by(&key.event) {
+        return way.tell(&told, now).await;
+    }
     let event = &key.event;
     let told = match &key.connected_account {
-        None => stripe.event(event).await,
-        Some(account) => stripe.connected(account).event(event).await,
+        None => way.stripe.event(event).await,
+        Some(account) => way.stripe.connected(account).event(event).await,
     };
-    let payload = match told {
-        Ok(payload) => payload.to_string(),
+    match told {
+        Ok(payload) => way.deliver(payload.to_string(), now).await,
         Err(StripeError::Refused(refusal)) if refusal.status == 404 => {
-            return Err(Failure::NotAtStripe(event.clone()));
+            Err(Failure::NotAtStripe(event.clone()))
         }
-        Err(error) => return Err(Failure::Stripe(error)),
-    };
-    deliver(transport, place, event, payload, now, until).await
+        Err(error) => Err(Failure::Stripe(error)),
+    }
 }
 
-/// Has the webhook look at an object, as if an event had told of it at `now`. The event is of our own making, always the same for an object,
-/// so that telling of it again finishes what failed; it says nothing but the id.
+/// Has the webhook look at an object, as if an event had told of it at `now`. Doing so again finishes what failed.
 pub async fn tell(
     store: &Store,
     place: &ReplayPlace,
     object: &Told,
     now: Timestamp,
-) -> Result<Replayed, Failure> {
-    let (id, kind) = match object {
-        Told::Subscription(id) => (id.as_str(), "customer.subscription.updated"),
-        Told::Invoice(id) => (id.as_str(), "invoice.paid"),
-    };
-    let event = format!("evt_told_{id}");
-    let event: EventId = event.parse().map_err(|_| Failure::NotAnId(event))?;
+) -> Result<Answered, Failure> {
+    let event = object.event_id();
     let key = EventKey {
         connected_account: None,
-        event,
+        event: event.parse().map_err(|_| Failure::NotAnId(event))?,
     };
     reopen(store, &key).await?;
-    let livemode = !place.stripe_key.expose().contains("_test_");
-    let payload = json!({ "id": key.event, "object": "event", "type": kind, "livemode": livemode, "data": { "object": { "id": id } } });
-    #[expect(clippy::disallowed_methods, reason = "an administrator waits in real time")]
-    let until = Instant::now() + PATIENCE;
-    let transport = billing_edge::transport();
-    deliver(transport, place, &key.event, payload.to_string(), now, until).await
+    Way::to(place).tell(object, now).await
 }
 
-/// Posts an event, signed at `now`.
-async fn deliver(
+/// The way of one event, from Stripe to the webhook.
+struct Way<'a> {
+    place: &'a ReplayPlace,
     transport: Transport,
-    place: &ReplayPlace,
-    event: &EventId,
-    payload: String,
-    now: Timestamp,
+    stripe: Stripe,
     until: Instant,
-) -> Result<Replayed, Failure> {
-    // Several secrets are active while one is rotated; any of them will do.
-    let secret = place
-        .webhook_secrets
-        .expose()
-        .split(',')
-        .next()
-        .unwrap_or_default();
-    let signature = webhook::sign(payload.as_bytes(), secret.trim(), now);
-    let posted = post(transport, place, payload, &signature);
-    let (status, told) = tokio::time::timeout_at(until, posted)
-        .await
-        .unwrap_or_else(|_| Err("no answer in time".to_owned()))
-        .map_err(Failure::Webhook)?;
-    Ok(Replayed {
-        event: event.clone(),
-        status,
-        told,
-    })
+}
+
+impl<'a> Way<'a> {
+    fn to(place: &'a ReplayPlace) -> Self {
+        let transport = billing_edge::transport();
+        #[expect(clippy::disallowed_methods, reason = "an administrator waits in real time")]
+        let until = Instant::now() + PATIENCE;
+        let stripe = StripeConfig::new(transport.clone(), &place.stripe_url);
+        Self {
+            place,
+            stripe: stripe.session(place.stripe_key.expose(), until, 0),
+            transport,
+            until,
+        }
+    }
+
+    /// What Stripe does not have for this key, the webhook might not find either, or take for somebody else's: it would say that it is done.
+    async fn tell(self, object: &Told, now: Timestamp) -> Result<Answered, Failure> {
+        if !self.stripe.knows(object).await? {
+            return Err(Failure::NothingToTell(object.to_string()));
+        }
+        let livemode = !is_of_other_mode(&self.place.stripe_key, Mode::Live);
+        self.deliver(object.event(livemode).to_string(), now).await
+    }
+
+    /// Posts an event, signed at `now`.
+    async fn deliver(self, payload: String, now: Timestamp) -> Result<Answered, Failure> {
+        // Several secrets are active while one is rotated; any of them will do.
+        let secrets = self.place.webhook_secrets.expose();
+        let secret = secrets.split(',').next().unwrap_or_default();
+        let signature = webhook::sign(payload.as_bytes(), secret.trim(), now);
+        let posted = post(self.transport, self.place, payload, &signature);
+        let (status, told) = tokio::time::timeout_at(self.until, posted)
+            .await
+            .unwrap_or_else(|_| Err("no answer in time".to_owned()))
+            .map_err(Failure::Webhook)?;
+        Ok(Answered { status, told })
+    }
 }
 
 async fn post(

@@ -4,8 +4,8 @@
 
 use billing_core::access::{Holder, Key, Mode, Scope};
 use billing_core::id::KeyId;
-use billing_edge::Secret;
 use billing_edge::key::NewKey;
+use billing_edge::{Secret, is_of_other_mode};
 use billing_store::{Store, StoreError};
 use jiff::Timestamp;
 
@@ -92,6 +92,17 @@ pub async fn list(store: &Store, holder: &Holder) -> Result<Vec<Key>, Failure> {
         }
     }
     Ok(keys)
+}
+
+/// That a Stripe key is of the mode that somebody's own keys are of: with the other, nothing of theirs is found at Stripe, and what is
+/// asked there says nothing about them. Who has no keys has nothing to tell it by.
+pub async fn check_mode(store: &Store, holder: &Holder, stripe_key: &Secret) -> Result<(), Failure> {
+    let keys = store.api_keys(holder).await?;
+    let is_other = |key: &Key| is_of_other_mode(stripe_key, key.mode);
+    if !keys.is_empty() && keys.iter().all(is_other) {
+        return Err(Failure::OtherMode(holder.clone()));
+    }
+    Ok(())
 }
 
 /// Revokes a key; revoking it again changes nothing.

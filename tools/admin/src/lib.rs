@@ -34,6 +34,7 @@ use command::{
     AccountCommand, AgencyCommand, AgentCommand, CatalogCommand, ClientCommand, Command, ConnectCommand,
     EventsCommand, KeyCommand, NumberCommand, Whose,
 };
+use events::Replayed;
 use report::Report;
 
 /// Why a command was not carried out.
@@ -107,6 +108,17 @@ pub enum Failure {
     /// Stripe does not have it, or no longer.
     #[error("stripe has no event {0}; it tells events for thirty days, to a key of the same mode")]
     NotAtStripe(EventId),
+    /// Stripe does not have what the webhook was to be told of.
+    #[error("stripe has no {0} for STRIPE_SECRET_KEY, which may be of another account or mode")]
+    NothingToTell(String),
+    /// The Stripe key is not the one that this is sold by.
+    #[error("STRIPE_SECRET_KEY is of the other mode than the keys of {0}; nothing was changed")]
+    OtherMode(Holder),
+    /// Nor is it where the customer is.
+    #[error(
+        "stripe has no customer {0} for STRIPE_SECRET_KEY, which may be of another account or mode; nothing was changed at Stripe"
+    )]
+    NoCustomer(CustomerId),
     /// Stripe could not be asked.
     #[error(transparent)]
     Stripe(#[from] StripeError),
@@ -314,7 +326,8 @@ async fn events(
         EventsCommand::Tell { objects, place } => {
             let mut told = Vec::new();
             for object in &objects {
-                told.push(events::tell(store, &place, object, place.signed_at.unwrap_or(now)).await?);
+                let done = events::tell(store, &place, object, place.signed_at.unwrap_or(now)).await;
+                told.push(Replayed::of(object.event_id(), done)?);
             }
             *not_done = told.iter().filter(|it| !it.is_done()).count();
             Ok(report::replayed(&told))
@@ -341,7 +354,8 @@ async fn events(
                 if again {
                     events::reopen(store, event).await?;
                 }
-                replayed.push(events::replay(&place, event, place.signed_at.unwrap_or(now)).await?);
+                let done = events::replay(&place, event, place.signed_at.unwrap_or(now)).await;
+                replayed.push(Replayed::of(event.event.to_string(), done)?);
             }
             *not_done = replayed.iter().filter(|it| !it.is_done()).count();
             Ok(report::replayed(&replayed))
@@ -358,6 +372,7 @@ async fn catalog(store: &Store, command: CatalogCommand, now: Timestamp) -> Resu
         }
         CatalogCommand::Apply { file, stripe } => {
             let file = catalog::read(&file)?;
+            keys::check_mode(store, &(&file.organisation).into(), &stripe.stripe_key).await?;
             let stripe = connection::stripe(
                 &stripe.stripe_url,
                 stripe.stripe_key.expose(),
@@ -390,12 +405,16 @@ async fn account(store: &Store, command: AccountCommand, now: Timestamp) -> Resu
         }
         AccountCommand::Update { id, contact, stripe } => {
             let stripe_key = stripe.stripe_key.as_ref();
+            if let Some(key) = stripe_key {
+                keys::check_mode(store, &(&id).into(), key).await?;
+            }
             let stripe = stripe_key
                 .map(|key| connection::stripe(&stripe.stripe_url, key.expose(), billing_edge::transport()));
             let told = accounts::update(store, stripe.as_ref(), &id, &contact.into(), now).await?;
             return Ok(report::updated(&accounts::show(store, &id).await?, &told, now));
         }
         AccountCommand::Erase { id, stripe } => {
+            keys::check_mode(store, &(&id).into(), &stripe.stripe_key).await?;
             let stripe = connection::stripe(
                 &stripe.stripe_url,
                 stripe.stripe_key.expose(),

@@ -388,7 +388,8 @@ pub(crate) fn replayed(replayed: &[Replayed]) -> Report {
     let mut text = String::new();
     for it in replayed {
         let word = if it.is_done() { "done" } else { "not done" };
-        text.push_str(&format!("{}  {word}  {} {}\n", it.event, it.status, it.told));
+        let status = it.status.map(|status| format!("{status} ")).unwrap_or_default();
+        text.push_str(&format!("{}  {word}  {status}{}\n", it.event, it.told));
     }
     // All are signed alike, so one hint is for all.
     if replayed.iter().any(Replayed::is_signed_in_vain) {

@@ -177,6 +177,26 @@ Stripe has no customer of it.
     }
 }
 
+/// Nothing of theirs is found at Stripe with a key of the other mode, so that nothing would seem to be under way.
+#[tokio::test]
+async fn a_stripe_key_of_the_other_mode_is_refused() {
+    let admin = Admin::new().await;
+    admin.prints("account create --id acme").await.unwrap();
+    admin
+        .prints("key issue --account acme --mode live")
+        .await
+        .unwrap();
+    let place = "--stripe-key sk_test_none --stripe-url http://127.0.0.1:1";
+    for command in ["account erase acme", "account update acme --name Acme"] {
+        let refused = admin.prints(&format!("{command} {place}")).await.unwrap_err();
+        assert_eq!(
+            refused,
+            "STRIPE_SECRET_KEY is of the other mode than the keys of account acme; nothing was changed"
+        );
+    }
+    assert_eq!(admin.json("account show acme").await["name"], Value::Null);
+}
+
 #[tokio::test]
 async fn an_id_is_made_for_an_account_that_is_given_none() {
     let admin = Admin::new().await;

@@ -424,3 +424,92 @@ async fn a_declined_sale_is_forgotten_though_an_event_comes_in_between() {
     assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
     assert_eq!(acme.contract(&contract).await.contract.sale, None);
 }
+
+/// Of two machines that sell one amendment, one has read the subscription when the other amends it at Stripe and dies. What the first is
+/// told then is about what that has done: an item that is not there any more, or another amount. It forgets nothing, and
+/// finishes the sale.
+#[tokio::test]
+async fn an_amendment_that_another_machine_got_through_is_not_forgotten() {
+    for (plan, product, wish) in [
+        ("starter", "Call archive", json!({ "is_enabled": false })),
+        ("starter", "Starter seat", json!({ "quantity": 6 })),
+        ("business", "Business seats", json!({ "quantity": 30 })),
+    ] {
+        for later in ["0s", "61s"] {
+            let world = World::at("2026-04-01T00:00:00Z").await;
+            let acme = world.organisation("acme").await;
+            let contract = acme.sells(&acme.order(plan)).await;
+            world.advance("10d").await;
+            world.stripe.holds_events(true).await;
+            let mut wish = wish.clone();
+            wish["product_id"] = json!(acme.product(plan, product));
+            let offered = acme
+                .opens(&json!({ "contract_id": contract, "product_overrides": [wish] }))
+                .await;
+            let quoted = &offered.body["estimates"]["current_invoice"]["amount_due"];
+            let id = offered.body["id"].as_str().unwrap();
+            let [slow, dying] = [world.machine().await, world.machine().await];
+            slow.network.holds("GET /v1/subscriptions/");
+            dying
+                .network
+                .stops_named(Moment::After, "POST /v1/subscriptions/");
+            let none = Value::Null;
+            let (told, ()) = tokio::join!(acme.confirms_on(&slow, id, &none), async {
+                slow.network.reached().await;
+                world.advance(later).await;
+                tokio::select! {
+                    _ = acme.confirms_on(&dying, id, &none) => panic!("it was to be stopped"),
+                    () = dying.network.reached() => dying.dies(),
+                }
+                slow.network.lets_go();
+            });
+            let told = told.unwrap();
+            let context = format!("{product}, {later}: {told}");
+            assert_eq!(told.body["checkout_status"], "contract_created", "{context}");
+            assert_eq!(slow.metric("QuoteMismatches"), 0, "{context}");
+            world.stripe.holds_events(false).await;
+            world.stripe.stand_in().settle().await;
+            let stored = acme.contract(&contract).await;
+            assert_eq!(
+                (stored.history.len(), stored.contract.sale),
+                (2, None),
+                "{context}"
+            );
+            let charges = world.stripe.charges().await;
+            assert_eq!((charges.len(), &json!(charges[1])), (2, quoted), "{context}");
+            let more = json!({ "contract_id": contract, "plan_id": acme.plan("team-annual") });
+            assert_eq!(acme.opens(&more).await.status, 201, "{context}");
+        }
+    }
+}
+
+/// Stripe refuses one machine, and before that forgets the sale another has amended the contract and landed it: what the first one tells
+/// is what has come of it.
+#[tokio::test]
+async fn a_refusal_is_not_told_of_a_sale_that_has_come_to_something() {
+    let declined = r#"{"error":{"type":"card_error","message":"No."}}"#;
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("team-annual")).await;
+    let id = offered(&acme, &contract, 6).await;
+    let counted = world.machine().await;
+    counted.network.tells("POST /v1/subscriptions/", 402, declined);
+    let refused = acme.confirms_on(&counted, &id, &Value::Null).await.unwrap();
+    assert_eq!(refused.status, 402, "{refused}");
+    let machine = world.machine().await;
+    machine.network.tells("POST /v1/subscriptions/", 402, declined);
+    // The last step forgets the sale; what it stands on was read before.
+    machine.network.holds_step(counted.network.steps().len() - 1);
+    let none = Value::Null;
+    let (told, sold) = tokio::join!(acme.confirms_on(&machine, &id, &none), async {
+        machine.network.reached().await;
+        let sold = acme.confirms(&id, &none).await;
+        machine.network.lets_go();
+        sold
+    });
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    assert_eq!(told.unwrap().body["checkout_status"], "contract_created");
+    world.stripe.stand_in().settle().await;
+    assert_eq!(acme.contract(&contract).await.history.len(), 2);
+    assert_eq!(world.stripe.charges().await.len(), 2);
+}

@@ -3,6 +3,7 @@
 //! # If it fails half-way
 //! A fresh offer is one write, a claim one transaction. What was claimed is found by the next confirmation, and finished.
 
+use billing_core::Timestamp;
 use billing_core::catalog::Buyer;
 use billing_core::contract::{Contract, Status as ContractStatus};
 use billing_core::id::{BuyerId, OrganisationId};
@@ -24,6 +25,12 @@ pub(crate) struct Claimed {
 }
 
 impl Claimed {
+    /// Whether another machine may be at the sale still: what it has just done may be what differs from what was read.
+    pub(crate) fn is_anothers(&self, now: Timestamp) -> bool {
+        let sale = self.stored.contract.sale.as_ref();
+        self.is_joined && sale.is_some_and(|sale| sale.is_in_flight(now))
+    }
+
     /// The same with more in its sale, written down. None when somebody else wrote first.
     pub(crate) async fn with(&self, call: &Call<'_>, sale: Sale) -> Result<Option<Self>, Problem> {
         let read = &self.stored.contract;

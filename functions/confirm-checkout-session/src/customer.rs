@@ -15,7 +15,7 @@ use billing_store::unless_conflict;
 use billing_stripe::{NewBuyer, StripeError};
 
 use crate::claim::Claimed;
-use crate::sell::Step;
+use crate::sell::{self, Step};
 
 /// How much earlier than our record of it a customer may seem to be created, by Stripe's clock.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
@@ -23,7 +23,7 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 /// The customer of a claimed session: as recorded, found, or created. None when another one was recorded meanwhile, or it has to be
 /// made under the next key.
 pub(crate) async fn of(call: &Call<'_>, claimed: &Claimed) -> Result<Option<CustomerId>, Problem> {
-    let (session, contract) = (&claimed.session, &claimed.stored.contract);
+    let session = &claimed.session;
     let organisation = &session.organisation;
     let missing = || Problem::internal("a session was claimed for a customer that is not there");
     let id = session.buyer.as_ref().ok_or_else(missing)?;
@@ -72,7 +72,6 @@ pub(crate) async fn of(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Cust
                 if session.wish.guest.is_some()
                     && (refusal.is_about_the_address() || refusal.is_about_the_whereabouts()) =>
             {
-                call.release_sale(contract).await?;
                 let field = if refusal.is_about_the_address() {
                     "customer_data.email"
                 } else {
@@ -80,7 +79,9 @@ pub(crate) async fn of(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Cust
                 };
                 let mut invalid = Invalid::default();
                 invalid.field(field, "is not an address that the payment provider takes");
-                return Err(Problem::invalid(invalid));
+                return sell::forget(call, claimed, Problem::invalid(invalid))
+                    .await
+                    .map(|_| None);
             }
             Err(error) => return Err(error.into()),
         },
@@ -99,12 +100,13 @@ pub(crate) fn is_lost(error: &StripeError) -> bool {
 pub(crate) fn replace<'a>(call: &'a Call<'_>, claimed: &'a Claimed, lost: &'a CustomerId) -> Step<'a> {
     Box::pin(async move {
         let (session, contract) = (&claimed.session, &claimed.stored.contract);
-        let sale = contract.sale.as_ref();
-        if claimed.is_joined && sale.is_some_and(|sale| sale.is_in_flight(call.now)) {
+        if claimed.is_anothers(call.now) {
             return Ok(None);
         }
         // First the sale: its keys are spent on the one that was deleted.
-        call.release_sale(contract).await?;
+        if call.release_sale(contract).await?.is_none() {
+            return Ok(None);
+        }
         let buyer = match &session.buyer {
             Some(id) => call.store.buyer(&session.organisation, id).await?,
             None => None,

@@ -18,7 +18,8 @@ use crate::{customer, sell};
 pub(crate) enum Given {
     /// This; or nothing.
     Method(Option<PaymentMethodId>),
-    /// The sale is forgotten, since what was refused under this number is refused again; the next number asks anew.
+    /// The session has to be looked at again: the sale is forgotten, since what was refused under this number is refused again and the next
+    /// number asks anew; or another machine has got it through.
     Again,
     /// The customer was deleted at Stripe.
     Lost,
@@ -41,10 +42,10 @@ pub(crate) async fn given(
             let key = format!("sale/{}", sale.name());
             match stripe.attach_payment_method(named, customer, &key).await {
                 Ok((_, Some(kind))) if sale.offer.way == Way::AtOnce && kind.pays_later() => {
-                    call.release_sale(&claimed.stored.contract).await?;
-                    return Err(unnamable(&format!(
+                    let why = unnamable(&format!(
                         "is a {kind}, with which a contract cannot be changed: name a card, or another payment method that pays at once"
-                    )));
+                    ));
+                    return sell::forget(call, claimed, why).await.map(|_| Given::Again);
                 }
                 Ok((given, _)) => Ok(Some(given)),
                 Err(error) => Err(error),
@@ -55,22 +56,22 @@ pub(crate) async fn given(
         }
         (None, Way::Begin | Way::AtOnce | Way::AtPeriodEnd, None) => Ok(None),
     };
-    let contract = &claimed.stored.contract;
     let refusal = match answer {
         Ok(method) => return Ok(Given::Method(method)),
         Err(error) if customer::is_lost(&error) => return Ok(Given::Lost),
         Err(StripeError::Refused(refusal)) if sale.payment_method.is_some() => refusal,
         Err(StripeError::Spent { .. }) if sale.payment_method.is_some() => {
-            call.release_sale(contract).await?;
+            call.release_sale(&claimed.stored.contract).await?;
             return Ok(Given::Again);
         }
         Err(error) => return Err(error.into()),
     };
-    call.release_sale(contract).await?;
-    if refusal.kind == "card_error" {
-        return Err(Problem::payment_required(refusal.message));
-    }
-    Err(unnamable("is not a payment method that the customer can pay by"))
+    let why = if refusal.kind == "card_error" {
+        Problem::payment_required(refusal.message)
+    } else {
+        unnamable("is not a payment method that the customer can pay by")
+    };
+    sell::forget(call, claimed, why).await.map(|_| Given::Again)
 }
 
 /// 400: the payment method that was named does not do.

@@ -16,16 +16,16 @@ use billing_stripe::{AskedSale, NewPage, SessionStatus, StripeError};
 use crate::claim::Claimed;
 use crate::{customer, sell};
 
-/// The shortest life of a page, and as much again as clocks and calls may take. Source: Stripe, 30 minutes.
+/// The shortest life of a page, and what clocks and calls may take more. Source: Stripe, 30 minutes.
 const SHORTEST: SignedDuration = SignedDuration::from_mins(31);
+
+/// The longest life of a page, less what clocks and calls may take. Source: Stripe, 24 hours.
+const LONGEST: SignedDuration = SignedDuration::from_mins(24 * 60 - 1);
 
 /// Whether there is anything to pay: Stripe's page takes a subscription that costs nothing too, and nobody needs it then.
 pub(crate) fn is_needed(sale: &Sale) -> bool {
     sale.offer.estimates.current_invoice.amount_due > 0
 }
-
-/// The longest, less as much. Source: Stripe, 24 hours.
-const LONGEST: SignedDuration = SignedDuration::from_mins(24 * 60 - 1);
 
 /// Until when a page can be paid: as long as its session lives, but no shorter and no longer than Stripe allows. By the moment of the sale,
 /// so that asking again is the same request.
@@ -66,8 +66,7 @@ pub(crate) async fn open(
             return Ok(None);
         }
         Err(error @ StripeError::Refused(_)) => {
-            call.release_sale(contract).await?;
-            return Err(sell::unsold(error));
+            return sell::forget(call, claimed, sell::unsold(error)).await;
         }
         // It may have been opened all the same, but nobody has seen its address: the next number opens another.
         Err(StripeError::Spent { .. }) => {

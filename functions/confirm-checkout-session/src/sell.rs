@@ -139,7 +139,7 @@ pub(crate) async fn sell(
     if preview.as_ref().is_err_and(customer::is_lost) {
         return customer::replace(call, &claimed, &customer).await;
     }
-    if !hold(call, &claimed, preview.map(|preview| preview.charge), false).await? {
+    if let Check::Overtaken = hold(call, &claimed, preview.map(|preview| preview.charge), false).await? {
         return Ok(None);
     }
     match stripe.begin_contract(&asked).await {
@@ -173,8 +173,8 @@ async fn amend(
     if fate(sale, read, Lateness::InTime) != Fate::Open {
         return land(call, claimed, read.clone()).await;
     }
-    if !is_amendable(call, claimed, sale, read).await? {
-        return Ok(None);
+    if let Err(why) = amendable(sale, read) {
+        return cannot_amend(call, claimed, &why).await;
     }
     let asked = AskedSale {
         owner,
@@ -195,7 +195,7 @@ async fn amend(
     };
     let preview = stripe.preview_amendment(sale, billing).await;
     let preview = preview.map(|preview| preview.charge);
-    if !hold(call, claimed, preview, read.is_flexible).await? {
+    if let Check::Overtaken = hold(call, claimed, preview, read.is_flexible).await? {
         return Ok(None);
     }
     // Last of all: what is refused before has changed nothing.
@@ -227,46 +227,42 @@ async fn amended(
         && let Some(now) = call.read_to_amend(contract).await?
     {
         // What an operator has set in between is told as what it is.
-        if !is_amendable(call, claimed, sale, &now).await? {
-            return Ok(None);
+        if let Err(why) = amendable(sale, &now) {
+            return cannot_amend(call, claimed, &why).await;
         }
-        if refusal.is_about_waiting() {
-            call.release_sale(contract).await?;
-            return Err(Problem::conflict(Unchangeable::PaidBy(now.payer).to_string()));
-        }
-        if refusal.is_about_no_payer() {
-            call.release_sale(contract).await?;
-            return Err(Problem::conflict(Unchangeable::NothingPays.to_string()));
+        let why = if refusal.is_about_waiting() {
+            Some(Unchangeable::PaidBy(now.payer))
+        } else {
+            refusal.is_about_no_payer().then_some(Unchangeable::NothingPays)
+        };
+        if let Some(why) = why {
+            return forget(call, claimed, Problem::conflict(why.to_string())).await;
         }
     }
     refused(call, claimed, error).await
 }
 
-/// 409 where what an amendment costs would not be charged, or not be paid at once, or a schedule of an operator's would undo it: the sale
-/// is forgotten. But another machine may be at the same sale: then the answer is false, and the sale has to be looked at again.
-async fn is_amendable(call: &Call<'_>, claimed: &Claimed, sale: &Sale, read: &Read) -> Result<bool, Problem> {
+/// Whether what an amendment costs would be charged, and be paid at once, and no schedule of an operator's would undo it.
+fn amendable(sale: &Sale, read: &Read) -> Result<(), Unchangeable> {
     // One that is named is looked at when it has been given.
     let is_paid_by_it = sale.offer.way == Way::AtOnce && sale.payment_method.is_none();
     let payer = read.payer.as_ref().filter(|_| is_paid_by_it);
-    let why = match change::charged(read.collection) {
-        Err(why) => why,
-        Ok(()) if read.is_led_by_an_operator() => Unchangeable::Scheduled,
-        Ok(()) => match change::payable(payer) {
-            Err(why) => why,
-            Ok(()) => return Ok(true),
-        },
-    };
-    let contract = &claimed.stored.contract;
-    if claimed.is_joined
-        && contract
-            .sale
-            .as_ref()
-            .is_some_and(|sale| sale.is_in_flight(call.now))
-    {
-        return Ok(false);
+    change::charged(read.collection)?;
+    if read.is_led_by_an_operator() {
+        return Err(Unchangeable::Scheduled);
     }
-    call.release_sale(contract).await?;
-    Err(Problem::conflict(why.to_string()))
+    change::payable(payer)
+}
+
+/// 409 for an amendment that its subscription does not allow: the sale is forgotten. None when another machine may be at it.
+fn cannot_amend<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: &Unchangeable) -> Step<'a> {
+    let told = Problem::conflict(why.to_string());
+    Box::pin(async move {
+        if claimed.is_anothers(call.now) {
+            return Ok(None);
+        }
+        forget(call, claimed, told).await
+    })
 }
 
 /// The sale with a price for each of its lines, written down. None when somebody else wrote first.
@@ -307,41 +303,47 @@ async fn priced(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Claimed>, P
     claimed.with(call, sale).await
 }
 
-/// Holds Stripe's own figure against the estimate. A mismatch charges nothing: the sale is forgotten. But another machine may be at the
-/// same sale, and what it has just done is what differs: then the answer is false, and the sale has to be looked at again. Of a
-/// subscription that somebody has made flexible, that is what differs, and there is no way back.
+/// What a last look before Stripe is asked for a sale comes to. One that is forgotten over it is told as a problem.
+pub(crate) enum Check {
+    /// Stripe may be asked.
+    Stands,
+    /// Another machine is at the same sale, or has got it through: the session has to be looked at again.
+    Overtaken,
+}
+
+/// Holds Stripe's own figure against the estimate. A mismatch, or a refusal, charges nothing: the sale is forgotten. But another machine may
+/// be at the same sale, and what it has just done is what differs. Of a subscription that somebody has made flexible, that is what
+/// differs, and there is no way back.
 pub(crate) async fn hold(
     call: &Call<'_>,
     claimed: &Claimed,
     preview: Result<Charge, StripeError>,
     is_flexible: bool,
-) -> Result<bool, Problem> {
+) -> Result<Check, Problem> {
     let contract = &claimed.stored.contract;
     let Some(sale) = &contract.sale else {
-        return Ok(false);
+        return Ok(Check::Overtaken);
     };
     let quoted = charge(&sale.offer);
     let fresh = match preview {
         // A price that was archived: asking again will not help.
         Err(error @ StripeError::Refused(_)) => {
-            call.release_sale(contract).await?;
-            return Err(unsold(error));
+            let forgotten = forget(call, claimed, unsold(error)).await;
+            return forgotten.map(|_| Check::Overtaken);
         }
         preview => preview?,
     };
-    let same = fresh.total == quoted.total && fresh.currency == quoted.currency;
-    // What the customer has on account may be taken off, and what it owes must not be added.
-    if same && fresh.amount_due <= quoted.amount_due {
-        return Ok(true);
+    if quoted.is_kept_by(fresh) {
+        return Ok(Check::Stands);
     }
-    if claimed.is_joined && sale.is_in_flight(call.now) {
-        return Ok(false);
+    if claimed.is_anothers(call.now) || call.release_sale(contract).await?.is_none() {
+        return Ok(Check::Overtaken);
     }
     let (checkout, number) = (&sale.checkout, sale.number);
     tracing::error!(%checkout, number, estimated = quoted.total, previewed = fresh.total, "Stripe would charge something else");
     call.count("QuoteMismatches", 1);
-    call.release_sale(contract).await?;
-    Err(Problem::conflict(if same {
+    let owes = fresh.total == quoted.total && fresh.currency == quoted.currency;
+    Err(Problem::conflict(if owes {
         "the customer owes the payment provider something from before, which would be charged too; nothing was charged"
     } else if is_flexible {
         "the contract is billed in the payment provider's flexible mode, in which it would charge another amount than was estimated; nothing was charged"
@@ -363,6 +365,17 @@ pub(crate) fn land<'a>(call: &'a Call<'_>, claimed: &'a Claimed, read: Read) -> 
     })
 }
 
+/// Forgets a sale that came to nothing, so that its session is open again, and tells why. None when something has come of it all the same:
+/// another machine has got it through, and the session has to be looked at again.
+pub(crate) fn forget<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: Problem) -> Step<'a> {
+    Box::pin(async move {
+        match call.release_sale(&claimed.stored.contract).await? {
+            Some(()) => Err(why),
+            None => Ok(None),
+        }
+    })
+}
+
 /// Stripe said no: the sale is forgotten, and the session open again.
 pub(crate) async fn refused(
     call: &Call<'_>,
@@ -371,10 +384,7 @@ pub(crate) async fn refused(
 ) -> Result<Option<Session>, Problem> {
     let contract = &claimed.stored.contract;
     match error {
-        StripeError::Refused(refusal) => {
-            call.release_sale(contract).await?;
-            Err(unsold(StripeError::Refused(refusal)))
-        }
+        error @ StripeError::Refused(_) => forget(call, claimed, unsold(error)).await,
         // Stripe keeps a failure under this number, or has done what was asked under it in other words: which, it tells when it is
         // read. Otherwise the next number asks anew.
         error @ StripeError::Spent { .. } => {
@@ -385,10 +395,8 @@ pub(crate) async fn refused(
             match done {
                 Some(read) => land(call, claimed, read).await,
                 None => {
-                    let is_in_flight = sale.is_some_and(|sale| sale.is_in_flight(call.now));
                     // A machine of the build before this one may be waiting for its answer.
-                    if claimed.is_joined
-                        && is_in_flight
+                    if claimed.is_anothers(call.now)
                         && let Some(unknown) = error.asked_in_other_words()
                     {
                         return Err(unknown.into());

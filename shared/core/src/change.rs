@@ -393,12 +393,7 @@ impl Change {
         let unbilled =
             standing.subscription.status == Status::Trialing && self.quoted.is_some_and(Charge::is_nothing);
         let kept = match (self.quoted, billed) {
-            // Less may be due than was quoted: what is on account by now, and what is too little to be charged.
-            (Some(quoted), Some(billed)) => {
-                billed.total == quoted.total
-                    && billed.currency == quoted.currency
-                    && billed.amount_due <= quoted.amount_due
-            }
+            (Some(quoted), Some(billed)) => quoted.is_kept_by(billed),
             (Some(_), None) => false,
             (None, _) => true,
         };

@@ -37,6 +37,15 @@ impl Charge {
         }
     }
 
+    /// Whether a quote of this is kept by what is charged. Less may be due than was quoted: what is on account by now, and what is too little
+    /// to be charged. What is owed from before must not be added.
+    #[must_use]
+    pub fn is_kept_by(self, charged: Self) -> bool {
+        charged.total == self.total
+            && charged.currency == self.currency
+            && charged.amount_due <= self.amount_due
+    }
+
     /// Whether there is nothing to pay and nothing to be credited.
     #[must_use]
     pub fn is_nothing(self) -> bool {

@@ -45,6 +45,16 @@ pub struct Landed {
     pub session: Option<Session>,
 }
 
+/// What a sale that came to nothing has left at Stripe.
+enum Left {
+    /// Nothing that it has done.
+    Nothing,
+    /// The subscription that it was to amend, as it is billed now.
+    Billed(Box<Billing>),
+    /// Another machine has amended it, or has begun to: nothing is to be forgotten.
+    Amended,
+}
+
 impl Call<'_> {
     /// Lands what Stripe says of a contract's subscription: one round; none when it has to be done again, on fresh facts.
     pub async fn land_contract(
@@ -272,25 +282,30 @@ impl Call<'_> {
         }
         let quoted = contract::charge(&sale.offer);
         let billed = landing.billed.as_ref().map(|bill| bill.charge);
-        if billed.is_some_and(|billed| billed.total != quoted.total) {
+        if billed.is_some_and(|billed| !quoted.is_kept_by(billed)) {
             let (checkout, number) = (&sale.checkout, sale.number);
             tracing::error!(%checkout, number, "the invoice of a sale is not what was estimated");
             self.count("QuoteMismatches", 1);
         }
     }
 
-    /// Forgets a sale that came to nothing; the session is open again while its time lasts. None when something has become of it.
+    /// Forgets a sale that came to nothing; the session is open again while its time lasts. None when something has become of it: somebody
+    /// has landed it, or got an amendment through at Stripe that nobody has landed yet. Then the session has to be looked at again.
     pub async fn release_sale(&self, contract: &Contract) -> Result<Option<()>, Problem> {
         let Some(sale) = &contract.sale else {
             return Ok(Some(()));
         };
         let mut read = contract.clone();
         loop {
-            let left = Box::pin(self.take_back(&read, sale)).await?;
+            let left = match Box::pin(self.take_back(&read, sale)).await? {
+                Left::Nothing => None,
+                Left::Billed(billing) => Some(billing),
+                Left::Amended => return Ok(None),
+            };
             let session = self.store.checkout_session(&sale.checkout).await?;
             let released = Contract {
                 sale: None,
-                billing: left.or_else(|| read.billing.clone()),
+                billing: left.map(|left| *left).or_else(|| read.billing.clone()),
                 updated_at: self.now,
                 ..read.clone()
             };
@@ -314,32 +329,30 @@ impl Call<'_> {
         }
     }
 
-    /// Takes back what a sale that comes to nothing has done at Stripe, as long as nobody has changed that since. Of an amendment, what
-    /// pays; of a downgrade, the schedule, which would stand in the way of every other change until the period ends. What Stripe bills
-    /// then; none for any other sale.
-    async fn take_back(&self, contract: &Contract, sale: &Sale) -> Result<Option<Billing>, Problem> {
-        let is_done = match sale.offer.way {
-            Way::Begin => false,
-            Way::AtOnce => sale.replaced.is_some(),
-            Way::AtPeriodEnd => true,
-        };
-        if !is_done {
-            return Ok(None);
+    /// Takes back what an amendment that comes to nothing has done at Stripe, as long as nobody has changed that since: what pays; of a
+    /// downgrade, the schedule, which would stand in the way of every other change until the period ends. But of two machines at one
+    /// amendment, one may have got it through, and what the other was refused for is just that: it is not forgotten then.
+    async fn take_back(&self, contract: &Contract, sale: &Sale) -> Result<Left, Problem> {
+        if sale.offer.way == Way::Begin {
+            return Ok(Left::Nothing);
         }
         let Some(read) = self.read_contract(contract).await? else {
-            return Ok(None);
+            return Ok(Left::Nothing);
         };
+        match contract::fate(sale, &read, Lateness::InTime) {
+            Fate::Open | Fate::Over => {}
+            Fate::Waits(_) | Fate::TookEffect | Fate::TooLate => return Ok(Left::Amended),
+        }
+        let billed = |billing| Ok(Left::Billed(Box::new(billing)));
         let own = read.plain_schedule.clone();
         let Some(schedule) = own.filter(|_| sale.offer.way == Way::AtPeriodEnd) else {
-            return Ok(Some(self.put_payer_back(sale, read).await?.billing));
+            return billed(self.put_payer_back(sale, read).await?.billing);
         };
         let stripe = self.stripe().await?;
         let key = format!("sale/{}", sale.name());
         stripe.release_schedule(&schedule, &key).await?;
         let subscription = &read.billing.subscription;
-        Ok(Some(
-            stripe.contract_subscription(subscription).await?.read.billing,
-        ))
+        billed(stripe.contract_subscription(subscription).await?.read.billing)
     }
 
     /// What Stripe has of a contract that is to be amended, with what pays it.

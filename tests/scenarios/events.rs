@@ -392,33 +392,44 @@ async fn events_signed_with_either_secret_are_taken_while_one_is_rotated() {
     }
 }
 
-/// Where real money moves, Stripe keeps everything: an object that it does not know is our fault, and the work is not done.
+/// Where real money moves, Stripe keeps everything: an object that it does not know is our fault, and the work is not done. Neither for
+/// somebody unknown nor for an organisation's customer.
 #[tokio::test]
 async fn a_live_event_about_nothing_fails_and_stays_visible() {
     let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    acme.sells(&acme.order("starter")).await;
+    let bakery = world.stripe.all_customers().await.remove(0);
     let machine = world
         .machine_told(&[("BILLING_MODE", "live"), ("STRIPE_SECRET_KEY", "sk_live_x")])
         .await;
-    // The stand-in has test keys only: the answer is Stripe's own.
-    machine.network.tells(
-        "GET /v1/invoices/",
-        404,
-        r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"invoice","message":"No such invoice"}}"#,
-    );
-    let payload = serde_json::json!({
-        "id": "evt_live", "type": "invoice.paid", "livemode": true, "data": { "object": { "id": "in_unknown" } },
-    })
-    .to_string();
-    let secret = &world.stack().directory.webhook_secret;
-    let signature = billing_stripe::webhook::sign(payload.as_bytes(), secret, world.now());
-    let request = http::Request::post("/stripe/webhook")
-        .header("stripe-signature", signature)
-        .body(bytes::Bytes::from(payload))
-        .unwrap();
-    let answer = machine.call(request).await.unwrap();
-    assert_eq!(answer.status, 502, "{answer}");
-    assert_eq!(
-        world.receipt("evt_live").await.status,
-        billing_store::ReceiptStatus::Failed
-    );
+    for (event, customer) in [
+        ("evt_live", &serde_json::Value::Null),
+        ("evt_plan", &bakery["id"]),
+    ] {
+        // The stand-in has test keys only: the answer is Stripe's own.
+        machine.network.tells(
+            "GET /v1/invoices/",
+            404,
+            r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"invoice","message":"No such invoice"}}"#,
+        );
+        let payload = serde_json::json!({
+            "id": event, "type": "invoice.paid", "livemode": true,
+            "data": { "object": { "id": "in_unknown", "customer": customer } },
+        })
+        .to_string();
+        let secret = &world.stack().directory.webhook_secret;
+        let signature = billing_stripe::webhook::sign(payload.as_bytes(), secret, world.now());
+        let request = http::Request::post("/stripe/webhook")
+            .header("stripe-signature", signature)
+            .body(bytes::Bytes::from(payload))
+            .unwrap();
+        let answer = machine.call(request).await.unwrap();
+        assert_eq!(answer.status, 502, "{event}: {answer}");
+        assert_eq!(
+            world.receipt(event).await.status,
+            billing_store::ReceiptStatus::Failed,
+            "{event}"
+        );
+    }
 }

@@ -223,6 +223,39 @@ async fn an_open_page_is_closed_when_the_deadline_is_deleted() {
     assert!(world.dead_letters().await.is_empty());
 }
 
+/// Where real money moves, Stripe keeps every page. One that it does not know may have been paid on the account that our key should be of: the
+/// contract is not forgotten, and the deadline comes again.
+#[tokio::test]
+async fn a_live_page_that_is_not_found_is_not_forgotten() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let (id, page) = late(&acme, &world).await;
+    world.stripe.fails("POST", CLOSING, 500).await;
+    let machine = world
+        .machine_told(&[("BILLING_MODE", "live"), ("STRIPE_SECRET_KEY", "sk_live_x")])
+        .await;
+    let missing = r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"session","message":"No such session"}}"#;
+    machine.network.tells("/expire", 404, missing);
+    machine.network.tells("GET /v1/checkout/sessions/", 404, missing);
+    let image = json!({
+        "pk": { "S": format!("SESSION#{id}") }, "sk": { "S": "DEADLINE" }, "checkout": { "S": id },
+        "organisation": { "S": acme.id.as_str() }, "expires_at": { "N": world.now().as_second().to_string() },
+    });
+    let record = json!({ "dynamodb": { "SequenceNumber": "1", "OldImage": image } });
+    let answer = machine
+        .hands("expire-checkouts", &json!({ "Records": [record] }))
+        .await;
+    assert_eq!(
+        answer.unwrap().unwrap()["batchItemFailures"],
+        json!([{ "itemIdentifier": "1" }])
+    );
+    let contract = acme.stored(&id).await.contract;
+    assert!(acme.contract_if_any(contract.as_str()).await.is_some());
+    world.stripe.recovers().await;
+    world.stripe.pays_page(&page).await;
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "contract_created");
+}
+
 /// A plan that begins with a share of a month has no page but its bill's: that is given up with the session.
 #[tokio::test]
 async fn a_first_bill_that_nobody_pays_is_given_up_with_its_session() {

@@ -5,6 +5,7 @@
 //! version ([`crate::sales`]). Which contract it is, the subscription's pointer says; before that is written, what our objects at
 //! Stripe say of themselves.
 
+use billing_core::access::Mode;
 use billing_core::id::{ScheduleId, SessionId, SubscriptionId};
 use billing_stripe::{OfContract, ReadContract, Reversed, ReversedInvoice, SessionStatus, StripeError};
 
@@ -125,8 +126,10 @@ async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Found>, Problem
         Errand::Reversal(reversed) => reversal(call, reversed).await,
     };
     match found {
-        // Stripe keeps what is over; what it does not know was test data that somebody erased.
-        Err(Unread::Stripe(StripeError::Refused(refusal))) if refusal.status == 404 => {
+        // As for accounts: what Stripe does not know was test data that somebody erased. Where real money moves, the work is not done.
+        Err(Unread::Stripe(StripeError::Refused(refusal)))
+            if refusal.status == 404 && call.app.config.mode == Mode::Test =>
+        {
             tracing::warn!(?errand, "an event named an object that is not there");
             Ok(None)
         }

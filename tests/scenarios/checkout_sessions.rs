@@ -304,12 +304,8 @@ async fn a_guest_with_a_known_address_is_who_has_it() {
     );
 }
 
-/// Somebody types the bakery's address: the bakery's card is not charged for it, and the page asks for one. Named by its id, the bakery
-/// pays by its own.
-#[tokio::test]
-async fn a_guest_does_not_pay_by_the_card_of_who_has_the_address() {
-    let world = World::at("2026-04-01T01:00:00Z").await;
-    let acme = world.organisation("acme").await;
+/// The bakery has a card of its own at Stripe, by which it pays unless it names another. Answers the customer.
+async fn with_a_card_of_its_own(world: &World, acme: &Organisation<'_>, card: &str) -> String {
     acme.sells(&acme.order("starter")).await;
     let customer = world.stripe.all_customers().await[0]["id"]
         .as_str()
@@ -318,7 +314,7 @@ async fn a_guest_does_not_pay_by_the_card_of_who_has_the_address() {
     let form = format!("customer={customer}");
     let card = world
         .stripe
-        .operator("POST", "/v1/payment_methods/pm_card_visa/attach", &form)
+        .operator("POST", &format!("/v1/payment_methods/{card}/attach"), &form)
         .await;
     let form = format!(
         "invoice_settings[default_payment_method]={}",
@@ -326,6 +322,16 @@ async fn a_guest_does_not_pay_by_the_card_of_who_has_the_address() {
     );
     let path = format!("/v1/customers/{customer}");
     world.stripe.operator("POST", &path, &form).await;
+    customer
+}
+
+/// Somebody types the bakery's address: the bakery's card is not charged for it, and the page asks for one. Named by its id, the bakery
+/// pays by its own.
+#[tokio::test]
+async fn a_guest_does_not_pay_by_the_card_of_who_has_the_address() {
+    let world = World::at("2026-04-01T01:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let customer = with_a_card_of_its_own(&world, &acme, "pm_card_visa").await;
 
     let id = acme.session(&guest(&acme, "bob@bakery.example")).await;
     let answer = acme.confirms(&id, &Value::Null).await;
@@ -337,6 +343,29 @@ async fn a_guest_does_not_pay_by_the_card_of_who_has_the_address() {
     let answer = acme.confirms(&id, &Value::Null).await;
     assert_eq!(answer.body["checkout_status"], "contract_created", "{answer}");
     assert_eq!(world.stripe.charges_of(&customer).await, [3500, 3500]);
+}
+
+/// Somebody types the bakery's address for a plan that begins with half a month, and pays that on the page of its bill: the next month is
+/// charged to the same card, and not to the bakery's, which would not pay it.
+#[tokio::test]
+async fn a_guests_renewals_are_not_charged_to_the_card_of_who_has_the_address() {
+    let world = World::at("2026-04-16T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let customer = with_a_card_of_its_own(&world, &acme, "pm_card_chargeCustomerFail").await;
+    let mut order = guest(&acme, "bob@bakery.example");
+    order["plan_id"] = json!(acme.plan("team"));
+    let id = acme.session(&order).await;
+    let answer = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(answer.body["checkout_status"], "pending", "{answer}");
+    let bill = world.stripe.latest_invoice().await;
+    world.stripe.pays_invoice(&bill, "pm_card_visa").await;
+    let contract = acme.reads(&id).await.body["contract_id"].clone();
+    world.advance("16d").await;
+    let contract = contract.as_str().unwrap();
+    assert_eq!(acme.covered_until(contract).await, "2026-06-01T00:00:00Z");
+    // The bakery's own, half a month, and a month.
+    let charges = world.stripe.charges_of(&customer).await;
+    assert_eq!(charges.len(), 3, "{charges:?}");
 }
 
 /// A contract of a year, in months: eleven renewals, and then it is over.

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use stripe_billing::subscription::{
     CancelSubscription, CreateSubscription, CreateSubscriptionItems, CreateSubscriptionPaymentBehavior,
+    CreateSubscriptionPaymentSettings, CreateSubscriptionPaymentSettingsSaveDefaultPaymentMethod,
     ListSubscription, ListSubscriptionStatus, RetrieveSubscription, UpdateSubscription,
     UpdateSubscriptionItems, UpdateSubscriptionPaymentBehavior, UpdateSubscriptionProrationBehavior,
 };
@@ -195,9 +196,17 @@ impl Stripe {
             .payment_behavior(behavior)
             .metadata(asked.of().metadata())
             .expand(expanded());
-        if let Some(method) = asked.payment_method {
-            request = request.default_payment_method(method.as_str());
-        }
+        request = match asked.payment_method {
+            Some(method) => request.default_payment_method(method.as_str()),
+            // What pays the first bill on its page pays the next ones. They would be charged to the customer's own otherwise, and a guest may
+            // have typed a customer's address.
+            None => {
+                let mut settings = CreateSubscriptionPaymentSettings::new();
+                settings.save_default_payment_method =
+                    Some(CreateSubscriptionPaymentSettingsSaveDefaultPaymentMethod::OnSubscription);
+                request.payment_settings(settings)
+            }
+        };
         if let Some(first) = sale.offer.short_first_period() {
             request = request
                 .backdate_start_date(first.start.as_second())

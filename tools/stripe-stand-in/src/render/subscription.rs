@@ -61,7 +61,7 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
         "payment_settings": {
             "payment_method_options": null,
             "payment_method_types": null,
-            "save_default_payment_method": "off",
+            "save_default_payment_method": if subscription.saves_payment_method { "on_subscription" } else { "off" },
         },
         "pending_invoice_item_interval": null,
         "pending_setup_intent": null,

@@ -153,6 +153,7 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
             AutomaticTax::Off
         },
         default_payment_method: Some(method.clone()),
+        saves_payment_method: false,
         description: session.subscription_description.clone(),
         metadata: session.subscription_metadata.clone(),
     };

@@ -287,6 +287,23 @@ pub(crate) fn collect_with(
     outcome
 }
 
+/// What paid an invoice becomes its subscription's payment method, where that is wanted.
+fn keep_payer(at: &mut Moment<'_>, id: &InvoiceId) {
+    let invoice = &at.world.invoices[id];
+    let (Some(subscription), Some(intent)) = (&invoice.subscription, &invoice.payment_intent) else {
+        return;
+    };
+    let intent = &at.world.payment_intents[intent];
+    let paid_by = intent
+        .payment_method
+        .clone()
+        .filter(|_| intent.status == PaymentIntentStatus::Succeeded);
+    let subscription = &mut at.world.subscriptions[&subscription.clone()];
+    if let Some(method) = paid_by.filter(|_| subscription.saves_payment_method) {
+        subscription.default_payment_method = Some(method);
+    }
+}
+
 /// Open → paid, and the subscription with it.
 pub(crate) fn mark_paid(at: &mut Moment<'_>, id: &InvoiceId) {
     let now = at.now;
@@ -305,6 +322,7 @@ pub(crate) fn mark_paid(at: &mut Moment<'_>, id: &InvoiceId) {
         payment.amount_paid = Some(payment.amount_requested);
         payment.paid_at = Some(now);
     }
+    keep_payer(at, id);
     let object = Object::Invoice(id.clone());
     at.emit("invoice.paid", &object);
     at.emit("invoice.payment_succeeded", &object);

@@ -34,6 +34,7 @@ pub(crate) struct NewSubscription {
     /// They take effect with the subscription.
     pub(crate) discounts: Vec<DiscountId>,
     pub(crate) default_payment_method: Option<PaymentMethodId>,
+    pub(crate) saves_payment_method: bool,
     pub(crate) description: Option<String>,
     pub(crate) metadata: Metadata,
 }
@@ -74,6 +75,7 @@ pub(crate) fn begin(at: &mut Moment<'_>, new: NewSubscription) -> (SubscriptionI
         automatic_tax: new.automatic_tax,
         schedule: None,
         default_payment_method: new.default_payment_method,
+        saves_payment_method: new.saves_payment_method,
         latest_invoice: None,
         cancel_at: None,
         cancel_at_period_end: false,

@@ -93,6 +93,7 @@ fn start(at: &mut Moment<'_>, id: &ScheduleId) {
         default_payment_method: settings
             .default_payment_method
             .or(schedule.defaults.default_payment_method),
+        saves_payment_method: false,
         description: settings.description.or(schedule.defaults.description),
         metadata: phase.metadata,
     };

@@ -70,12 +70,8 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let currency = params.text("currency")?;
     let missing_payment_method = subscription_updates::read_trial_settings(params)?;
     let billing_mode = billing_modes::read(params)?;
-    params.inert(&[
-        "off_session",
-        "payment_settings",
-        "proration_behavior",
-        "invoice_settings",
-    ]);
+    let saves_payment_method = subscription_updates::read_payment_settings(params)?.unwrap_or(false);
+    params.inert(&["off_session", "proration_behavior", "invoice_settings"]);
     params.unsupported(&[
         "add_invoice_items",
         "billing_cycle_anchor_config",
@@ -113,6 +109,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         collection_method,
         days_until_due,
         default_payment_method: method,
+        saves_payment_method,
         automatic_tax,
         description,
         metadata,
@@ -179,6 +176,7 @@ pub(crate) fn new(
         collection_method: CollectionMethod::ChargeAutomatically,
         days_until_due: None,
         default_payment_method: None,
+        saves_payment_method: false,
         description: None,
         metadata: Metadata::new(),
     })

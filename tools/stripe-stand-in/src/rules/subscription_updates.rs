@@ -120,7 +120,7 @@ impl Update {
             paused_collection: read_pause(params)?,
             missing_payment_method: read_trial_settings(params)?,
         };
-        params.inert(&["off_session", "payment_settings", "invoice_settings"]);
+        params.inert(&["off_session", "invoice_settings"]);
         params.unsupported(&["trial_from_plan", "add_invoice_items"])?;
         params.finish()?;
         update.check(params, settings)?;
@@ -175,10 +175,24 @@ pub(crate) fn read_trial_settings(params: &Params<'_>) -> Result<Option<MissingP
     }
 }
 
+/// Whether what pays an invoice becomes the subscription's payment method, where that is said. The rest changes nothing here.
+pub(crate) fn read_payment_settings(params: &Params<'_>) -> Result<Option<bool>, Refusal> {
+    const WORDS: [(&str, bool); 2] = [("off", false), ("on_subscription", true)];
+    let Some(settings) = params.child("payment_settings")? else {
+        return Ok(None);
+    };
+    settings.inert(&["payment_method_options", "payment_method_types"]);
+    settings.choice("save_default_payment_method", &WORDS)
+}
+
 pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
     let subscription = named(&at.world.subscriptions, id, "id")?;
     let id = subscription.id.clone();
+    let saves_payment_method = read_payment_settings(params)?;
     let update = Update::read(subscription, params, at.world.settings)?;
+    if let Some(saves) = saves_payment_method {
+        at.world.subscriptions[&id].saves_payment_method = saves;
+    }
     run(at, &id, update)?;
     Ok(at.picture(&Object::Subscription(id)))
 }

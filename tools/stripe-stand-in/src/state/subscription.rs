@@ -42,6 +42,9 @@ pub(crate) struct Subscription {
     /// The schedule that drives it.
     pub(crate) schedule: Option<ScheduleId>,
     pub(crate) default_payment_method: Option<PaymentMethodId>,
+    /// Whether what pays an invoice becomes its payment method.
+    #[serde(default)]
+    pub(crate) saves_payment_method: bool,
     pub(crate) latest_invoice: Option<InvoiceId>,
     pub(crate) cancel_at: Option<Timestamp>,
     pub(crate) cancel_at_period_end: bool,

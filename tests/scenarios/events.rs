@@ -433,3 +433,37 @@ async fn a_live_event_about_nothing_fails_and_stays_visible() {
         );
     }
 }
+
+/// An operator has an organisation's customer name a card on a page of Stripe's, on which nothing is sold: it has no total, and is nothing
+/// to us.
+#[tokio::test]
+async fn a_page_on_which_a_plans_customer_names_a_card_is_nothing_to_us() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    acme.sells(&acme.order("starter")).await;
+    let bakery = world.stripe.all_customers().await.remove(0);
+    let machine = world.machine().await;
+    machine.network.tells(
+        "GET /v1/checkout/sessions/",
+        200,
+        r#"{"id":"cs_test_setup","object":"checkout.session","mode":"setup","status":"complete","url":null,"amount_total":null,
+            "subscription":null,"metadata":{}}"#,
+    );
+    let event = serde_json::json!({
+        "id": "evt_setup", "type": "checkout.session.completed", "livemode": false,
+        "data": { "object": { "id": "cs_test_setup", "customer": bakery["id"] } },
+    });
+    let secret = &world.stack().directory.webhook_secret;
+    let payload = event.to_string();
+    let signature = billing_stripe::webhook::sign(payload.as_bytes(), secret, world.now());
+    let request = http::Request::post("/stripe/webhook")
+        .header("stripe-signature", signature)
+        .body(bytes::Bytes::from(payload))
+        .unwrap();
+    let answer = machine.call(request).await.unwrap();
+    assert_eq!(answer.status, 200, "{answer}");
+    assert_eq!(
+        world.receipt("evt_setup").await.status,
+        billing_store::ReceiptStatus::Done
+    );
+}

@@ -75,12 +75,16 @@ pub(crate) async fn open(
         }
         Err(error) => return Err(error.into()),
     };
-    if page.total != sale.offer.estimates.current_invoice.total {
+    let Some(total) = page.total else {
+        let reason = format!("the page {} of a sale has no total", page.id);
+        return Err(StripeError::Unexpected { reason }.into());
+    };
+    if total != sale.offer.estimates.current_invoice.total {
         // Nobody has seen its address yet.
         stripe.expire_checkout_session(&page.id).await?;
         let charge = billing_core::quote::Charge {
-            amount_due: page.total,
-            total: page.total,
+            amount_due: total,
+            total,
             currency: sale.offer.estimates.current_invoice.currency,
         };
         sell::hold(call, claimed, Ok(charge), false).await?;

@@ -49,8 +49,8 @@ pub struct ContractPage {
     pub status: SessionStatus,
     /// Where it is; none once it is over.
     pub url: Option<String>,
-    /// What it comes to.
-    pub total: i64,
+    /// What it comes to; none for one on which nothing is sold, by which an operator has a customer name a card.
+    pub total: Option<i64>,
     /// The subscription that it became.
     pub subscription: Option<SubscriptionId>,
     /// The contract that it is for; none for a page that is not of a sale.
@@ -72,13 +72,10 @@ impl TryFrom<Wire> for ContractPage {
     type Error = StripeError;
 
     fn try_from(wire: Wire) -> Result<Self, StripeError> {
-        let unexpected = |what: &str| StripeError::Unexpected {
-            reason: format!("the checkout session {} {what}", wire.id),
-        };
         Ok(Self {
             id: id(&wire.id, "a checkout session")?,
             status: SessionStatus::read(wire.status.as_deref())?,
-            total: wire.amount_total.ok_or_else(|| unexpected("has no total"))?,
+            total: wire.amount_total,
             subscription: wire
                 .subscription
                 .as_ref()

@@ -414,6 +414,63 @@ async fn an_offer_of_a_period_that_is_over_has_moved() {
     assert_eq!(world.stripe.charges().await, [3500, 3500]);
 }
 
+/// The month has gone by, and the news of the next has not arrived: whoever asks is told to come back, and under the same key is answered then.
+/// A confirmation reads for itself what Stripe bills by now.
+#[tokio::test]
+async fn between_a_periods_end_and_the_news_of_the_next_nothing_is_priced() {
+    for confirms in [false, true] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let contract = acme.sells(&acme.order("starter")).await;
+        world.advance("719h").await;
+        let id = acme.session(&seats(&acme, &contract, 6)).await;
+        world.stripe.holds_events(true).await;
+        world.advance("3h").await;
+        let wishes = [
+            seats(&acme, &contract, 4),
+            json!({ "contract_id": contract, "plan_id": acme.plan("team-annual") }),
+        ];
+        let opening = |wish: &Value| {
+            let mut request = acme.request("POST", "/checkouts", wish);
+            let key = wish.to_string().replace('"', "");
+            request
+                .headers_mut()
+                .insert("idempotency-key", key.parse().unwrap());
+            request
+        };
+        for wish in &wishes {
+            let told = [acme.previews(wish).await, acme.sends(opening(wish)).await];
+            for told in told {
+                assert_eq!(
+                    told,
+                    r#"503 {"error":"temporarily unavailable, please try again"}"#
+                );
+                assert_eq!(told.header("retry-after"), "2");
+            }
+        }
+        if confirms {
+            let moved = acme.confirms(&id, &Value::Null).await;
+            assert_eq!(
+                (moved.status, &moved.body["version"]),
+                (409, &json!(2)),
+                "{moved}"
+            );
+            let stored = acme.contract(&contract).await.contract;
+            assert_eq!(stored.standing.period.start.to_string(), "2026-05-01T00:00:00Z");
+        } else {
+            world.stripe.holds_events(false).await;
+            world.stripe.stand_in().settle().await;
+        }
+        for wish in &wishes {
+            let opened = acme.sends(opening(wish)).await;
+            assert_eq!(opened.status, 201, "{opened}");
+        }
+        world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        assert_eq!(world.stripe.charges().await, [3500, 3500]);
+    }
+}
+
 /// Two sessions of one contract: the second was priced on what the contract is no longer.
 #[tokio::test]
 async fn an_offer_on_a_contract_that_was_amended_since_has_moved() {

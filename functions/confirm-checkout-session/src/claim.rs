@@ -5,12 +5,12 @@
 
 use billing_core::Timestamp;
 use billing_core::catalog::Buyer;
-use billing_core::contract::{Contract, Status as ContractStatus};
+use billing_core::contract::{Contract, Read, Status as ContractStatus};
 use billing_core::id::{BuyerId, OrganisationId};
 use billing_core::sale::{self, Sale};
 use billing_core::session::{Guest, Session, Status, Wish};
 use billing_edge::key::{hash, uuid};
-use billing_edge::{Call, Obstacle, Problem, WishFacts};
+use billing_edge::{Billed, Call, Obstacle, Problem, WishFacts};
 use billing_store::{SessionWrite, StoredContract, unless_conflict};
 
 use crate::{Wanted, moved};
@@ -84,6 +84,9 @@ pub(crate) async fn claim(
         let now = call.store.checkout_session(&session.id).await?;
         let same = now.is_some_and(|now| now.version == session.version);
         return if same { Err(refusal) } else { Ok(None) };
+    }
+    if let Some(lapsed) = facts.lapsed(call.now) {
+        return catch_up(call, lapsed).await.map(|()| None);
     }
     if hold(call, session, &facts).await?.is_none() {
         return Ok(None);
@@ -171,6 +174,22 @@ async fn hold(call: &Call<'_>, session: &Session, facts: &WishFacts) -> Result<O
         )),
         None => Ok(None),
     }
+}
+
+/// The period that a contract is stored with is over, and the news of what came after has not arrived: it is read at Stripe, and landed. 503
+/// while Stripe has not gone on either.
+async fn catch_up(call: &Call<'_>, stored: &StoredContract) -> Result<(), Problem> {
+    let over = stored.contract.standing.period.end;
+    let read = call.read_contract(&stored.contract).await?;
+    let has_gone_on = |read: &Read| read.billing.period.start >= over || !read.billing.status.is_live();
+    let Some(read) = read.filter(has_gone_on) else {
+        return Err(Problem::unavailable(
+            "the contract's period is over, and Stripe has not gone on",
+        ));
+    };
+    // Landed or overtaken, it is priced anew on what is there by then.
+    call.land_contract(stored, read, Billed::default()).await?;
+    Ok(())
 }
 
 /// What it was to amend is over.

@@ -53,6 +53,7 @@ async fn attempt(
     if let Some(obstacle) = facts.obstacle() {
         return Err(Problem::conflict(obstacle.to_string()));
     }
+    facts.check_period(call.now)?;
     let start = facts.start(wish, call.now)?;
     if let Some(seen) = &seen
         && let Some(session) = standing(call, seen, &facts, start).await?

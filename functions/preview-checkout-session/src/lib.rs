@@ -23,6 +23,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     if let Some(obstacle) = facts.obstacle() {
         return Err(Problem::conflict(obstacle.to_string()));
     }
+    facts.check_period(call.now)?;
     let start = facts.start(&wish, call.now)?;
     let offer = facts.offer(&wish, start, call.now);
     let offer = offer.map_err(|none| Problem::invalid(none.into_invalid()))?;

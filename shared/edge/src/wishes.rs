@@ -275,6 +275,23 @@ impl WishFacts {
         }
     }
 
+    /// The contract to amend whose period is over, where the news of what came after has not arrived: what it stands at is not known here.
+    #[must_use]
+    pub fn lapsed(&self, now: Timestamp) -> Option<&StoredContract> {
+        let stored = self.stored.as_ref();
+        stored.filter(|stored| stored.contract.standing.period.end <= now)
+    }
+
+    /// Whether the contract can be priced as it is stored: 503 while the news of its renewal, or its end, is on its way.
+    pub fn check_period(&self, now: Timestamp) -> Result<(), Problem> {
+        match self.lapsed(now) {
+            None => Ok(()),
+            Some(_) => Err(Problem::unavailable(
+                "the contract's period is over, and what came after has not arrived",
+            )),
+        }
+    }
+
     /// Why the contract cannot be amended as it stands, if it cannot.
     #[must_use]
     pub fn obstacle(&self) -> Option<Obstacle> {

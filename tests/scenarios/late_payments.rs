@@ -2,8 +2,8 @@
 //! recorded either way.
 
 use billing_core::contract::Status;
-use billing_core::session::LatePayment;
-use billing_tests::{Organisation, World, at_every_death};
+use billing_core::session::{LatePayment, Status as SessionStatus};
+use billing_tests::{Moment, Organisation, World, at_every_death};
 use serde_json::{Value, json};
 
 /// Where a page is closed.
@@ -391,4 +391,68 @@ async fn an_amendment_that_ran_out_is_in_nobodys_way() {
     world.stripe.stand_in().settle().await;
     // Nothing is left of the one that was declined.
     assert_eq!(acme.contract(&contract).await.contract.sale, None);
+}
+
+/// The card declined, and somebody pays on the bill's page before or after the session's time has run out, while the bill could not be made
+/// void yet: the contract is amended, and what was late is recorded as that. Honoured also where the plan costs more by then, for what it had
+/// before was credited.
+#[tokio::test]
+async fn a_late_payment_of_an_amendment_is_honoured_and_recorded() {
+    for (waits, late_payment) in [("29m", None), ("31m", Some(LatePayment::Honoured))] {
+        for notes_the_bill in [true, false] {
+            let world = World::at("2026-04-01T00:00:00Z").await;
+            let mut acme = world.organisation("acme").await;
+            let contract = acme.sells(&acme.order("starter")).await;
+            world.advance("10d").await;
+            let id = acme
+                .session(&json!({
+                    "contract_id": contract, "expires_at": "2026-04-11T00:30:00Z",
+                    "product_overrides": [{ "product_id": acme.product("starter", "Starter seat"), "quantity": 6 }],
+                }))
+                .await;
+            let bakery = world.stripe.all_customers().await[0]["id"].clone();
+            let card = "pm_card_chargeCustomerFail";
+            world
+                .stripe
+                .stand_in()
+                .set_card(bakery.as_str().unwrap(), card)
+                .unwrap();
+            if notes_the_bill {
+                let pending = acme.confirms(&id, &Value::Null).await;
+                assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+            } else {
+                // The machine dies, and nobody hears of the bill before it is paid.
+                world.stripe.holds_events(true).await;
+                let dying = world.machine().await;
+                dying
+                    .network
+                    .stops_named(Moment::After, "POST /v1/subscriptions/");
+                tokio::select! {
+                    _ = acme.confirms_on(&dying, &id, &Value::Null) => panic!("it was to be stopped"),
+                    () = dying.network.reached() => dying.dies(),
+                }
+            }
+            let price = |amount: u32| {
+                format!("max = 100\npricing = {{ pricing_type = \"per_unit\", unit_amount = {amount} }}")
+            };
+            acme.changes_its_catalog(&price(1000), &price(1200)).await;
+            world.stripe.fails("POST", "/v1/invoices/*/void", 500).await;
+            world.stripe.fails("GET", "/v1/subscriptions/*", 500).await;
+            world.advance(waits).await;
+            world.stripe.recovers().await;
+            world.stripe.pays_latest_invoice().await;
+            world.stripe.holds_events(false).await;
+            world.stripe.stand_in().settle().await;
+            let context = format!("after {waits}, bill noted: {notes_the_bill}");
+            let session = acme.stored(&id).await;
+            assert_eq!(
+                (session.status, session.late_payment),
+                (SessionStatus::ContractCreated, late_payment),
+                "{context}"
+            );
+            assert_eq!(world.stripe.charges().await, [3500, 2000], "{context}");
+            assert_eq!(world.stripe.refunded().await, [0_i64; 0], "{context}");
+            assert_eq!(acme.contract(&contract).await.history.len(), 2, "{context}");
+        }
+    }
 }

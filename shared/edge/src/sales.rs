@@ -131,16 +131,26 @@ impl Call<'_> {
         }))
     }
 
-    /// Whether a sale was paid after its session's time had run out, and whether the offer still held then.
+    /// Whether a sale was paid after its session's time had run out, and whether the offer still held then. An amendment is honoured
+    /// whatever its plan costs by then: what it replaced was credited by the bill that was paid, and is not there to go back to.
     async fn lateness(&self, contract: &Contract, sale: &Sale, read: &Read) -> Result<Lateness, Problem> {
         if sale.is_to_be_refunded {
             return Ok(Lateness::Moved);
         }
-        let begun =
-            sale.offer.way == Way::Begin && contract::fate(sale, read, Lateness::InTime) == Fate::TookEffect;
-        let paid_at = read.first_bill().and_then(|bill| bill.paid_at);
-        if !begun || paid_at.unwrap_or(read.created) < sale.open_until {
+        let paid_at = match sale.offer.way {
+            Way::Begin => {
+                let paid_at = read.first_bill().and_then(|bill| bill.paid_at);
+                Some(paid_at.unwrap_or(read.created))
+            }
+            Way::AtOnce => read.bill_of(sale).and_then(|bill| bill.paid_at),
+            Way::AtPeriodEnd => None,
+        };
+        let took_effect = contract::fate(sale, read, Lateness::InTime) == Fate::TookEffect;
+        if !took_effect || paid_at.is_none_or(|paid_at| paid_at < sale.open_until) {
             return Ok(Lateness::InTime);
+        }
+        if sale.offer.way == Way::AtOnce {
+            return Ok(Lateness::Holds);
         }
         let plan = &sale.offer.after.configuration.plan;
         let plan = self.store.plan(&contract.organisation, plan).await?;

@@ -37,7 +37,7 @@ pub enum Fate {
 pub enum Lateness {
     /// It was in time, or that was not asked.
     InTime,
-    /// Late, and nothing had moved.
+    /// Late, and nothing had moved; or an amendment, which is honoured all the same.
     Holds,
     /// Late, and the offer had moved.
     Moved,

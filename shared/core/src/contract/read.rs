@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Billing;
+use super::{Billing, charge};
 use crate::id::{CustomerId, InvoiceId, PaymentMethodId, ScheduleId};
 use crate::payer::MethodKind;
 use crate::quote::Charge;
@@ -57,6 +57,18 @@ impl Read {
     #[must_use]
     pub fn first_bill(&self) -> Option<&Bill> {
         self.bills().find(|bill| bill.is_first)
+    }
+
+    /// The bill of an amendment, where that is known: the one that it waited for, or else the latest, if that is what was quoted.
+    #[must_use]
+    pub fn bill_of(&self, amendment: &Sale) -> Option<&Bill> {
+        match &amendment.invoice {
+            Some(invoice) => self.bills().find(|bill| bill.id == *invoice),
+            None => {
+                let latest = self.latest_invoice.as_ref();
+                latest.filter(|bill| charge(&amendment.offer).is_kept_by(bill.charge))
+            }
+        }
     }
 
     /// Whether its first bill is not known, since there is a later one: of a period that a short first one was soon followed by, of a

@@ -347,6 +347,30 @@ async fn a_plan_of_too_many_is_no_offer() {
     assert_eq!(world.stripe.charges().await, [3500]);
 }
 
+/// Four billion seats that cost nothing can be sold, and one more is a fault of the quantity: Stripe might not count as many.
+#[tokio::test]
+async fn too_many_of_what_costs_nothing_are_no_offer() {
+    let world = World::at(NOW).await;
+    let mut acme = world.organisation("acme").await;
+    let seat = |max: u64, amount: u32| {
+        format!("max = {max}\npricing = {{ pricing_type = \"per_unit\", unit_amount = {amount} }}")
+    };
+    acme.changes_its_catalog(&seat(100, 1000), &seat(999_999_999_999_999, 0))
+        .await;
+    let seats = acme.product("starter", "Starter seat");
+    let mut order = acme.order("starter");
+    for quantity in [4_294_967_296_u64, 999_999_999_999_999] {
+        order["product_overrides"] = json!([{ "product_id": seats, "quantity": quantity }]);
+        let told = format!("product {seats} must have a quantity of at most 4294967295");
+        for answer in [acme.previews(&order).await, acme.opens(&order).await] {
+            assert_eq!(answer, fault("product_overrides", &told).as_str());
+        }
+    }
+    order["product_overrides"] = json!([{ "product_id": seats, "quantity": 4_294_967_295_u64 }]);
+    acme.sells(&order).await;
+    assert_eq!(world.stripe.charges().await, [500]);
+}
+
 /// Stripe may charge less at once than we know of (a payment method has limits of its own): told alike, the session is open still, and
 /// sold when Stripe takes it.
 #[tokio::test]

@@ -23,7 +23,7 @@ use crate::estimate::{self, Direction, Estimate, NoEstimate, Standing};
 use crate::id::{CheckoutId, InvoiceId, OfferedId, PaymentMethodId, PriceId, ProductId, SessionId};
 use crate::invalid::Invalid;
 use crate::money::UNCHARGEABLE;
-use crate::offer::{Configuration, Override};
+use crate::offer::{Chosen, Configuration, Override};
 use crate::period::Period;
 use crate::session::{Kind, When};
 
@@ -237,7 +237,11 @@ pub fn amend(amended: &Amended<'_>) -> Result<Offer, NoOffer> {
     })
 }
 
-/// The offer, unless Stripe would refuse to charge it, now or when it renews.
+/// How many of a price are sold at once: more than anybody counts, and fewer than Stripe might not. As for accounts.
+const MOST_UNITS: u64 = 4_294_967_295;
+
+/// The offer, unless Stripe would refuse to charge it, now or when it renews: for what it comes to, or, of a price that is next to nothing, for
+/// how many they are.
 fn chargeable(offer: Offer) -> Result<Offer, NoOffer> {
     let Estimates {
         current_invoice,
@@ -249,6 +253,12 @@ fn chargeable(offer: Offer) -> Result<Offer, NoOffer> {
     };
     if exceeds(current_invoice) || next_invoice.as_ref().is_some_and(exceeds) {
         return Err(NoOffer::field("product_overrides", UNCHARGEABLE));
+    }
+    let is_too_many = |chosen: &&Chosen| chosen.native().is_some_and(|(_, units)| units > MOST_UNITS);
+    if let Some(chosen) = offer.after.configuration.taken().find(is_too_many) {
+        let product = &chosen.product.id;
+        let fault = format!("product {product} must have a quantity of at most {MOST_UNITS}");
+        return Err(NoOffer::field("product_overrides", &fault));
     }
     Ok(offer)
 }

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use stripe_client_core::StripeRequest;
 use stripe_product::price::{
     CreatePrice, CreatePriceRecurring, CreatePriceRecurringInterval, CreatePriceTiers, CreatePriceTiersUpTo,
-    CreatePriceTransformQuantity, CreatePriceTransformQuantityRound, ListPrice, UpdatePrice,
+    CreatePriceTransformQuantity, CreatePriceTransformQuantityRound, ListPrice, RetrievePrice, UpdatePrice,
 };
 use stripe_product::product::{CreateProduct, RetrieveProduct, UpdateProduct};
 use stripe_shared::{PriceBillingScheme, PriceTiersMode};
@@ -36,6 +36,9 @@ use crate::wire::{Page, id};
 /// The metadata members of what the catalog makes.
 const ORGANISATION: &str = "organisation";
 const FINGERPRINT: &str = "fingerprint";
+
+/// How often something that is undone by hand is done again in a day, before somebody is told.
+const MOST_TIMES: u32 = 20;
 
 /// How many lookup keys one request may name.
 const MOST_KEYS: usize = 10;
@@ -231,12 +234,27 @@ impl Stripe {
             )));
         }
         if found.name != name || !found.active {
-            let request = UpdateProduct::new(found.id.as_str()).name(name).active(true);
             let renamed = hex::encode(Sha256::digest(name));
             let key = format!("catalog:{product}:{edition}:{renamed}");
-            let _: Made = self.post(request.build(), &key).await?;
+            self.rename(product, name, &key).await?;
         }
         id(&found.id, "a product")
+    }
+
+    /// Has a product sold by this name. Somebody may archive or rename it again within the day that Stripe keeps a key, and the key's answer
+    /// says nothing of that: what it came to is read, and where it is not so, the next key is taken.
+    async fn rename(&self, product: &OfferedId, name: &str, key: &str) -> Result<(), StripeError> {
+        for key in numbered(key) {
+            let request = UpdateProduct::new(product.as_str()).name(name).active(true);
+            let _: Made = self.post(request.build(), &key).await?;
+            let now = self.product(product).await?;
+            if now.is_some_and(|now| now.active && now.name == name) {
+                return Ok(());
+            }
+        }
+        Err(unexpected(format!(
+            "product {product} does not stay as it is made"
+        )))
     }
 
     async fn product(&self, product: &OfferedId) -> Result<Option<Product>, StripeError> {
@@ -315,13 +333,27 @@ impl Stripe {
         }
     }
 
-    /// Has a price sold again that was archived by hand. `edition` tells this time apart from earlier ones.
+    /// Has a price sold again that was archived by hand. `edition` tells this time apart from earlier ones; of several times in an edition,
+    /// and in the day that Stripe keeps a key, what the price is then does.
     pub async fn activate_price(&self, price: &PriceId, edition: u64) -> Result<(), StripeError> {
-        let request = UpdatePrice::new(price.as_str()).active(true);
-        let key = format!("catalog:{price}:{edition}:active");
-        let _: Made = self.post(request.build(), &key).await?;
-        Ok(())
+        for key in numbered(&format!("catalog:{price}:{edition}:active")) {
+            let request = UpdatePrice::new(price.as_str()).active(true);
+            let _: Made = self.post(request.build(), &key).await?;
+            let now: Price = self.get(RetrievePrice::new(price.as_str()).build()).await?;
+            if now.active {
+                return Ok(());
+            }
+        }
+        Err(unexpected(format!("price {price} does not stay active")))
     }
+}
+
+/// The keys of something that may have to be done again within a day, the first one first.
+fn numbered(key: &str) -> impl Iterator<Item = String> {
+    (1..=MOST_TIMES).map(move |time| match time {
+        1 => key.to_owned(),
+        _ => format!("{key}:{time}"),
+    })
 }
 
 fn request(version: &PriceVersion<'_>, native: &Native) -> CreatePrice {

@@ -313,12 +313,35 @@ async fn a_stripe_that_has_lost_the_catalog_gets_it_again() {
         .unwrap();
     assert_eq!(stored.unwrap().price, plan.products[0].price);
     assert_eq!(shop.apply(&file).await.unwrap(), NOTHING);
-    // What was archived by hand is sold again.
-    let path = format!("/v1/prices/{}", price["id"].as_str().unwrap());
-    shop.stand_in
-        .call("POST", &path, &json!({ "active": false }), None);
+}
+
+/// What an operator archives or renames by hand is sold again as the file says, as often as that happens in a day: Stripe answers an earlier
+/// attempt's key as it did then.
+#[tokio::test]
+async fn what_was_archived_or_renamed_by_hand_is_sold_again_each_time() {
+    let shop = Shop::open().await;
+    let file = small_file(TEN_DOLLARS);
     shop.apply(&file).await.unwrap();
-    assert_eq!(shop.at_stripe("/v1/prices")[0]["active"], true);
+    for time in 1..=3 {
+        for (what, by_hand) in [
+            ("/v1/prices", json!({ "active": false })),
+            ("/v1/products", json!({ "active": false })),
+            ("/v1/products", json!({ "name": "Another" })),
+        ] {
+            let id = shop.at_stripe(what)[0]["id"].clone();
+            let path = format!("{what}/{}", id.as_str().unwrap());
+            let (status, answer) = shop.stand_in.call("POST", &path, &by_hand, None);
+            assert_eq!(status, 200, "{answer}");
+            shop.apply(&file).await.unwrap();
+            let now = &shop.at_stripe(what)[0];
+            let name = now.get("name").unwrap_or(&json!("Seat")).clone();
+            assert_eq!(
+                (&now["active"], &name),
+                (&json!(true), &json!("Seat")),
+                "{what} {by_hand}, for the {time}. time"
+            );
+        }
+    }
 }
 
 /// Whichever call to Stripe fails or loses its answer, the next attempt does the rest, and nothing is there twice.
@@ -456,4 +479,43 @@ async fn an_address_is_one_customers() {
     );
     file.customers[1].it.email = bakery.email.clone();
     shop.apply(&file).await.unwrap();
+}
+
+/// The brewery gets the address that the bakery gives up, the two change theirs, and one is handed round among three: whoever comes first in the
+/// file.
+#[tokio::test]
+async fn addresses_move_between_customers() {
+    let shop = Shop::open().await;
+    let mut file = example();
+    let mut third = file.customers[0].clone();
+    third.name = "butchery".to_owned();
+    third.it.id = "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5e".parse().unwrap();
+    third.it.email = Some("third@example.com".parse().unwrap());
+    file.customers.push(third);
+    shop.apply(&file).await.unwrap();
+    let addresses = ["bob@bakery.example", "kiwi@brewery.example", "third@example.com"];
+    for order in [
+        [Some(1), None, Some(2)],
+        [Some(2), Some(1), Some(0)],
+        [Some(1), Some(0), Some(2)],
+        [Some(2), Some(1), Some(0)],
+        [Some(0), Some(2), Some(1)],
+    ] {
+        for (customer, address) in file.customers.iter_mut().zip(order) {
+            customer.it.email = address.map(|at: usize| addresses[at].parse().unwrap());
+        }
+        let differs = shop.differs(&file).await;
+        assert_eq!(shop.apply(&file).await.unwrap(), differs, "{order:?}");
+        assert_eq!(shop.differs(&file).await, NOTHING, "{order:?}");
+        for customer in &file.customers {
+            let Some(email) = &customer.it.email else { continue };
+            let hash = billing_edge::key::hash(email.as_str());
+            let owner = shop
+                .store
+                .buyer_of_email(&file.organisation, &hash)
+                .await
+                .unwrap();
+            assert_eq!(owner.as_ref(), Some(&customer.it.id), "{order:?}");
+        }
+    }
 }

@@ -4,11 +4,11 @@
 //! Stripe comes first: a price that is there and that no plan names costs nobody anything, and is found by the next attempt. A
 //! plan that names a price which is not there could not be sold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use billing_core::catalog::{Plan, Product};
+use billing_core::catalog::{Buyer, Plan, Product};
 use billing_core::contact::Email;
-use billing_core::id::OrganisationId;
+use billing_core::id::{BuyerId, OrganisationId};
 use billing_store::{BuyerWrite, Store, StoredPlan, StoredPrice};
 use billing_stripe::{FoundPrice, PriceVersion, Stripe, native};
 use jiff::Timestamp;
@@ -36,9 +36,10 @@ pub(super) async fn once(
             done.entries.push(entry);
         }
     }
+    let customers = free_addresses(store, file, &stored).await?;
     for customer in &file.customers {
         if let Some(entry) = difference::of_customer(&stored, customer) {
-            put_customer(store, file, &stored, customer).await?;
+            put_customer(store, file, customers.get(&customer.it.id), customer).await?;
             done.entries.push(entry);
         }
     }
@@ -69,13 +70,46 @@ pub(super) async fn once(
     Ok(())
 }
 
-async fn put_customer(
+/// Takes from the file's customers the addresses that it gives to others of them, so that it does not matter who comes first. Answers the
+/// customers as they are stored then. Dying here leaves customers without an address, which the next attempt gives them.
+async fn free_addresses(
     store: &Store,
     file: &CatalogFile,
     stored: &Stored,
-    customer: &Named<billing_core::catalog::Buyer>,
+) -> Result<BTreeMap<BuyerId, Buyer>, Failure> {
+    let mut customers = stored.customers.clone();
+    for read in stored.customers.values() {
+        let Some(hash) = read.email.as_ref().map(hash) else {
+            continue;
+        };
+        let moves = file.customers.iter().any(|Named { it: other, .. }| {
+            other.id != read.id && other.email.as_ref().map(self::hash).as_ref() == Some(&hash)
+        });
+        if !moves {
+            continue;
+        }
+        let freed = Buyer {
+            email: None,
+            ..read.clone()
+        };
+        let write = BuyerWrite {
+            new: &freed,
+            email_hash: None,
+            read: Some(read),
+            read_email_hash: Some(&hash),
+        };
+        store.put_buyer(&file.organisation, write).await?;
+        customers.insert(freed.id.clone(), freed);
+    }
+    Ok(customers)
+}
+
+async fn put_customer(
+    store: &Store,
+    file: &CatalogFile,
+    read: Option<&Buyer>,
+    customer: &Named<Buyer>,
 ) -> Result<(), Failure> {
-    let read = stored.customers.get(&customer.it.id);
     let email_hash = customer.it.email.as_ref().map(hash);
     let read_email_hash = read.and_then(|read| read.email.as_ref()).map(hash);
     if let Some(hash) = &email_hash

@@ -94,11 +94,18 @@ fn read(root: &Table<'_, '_>, of: Option<&OrganisationId>) -> Option<CatalogFile
     });
     let plans = each(root, "plans", |name, table| plan(&ids, name, table));
     root.finish();
-    check_once(
-        root,
+    let (of_entities, of_customers, of_plans) = (
+        business_entities.as_deref().unwrap_or_default(),
         customers.as_deref().unwrap_or_default(),
         plans.as_deref().unwrap_or_default(),
     );
+    check_ids(root, "business_entities", "business entity", of_entities, |it| {
+        &it.id
+    });
+    check_ids(root, "customers", "customer", of_customers, |it| &it.id);
+    check_addresses(root, of_customers);
+    check_products(root, of_plans);
+    check_ids(root, "plans", "plan", of_plans, |it| &it.id);
     Some(CatalogFile {
         organisation: id?.clone(),
         organisation_name: name?.clone(),
@@ -274,8 +281,26 @@ fn product(ids: &Ids<'_>, plan: &str, name: &str, table: &Table<'_, '_>) -> Opti
     })
 }
 
-/// Ids and addresses mean one thing each.
-fn check_once(root: &Table<'_, '_>, customers: &[Named<Buyer>], plans: &[Named<Plan>]) {
+/// An id means one thing.
+fn check_ids<T, I: PartialEq>(
+    root: &Table<'_, '_>,
+    table: &str,
+    what: &str,
+    all: &[Named<T>],
+    id: impl Fn(&T) -> &I,
+) {
+    for (at, one) in all.iter().enumerate() {
+        if all[..at].iter().any(|other| id(&other.it) == id(&one.it)) {
+            root.fault_of(
+                &format!("{table}.{}.id", one.name),
+                format!("is another {what}'s already"),
+            );
+        }
+    }
+}
+
+/// An address is one customer's.
+fn check_addresses(root: &Table<'_, '_>, customers: &[Named<Buyer>]) {
     let address = |buyer: &Buyer| {
         let email = buyer.email.as_ref();
         email.map(|email| email.as_str().to_ascii_lowercase())
@@ -289,6 +314,10 @@ fn check_once(root: &Table<'_, '_>, customers: &[Named<Buyer>], plans: &[Named<P
             );
         }
     }
+}
+
+/// A product is one plan's.
+fn check_products(root: &Table<'_, '_>, plans: &[Named<Plan>]) {
     let mut seen = std::collections::BTreeSet::new();
     for plan in plans {
         for product in &plan.it.products {
@@ -303,11 +332,6 @@ fn check_once(root: &Table<'_, '_>, customers: &[Named<Buyer>], plans: &[Named<P
                     );
                 }
             }
-        }
-    }
-    for (at, plan) in plans.iter().enumerate() {
-        if plans[..at].iter().any(|other| other.it.id == plan.it.id) {
-            root.fault_of(&format!("plans.{}.id", plan.name), "is another plan's already");
         }
     }
 }

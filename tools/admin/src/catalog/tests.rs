@@ -244,13 +244,30 @@ fn what_is_no_toml_is_told_with_its_line() {
 }
 
 #[test]
-fn two_customers_have_two_addresses_and_two_plans_two_ids() {
+fn what_is_two_has_two_addresses_and_two_ids() {
     let text = "[organisation]\nid = \"acme\"\nname = \"Acme\"\n[business_entities.main]\nname = \"Main\"\n\
                 [customers.a]\nname = \"A\"\nemail = \"Ada@example.com\"\nbusiness_entity = \"main\"\n\
                 [customers.b]\nname = \"B\"\nemail = \"ada@example.com\"\nbusiness_entity = \"main\"\n";
     assert_eq!(
         faults(text),
         ["line 12: customers.b.email: is another customer's already"]
+    );
+    let id = "id = \"00000000-0000-4000-8000-000000000001\"";
+    let entity = |name: &str| format!("[business_entities.{name}]\n{id}\nname = \"E\"\n");
+    let customer = |name: &str| format!("[customers.{name}]\n{id}\nname = \"C\"\nbusiness_entity = \"a\"\n");
+    let text = format!(
+        "[organisation]\nid = \"acme\"\nname = \"Acme\"\n{}{}{}{}",
+        entity("a"),
+        entity("b"),
+        customer("a"),
+        customer("b")
+    );
+    assert_eq!(
+        faults(&text),
+        [
+            "line 8: business_entities.b.id: is another business entity's already",
+            "line 15: customers.b.id: is another customer's already",
+        ]
     );
     let plan = |name: &str| {
         format!(

@@ -237,7 +237,7 @@ async fn a_subscription_by_itself_is_changed_and_ends_with_its_period() {
         ends.body["canceled_at"].is_i64(),
         "Stripe tells when its end was scheduled"
     );
-    let taxed = json!({ "taxSettings": { "enabled": true, "country": "US" } });
+    let taxed = json!({ "taxSettings": { "enabled": true, "country": "US", "postalCode": "94103" } });
     assert_eq!(updated(&north, &id, taxed).await.body["automatic_tax"], true);
     north.client_talks(7200).await;
     world.advance("40d").await;
@@ -342,7 +342,7 @@ async fn a_product_that_was_archived_meanwhile_is_told_as_such() {
             .await,
         r#"409 {"error":"the product is not sold any more: name another productId"}"#
     );
-    let taxed = json!({ "taxSettings": { "enabled": true, "country": "US" }, "cancelAtPeriodEnd": true });
+    let taxed = json!({ "taxSettings": { "enabled": true, "country": "US", "postalCode": "94103" }, "cancelAtPeriodEnd": true });
     assert_eq!(updated(&north, &id, taxed).await.body["automatic_tax"], true);
     let moved = json!({ "startDate": at("2026-06-01T00:00:00Z"), "productId": other });
     assert_eq!(updated(&north, &id, moved).await.body["product"]["name"], "Other");

@@ -100,6 +100,8 @@ mod connect_changes;
 mod connect_usage;
 /// Whose Stripe account a call is on.
 mod connect_calls;
+/// Ends that were scheduled on connected accounts.
+mod connect_ends;
 /// Events of connected accounts.
 mod connect_events;
 /// Arbitrary bytes from everybody.

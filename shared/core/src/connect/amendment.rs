@@ -110,11 +110,13 @@ impl Difference {
         }
     }
 
-    /// A schedule that lets go of its subscription forgets that it was to end it: the subscription has to be told.
+    /// A schedule that lets go of its subscription leaves it the date of its end; an end with the period is told once more, in the way
+    /// that an end is told of what runs by itself. A later date is left as it is.
     fn carrying(self, contract: &Contract) -> Self {
         let released = matches!(contract.stage(), Stage::Owned(..)) && self.needs_release();
+        let with_period = contract.ends && contract.ends_at == contract.period.map(|period| period.end);
         match self.ends {
-            None if released && contract.ends => Self {
+            None if released && with_period => Self {
                 ends: Some(true),
                 ..self
             },

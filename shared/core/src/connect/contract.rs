@@ -29,6 +29,8 @@ pub struct Contract {
     pub created: Timestamp,
     /// Whether it ends with its period.
     pub ends: bool,
+    /// Whether its end is a date that was set, and no mark that it ends with its period: each is taken back in its own way.
+    pub ends_on_date: bool,
     /// When it ends, as things stand.
     pub ends_at: Option<Timestamp>,
     /// When it was canceled, or its end scheduled.

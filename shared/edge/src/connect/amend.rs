@@ -36,7 +36,10 @@ impl Call<'_> {
             };
             let last = !matches!(step, Step::Release(_) | Step::Migrate(_));
             match take(&stripe, (sale, &contract), amendment, &step).await {
-                Ok(()) => self.remember_country(sale, &contract, amendment).await?,
+                Ok(()) if matches!(step, Step::Rewrite(_) | Step::Change(_)) => {
+                    self.remember_country(sale, &contract, amendment).await?;
+                }
+                Ok(()) => {}
                 // Stripe keeps a failure under this number.
                 Err(StripeError::Spent { .. }) => {
                     unless_conflict(self.store.drop_amendment(sale).await)?;
@@ -125,7 +128,11 @@ async fn take(
         Step::EndWithSchedule(schedule, ends) => {
             stripe.end_with_schedule(schedule, sale, amendment, *ends).await
         }
-        Step::Release(schedule) => stripe.release_schedule(schedule, sale, amendment).await,
+        Step::Release(schedule) => {
+            stripe
+                .release_schedule(schedule, (sale, contract), amendment)
+                .await
+        }
         Step::Migrate(subscription) => stripe.migrate_running(subscription, sale, amendment).await,
         Step::Change(subscription) => {
             stripe

@@ -24,6 +24,8 @@ use crate::wire::{Listed, Page, id};
 
 /// Stripe sums a meter up by whole minutes.
 const MINUTE: i64 = 60;
+/// What has Stripe forget the date on which a subscription ends.
+const NO_DATE: &str = "cancel_at=";
 
 #[derive(Deserialize)]
 struct Made {}
@@ -85,7 +87,7 @@ struct Details {
 
 impl Connected {
     /// Changes a running subscription by what is different. Another product takes the place of the present one's prices, and what
-    /// is left of the period is settled with the next invoice.
+    /// is left of the period is settled with the next invoice. An end is taken back however it was set.
     pub async fn change_running(
         &self,
         subscription: &SubscriptionId,
@@ -102,11 +104,23 @@ impl Connected {
         if let Some(tax) = &difference.tax {
             request = request.automatic_tax(UpdateSubscriptionAutomaticTax::new(tax.enabled));
         }
-        if let Some(ends) = difference.ends {
+        let clears_date = difference.ends == Some(false) && contract.ends_on_date;
+        if clears_date && difference.terms.is_none() {
+            // Its date may have cut the period short: what the agency gave back for that is its own affair.
+            request = request.proration_behavior(UpdateSubscriptionProrationBehavior::None);
+        }
+        if let Some(ends) = difference.ends.filter(|_| !clears_date) {
             request = request.cancel_at_period_end(ends);
         }
+        let mut request = request.build();
+        if clears_date {
+            // async-stripe cannot say "unset".
+            let others = request.body.take().filter(|body| !body.is_empty());
+            request.body =
+                Some(others.map_or_else(|| NO_DATE.to_owned(), |others| format!("{others}&{NO_DATE}")));
+        }
         let key = step_key(sale, amendment, "change");
-        let _made: Made = self.stripe.post(request.build(), &key).await?;
+        let _made: Made = self.stripe.post(request, &key).await?;
         Ok(())
     }
 

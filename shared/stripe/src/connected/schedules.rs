@@ -294,14 +294,17 @@ impl Connected {
         Ok(())
     }
 
-    /// Has a schedule let go of its subscription, which goes on by itself.
+    /// Has a schedule let go of its subscription, which goes on by itself, or until the end that `contract` tells of: whatever becomes
+    /// of the steps after this one, that end stays.
     pub async fn release_schedule(
         &self,
         schedule: &ScheduleId,
-        sale: &Sale,
+        (sale, contract): (&Sale, &Contract),
         amendment: &Amendment,
     ) -> Result<(), StripeError> {
-        let request = ReleaseSubscriptionSchedule::new(schedule.as_str()).build();
+        let request = ReleaseSubscriptionSchedule::new(schedule.as_str())
+            .preserve_cancel_date(contract.ends)
+            .build();
         let _made: Made = self
             .stripe
             .post(request, &step_key(sale, amendment, "release"))

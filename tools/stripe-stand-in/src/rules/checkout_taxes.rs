@@ -93,6 +93,7 @@ pub(crate) fn locate(at: &mut Moment<'_>, id: &CheckoutSessionId, country: Optio
         let before = at.picture(&object);
         at.world.customers[&customer].address = Some(Address {
             country: Some(country.unwrap_or("US").to_owned()),
+            postal_code: Some("94103".to_owned()),
             ..Address::default()
         });
         at.emit_updated("customer.updated", &object, &before);

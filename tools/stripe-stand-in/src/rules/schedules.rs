@@ -284,12 +284,14 @@ fn rewrite(at: &Moment<'_>, schedule: &mut Schedule, asked: Vec<AskedPhase>) -> 
 }
 
 pub(crate) fn release(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
-    params.inert(&["preserve_cancel_date"]);
+    let keeps_end = params.boolean("preserve_cancel_date")?.unwrap_or(false);
     params.finish()?;
     let schedule = named(&at.world.schedules, id, "schedule")?;
     check_live(schedule, "release")?;
     let id = schedule.id.clone();
-    scheduling::let_go(at, &id);
+    // What the schedule was to end after its last phase still ends then, and is not led there through its phases any more.
+    let end = schedule.end().filter(|_| keeps_end);
+    scheduling::let_go(at, &id, end);
     Ok(at.picture(&Object::Schedule(id)))
 }
 

@@ -8,8 +8,10 @@
 //! # If it fails half-way
 //! An entry is a reminder: [`catch_up`] looks at what is due, and does nothing when a rewritten schedule has nothing to do yet.
 
+use jiff::Timestamp;
+
 use super::lifecycle::{self, NewSubscription};
-use super::{Moment, invoicing, phase_terms};
+use super::{Moment, invoicing, phase_terms, subscription_updates};
 use crate::id::{CustomerId, ScheduleId, SubscriptionId};
 use crate::refusal::Refusal;
 use crate::render::Object;
@@ -171,7 +173,7 @@ pub(crate) fn rewritten(
 /// After the last phase.
 fn finish(at: &mut Moment<'_>, id: &ScheduleId) {
     match at.world.schedules[id].end_behavior {
-        EndBehavior::Release => let_go(at, id),
+        EndBehavior::Release => let_go(at, id, None),
         EndBehavior::Cancel => {
             let schedule = &mut at.world.schedules[id];
             schedule.status = ScheduleStatus::Completed;
@@ -189,8 +191,8 @@ fn finish(at: &mut Moment<'_>, id: &ScheduleId) {
     }
 }
 
-/// The subscription goes on by itself.
-pub(crate) fn let_go(at: &mut Moment<'_>, id: &ScheduleId) {
+/// The subscription goes on by itself, until an end that is kept.
+pub(crate) fn let_go(at: &mut Moment<'_>, id: &ScheduleId, end: Option<Timestamp>) {
     let schedule = &mut at.world.schedules[id];
     schedule.status = ScheduleStatus::Released;
     schedule.released_at = Some(at.now);
@@ -201,6 +203,10 @@ pub(crate) fn let_go(at: &mut Moment<'_>, id: &ScheduleId) {
         let object = Object::Subscription(subscription.clone());
         let before = at.picture(&object);
         at.world.subscriptions[&subscription].schedule = None;
+        if let Some(end) = end {
+            subscription_updates::end_on(at.now, &mut at.world.subscriptions[&subscription], end);
+            lifecycle::await_period_end(at, &subscription);
+        }
         at.emit_updated("customer.subscription.updated", &object, &before);
     }
     at.emit("subscription_schedule.released", &Object::Schedule(id.clone()));

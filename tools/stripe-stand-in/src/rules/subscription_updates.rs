@@ -423,11 +423,12 @@ fn apply_end(at: &Moment<'_>, subscription: &mut Subscription, update: &Update) 
     match update.cancel_at_period_end {
         Some(true) if !subscription.cancel_at_period_end => {
             subscription.cancel_at_period_end = true;
-            schedule_end(at, subscription, subscription.period_end());
+            schedule_end(at.now, subscription, subscription.period_end());
         }
-        Some(false) => {
+        // Whether it takes back an end that was set by its date Stripe does not say: here that takes the date.
+        Some(false) if subscription.cancel_at_period_end => {
             subscription.cancel_at_period_end = false;
-            schedule_end(at, subscription, None);
+            schedule_end(at.now, subscription, None);
         }
         _ => {}
     }
@@ -435,20 +436,23 @@ fn apply_end(at: &Moment<'_>, subscription: &mut Subscription, update: &Update) 
         Change::Keep => {}
         Change::Clear => {
             subscription.cancel_at_period_end = false;
-            schedule_end(at, subscription, None);
+            schedule_end(at.now, subscription, None);
         }
-        Change::Set(end) => {
-            // A flexible one ends on its date, wherever its period does.
-            let is_flexible = subscription.billing_mode.is_flexible();
-            subscription.cancel_at_period_end = !is_flexible && subscription.period_end() == Some(end);
-            schedule_end(at, subscription, Some(end));
-        }
+        Change::Set(end) => end_on(at.now, subscription, end),
     }
 }
 
-fn schedule_end(at: &Moment<'_>, subscription: &mut Subscription, end: Option<Timestamp>) {
+/// Has it end on a date.
+pub(crate) fn end_on(now: Timestamp, subscription: &mut Subscription, end: Timestamp) {
+    // A flexible one ends on its date, wherever its period does.
+    let is_flexible = subscription.billing_mode.is_flexible();
+    subscription.cancel_at_period_end = !is_flexible && subscription.period_end() == Some(end);
+    schedule_end(now, subscription, Some(end));
+}
+
+fn schedule_end(now: Timestamp, subscription: &mut Subscription, end: Option<Timestamp>) {
     subscription.cancel_at = end;
-    subscription.canceled_at = end.map(|_| at.now);
+    subscription.canceled_at = end.map(|_| now);
     subscription.cancellation_reason = end.map(|_| CancellationReason::Requested);
 }
 

@@ -36,10 +36,13 @@ pub(crate) struct Customer {
 row!(Customer, CustomerId, "customer");
 
 impl Customer {
-    /// Whether Stripe knows where they are taxed.
+    /// Whether Stripe knows where they are taxed: a country will do, in the United States with a postal code.
     pub(crate) fn is_located(&self) -> bool {
-        let address = self.address.as_ref();
-        address.is_some_and(|address| address.country.is_some())
+        let located = |address: &Address| match address.country.as_deref() {
+            Some("US") => address.postal_code.is_some(),
+            country => country.is_some(),
+        };
+        self.address.as_ref().is_some_and(located)
     }
 }
 

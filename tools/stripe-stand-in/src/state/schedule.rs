@@ -52,6 +52,15 @@ impl Schedule {
             ScheduleStatus::Completed | ScheduleStatus::Released | ScheduleStatus::Canceled => None,
         }
     }
+
+    /// When it ends its subscription, if it does.
+    pub(crate) fn end(&self) -> Option<Timestamp> {
+        let last = self
+            .phases
+            .last()
+            .filter(|_| self.end_behavior == EndBehavior::Cancel);
+        last.map(|phase| phase.end)
+    }
 }
 
 /// A stretch of time on the same terms.

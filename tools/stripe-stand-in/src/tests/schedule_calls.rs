@@ -267,3 +267,35 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
         assert_eq!(error["param"], param, "{params}: {error}");
     }
 }
+
+/// What was to end it with January: kept, or forgotten with the schedule.
+#[tokio::test]
+async fn one_that_is_let_go_keeps_its_end_where_that_is_asked() {
+    for keeps in [true, false] {
+        let shop = Shop::open().await;
+        let customer = shop.payer().await;
+        let params = json!({
+            "customer": customer, "start_date": "now", "end_behavior": "cancel", "phases": [shop.phase(3, 2)],
+        });
+        let made = shop.post(SCHEDULES, params).await;
+        let released = shop
+            .post(
+                &format!("{}/release", path(&made)),
+                json!({ "preserve_cancel_date": keeps }),
+            )
+            .await;
+        let subscription = format!(
+            "/v1/subscriptions/{}",
+            released["released_subscription"].as_str().unwrap()
+        );
+        let end = if keeps {
+            json!(day("2027-02-01"))
+        } else {
+            Value::Null
+        };
+        assert_eq!(shop.get(&subscription).await["cancel_at"], end);
+        shop.advance("2027-03-02T00:00:00Z").await;
+        let paid = totals(&shop.stripe.invoices_of(&customer));
+        assert_eq!(paid, vec![3000; if keeps { 2 } else { 4 }]);
+    }
+}

@@ -100,6 +100,8 @@ mod connect_changes;
 mod connect_usage;
 /// Whose Stripe account a call is on.
 mod connect_calls;
+/// Terms and dates on connected accounts: what is charged is what Stripe has.
+mod connect_terms;
 /// Ends that were scheduled on connected accounts.
 mod connect_ends;
 /// Events of connected accounts.

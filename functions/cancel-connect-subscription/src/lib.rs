@@ -15,7 +15,7 @@ use billing_core::connect::sale::Sale;
 use billing_core::id::{AgencyId, ConnectedAccountId};
 use billing_edge::connect::{Fields, Named, refused};
 use billing_edge::{Call, Function, Problem, Reply};
-use billing_store::unless_conflict;
+use billing_store::{FoundSale, Unfinished, unless_conflict};
 use serde::Serialize;
 
 const NAME: &str = "cancel-connect-subscription";
@@ -83,12 +83,12 @@ async fn ask(
 /// What is over stays over: whoever writes it down last writes the same.
 async fn write_down(call: &Call<'_>, sale: &Sale, contract: &Contract) -> Result<(), Problem> {
     if !sale.knows(contract) {
-        let schedule = contract.schedule.as_ref();
-        unless_conflict(
-            call.store
-                .land_sale(sale, schedule, &contract.state(), false)
-                .await,
-        )?;
+        let found = FoundSale {
+            schedule: contract.schedule.as_ref(),
+            contract,
+            amendment: Unfinished::Stays,
+        };
+        unless_conflict(call.store.land_sale(sale, &found).await)?;
     }
     Ok(())
 }

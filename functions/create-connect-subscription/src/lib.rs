@@ -23,7 +23,7 @@ use billing_core::connect::sale::{self, Buyer, NamedAgent, Next, Sale};
 use billing_core::id::{AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, ProductId};
 use billing_edge::connect::{ConnectAnswer, Fields, Named, Payer, refused};
 use billing_edge::{Call, Function, Problem, Reply};
-use billing_store::unless_conflict;
+use billing_store::{FoundSale, Unfinished, unless_conflict};
 use billing_stripe::{NewSchedule, StripeError};
 
 const NAME: &str = "create-connect-subscription";
@@ -242,10 +242,12 @@ async fn open(
     let named = Named::Schedule(schedule.clone());
     let contract = call.contract(&sale.account, &named).await?;
     let contract = contract.ok_or_else(|| Problem::bad_gateway("a new schedule is not there"))?;
-    let landed = call
-        .store
-        .land_sale(sale, Some(&schedule), &contract.state(), false)
-        .await;
+    let found = FoundSale {
+        schedule: Some(&schedule),
+        contract: &contract,
+        amendment: Unfinished::Stays,
+    };
+    let landed = call.store.land_sale(sale, &found).await;
     // Whoever wrote in between has read Stripe since.
     let landed = unless_conflict(landed)?.unwrap_or_else(|| sale.clone());
     Ok(Some((landed, contract)))

@@ -7,7 +7,7 @@
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, Update};
 use billing_core::Timestamp;
 use billing_core::connect::amendment::Amendment;
-use billing_core::connect::contract::State;
+use billing_core::connect::contract::Contract;
 use billing_core::connect::order::Country;
 use billing_core::connect::sale::{Buyer, Sale, SaleKey};
 use billing_core::id::{ClientId, ConnectedAccountId, CustomerId, ScheduleId};
@@ -16,6 +16,26 @@ use crate::client::Store;
 use crate::error::StoreError;
 use crate::item::{incomplete, item, number, put, string, value};
 use crate::key::{self, SALE_PREFIX};
+
+/// What Stripe was found to say of a sale.
+#[derive(Debug, Clone, Copy)]
+pub struct FoundSale<'a> {
+    /// The schedule that was made of it, where that may not be written down yet.
+    pub schedule: Option<&'a ScheduleId>,
+    /// What there is.
+    pub contract: &'a Contract,
+    /// What becomes of an amendment of the sale.
+    pub amendment: Unfinished,
+}
+
+/// What becomes of an amendment when its sale is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfinished {
+    /// It is still to be finished, if there is one.
+    Stays,
+    /// It is done.
+    Done,
+}
 
 impl Store {
     /// A client on a connected account; none that nothing was ever sold to.
@@ -199,26 +219,20 @@ impl Store {
 
     /// Writes what Stripe says of a sale, under the version that was read before Stripe was. [`StoreError::Conflict`] when somebody
     /// wrote since: they know something newer, or as new.
-    pub async fn land_sale(
-        &self,
-        read: &Sale,
-        schedule: Option<&ScheduleId>,
-        state: &State,
-        amended: bool,
-    ) -> Result<Sale, StoreError> {
+    pub async fn land_sale(&self, read: &Sale, found: &FoundSale<'_>) -> Result<Sale, StoreError> {
+        let FoundSale {
+            schedule, contract, ..
+        } = found;
         let written = Sale {
             version: read.version + 1,
             schedule: read.schedule.clone().or_else(|| schedule.cloned()),
-            state: Some(state.clone()),
-            amendment: read.amendment.clone().filter(|_| !amended),
-            terms: match (&read.amendment, amended) {
-                (Some(amendment), true) => amendment
-                    .difference
-                    .terms
-                    .clone()
-                    .unwrap_or_else(|| read.terms.clone()),
-                _ => read.terms.clone(),
+            state: Some(contract.state()),
+            amendment: match found.amendment {
+                Unfinished::Stays => read.amendment.clone(),
+                Unfinished::Done => None,
             },
+            // Also where nobody was told that they changed, or an operator changed them.
+            terms: read.terms.as_they_are(contract),
             ..read.clone()
         };
         self.put_sale(read, &written).await?;

@@ -72,6 +72,9 @@ pub enum Refusal {
     /// Its first payment is missing.
     #[error("the subscription is incomplete: its first invoice is not paid")]
     Incomplete,
+    /// Its schedule has phases that we did not write, and would not write again.
+    #[error("the schedule was given more phases at Stripe: it can only be changed there")]
+    Rearranged,
 }
 
 impl Difference {
@@ -106,6 +109,7 @@ impl Difference {
         match contract.status.as_str() {
             _ if begun && left.start.is_some() => Err(Refusal::Started),
             "incomplete" if !left.is_nothing() => Err(Refusal::Incomplete),
+            _ if left.drops_phases(contract) => Err(Refusal::Rearranged),
             _ => Ok(left.carrying(contract)),
         }
     }
@@ -124,6 +128,22 @@ impl Difference {
         }
     }
 
+    /// Whether what Stripe would be asked for takes phases away that are not ours.
+    fn drops_phases(&self, contract: &Contract) -> bool {
+        let drops = match contract.stage() {
+            Stage::Waiting(_) => self.is_of_the_phase(),
+            Stage::Owned(..) => self.needs_release(),
+            Stage::Free(_) | Stage::Over => false,
+        };
+        drops && contract.has_more_phases
+    }
+
+    /// Whether the phase of a schedule has to be written anew for it.
+    #[must_use]
+    pub fn is_of_the_phase(&self) -> bool {
+        self.terms.is_some() || self.start.is_some()
+    }
+
     /// Whether it is more than the schedule of a running subscription can see to.
     fn needs_release(&self) -> bool {
         self.terms.is_some() || self.tax.is_some()
@@ -135,6 +155,21 @@ impl Amendment {
     #[must_use]
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         now.duration_since(self.asked_at) < KEY_KEPT
+    }
+
+    /// Why it comes to nothing by now: what it was asked of has moved on since, and Stripe was not reached before.
+    #[must_use]
+    pub fn overtaken(&self, contract: &Contract) -> Option<Refusal> {
+        // What was to begin at once has begun, by itself or by this.
+        let later = self.difference.start.filter(|start| *start > self.asked_at);
+        match contract.stage() {
+            Stage::Over => Some(Refusal::Over),
+            Stage::Owned(..) | Stage::Free(_) if later.is_some_and(|start| contract.start != Some(start)) => {
+                Some(Refusal::Started)
+            }
+            _ if self.difference.drops_phases(contract) => Some(Refusal::Rearranged),
+            _ => None,
+        }
     }
 
     /// What is to be asked of Stripe next; none when there is nothing left that could be.

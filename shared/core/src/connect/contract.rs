@@ -45,6 +45,8 @@ pub struct Contract {
     pub coupon: Option<CouponId>,
     /// What is charged.
     pub lines: Vec<Line>,
+    /// Whether its schedule leads it on to other terms. We write one phase, so somebody gave it more at Stripe.
+    pub has_more_phases: bool,
     /// Which sale it is of; none for one that was not made here.
     pub sold: Option<Sold>,
 }
@@ -56,6 +58,8 @@ pub struct Line {
     pub item: Option<ItemId>,
     /// The price.
     pub price: Price,
+    /// How many of it; none for a metered price.
+    pub quantity: Option<u64>,
     /// What its product is called now.
     pub name: Option<String>,
 }

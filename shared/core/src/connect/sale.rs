@@ -233,6 +233,28 @@ impl Terms {
             currency: Some(offer.flat.currency),
         }
     }
+
+    /// The terms that Stripe has; these, where it has no flat price. A product goes by the name that it was sold under.
+    #[must_use]
+    pub fn as_they_are(&self, contract: &Contract) -> Self {
+        let Some(flat) = contract.flat() else {
+            return self.clone();
+        };
+        let product = flat.price.product.clone();
+        let name = if product == self.product {
+            self.name.clone()
+        } else {
+            flat.name.clone().unwrap_or_else(|| product.to_string())
+        };
+        Self {
+            product,
+            name,
+            flat: flat.price.id.clone(),
+            metered: contract.metered().map(|line| line.price.id.clone()),
+            cadence: flat.price.cadence.clone(),
+            currency: Some(flat.price.currency),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use billing_core::connect::amendment::{Amendment, Step};
 use billing_core::connect::contract::Contract;
 use billing_core::connect::sale::Sale;
 use billing_core::id::CouponId;
-use billing_store::unless_conflict;
+use billing_store::{FoundSale, Unfinished, unless_conflict};
 use billing_stripe::{Connected, StripeError};
 
 use super::{Fields, Named, refused};
@@ -31,6 +31,12 @@ impl Call<'_> {
         let named = named(sale, &contract)?;
         let mut contract = contract;
         for _ in 0..MOST_STEPS {
+            if let Some(refusal) = amendment.overtaken(&contract) {
+                return match self.land_amended(sale, &contract).await? {
+                    Some(_) => Err(Problem::conflict(refusal.to_string())),
+                    None => Ok(None),
+                };
+            }
             let Some(step) = amendment.next(&contract) else {
                 break;
             };
@@ -62,8 +68,18 @@ impl Call<'_> {
                 break;
             }
         }
-        let landed = self.store.land_sale(sale, None, &contract.state(), true).await;
-        Ok(unless_conflict(landed)?.map(|sale| (sale, contract)))
+        let landed = self.land_amended(sale, &contract).await?;
+        Ok(landed.map(|sale| (sale, contract)))
+    }
+
+    /// Writes down what Stripe has, with which the amendment is at its end; none when somebody else wrote first.
+    async fn land_amended(&self, sale: &Sale, contract: &Contract) -> Result<Option<Sale>, Problem> {
+        let found = FoundSale {
+            schedule: None,
+            contract,
+            amendment: Unfinished::Done,
+        };
+        Ok(unless_conflict(self.store.land_sale(sale, &found).await)?)
     }
 
     /// Where an amendment says that the client is, is where it is: for its next order, and for taxes that are switched on later.
@@ -120,7 +136,7 @@ async fn take(
     }
     match step {
         Step::Rewrite(schedule) => {
-            let coupon = still_valid(stripe, (sale, contract), amendment).await?;
+            let coupon = still_valid(stripe, contract, amendment).await?;
             stripe
                 .rewrite_schedule(schedule, (sale, contract), amendment, coupon.as_ref())
                 .await
@@ -146,15 +162,16 @@ async fn take(
 /// when the subscription begins.
 async fn still_valid(
     stripe: &Connected,
-    (sale, contract): (&Sale, &Contract),
+    contract: &Contract,
     amendment: &Amendment,
 ) -> Result<Option<CouponId>, StripeError> {
     let (Some(coupon), Some(flat)) = (&contract.coupon, contract.flat()) else {
         return Ok(None);
     };
-    let terms = amendment.difference.terms.as_ref().unwrap_or(&sale.terms);
+    let terms = amendment.difference.terms.as_ref();
+    let product = terms.map_or(&flat.price.product, |terms| &terms.product);
     let found = stripe.coupon(coupon).await?;
-    let applies = found.is_some_and(|found| found.applies_to(&terms.product, flat.price.currency));
+    let applies = found.is_some_and(|found| found.applies_to(product, flat.price.currency));
     Ok(applies.then(|| coupon.clone()))
 }
 

@@ -9,7 +9,7 @@
 
 use billing_core::connect::contract::Stage;
 use billing_core::id::{ConnectedAccountId, InvoiceId, NotAnId};
-use billing_store::unless_conflict;
+use billing_store::{FoundSale, Unfinished, unless_conflict};
 use billing_stripe::webhook::Event;
 
 use crate::call::Call;
@@ -114,6 +114,11 @@ async fn refresh(
         Named::Subscription(_) => contract.schedule.as_ref(),
     };
     // Also when there is nothing to change: whoever read Stripe earlier and writes later has to look again.
-    let landed = call.store.land_sale(&sale, made, &contract.state(), false).await;
+    let found = FoundSale {
+        schedule: made,
+        contract: &contract,
+        amendment: Unfinished::Stays,
+    };
+    let landed = call.store.land_sale(&sale, &found).await;
     Ok(unless_conflict(landed)?.map(drop))
 }

@@ -87,6 +87,7 @@ struct Phase {
 #[derive(Deserialize)]
 struct PhaseItem {
     price: WirePrice,
+    quantity: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +137,7 @@ struct Subscription {
 struct Item {
     id: String,
     price: WirePrice,
+    quantity: Option<u64>,
     current_period_start: i64,
     current_period_end: i64,
 }
@@ -159,8 +161,17 @@ struct Owning {
     id: String,
     status: String,
     end_behavior: String,
+    current_phase: Option<Span>,
     #[serde(default)]
     phases: Vec<Span>,
+}
+
+impl Owning {
+    /// Whether another phase follows the one under way.
+    fn leads_on(&self) -> bool {
+        let current = self.current_phase.as_ref().map(|phase| phase.end_date);
+        current.is_some_and(|end| self.phases.iter().any(|phase| phase.end_date > end))
+    }
 }
 
 #[derive(Deserialize)]
@@ -188,6 +199,8 @@ impl TryFrom<Schedule> for Contract {
         let of = "a subscription schedule";
         let (customer, email) = wire.customer.read();
         let defaults = wire.default_settings.and_then(|settings| settings.automatic_tax);
+        let has_more_phases = wire.phases.len() > 1;
+        let last_end = wire.phases.last().map(|phase| phase.end_date);
         let first = wire.phases.into_iter().next();
         let ends = wire.end_behavior == "cancel";
         let mut contract = Self {
@@ -208,6 +221,7 @@ impl TryFrom<Schedule> for Contract {
             held_back: false,
             coupon: None,
             lines: Vec::new(),
+            has_more_phases,
             sold: sold(wire.metadata),
         };
         let Some(phase) = first else {
@@ -219,7 +233,7 @@ impl TryFrom<Schedule> for Contract {
         };
         contract.period = Some(period);
         contract.start = Some(period.start);
-        contract.ends_at = ends.then_some(period.end);
+        contract.ends_at = last_end.filter(|_| ends).map(|end| at(end, of)).transpose()?;
         // A phase that says nothing leaves it to the schedule.
         contract.taxed = phase.automatic_tax.map_or(contract.taxed, |tax| tax.enabled);
         contract.coupon = coupon(phase.discounts.into_iter().find_map(|discount| discount.coupon))?;
@@ -228,6 +242,7 @@ impl TryFrom<Schedule> for Contract {
             contract.lines.push(Line {
                 item: None,
                 price,
+                quantity: item.quantity,
                 name,
             });
         }
@@ -264,6 +279,7 @@ impl TryFrom<Subscription> for Contract {
             lines.push(Line {
                 item: Some(id(&item.id, "a subscription item")?),
                 price,
+                quantity: item.quantity,
                 name,
             });
         }
@@ -271,6 +287,7 @@ impl TryFrom<Subscription> for Contract {
             Discount::Object { source } => source?.coupon,
             Discount::Id(_) => None,
         });
+        let has_more_phases = owning.as_ref().is_some_and(Owning::leads_on);
         Ok(Self {
             schedule: owning
                 .map(|schedule| id(&schedule.id, "a subscription schedule"))
@@ -291,6 +308,7 @@ impl TryFrom<Subscription> for Contract {
             held_back: wire.pause_collection.is_some(),
             coupon: coupon(discount)?,
             lines,
+            has_more_phases,
             sold: sold(wire.metadata),
         })
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::connect::amendment::Amendment;
-use billing_core::connect::contract::Contract;
+use billing_core::connect::contract::{Contract, Line};
 use billing_core::connect::offer::Cadence;
 use billing_core::connect::sale::{Sale, Terms};
 use billing_core::id::{AgencyId, CouponId, CustomerId, ScheduleId};
@@ -117,22 +117,50 @@ struct Named {
     metadata: Option<HashMap<String, String>>,
 }
 
+/// What a phase charges, and how often.
+struct Charges<'a> {
+    items: Vec<Item<'a>>,
+    cadence: &'a Cadence,
+}
+
+impl<'a> Charges<'a> {
+    fn of(terms: &'a Terms) -> Self {
+        let flat = Item {
+            price: terms.flat.as_str(),
+            quantity: Some(1),
+        };
+        // What is metered has no quantity.
+        let metered = terms.metered.as_ref().map(|price| Item {
+            price: price.as_str(),
+            quantity: None,
+        });
+        Self {
+            items: std::iter::once(flat).chain(metered).collect(),
+            cadence: &terms.cadence,
+        }
+    }
+
+    /// As a schedule has it at Stripe, whoever wrote it there; none of one that charges nothing.
+    fn as_they_are(contract: &'a Contract) -> Option<Self> {
+        let first = contract.flat().or(contract.lines.first())?;
+        let item = |line: &'a Line| Item {
+            price: line.price.id.as_str(),
+            quantity: line.quantity,
+        };
+        Some(Self {
+            items: contract.lines.iter().map(item).collect(),
+            cadence: &first.price.cadence,
+        })
+    }
+}
+
 fn phase<'a>(
     sale: &Sale,
-    terms: &'a Terms,
+    charges: Charges<'a>,
     coupon: Option<&'a CouponId>,
     start: Option<String>,
 ) -> Phase<'a> {
-    let Cadence { interval, count } = &terms.cadence;
-    let flat = Item {
-        price: terms.flat.as_str(),
-        quantity: Some(1),
-    };
-    // What is metered has no quantity.
-    let metered = terms.metered.as_ref().map(|price| Item {
-        price: price.as_str(),
-        quantity: None,
-    });
+    let Cadence { interval, count } = charges.cadence;
     Phase {
         start_date: start,
         duration: Duration {
@@ -140,7 +168,7 @@ fn phase<'a>(
             interval_count: *count,
         },
         currency: None,
-        items: std::iter::once(flat).chain(metered).collect(),
+        items: charges.items,
         discounts: coupon
             .map(|coupon| Discount {
                 coupon: coupon.as_str(),
@@ -184,7 +212,7 @@ impl Connected {
             },
             phases: vec![Phase {
                 currency: sale.terms.currency,
-                ..phase(sale, &sale.terms, sale.order.coupon.as_ref(), None)
+                ..phase(sale, Charges::of(&sale.terms), sale.order.coupon.as_ref(), None)
             }],
             metadata: named(sale),
             proration_behavior: None,
@@ -231,8 +259,8 @@ impl Connected {
         }
     }
 
-    /// Writes a schedule that has not begun anew: what is different, and the rest as it is. Its phase is left out where nothing of
-    /// it changes, so that what was archived or has expired since stands in nobody's way. `coupon` is what it is to have.
+    /// Writes a schedule that has not begun anew: what is different, and the rest as Stripe has it. Its phase is left out where nothing
+    /// of it changes, so that what was archived or has expired since stands in nobody's way. `coupon` is what it is to have.
     pub async fn rewrite_schedule(
         &self,
         schedule: &ScheduleId,
@@ -241,13 +269,15 @@ impl Connected {
         coupon: Option<&CouponId>,
     ) -> Result<(), StripeError> {
         let difference = &amendment.difference;
-        let terms = difference.terms.as_ref().unwrap_or(&sale.terms);
+        let charges = match &difference.terms {
+            Some(terms) => Charges::of(terms),
+            None => Charges::as_they_are(contract).unwrap_or_else(|| Charges::of(&sale.terms)),
+        };
         let start = match (difference.start, contract.start) {
             (Some(start), _) if start <= amendment.asked_at => Some("now".to_owned()),
             (Some(start), _) | (None, Some(start)) => Some(start.as_second().to_string()),
             (None, None) => None,
         };
-        let of_the_phase = difference.terms.is_some() || difference.start.is_some();
         let form = Schedule {
             customer: None,
             billing_mode: None,
@@ -258,8 +288,8 @@ impl Connected {
                     enabled: difference.tax.as_ref().map_or(contract.taxed, |tax| tax.enabled),
                 },
             },
-            phases: if of_the_phase {
-                vec![phase(sale, terms, coupon, start)]
+            phases: if difference.is_of_the_phase() {
+                vec![phase(sale, charges, coupon, start)]
             } else {
                 Vec::new()
             },

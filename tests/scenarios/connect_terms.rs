@@ -1,0 +1,188 @@
+//! What is charged is what Stripe has: a change whose answer was lost, and what an agency does by itself in Stripe's dashboard, are not undone
+//! by the next change, and a date that comes too late is told as such.
+
+use billing_tests::{Agency, Moment, World};
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-04-01T00:00:00Z";
+const NEXT_MONTH: &str = "2026-05-01T00:00:00Z";
+const JUNE: &str = "2026-06-01T00:00:00Z";
+const REARRANGED: &str =
+    r#"409 {"error":"the schedule was given more phases at Stripe: it can only be changed there"}"#;
+
+fn at(instant: &str) -> i64 {
+    instant.parse::<billing_core::Timestamp>().unwrap().as_second()
+}
+
+async fn sold(north: &Agency<'_>, start: &str) -> String {
+    let answer = north.sells(&north.order(start)).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    north.client_gives_card().await;
+    answer.body["id"].as_str().unwrap().to_owned()
+}
+
+/// A phase of the schedule, `quantity` of the flat price, as its form.
+async fn phase(north: &Agency<'_>, number: usize, quantity: u64) -> String {
+    let schedule = north.schedules().await.remove(0);
+    let price = schedule["phases"][0]["items"][0]["price"].as_str().unwrap();
+    format!(
+        "&phases[{number}][items][0][price]={price}&phases[{number}][items][0][quantity]={quantity}\
+         &phases[{number}][duration][interval]=month\
+         &phases[{number}][metadata][client]={}&phases[{number}][metadata][sale]=1",
+        north.client,
+    )
+}
+
+/// The agency writes the phases of its schedule anew, the first from that date on.
+async fn rewrites(north: &Agency<'_>, start: &str, phases: &[String]) {
+    let schedule = north.schedules().await[0]["id"].as_str().unwrap().to_owned();
+    let form = format!("phases[0][start_date]={}{}", at(start), phases.concat());
+    let told = north
+        .at_stripe("POST", &format!("/v1/subscription_schedules/{schedule}"), &form)
+        .await;
+    assert_eq!(told["id"], schedule, "{told}");
+}
+
+/// Stripe takes the other product and tells a failure, which it keeps. A date that is changed later is a date: the other product is charged.
+#[tokio::test]
+async fn a_product_whose_change_was_told_as_a_failure_is_what_is_charged() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let other = north.offers("Other", 5999).await;
+    let id = sold(&north, NEXT_MONTH).await;
+    world.stripe.stand_in().settle().await;
+    world.stripe.holds_events(true).await;
+    let rewriting = "POST /v1/subscription_schedules/";
+    let wish = json!({ "productId": other });
+    let lost = world.machine().await;
+    lost.network.stops_named(Moment::After, rewriting);
+    tokio::select! {
+        answer = north.updates_on(&lost, &id, &wish) => panic!("{answer:?}"),
+        () = lost.network.reached() => {}
+    }
+    lost.dies();
+    let machine = world.machine().await;
+    machine
+        .network
+        .answers(rewriting, 500, ("idempotent-replayed", "true"));
+    let told = north.updates_on(&machine, &id, &wish).await.unwrap();
+    assert_eq!(
+        (told.status, &told.body["product"]["id"]),
+        (200, &json!(other)),
+        "{told}"
+    );
+    let later = north.updates(&id, &json!({ "startDate": at(JUNE) })).await;
+    assert_eq!(
+        (&later.body["product"]["id"], &later.body["startDate"]),
+        (&json!(other), &json!(at(JUNE))),
+        "{later}"
+    );
+    let listed = north.lists("?status=scheduled").await;
+    assert_eq!(listed.body["subscriptions"][0]["product"]["name"], "Other");
+    world.stripe.holds_events(false).await;
+    world.advance("61d").await;
+    world.advance("2h").await;
+    assert_eq!(north.payments().await, [5999]);
+}
+
+/// Two of what was sold once, by the agency's own hand: another date is two of it from another date on.
+#[tokio::test]
+async fn what_an_agency_has_changed_by_itself_stays_when_the_date_is_changed() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let id = sold(&north, NEXT_MONTH).await;
+    let two = phase(&north, 0, 2).await;
+    rewrites(&north, NEXT_MONTH, &[two]).await;
+    let later = north.updates(&id, &json!({ "startDate": at(JUNE) })).await;
+    assert_eq!(
+        (later.status, &later.body["startDate"]),
+        (200, &json!(at(JUNE))),
+        "{later}"
+    );
+    world.advance("61d").await;
+    world.advance("2h").await;
+    assert_eq!(north.payments().await, [2 * 2999]);
+}
+
+/// A phase of the agency's own is not taken away: not by another date or product before it begins, nor, in its first phase, by what takes the
+/// schedule away. Its end is the schedule's to say all the same.
+#[tokio::test]
+async fn phases_that_an_agency_has_added_are_not_dropped() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let other = north.offers("Other", 5999).await;
+    let id = sold(&north, NEXT_MONTH).await;
+    let both = [phase(&north, 0, 1).await, phase(&north, 1, 2).await];
+    rewrites(&north, NEXT_MONTH, &both).await;
+    for data in [
+        json!({ "startDate": at(JUNE) }),
+        json!({ "productId": other }),
+        json!({ "productId": other, "startDate": at(NOW), "cancelAtPeriodEnd": true }),
+    ] {
+        assert_eq!(north.updates(&id, &data).await, REARRANGED, "{data}");
+    }
+    let ends = north.updates(&id, &json!({ "cancelAtPeriodEnd": true })).await;
+    assert_eq!(
+        ends.body["cancelAtPeriodEndDisplay"], "Cancels on 1 July 2026",
+        "{ends}"
+    );
+    world.advance("31d").await;
+    for data in [
+        json!({ "productId": other }),
+        json!({ "taxSettings": { "enabled": true, "country": "DE" } }),
+    ] {
+        assert_eq!(north.updates(&id, &data).await, REARRANGED, "{data}");
+    }
+    // May, and June twice; in its last phase nothing of the agency's is lost.
+    world.advance("31d").await;
+    let taxed = json!({ "taxSettings": { "enabled": true, "country": "DE" } });
+    let taxed = north.updates(&id, &taxed).await;
+    assert_eq!(
+        (
+            &taxed.body["automatic_tax"],
+            &taxed.body["cancelAtPeriodEndDisplay"]
+        ),
+        (&json!(true), &json!("Cancels on 1 July 2026")),
+        "{taxed}"
+    );
+    world.advance("40d").await;
+    assert_eq!(north.payments().await, [2999, 2 * 2999]);
+    assert_eq!(north.gets(&id).await.body["status"], "canceled");
+}
+
+/// The schedule begins while the machine is between its look and the request that was to move the start. Nothing of that update is done.
+#[tokio::test]
+async fn a_date_that_meets_the_start_is_refused() {
+    for with_product in [false, true] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let other = north.offers("Other", 5999).await;
+        let id = sold(&north, NEXT_MONTH).await;
+        world.advance("29d").await;
+        let mut wish = json!({ "startDate": at(JUNE) });
+        if with_product {
+            wish["productId"] = json!(other);
+        }
+        let machine = world.machine().await;
+        machine.network.holds("DynamoDB PutItem");
+        let (told, ()) = tokio::join!(north.updates_on(&machine, &id, &wish), async {
+            machine.network.reached().await;
+            world.stripe.holds_events(true).await;
+            world.advance("1d").await;
+            machine.network.lets_go();
+        });
+        assert_eq!(
+            told.unwrap(),
+            r#"409 {"error":"the subscription has started: its start cannot be changed"}"#,
+            "with another product: {with_product}"
+        );
+        world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        let running = north.gets(&id).await.body;
+        assert_eq!(
+            (&running["startDate"], &running["product"]["id"]),
+            (&json!(at(NEXT_MONTH)), &Value::from(north.product.clone()))
+        );
+        assert_eq!(north.sales().await[0].amendment, None);
+    }
+}

@@ -218,6 +218,77 @@ async fn what_an_agency_does_by_itself_is_acknowledged() {
     assert_eq!(north.lists("").await.body["subscriptions"], json!([]));
 }
 
+/// What it sells by itself, under names of its own choosing, bars no list of what was sold here, and its events are nothing of ours.
+#[tokio::test]
+async fn what_an_agency_keeps_by_itself_may_be_called_anything() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let waiting = north.sells(&north.order(NEXT_MONTH)).await;
+    let running = north.sells(&north.order(NOW)).await;
+    north.client_gives_card().await;
+    let coupon = "id=Gold%20plan%21&percent_off=50&duration=forever";
+    north.at_stripe("POST", "/v1/coupons", coupon).await;
+    let customer = north.customers().await[0]["id"].as_str().unwrap().to_owned();
+    let own = north.offers("Own", 700).await;
+    let prices = north.all(&format!("/v1/prices?product={own}")).await;
+    let price = prices[0]["id"].as_str().unwrap();
+    let form = format!("customer={customer}&items[0][price]={price}&discounts[0][coupon]=Gold%20plan%21");
+    let subscription = north.at_stripe("POST", "/v1/subscriptions", &form).await;
+    assert_eq!(subscription["status"], "active", "{subscription}");
+    let form = format!(
+        "customer={customer}&start_date=1777593600&phases[0][items][0][price]={price}\
+         &phases[0][discounts][0][coupon]=Gold%20plan%21"
+    );
+    let schedule = north.at_stripe("POST", "/v1/subscription_schedules", &form).await;
+    assert_eq!(schedule["status"], "not_started", "{schedule}");
+    world.stripe.stand_in().settle().await;
+
+    for (query, sold) in [("?status=scheduled", &waiting), ("", &running)] {
+        let listed = north.lists(query).await;
+        assert_eq!(listed.status, 200, "{query}: {listed}");
+        let listed = listed.body["subscriptions"].as_array().unwrap();
+        assert_eq!(listed.len(), 1, "{query}");
+        assert_eq!(listed[0]["id"], sold.body["id"], "{query}");
+    }
+    for own in [&subscription, &schedule] {
+        let id = own["id"].as_str().unwrap();
+        assert_eq!(north.gets(id).await.status, 404);
+        assert_eq!(north.updates(id, &json!({})).await.status, 404);
+        assert_eq!(north.cancels(id).await.status, 404);
+    }
+    for event in connected_events(&world) {
+        assert_eq!(world.stripe.delivers(&event).await, 200, "{event}");
+    }
+}
+
+/// What Stripe tells of by itself and nobody asked for: an invoice to come has no id.
+#[tokio::test]
+async fn an_event_of_another_type_is_acknowledged() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    for kind in [
+        "invoice.upcoming",
+        "invoice.created",
+        "subscription_schedule.expiring",
+    ] {
+        let payload = json!({
+            "id": format!("evt_{}", kind.replace('.', "_")),
+            "object": "event",
+            "api_version": "2026-09-30.endive",
+            "account": north.account,
+            "created": world.now().as_second(),
+            "livemode": false,
+            "type": kind,
+            "data": { "object": { "object": "invoice", "customer": "cus_1" } },
+        })
+        .to_string();
+        let secret = &world.stack().directory.webhook_secret;
+        let signature = billing_stripe::webhook::sign(payload.as_bytes(), secret, world.now());
+        let told = world.posts_event(&payload, &signature).await;
+        assert_eq!(told, r#"200 {"received":true}"#, "{kind}");
+    }
+}
+
 /// An agency has cut the connection: its last events stay where an operator sees them, and are no failure of ours. When it connects
 /// again, they are done.
 #[tokio::test]

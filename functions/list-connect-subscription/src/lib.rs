@@ -55,16 +55,13 @@ async fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     let after = page.after.as_ref().map(Named::as_str);
     let listed = stripe.contracts(&page.shown, page.limit, after).await;
     let listed = listed.map_err(not_listed)?;
-    let keys = listed
-        .contracts
-        .iter()
-        .filter_map(|contract| key(&account, contract));
+    let keys = listed.contracts.iter().map(|contract| key(&account, contract));
     let mut keys: Vec<SaleKey> = keys.collect();
     keys.sort();
     keys.dedup();
     let sales = call.store.sales(&keys).await?;
     let answer = |contract: &Contract| -> Option<ConnectAnswer> {
-        let key = key(&account, contract)?;
+        let key = key(&account, contract);
         let sale: &Sale = sales.iter().find(|sale| sale.key() == key)?;
         Some(ConnectAnswer::of(sale, contract))
     };
@@ -112,10 +109,10 @@ fn not_listed(error: StripeError) -> Problem {
     }
 }
 
-fn key(account: &ConnectedAccountId, contract: &Contract) -> Option<SaleKey> {
-    contract.sold.as_ref().map(|sold| SaleKey {
+fn key(account: &ConnectedAccountId, contract: &Contract) -> SaleKey {
+    SaleKey {
         account: account.clone(),
-        client: sold.client.clone(),
-        number: sold.number,
-    })
+        client: contract.sold.client.clone(),
+        number: contract.sold.number,
+    }
 }

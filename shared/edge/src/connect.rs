@@ -99,13 +99,10 @@ impl Call<'_> {
         let Some(contract) = self.contract(account, named).await? else {
             return Ok(None);
         };
-        let Some(sold) = &contract.sold else {
-            return Ok(None);
-        };
         let key = SaleKey {
             account: account.clone(),
-            client: sold.client.clone(),
-            number: sold.number,
+            client: contract.sold.client.clone(),
+            number: contract.sold.number,
         };
         Ok(self.store.sale(&key).await?.map(|sale| (sale, contract)))
     }
@@ -123,7 +120,7 @@ impl Call<'_> {
         Ok((sale, contract))
     }
 
-    /// What Stripe has under an id of the account.
+    /// What Stripe has under an id of the account; none of what was not sold here.
     pub async fn contract(
         &self,
         account: &ConnectedAccountId,

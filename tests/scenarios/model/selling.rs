@@ -166,15 +166,20 @@ async fn of_agency(world: &World, agency: &Agency<'_>, orders: &[Order], faults:
     for schedule in all(world, agency, "subscription_schedules") {
         let id = schedule["id"].as_str().unwrap().parse().unwrap();
         let contract = stripe.contract_of_schedule(&id).await.unwrap().unwrap();
-        let number = contract.sold.as_ref().map(|sold| sold.number);
+        let number = contract.sold.number;
         must(
             numbers.insert(number),
-            format!("{number:?} was sold by two schedules"),
+            format!("{number} was sold by two schedules"),
         );
-        let sale = sales.iter().find(|sale| Some(sale.number) == number);
+        let sale = sales.iter().find(|sale| sale.number == number);
         must(
             sale.is_some_and(|sale| sale.schedule.as_ref() == Some(&id)),
-            format!("{id} of sale {number:?} is not known: {sale:?}"),
+            format!("{id} of sale {number} is not known: {sale:?}"),
+        );
+        let terms = sale.map(|sale| &sale.terms);
+        must(
+            terms.is_some_and(|terms| *terms == terms.as_they_are(&contract)),
+            format!("{id} charges {:?}, and {terms:?} is stored", contract.lines),
         );
         let (known, there) = (sale.and_then(|sale| sale.state.clone()), contract.state());
         must(
@@ -183,7 +188,7 @@ async fn of_agency(world: &World, agency: &Agency<'_>, orders: &[Order], faults:
         );
     }
     for sale in sales.iter().filter(|sale| sale.schedule.is_some()) {
-        let is_there = numbers.contains(&Some(sale.number));
+        let is_there = numbers.contains(&sale.number);
         must(is_there, format!("{:?} is not at Stripe", sale.schedule));
     }
 

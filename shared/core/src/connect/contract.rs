@@ -47,8 +47,8 @@ pub struct Contract {
     pub lines: Vec<Line>,
     /// Whether its schedule leads it on to other terms. We write one phase, so somebody gave it more at Stripe.
     pub has_more_phases: bool,
-    /// Which sale it is of; none for one that was not made here.
-    pub sold: Option<Sold>,
+    /// Which sale it is of.
+    pub sold: Sold,
 }
 
 /// A price that is charged.

@@ -44,6 +44,10 @@ pub(super) enum ConnectedErrand {
 impl ConnectedErrand {
     /// The errand of an event; none for a type that means nothing here.
     pub(super) fn of(event: &Event) -> Option<Result<Self, NotAnId>> {
+        // A preview of an invoice to come is no invoice, say, and has no id.
+        if !CONNECTED_EVENT_TYPES.contains(&event.kind.as_str()) {
+            return None;
+        }
         let object = event.object.as_deref().unwrap_or_default();
         let (kind, _) = event.kind.rsplit_once('.')?;
         match kind {

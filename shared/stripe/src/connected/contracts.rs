@@ -6,7 +6,8 @@ use billing_core::connect::contract::{Contract, Line, Sold};
 use billing_core::id::{CouponId, ScheduleId, SubscriptionId};
 use billing_core::period::Period;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::RawValue;
 use stripe_billing::subscription::{ListSubscription, ListSubscriptionStatus, RetrieveSubscription};
 use stripe_billing::subscription_schedule::{ListSubscriptionSchedule, RetrieveSubscriptionSchedule};
 use stripe_client_core::StripeRequest;
@@ -27,13 +28,56 @@ pub enum Shown {
     InStatus(String),
 }
 
-/// A page of what there is.
+/// A page of what was sold here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// Newest first.
     pub contracts: Vec<Contract>,
     /// The last that was looked at, where there are more.
     pub next: Option<String>,
+}
+
+/// An object on a connected account: one of ours, or whatever else an agency keeps there. Which of the two is read first, and what is not
+/// ours is not looked into.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Object(Box<RawValue>);
+
+/// What every object tells, ours or not.
+#[derive(Deserialize)]
+struct Head {
+    id: String,
+    #[serde(default)]
+    metadata: Option<HashMap<String, String>>,
+}
+
+/// An object that a contract is read from.
+trait Readable: DeserializeOwned {
+    /// The contract, of a sale of ours.
+    fn contract(self, sold: Sold) -> Result<Contract, StripeError>;
+}
+
+impl Object {
+    fn read<T: DeserializeOwned>(&self) -> Result<T, StripeError> {
+        serde_json::from_str(self.0.get()).map_err(|error| StripeError::Unexpected {
+            reason: format!("an object of a connected account: {error}"),
+        })
+    }
+
+    /// The contract; none of what names no sale.
+    fn contract<T: Readable>(&self) -> Result<Option<Contract>, StripeError> {
+        match sold(self.read::<Head>()?.metadata) {
+            Some(sold) => self.read::<T>()?.contract(sold).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Which subscription a schedule has begun.
+#[derive(Deserialize)]
+struct Begun {
+    subscription: Option<Reference>,
+    released_subscription: Option<Reference>,
 }
 
 #[derive(Deserialize)]
@@ -44,13 +88,9 @@ struct Schedule {
     canceled_at: Option<i64>,
     end_behavior: String,
     customer: Customer,
-    subscription: Option<Reference>,
-    released_subscription: Option<Reference>,
     phases: Vec<Phase>,
     default_settings: Option<Settings>,
     billing_mode: Option<Mode>,
-    #[serde(default)]
-    metadata: Option<HashMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -129,8 +169,6 @@ struct Subscription {
     billing_mode: Option<Mode>,
     pause_collection: Option<IgnoredAny>,
     schedule: Option<Owning>,
-    #[serde(default)]
-    metadata: Option<HashMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -191,11 +229,10 @@ fn coupon(reference: Option<Reference>) -> Result<Option<CouponId>, StripeError>
     reference.map(|coupon| id(&coupon.0, "a coupon")).transpose()
 }
 
-impl TryFrom<Schedule> for Contract {
-    type Error = StripeError;
-
+impl Readable for Schedule {
     /// One that has not begun, or never did.
-    fn try_from(wire: Schedule) -> Result<Self, StripeError> {
+    fn contract(self, sold: Sold) -> Result<Contract, StripeError> {
+        let wire = self;
         let of = "a subscription schedule";
         let (customer, email) = wire.customer.read();
         let defaults = wire.default_settings.and_then(|settings| settings.automatic_tax);
@@ -203,7 +240,7 @@ impl TryFrom<Schedule> for Contract {
         let last_end = wire.phases.last().map(|phase| phase.end_date);
         let first = wire.phases.into_iter().next();
         let ends = wire.end_behavior == "cancel";
-        let mut contract = Self {
+        let mut contract = Contract {
             schedule: Some(id(&wire.id, of)?),
             subscription: None,
             status: wire.status,
@@ -222,7 +259,7 @@ impl TryFrom<Schedule> for Contract {
             coupon: None,
             lines: Vec::new(),
             has_more_phases,
-            sold: sold(wire.metadata),
+            sold,
         };
         let Some(phase) = first else {
             return Ok(contract);
@@ -250,10 +287,9 @@ impl TryFrom<Schedule> for Contract {
     }
 }
 
-impl TryFrom<Subscription> for Contract {
-    type Error = StripeError;
-
-    fn try_from(wire: Subscription) -> Result<Self, StripeError> {
+impl Readable for Subscription {
+    fn contract(self, sold: Sold) -> Result<Contract, StripeError> {
+        let wire = self;
         let of = "a subscription";
         let (customer, email) = wire.customer.read();
         let owning = wire.schedule.filter(|schedule| schedule.status == "active");
@@ -288,7 +324,7 @@ impl TryFrom<Subscription> for Contract {
             Discount::Id(_) => None,
         });
         let has_more_phases = owning.as_ref().is_some_and(Owning::leads_on);
-        Ok(Self {
+        Ok(Contract {
             schedule: owning
                 .map(|schedule| id(&schedule.id, "a subscription schedule"))
                 .transpose()?,
@@ -309,7 +345,7 @@ impl TryFrom<Subscription> for Contract {
             coupon: coupon(discount)?,
             lines,
             has_more_phases,
-            sold: sold(wire.metadata),
+            sold,
         })
     }
 }
@@ -335,33 +371,36 @@ const OF_SCHEDULES: [&str; 2] = ["data.customer", "data.phases.items.price"];
 const OF_SUBSCRIPTIONS: [&str; 3] = ["data.customer", "data.discounts", "data.schedule"];
 
 impl Connected {
-    /// What a schedule comes to now: itself while it waits, then the subscription that it made. None when the account has no such.
+    /// What a schedule comes to now: itself while it waits, then the subscription that it made. None when the account has no such, or it was
+    /// not sold here.
     pub async fn contract_of_schedule(&self, schedule: &ScheduleId) -> Result<Option<Contract>, StripeError> {
         let request = RetrieveSubscriptionSchedule::new(schedule.as_str()).expand(expanded(&OF_SCHEDULE));
-        let Some(wire) = found(self.stripe.get::<Schedule>(request.build()).await)? else {
+        let Some(object) = found(self.stripe.get::<Object>(request.build()).await)? else {
             return Ok(None);
         };
-        let begun = wire.subscription.as_ref().or(wire.released_subscription.as_ref());
-        match begun {
+        let begun: Begun = object.read()?;
+        match begun.subscription.or(begun.released_subscription) {
             Some(subscription) => {
                 let subscription = id(&subscription.0, "a subscription")?;
                 self.contract_of_subscription(&subscription).await
             }
-            None => wire.try_into().map(Some),
+            None => object.contract::<Schedule>(),
         }
     }
 
-    /// A subscription; none when the account has no such.
+    /// A subscription; none when the account has no such, or it was not sold here.
     pub async fn contract_of_subscription(
         &self,
         subscription: &SubscriptionId,
     ) -> Result<Option<Contract>, StripeError> {
         let request = RetrieveSubscription::new(subscription.as_str()).expand(expanded(&OF_SUBSCRIPTION));
-        let wire = found(self.stripe.get::<Subscription>(request.build()).await)?;
-        wire.map(TryInto::try_into).transpose()
+        match found(self.stripe.get::<Object>(request.build()).await)? {
+            Some(object) => object.contract::<Subscription>(),
+            None => Ok(None),
+        }
     }
 
-    /// A page of what there is, newest first.
+    /// A page of what there is, newest first: what was sold here, of all that was looked at.
     pub async fn contracts(
         &self,
         shown: &Shown,
@@ -377,9 +416,7 @@ impl Connected {
                 if let Some(after) = after {
                     request = request.starting_after(after);
                 }
-                let page: Page<Schedule> = self.stripe.get(request.build()).await?;
-                let last = page.data.last().map(|schedule| schedule.id.clone());
-                listed(page.data, last.filter(|_| page.has_more))
+                listed::<Schedule>(&self.stripe.get(request.build()).await?)
             }
             Shown::InStatus(word) => {
                 let mut request = ListSubscription::new()
@@ -392,21 +429,21 @@ impl Connected {
                 if let Some(after) = after {
                     request = request.starting_after(after);
                 }
-                let page: Page<Subscription> = self.stripe.get(request.build()).await?;
-                let last = page.data.last().map(|subscription| subscription.id.clone());
-                listed(page.data, last.filter(|_| page.has_more))
+                listed::<Subscription>(&self.stripe.get(request.build()).await?)
             }
         }
     }
 }
 
-fn listed<T: TryInto<Contract, Error = StripeError>>(
-    page: Vec<T>,
-    next: Option<String>,
-) -> Result<Listed, StripeError> {
-    let contracts = page.into_iter().map(TryInto::try_into);
+fn listed<T: Readable>(page: &Page<Object>) -> Result<Listed, StripeError> {
+    let contracts = page.data.iter().map(Object::contract::<T>);
+    let last = page.data.last().filter(|_| page.has_more);
     Ok(Listed {
-        contracts: contracts.collect::<Result<_, _>>()?,
-        next,
+        contracts: contracts
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?,
+        next: last
+            .map(|last| last.read::<Head>().map(|head| head.id))
+            .transpose()?,
     })
 }

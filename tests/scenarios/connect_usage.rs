@@ -327,3 +327,63 @@ async fn a_schedule_names_the_currency_that_was_looked_at() {
         .find(|call| call.path == "/v1/subscription_schedules" && call.method == "POST");
     assert_eq!(made.unwrap().params["phases"][0]["currency"], "usd");
 }
+
+/// More was taken back than used: an event below zero, by which an agency puts right what it has reported.
+#[tokio::test]
+async fn what_was_taken_back_is_not_less_than_nothing() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let id = sold(&world, &north, false).await;
+    let customer = north.customers().await[0]["id"].as_str().unwrap().to_owned();
+    for (seconds, minutes) in [(-600, 0), (60, 0), (660, 2)] {
+        let form = format!(
+            "event_name=agent_seconds&payload[stripe_customer_id]={customer}&payload[value]={seconds}"
+        );
+        north.at_stripe("POST", "/v1/billing/meter_events", &form).await;
+        world.advance("1m").await;
+        let told = north.gets(&id).await;
+        assert_eq!(
+            (told.status, &told.body["totalUsage"]),
+            (200, &json!(minutes)),
+            "{told}"
+        );
+    }
+}
+
+/// Interactions of which the first 500 cost 5.00 together, however few they are, and those of which all are charged once there are more: none is
+/// included.
+#[tokio::test]
+async fn what_costs_something_is_not_included() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let prices = north.all(&format!("/v1/prices?product={}", north.product)).await;
+    let meter = prices
+        .iter()
+        .find_map(|price| price["recurring"]["meter"].as_str())
+        .unwrap();
+    for (mode, first_tier, included) in [
+        ("graduated", "&tiers[0][flat_amount]=500", 0),
+        ("volume", "&tiers[0][unit_amount]=0", 0),
+        ("graduated", "&tiers[0][unit_amount]=0", 100),
+    ] {
+        let product = north.offers(mode, 2999).await;
+        let form = format!(
+            "product={product}&currency=usd&billing_scheme=tiered&tiers_mode={mode}&recurring[interval]=month\
+             &recurring[usage_type]=metered&recurring[meter]={meter}&tiers[0][up_to]=6000{first_tier}\
+             &tiers[1][up_to]=inf&tiers[1][unit_amount_decimal]=0.25"
+        );
+        north.at_stripe("POST", "/v1/prices", &form).await;
+        let mut order = north.order(NOW);
+        order["data"]["selectedProduct"]["productId"] = json!(product);
+        let sold = north.sells(&order).await;
+        let told = north.gets(sold.body["id"].as_str().unwrap()).await;
+        assert_eq!(
+            (
+                &told.body["pricing"]["usageLimit"],
+                &told.body["pricing"]["overage"]
+            ),
+            (&json!(included), &json!("15")),
+            "{mode}{first_tier}: {told}"
+        );
+    }
+}

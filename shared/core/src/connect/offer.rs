@@ -52,6 +52,8 @@ pub struct Price {
     pub unit_decimal: Option<UnitAmount>,
     /// The tiers, where there are any.
     pub tiers: Vec<Tier>,
+    /// Whether all units are charged at the tier of the last one, rather than each at its own.
+    pub by_volume: bool,
     /// By how much a quantity is divided before it is priced.
     pub divide_by: Option<u64>,
 }
@@ -63,6 +65,15 @@ pub struct Tier {
     pub up_to: Option<u64>,
     /// For one unit of it, as a decimal of minor units.
     pub unit_decimal: Option<UnitAmount>,
+    /// For reaching it, however many units of it there are, as a decimal of minor units.
+    pub flat_decimal: Option<UnitAmount>,
+}
+
+impl Tier {
+    fn is_free(&self) -> bool {
+        let free = |amount: Option<UnitAmount>| amount.unwrap_or_default() == UnitAmount::ZERO;
+        free(self.unit_decimal) && free(self.flat_decimal)
+    }
 }
 
 /// A metered price with what its meter counts.
@@ -161,11 +172,12 @@ impl Metered {
         }
     }
 
-    /// How much is included: the end of a first tier that costs nothing. Nothing is, where there is none.
+    /// How much is included: the end of a first tier that costs nothing. Nothing is, where there is none, or where the units of it are
+    /// charged once there are more.
     #[must_use]
     pub fn allowance(&self) -> u64 {
-        let first = self.price.tiers.first();
-        let free = first.filter(|tier| tier.unit_decimal.unwrap_or_default() == UnitAmount::ZERO);
+        let first = self.price.tiers.first().filter(|_| !self.price.by_volume);
+        let free = first.filter(|tier| tier.is_free());
         free.and_then(|tier| tier.up_to)
             .map_or(0, |last| last / self.unit())
     }
@@ -206,6 +218,7 @@ mod tests {
             unit_amount: Some(2999),
             unit_decimal: Some(UnitAmount::whole(2999)),
             tiers: vec![],
+            by_volume: false,
             divide_by: None,
         }
     }
@@ -222,6 +235,7 @@ mod tests {
         let tier = |up_to, unit: &str| Tier {
             up_to,
             unit_decimal: Some(unit.parse().unwrap()),
+            flat_decimal: None,
         };
         Price {
             unit_amount: None,
@@ -292,6 +306,20 @@ mod tests {
             ),
             (0, "15", 2)
         );
+    }
+
+    /// 5.00 for the first tier, whatever is used of it; or all units at the price of the last.
+    #[test]
+    fn what_is_charged_for_is_not_included() {
+        let mut with_flat = tiered(500, "1.5");
+        with_flat.tiers[0].flat_decimal = Some(UnitAmount::whole(500));
+        let by_volume = Price {
+            by_volume: true,
+            ..tiered(500, "1.5")
+        };
+        for price in [with_flat, by_volume] {
+            assert_eq!(metered("interactions", price).allowance(), 0);
+        }
     }
 
     #[test]

@@ -90,6 +90,7 @@ pub(super) struct WirePrice {
     recurring: Option<WireRecurring>,
     #[serde(default)]
     tiers: Vec<WireTier>,
+    tiers_mode: Option<String>,
     transform_quantity: Option<WireTransform>,
 }
 
@@ -112,6 +113,7 @@ struct WireRecurring {
 struct WireTier {
     up_to: Option<u64>,
     unit_amount_decimal: Option<UnitAmount>,
+    flat_amount_decimal: Option<UnitAmount>,
 }
 
 #[derive(Deserialize)]
@@ -150,8 +152,10 @@ impl WirePrice {
                 .map(|tier| Tier {
                     up_to: tier.up_to,
                     unit_decimal: tier.unit_amount_decimal,
+                    flat_decimal: tier.flat_amount_decimal,
                 })
                 .collect(),
+            by_volume: self.tiers_mode.as_deref() == Some("volume"),
             divide_by: self.transform_quantity.map(|transform| transform.divide_by),
         };
         Ok((price, name))

@@ -196,8 +196,8 @@ impl Connected {
         Ok(found(self.stripe.invoice(invoice).await)?.and_then(|invoice| invoice.subscription))
     }
 
-    /// What a meter counted of a customer in a period so far. Stripe counts by whole minutes: the one in which the period begins
-    /// counts whole.
+    /// What a meter counted of a customer in a period so far: nothing where more was taken back than used. Stripe counts by whole
+    /// minutes: the one in which the period begins counts whole.
     pub async fn usage(
         &self,
         meter: &MeterId,
@@ -217,12 +217,13 @@ impl Connected {
             Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => return Ok(0),
             page => page?,
         };
-        page.data.iter().try_fold(0_u64, |sum, summary| {
+        let counted = page.data.iter().try_fold(0_i64, |sum, summary| {
             let counted = whole(&summary.aggregated_value)?;
             sum.checked_add(counted).ok_or_else(|| StripeError::Unexpected {
                 reason: "a meter is beyond counting".to_owned(),
             })
-        })
+        })?;
+        Ok(u64::try_from(counted).unwrap_or_default())
     }
 
     /// What the usage of the period under way comes to so far, by the engine that bills it; nothing when no invoice is to come.
@@ -282,13 +283,15 @@ fn items(contract: &Contract, terms: &Terms) -> Vec<UpdateSubscriptionItems> {
     std::iter::once(flat).chain(metered).collect()
 }
 
-/// A meter's sum as a whole number; what is more than whole counts as one more. Stripe writes it as a number with a point.
-fn whole(number: &serde_json::Number) -> Result<u64, StripeError> {
+/// A meter's sum as a whole number; what is more than whole counts as one more. Stripe writes it as a number with a point. What is taken back
+/// is an event below zero.
+fn whole(number: &serde_json::Number) -> Result<i64, StripeError> {
     let text = number.to_string();
     let (digits, fraction) = text.split_once('.').unwrap_or((&text, ""));
-    let more = u64::from(fraction.bytes().any(|digit| digit != b'0'));
+    let is_more = !digits.starts_with('-') && fraction.bytes().any(|digit| digit != b'0');
+    let more = i64::from(is_more);
     let counted = digits
-        .parse::<u64>()
+        .parse::<i64>()
         .ok()
         .and_then(|whole| whole.checked_add(more));
     counted.ok_or_else(|| StripeError::Unexpected {
@@ -306,7 +309,10 @@ mod tests {
             ("90", Some(90)),
             ("90.0", Some(90)),
             ("90.25", Some(91)),
-            ("-1", None),
+            ("-1", Some(-1)),
+            ("-90.75", Some(-90)),
+            ("-0.5", Some(0)),
+            ("1e300", None),
         ] {
             let number: serde_json::Number = serde_json::from_str(text).unwrap();
             assert_eq!(whole(&number).ok(), counted, "{text}");

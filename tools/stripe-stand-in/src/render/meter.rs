@@ -26,7 +26,7 @@ pub(crate) fn meter(meter: &Meter) -> Value {
 }
 
 /// Stripe tells the sum with a point; one without is the same number.
-pub(crate) fn meter_summary(meter: &Meter, used: u64, (start, end): (Timestamp, Timestamp)) -> Value {
+pub(crate) fn meter_summary(meter: &Meter, used: i64, (start, end): (Timestamp, Timestamp)) -> Value {
     json!({
         "id": format!("mtrsum_{}_{}", meter.id.as_str().trim_start_matches("mtr_"), seconds(start)),
         "object": "billing.meter_event_summary",

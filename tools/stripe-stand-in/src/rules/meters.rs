@@ -182,10 +182,12 @@ pub(crate) fn used(
         .as_ref()
         .and_then(|recurrence| recurrence.meter.as_ref())
         .and_then(|id| world.meters.find(id));
-    meter.map_or(0, |meter| counted(world, meter, customer, (start, end)))
+    let counted = meter.map_or(0, |meter| counted(world, meter, customer, (start, end)));
+    u64::try_from(counted).unwrap_or_default()
 }
 
-fn counted(world: &World, meter: &Meter, customer: &CustomerId, (start, end): (Timestamp, Timestamp)) -> u64 {
+/// What the events come to, also below zero.
+fn counted(world: &World, meter: &Meter, customer: &CustomerId, (start, end): (Timestamp, Timestamp)) -> i64 {
     let values = world
         .meter_events
         .iter()
@@ -207,5 +209,5 @@ fn counted(world: &World, meter: &Meter, customer: &CustomerId, (start, end): (T
         Aggregation::Last => values.max_by_key(|(at, _)| *at).map_or(0, |(_, value)| value),
         Aggregation::Count => values.map(|_| 1).sum(),
     };
-    u64::try_from(used.max(0)).unwrap_or(u64::MAX)
+    i64::try_from(used).unwrap_or(if used < 0 { i64::MIN } else { i64::MAX })
 }

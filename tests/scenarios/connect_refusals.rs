@@ -451,6 +451,49 @@ async fn an_account_that_gives_no_access_is_told_as_such() {
     assert_eq!(north.lists("").await, told);
 }
 
+/// A cancellation that Stripe goes on refusing is told for what it is, before the start and after it; by what is wrong with our own key, nobody
+/// is the wiser. It goes through when that is over.
+#[tokio::test]
+async fn a_cancellation_that_stripe_refuses_is_told_as_such() {
+    let no_access = r#"409 {"error":"the connected account gives no access to its Stripe account"}"#;
+    let restricted = r#"409 {"error":"the connected account cannot take payments at present"}"#;
+    for (start, days) in [(NEXT_MONTH, "1d"), (NOW, "1d"), (NOW, "31d")] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let sold = north.sells(&north.order(start)).await;
+        let id = sold.body["id"].as_str().unwrap();
+        north.client_gives_card().await;
+        world.advance(days).await;
+        for (status, code, told) in [
+            (403, "account_invalid", no_access),
+            (400, "testmode_charges_only", restricted),
+            (
+                401,
+                "api_key_expired",
+                r#"502 {"error":"the payment provider gave an unusable answer"}"#,
+            ),
+        ] {
+            for (method, path) in [
+                ("POST", "/v1/subscription_schedules/*/cancel"),
+                ("DELETE", "/v1/subscriptions/*"),
+            ] {
+                let fault = stripe_stand_in::Fault::new(stripe_stand_in::FaultKind::Status {
+                    status,
+                    code: Some(code.to_owned()),
+                });
+                world
+                    .stripe
+                    .stand_in()
+                    .add_fault(fault.on(method, path).times(1000));
+            }
+            assert_eq!(north.cancels(id).await, told, "{start}, {days}");
+            world.stripe.recovers().await;
+        }
+        assert_eq!(north.gets(id).await.status, 200);
+        assert_eq!(north.cancels(id).await.body["canceled"], true, "{start}, {days}");
+    }
+}
+
 /// Stripe has restricted the account, or waits for papers of it: that is told in words, and goes through when it is over.
 #[tokio::test]
 async fn an_account_that_may_not_take_payments_is_told_as_such() {

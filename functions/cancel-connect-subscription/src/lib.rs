@@ -16,6 +16,7 @@ use billing_core::id::{AgencyId, ConnectedAccountId};
 use billing_edge::connect::{Fields, Named, refused};
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::{FoundSale, Unfinished, unless_conflict};
+use billing_stripe::StripeError;
 use serde::Serialize;
 
 const NAME: &str = "cancel-connect-subscription";
@@ -44,6 +45,7 @@ async fn cancellation(
     named: &Named,
 ) -> Result<Reply, Problem> {
     let mut rounds = call.rounds();
+    let mut refusal: Option<(Contract, Problem)> = None;
     loop {
         let (sale, contract) = call.sale_of(account, named).await?;
         if contract.stage() == Stage::Over {
@@ -53,18 +55,26 @@ async fn cancellation(
                 canceled: true,
             }));
         }
-        ask(call, owner, account, &contract).await?;
+        match refusal.take() {
+            // Nothing has moved: it is what it was, and is refused again.
+            Some((before, problem)) if before.stage() == contract.stage() => return Err(problem),
+            _ => {}
+        }
+        refusal = ask(call, owner, account, &contract)
+            .await?
+            .map(|problem| (contract, problem));
         // A schedule that let go of its subscription meanwhile is not the one to cancel; another look finds out.
         rounds.lost().await?;
     }
 }
 
+/// Asks Stripe; answers what Stripe refuses, for it may be over, or another one to cancel.
 async fn ask(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
     account: &ConnectedAccountId,
     contract: &Contract,
-) -> Result<(), Problem> {
+) -> Result<Option<Problem>, Problem> {
     let stripe = call.stripe_of(account).await?;
     let told = |error| refused(error, &Fields::NONE);
     if let Stage::Owned(_, subscription) | Stage::Free(subscription) = contract.stage()
@@ -77,7 +87,11 @@ async fn ask(
         Stage::Free(subscription) => stripe.cancel_running(owner, subscription).await,
         Stage::Over => Ok(()),
     };
-    asked.map_err(told)
+    match asked {
+        Ok(()) => Ok(None),
+        Err(error @ StripeError::Refused(_)) => Ok(Some(told(error))),
+        Err(error) => Err(told(error)),
+    }
 }
 
 /// What is over stays over: whoever writes it down last writes the same.

@@ -138,8 +138,8 @@ impl Connected {
         Ok(())
     }
 
-    /// Cancels a subscription at once, without giving anything back; what was used is billed. One that is over already is left as
-    /// it is.
+    /// Cancels a subscription at once, without giving anything back; what was used is billed. What Stripe refuses may be over already:
+    /// what it is now it tells.
     pub async fn cancel_running(
         &self,
         _owner: &Owner<AgencyId>,
@@ -157,7 +157,7 @@ impl Connected {
             {
                 // As with a schedule.
                 Err(StripeError::Spent { .. }) => {}
-                Ok(_) | Err(StripeError::Refused(_)) => return Ok(()),
+                Ok(_) => return Ok(()),
                 Err(error) => return Err(error),
             }
         }

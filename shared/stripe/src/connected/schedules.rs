@@ -343,7 +343,7 @@ impl Connected {
     }
 
     /// Cancels a schedule, and its subscription if it has begun: at once, without giving anything back; what was used is billed.
-    /// One that is over already is left as it is.
+    /// What Stripe refuses may be over already, or have let go of its subscription since: what it is now it tells.
     pub async fn cancel_schedule(
         &self,
         _owner: &Owner<AgencyId>,
@@ -361,8 +361,7 @@ impl Connected {
             {
                 // Stripe keeps a failure for a day: what can be done once only may be asked for anew.
                 Err(StripeError::Spent { .. }) => {}
-                // It is over, or has let go of its subscription since. What it is now it tells.
-                Ok(_) | Err(StripeError::Refused(_)) => return Ok(()),
+                Ok(_) => return Ok(()),
                 Err(error) => return Err(error),
             }
         }

@@ -51,6 +51,8 @@ mod changes;
 mod billing_modes;
 /// Where a subscription stands when somebody wants to change or end it.
 mod change_states;
+/// Changes and amendments while the period is not paid for.
+mod arrears;
 /// Changes in a free trial.
 mod trials;
 mod written_off;

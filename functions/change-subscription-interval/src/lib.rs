@@ -176,6 +176,8 @@ async fn join(
     {
         return Err(refuse(Refusal::Busy));
     }
+    // Another period may have begun since it was written down.
+    refuse_owed(call, standing).await?;
     match quote::hold(call, &change, standing).await {
         Ok(_) => Ok(Some((profile, change))),
         Err(problem) if problem.status < 500 => {
@@ -205,6 +207,7 @@ async fn plan(
             Problem::invalid(invalid)
         })?;
     }
+    refuse_owed(call, standing).await?;
     let price = call.app.config.prices.of(wish.interval);
     let promotion_code = match &wish.code {
         Some(word) => {
@@ -226,6 +229,16 @@ async fn plan(
         promotion_code,
     };
     Ok(Change::plan(owner, wish, facts, call.now))
+}
+
+/// 409 where nobody has paid for the time that a change would give back.
+async fn refuse_owed(call: &Call<'_>, standing: &Standing) -> Result<(), Problem> {
+    let latest = standing.latest_invoice.as_ref().map(|invoice| &invoice.time);
+    let subscription = &standing.subscription.id;
+    match call.is_owed(subscription, &standing.billed(), latest).await? {
+        true => Err(refuse(Unchangeable::Owed.into())),
+        false => Ok(()),
+    }
 }
 
 /// Holds the change to its quote and writes it down; none when somebody else wrote first.

@@ -188,6 +188,7 @@ fn refuse(unchangeable: Unchangeable) -> Problem {
         | Unchangeable::Sent
         | Unchangeable::CollectionPaused
         | Unchangeable::PaidBy(_)
+        | Unchangeable::Owed
         | Unchangeable::NothingPays
         | Unchangeable::Items(_) => Problem::conflict(unchangeable.to_string()),
     }

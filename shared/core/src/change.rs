@@ -140,6 +140,9 @@ pub enum Unchangeable {
         named(.0.as_ref())
     )]
     PaidBy(Option<MethodKind>),
+    /// The time that a change gives back was not paid for ([`crate::arrears`]).
+    #[error("the subscription's current period is not paid: its invoice has to be paid first")]
+    Owed,
     /// There is nothing to charge what it costs to.
     #[error("the subscription has no payment method: it takes one first")]
     NothingPays,

@@ -31,6 +31,8 @@ pub mod subscription;
 pub mod payer;
 /// The ledger of paid periods, and what it covers.
 pub mod coverage;
+/// Whether the period that a subscription is in was paid for.
+pub mod arrears;
 /// What was given back of a paid invoice.
 pub mod reversal;
 /// Where a payer returns to.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::arrears::{Billed, TimeBill};
 use crate::id::{CustomerId, InvoiceId, ItemId, PriceId, PromotionCodeId, SubscriptionId};
 use crate::money::Currency;
 use crate::payer::MethodKind;
@@ -142,6 +143,8 @@ pub struct LatestInvoice {
     pub id: InvoiceId,
     /// What it comes to.
     pub charge: crate::quote::Charge,
+    /// What time it bills.
+    pub time: TimeBill,
     /// Where its customer pays it, once it can be paid.
     pub page: Option<String>,
 }
@@ -181,6 +184,16 @@ impl Standing {
     pub fn trial_end(&self) -> Option<jiff::Timestamp> {
         let subscription = &self.subscription;
         (subscription.status == Status::Trialing).then_some(subscription.period.end)
+    }
+
+    /// What it is billed for now.
+    #[must_use]
+    pub fn billed(&self) -> Billed<'_> {
+        let subscription = &self.subscription;
+        Billed {
+            period: subscription.period,
+            items: vec![(&subscription.price, subscription.quantity)],
+        }
     }
 
     /// What its end goes back to when a cancellation is taken back: what an operator had set, if that is still to come.

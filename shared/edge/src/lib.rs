@@ -34,6 +34,8 @@ mod telemetry;
 mod secret;
 /// Prices as they are shown, cached.
 mod prices;
+/// Whether the period that a subscription is in was paid for.
+mod arrears;
 /// What is left of a change, for the call and for the webhook.
 mod changes;
 /// What a request for a checkout session wants, and what that is priced on.

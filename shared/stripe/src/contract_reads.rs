@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use billing_core::contract::{Bill, BilledItem, Billing, Read};
-use billing_core::quote::Charge;
 use billing_core::subscription::Status;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use stripe_billing::invoice::ListInvoice;
 use stripe_client_core::StripeRequest;
 
+use crate::bills::WireInvoice;
 use crate::client::Stripe;
 use crate::contract_schedules::SALE;
 use crate::contracts::OfContract;
@@ -17,7 +17,7 @@ use crate::error::StripeError;
 use crate::invoices::OpenPayment;
 use crate::payers::{Customer, Method};
 use crate::subscriptions::LATEST_INVOICE;
-use crate::wire::{Page, Reference, at, collection, currency, id, period};
+use crate::wire::{Page, Reference, at, collection, id, period};
 
 /// A contract's subscription, read at Stripe, with what it takes to find the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,48 +132,6 @@ struct WireItem {
     quantity: Option<u64>,
     current_period_start: i64,
     current_period_end: i64,
-}
-
-#[derive(Deserialize)]
-struct WireInvoice {
-    id: String,
-    status: Option<String>,
-    amount_due: i64,
-    total: i64,
-    currency: String,
-    hosted_invoice_url: Option<String>,
-    status_transitions: Option<WireTransitions>,
-    billing_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WireTransitions {
-    paid_at: Option<i64>,
-}
-
-impl TryFrom<WireInvoice> for Bill {
-    type Error = StripeError;
-
-    fn try_from(wire: WireInvoice) -> Result<Self, StripeError> {
-        Ok(Self {
-            id: id(&wire.id, "an invoice")?,
-            charge: Charge {
-                amount_due: wire.amount_due,
-                total: wire.total,
-                currency: currency(&wire.currency, "an invoice")?,
-            },
-            is_paid: wire.status.as_deref() == Some("paid"),
-            paid_at: wire
-                .status_transitions
-                .and_then(|transitions| transitions.paid_at)
-                .map(|paid| at(paid, "the payment of an invoice"))
-                .transpose()?,
-            is_open: wire.status.as_deref() == Some("open"),
-            is_payable: matches!(wire.status.as_deref(), Some("open" | "uncollectible")),
-            is_first: wire.billing_reason.as_deref() == Some("subscription_create"),
-            page: wire.hosted_invoice_url,
-        })
-    }
 }
 
 impl TryFrom<Wire> for ReadContract {

@@ -1,5 +1,6 @@
 //! Invoices, re-read: whether they are paid, for which periods of service, and what an open one waits for.
 
+use billing_core::arrears::TimeCharge;
 use billing_core::coverage::{Entry, GivenBack};
 use billing_core::id::{InvoiceId, PaymentMethodId, SubscriptionId};
 use billing_core::money::Money;
@@ -94,13 +95,25 @@ struct CreditedItems {
 }
 
 #[derive(Deserialize)]
-struct Line {
+pub(crate) struct Line {
     id: String,
     amount: i64,
     currency: String,
     quantity: Option<u64>,
     period: Span,
+    #[serde(default)]
+    pricing: Option<Pricing>,
     parent: Option<LineParent>,
+}
+
+#[derive(Deserialize)]
+struct Pricing {
+    price_details: Option<PriceDetails>,
+}
+
+#[derive(Deserialize)]
+struct PriceDetails {
+    price: Reference,
 }
 
 #[derive(Deserialize)]
@@ -188,6 +201,29 @@ impl Line {
             .any(|reference| reference.0 == subscription.as_str())
     }
 
+    fn period(&self) -> Result<Period, StripeError> {
+        Ok(Period {
+            start: at(self.period.start, "the start of a line's period")?,
+            end: at(self.period.end, "the end of a line's period")?,
+        })
+    }
+
+    /// What time it charges; none for what gives money back, or has no price.
+    pub(crate) fn time_charge(&self) -> Option<Result<TimeCharge, StripeError>> {
+        let details = self.pricing.as_ref()?.price_details.as_ref()?;
+        if self.is_credit() || self.details().next().is_none() {
+            return None;
+        }
+        let charge = || {
+            Ok(TimeCharge {
+                price: id(&details.price.0, "a price")?,
+                quantity: self.quantity.unwrap_or(1),
+                period: self.period()?,
+            })
+        };
+        Some(charge())
+    }
+
     fn entry(self, invoice: &InvoiceId) -> Result<Entry, StripeError> {
         let currency = self.currency.parse().map_err(|_| StripeError::Unexpected {
             reason: format!("a line of {invoice} is in {:?}", self.currency),
@@ -195,10 +231,7 @@ impl Line {
         Ok(Entry {
             invoice: invoice.clone(),
             line: id(&self.id, "an invoice line")?,
-            period: Period {
-                start: at(self.period.start, "the start of a line's period")?,
-                end: at(self.period.end, "the end of a line's period")?,
-            },
+            period: self.period()?,
             quantity: self.quantity.unwrap_or(1),
             amount: Money {
                 minor: self.amount,

@@ -24,6 +24,8 @@ mod subscriptions;
 mod payers;
 /// Writes to a subscription that exists.
 mod changes;
+/// Bills of a subscription, as an answer shows them.
+mod bills;
 /// Invoices.
 mod invoices;
 /// What was given back of an invoice.

@@ -14,6 +14,7 @@ use stripe_billing::invoice_payment::{
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_core::refund::ListRefund;
 
+use crate::bills::Settled;
 use crate::client::Stripe;
 use crate::disputes::Disputed;
 use crate::error::StripeError;
@@ -55,9 +56,8 @@ struct OfInvoice {
 #[derive(Deserialize)]
 struct Wire {
     currency: String,
-    amount_paid: i64,
-    starting_balance: i64,
-    ending_balance: Option<i64>,
+    #[serde(flatten)]
+    settled: Settled,
     parent: Option<Parent>,
 }
 
@@ -140,13 +140,10 @@ struct Notes<'a> {
 }
 
 impl Wire {
-    /// What the invoice was settled with: payments, and as much of the customer's balance as it used up.
+    /// What the invoice was settled with.
     fn settled(&self) -> Result<Money, StripeError> {
-        let after = self.ending_balance.unwrap_or(self.starting_balance);
-        // A balance is negative where the customer has credit.
-        let of_balance = after.saturating_sub(self.starting_balance).max(0);
         Ok(Money {
-            minor: self.amount_paid.saturating_add(of_balance),
+            minor: self.settled.amount(),
             currency: currency(&self.currency, "an invoice")?,
         })
     }
@@ -371,23 +368,5 @@ mod tests {
         };
         let reversal = sum(&"in_1".parse().unwrap(), paid, &[], &[], &[outside]);
         assert!(reversal.is_full());
-    }
-
-    /// 2000 paid by card, 1000 by credit that the customer had; and one that added to a debt instead.
-    #[test]
-    fn what_an_invoice_used_of_the_balance_it_was_settled_with() {
-        let settled = |start, end| {
-            let wire = Wire {
-                currency: "usd".to_owned(),
-                amount_paid: 2000,
-                starting_balance: start,
-                ending_balance: end,
-                parent: None,
-            };
-            wire.settled().unwrap().minor
-        };
-        assert_eq!(settled(-1000, Some(0)), 3000);
-        assert_eq!(settled(0, Some(-500)), 2000);
-        assert_eq!(settled(-1000, None), 2000);
     }
 }

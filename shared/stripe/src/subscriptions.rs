@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use billing_core::id::{AccountId, CustomerId, PromotionCodeId, SubscriptionId};
 use billing_core::plan::Interval;
-use billing_core::quote::Charge;
-use billing_core::subscription::{LatestInvoice, ScheduledEnd, Standing, Status, Subscription};
+use billing_core::subscription::{ScheduledEnd, Standing, Status, Subscription};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use stripe_billing::subscription::{ListSubscription, RetrieveSubscription};
 use stripe_client_core::StripeRequest;
 
+use crate::bills::WireInvoice;
 use crate::client::Stripe;
 use crate::customers::ACCOUNT;
 use crate::error::StripeError;
@@ -106,31 +106,6 @@ impl Discount {
             }
             Self::Id(_) => None,
         }
-    }
-}
-
-#[derive(Deserialize)]
-struct WireInvoice {
-    id: String,
-    amount_due: i64,
-    total: i64,
-    currency: String,
-    hosted_invoice_url: Option<String>,
-}
-
-impl TryFrom<WireInvoice> for LatestInvoice {
-    type Error = StripeError;
-
-    fn try_from(wire: WireInvoice) -> Result<Self, StripeError> {
-        Ok(Self {
-            id: id(&wire.id, "an invoice")?,
-            charge: Charge {
-                amount_due: wire.amount_due,
-                total: wire.total,
-                currency: currency(&wire.currency, "an invoice")?,
-            },
-            page: wire.hosted_invoice_url,
-        })
     }
 }
 

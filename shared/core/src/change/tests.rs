@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::access::{Caller, Holder, Key, Mode, Scope};
+use crate::arrears::{Occasion, TimeBill};
 use crate::money::Currency;
 use crate::subscription::{Collection, LatestInvoice, ScheduledEnd, Subscription};
 
@@ -61,6 +62,12 @@ fn standing(interval: Interval) -> Standing {
         latest_invoice: Some(LatestInvoice {
             id: "in_2".parse().unwrap(),
             charge: charge(26_800),
+            time: TimeBill {
+                occasion: Occasion::Change,
+                created_at: now(),
+                is_owed: false,
+                charges: vec![],
+            },
             page: None,
         }),
     }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Billing, charge};
+use crate::arrears::{Billed, TimeBill};
 use crate::id::{CustomerId, InvoiceId, PaymentMethodId, ScheduleId};
 use crate::payer::MethodKind;
 use crate::quote::Charge;
@@ -46,6 +47,16 @@ pub struct Read {
 impl Read {
     fn bills(&self) -> impl Iterator<Item = &Bill> {
         self.latest_invoice.iter().chain(&self.earlier_invoices)
+    }
+
+    /// What it is billed for now.
+    #[must_use]
+    pub fn billed(&self) -> Billed<'_> {
+        let items = self.billing.items.iter();
+        Billed {
+            period: self.billing.period,
+            items: items.map(|item| (&item.price, item.quantity)).collect(),
+        }
     }
 
     /// Its bills that can be paid, as far as they are known.
@@ -107,15 +118,16 @@ impl Read {
     }
 
     /// The first bill, where it can be paid and the status does not tell whether somebody is about to: a bank debit goes on when the
-    /// subscription has ended, and is tried again when it is overdue.
+    /// subscription has ended, and is tried again when it is overdue, or when somebody has given the bill up.
     #[must_use]
     pub fn doubtful_bill(&self) -> Option<&Bill> {
-        let tells = matches!(
-            self.billing.status,
-            BillingStatus::Active | BillingStatus::Incomplete | BillingStatus::Trialing
-        );
-        let bill = self.latest_invoice.as_ref().filter(|_| !tells);
-        bill.filter(|bill| bill.is_first && bill.is_payable)
+        let tells = |bill: &Bill| match self.billing.status {
+            BillingStatus::Incomplete => true,
+            BillingStatus::Active | BillingStatus::Trialing => bill.is_open,
+            _ => false,
+        };
+        let bill = self.latest_invoice.as_ref();
+        bill.filter(|bill| bill.is_first && bill.is_payable && !tells(bill))
     }
 }
 
@@ -126,6 +138,8 @@ pub struct Bill {
     pub id: InvoiceId,
     /// What it comes to.
     pub charge: Charge,
+    /// What time it bills.
+    pub time: TimeBill,
     /// Whether it is paid.
     pub is_paid: bool,
     /// When it was.

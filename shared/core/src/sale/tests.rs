@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::arrears::{Occasion, TimeBill};
 use crate::contract::{self, Bill, BilledItem, Billing, Contract, Facts, Fate, Lateness, Ledger, Read, Told};
 use crate::quote::Charge;
 use crate::subscription::{Collection, Status as BillingStatus};
@@ -160,6 +161,12 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
                 amount_due: 1500,
                 total: 1500,
                 currency: "usd".parse().unwrap(),
+            },
+            time: TimeBill {
+                occasion: Occasion::Period,
+                created_at: at(period.0),
+                is_owed: false,
+                charges: vec![],
             },
             is_paid: true,
             paid_at: None,

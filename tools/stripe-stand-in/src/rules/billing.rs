@@ -194,13 +194,14 @@ fn credit(
     })
 }
 
-/// A bill that was given up paid for nothing.
+/// Stripe credits what was billed, whether it was paid or not. What it makes of a bill that nobody will pay any more is not known.
 fn stands(world: &World, charged: &Charged) -> bool {
     charged.line.as_ref().is_none_or(|(invoice, _)| {
-        !matches!(
-            world.invoices[invoice].status,
-            InvoiceStatus::Void | InvoiceStatus::Uncollectible
-        )
+        world.settings.given_up_time_is_credited
+            || !matches!(
+                world.invoices[invoice].status,
+                InvoiceStatus::Void | InvoiceStatus::Uncollectible
+            )
     })
 }
 

@@ -346,6 +346,7 @@ pub(crate) fn mark_uncollectible(at: &mut Moment<'_>, id: &InvoiceId) {
     invoice.marked_uncollectible_at = Some(now);
     invoice.next_payment_attempt = None;
     at.emit("invoice.marked_uncollectible", &Object::Invoice(id.clone()));
+    lifecycle::follow_giving_up(at, id);
 }
 
 /// A credit note took something off an open invoice, or gave something back of a paid one.
@@ -431,5 +432,6 @@ pub(crate) fn void_open(at: &mut Moment<'_>, id: &InvoiceId) {
     at.emit("invoice.voided", &Object::Invoice(id.clone()));
     if let Some(subscription) = subscription {
         pending_updates::follow_void(at, &subscription, id);
+        lifecycle::follow_void(at, &subscription);
     }
 }

@@ -15,8 +15,8 @@ use crate::id::{CustomerId, DiscountId, InvoiceId, PaymentMethodId, PriceId, Sub
 use crate::render::Object;
 use crate::state::{
     AutomaticTax, BillingMode, BillingModeKind, BillingReason, CancellationReason, CollectionMethod,
-    Currency, Due, Interval, InvoiceStatus, Metadata, MissingPaymentMethod, Price, Recurrence, Subscription,
-    SubscriptionItem, SubscriptionStatus, World,
+    Currency, Due, Interval, Invoice, InvoiceStatus, Metadata, MissingPaymentMethod, Price, Recurrence,
+    Subscription, SubscriptionItem, SubscriptionStatus, World,
 };
 
 /// A subscription to be begun.
@@ -375,7 +375,7 @@ pub(crate) fn follow_payment(at: &mut Moment<'_>, invoice: &InvoiceId) {
     if pending_updates::land(at, &id, invoice) {
         return;
     }
-    let is_latest = at.world.subscriptions[&id].latest_invoice.as_ref() == Some(invoice);
+    let is_latest = latest_bill(at, &id).as_ref() == Some(invoice);
     match at.world.subscriptions[&id].status {
         SubscriptionStatus::Incomplete => set_status(at, &id, SubscriptionStatus::Active),
         SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid if is_latest => {
@@ -383,6 +383,38 @@ pub(crate) fn follow_payment(at: &mut Moment<'_>, invoice: &InvoiceId) {
         }
         _ => {}
     }
+}
+
+/// An invoice was given up: that of an overdue subscription's is no longer waited for.
+pub(crate) fn follow_giving_up(at: &mut Moment<'_>, invoice: &InvoiceId) {
+    let Some(id) = at.world.invoices[invoice].subscription.clone() else {
+        return;
+    };
+    let is_overdue = at.world.subscriptions[&id].status == SubscriptionStatus::PastDue;
+    if is_overdue && latest_bill(at, &id).as_ref() == Some(invoice) {
+        set_status(at, &id, SubscriptionStatus::Active);
+    }
+}
+
+/// An invoice was made void: the one before it says where an overdue subscription stands.
+pub(crate) fn follow_void(at: &mut Moment<'_>, id: &SubscriptionId) {
+    if at.world.subscriptions[id].status != SubscriptionStatus::PastDue {
+        return;
+    }
+    let latest = latest_bill(at, id).map(|invoice| at.world.invoices[&invoice].status);
+    if matches!(latest, Some(InvoiceStatus::Paid | InvoiceStatus::Uncollectible)) {
+        set_status(at, id, SubscriptionStatus::Active);
+    }
+}
+
+/// The invoice that says where a subscription stands: its latest that is not void, and that no change waits for.
+fn latest_bill(at: &Moment<'_>, id: &SubscriptionId) -> Option<InvoiceId> {
+    let mut own =
+        at.world.invoices.iter().rev().filter(|invoice| {
+            invoice.subscription.as_ref() == Some(id) && invoice.status != InvoiceStatus::Void
+        });
+    let counts = |invoice: &&Invoice| !pending_updates::is_of(at, id, &invoice.id);
+    own.find(counts).map(|invoice| invoice.id.clone())
 }
 
 /// A bank debit is under way: Stripe lets the subscription begin on trust.

@@ -31,6 +31,9 @@ pub struct Settings {
     pub adaptive_pricing: bool,
     /// Whether a bill that was given up as uncollectible can still be made void. Stripe's text says so; somebody has recorded a refusal.
     pub given_up_bills_can_be_voided: bool,
+    /// Whether a change credits the time of a bill that was given up as uncollectible, or made void. Stripe's text says that time is
+    /// credited before it is paid, on the assumption that every bill is paid in the end; it does not say what of one that will not be.
+    pub given_up_time_is_credited: bool,
     /// The tax that the account collects where automatic tax is on, on top of its prices, in hundredths of a percent: the account's
     /// registrations say so.
     pub tax_basis_points: u32,
@@ -69,6 +72,7 @@ impl Default for Settings {
             trial_outlasts_interval: true,
             adaptive_pricing: true,
             given_up_bills_can_be_voided: true,
+            given_up_time_is_credited: true,
             tax_basis_points: 0,
         }
     }

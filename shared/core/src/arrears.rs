@@ -1,0 +1,254 @@
+//! Arrears: whether anybody has paid for the period that a subscription is in.
+//!
+//! What is changed at once gives back the time that is left, and Stripe gives back what was billed for it, whether it was paid or not: it
+//! assumes that every bill is paid in the end ("Prorations and unpaid invoices"). The status does not tell: while a renewal is a draft, and
+//! when an operator has given one up or made it void, Stripe calls the subscription active. Such a credit would buy time that nobody has
+//! paid for, so nothing is changed before the period is paid.
+//!
+//! # How it works
+//! A bill of the period is one that was made since it began. The one that began it is the first, a renewal, or that of a change that began a
+//! period of its own; it has to be paid, and so has that of the latest change within the period. A change that came to nothing leaves a bill
+//! behind that is void, and has billed nothing of what there is. The latest bill is read with the subscription and nearly always tells.
+//!
+//! Not here: what is billed by hand, which is no time of a subscription's.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::id::PriceId;
+use crate::period::Period;
+
+/// By how much a bill may be older than the period that it began: Stripe's seconds are not all of one clock.
+const SLACK: SignedDuration = SignedDuration::from_secs(60);
+
+/// What a bill was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// A period began: the first, or another.
+    Period,
+    /// The subscription was changed.
+    Change,
+    /// Something else.
+    Other,
+}
+
+/// A bill, as far as it tells what time was paid for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeBill {
+    /// What it was made for.
+    pub occasion: Occasion,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Whether it costs something that nobody has paid: it is a draft, open, given up, void, or was forgiven.
+    pub is_owed: bool,
+    /// What it charges.
+    pub charges: Vec<TimeCharge>,
+}
+
+/// A line that charges time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeCharge {
+    /// The price.
+    pub price: PriceId,
+    /// How many.
+    pub quantity: u64,
+    /// The time.
+    pub period: Period,
+}
+
+/// What a subscription is billed for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Billed<'a> {
+    /// The period that it is in.
+    pub period: Period,
+    /// Price and quantity of each of its items.
+    pub items: Vec<(&'a PriceId, u64)>,
+}
+
+/// What the latest bill tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The period is paid, or costs nothing.
+    Paid,
+    /// It is not.
+    Owed,
+    /// The latest bill did not begin the period: those before it have to be read.
+    Unclear,
+}
+
+impl Billed<'_> {
+    /// Since when the bills of the period were made.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.period.start.saturating_sub(SLACK).unwrap_or(Timestamp::MIN)
+    }
+
+    /// What the latest bill tells.
+    #[must_use]
+    pub fn by_latest(&self, latest: Option<&TimeBill>) -> Verdict {
+        match latest {
+            // The period began without a bill.
+            None => Verdict::Paid,
+            Some(bill) if bill.created_at < self.since() => Verdict::Paid,
+            Some(bill) if self.is_begun_by(bill) => match bill.is_owed {
+                true => Verdict::Owed,
+                false => Verdict::Paid,
+            },
+            Some(_) => Verdict::Unclear,
+        }
+    }
+
+    /// Whether the period is not paid, by all bills that were made since it began, newest first.
+    #[must_use]
+    pub fn is_owed(&self, bills: &[TimeBill]) -> bool {
+        let latest_change = bills
+            .iter()
+            .find(|bill| bill.occasion == Occasion::Change && self.is_charged_by(bill));
+        let began = bills.iter().filter(|bill| bill.occasion == Occasion::Period);
+        began.chain(latest_change).any(|bill| bill.is_owed)
+    }
+
+    fn is_begun_by(&self, bill: &TimeBill) -> bool {
+        match bill.occasion {
+            Occasion::Period => true,
+            Occasion::Change => {
+                self.is_charged_by(bill) && bill.charges.iter().any(|charge| charge.period == self.period)
+            }
+            Occasion::Other => false,
+        }
+    }
+
+    /// Whether a change that is in effect made this bill. What a change that came to nothing would have charged is not what there is.
+    fn is_charged_by(&self, bill: &TimeBill) -> bool {
+        let is_there = |charge: &TimeCharge| {
+            let mut items = self.items.iter();
+            charge.period.end == self.period.end
+                && items.any(|(price, quantity)| **price == charge.price && *quantity == charge.quantity)
+        };
+        bill.charges.iter().any(is_there)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn may() -> Period {
+        Period {
+            start: at("2026-05-01T00:00:00Z"),
+            end: at("2026-06-01T00:00:00Z"),
+        }
+    }
+
+    fn price(name: &str) -> PriceId {
+        name.parse().unwrap()
+    }
+
+    fn bill(occasion: Occasion, created: &str, is_owed: bool, charges: &[(&str, u64, Period)]) -> TimeBill {
+        TimeBill {
+            occasion,
+            created_at: at(created),
+            is_owed,
+            charges: charges
+                .iter()
+                .map(|(name, quantity, period)| TimeCharge {
+                    price: price(name),
+                    quantity: *quantity,
+                    period: *period,
+                })
+                .collect(),
+        }
+    }
+
+    /// May's renewal of three.
+    fn renewal(is_owed: bool) -> TimeBill {
+        bill(
+            Occasion::Period,
+            "2026-05-01T00:00:02Z",
+            is_owed,
+            &[("price_m", 3, may())],
+        )
+    }
+
+    /// What is left of May, for so many.
+    fn more(quantity: u64, is_owed: bool) -> TimeBill {
+        let left = Period {
+            start: at("2026-05-11T00:00:00Z"),
+            ..may()
+        };
+        bill(
+            Occasion::Change,
+            "2026-05-11T00:00:00Z",
+            is_owed,
+            &[("price_m", quantity, left)],
+        )
+    }
+
+    /// Billed for so many in May.
+    fn judged<T>(quantity: u64, judge: impl FnOnce(&Billed<'_>) -> T) -> T {
+        judge(&Billed {
+            period: may(),
+            items: vec![(&price("price_m"), quantity)],
+        })
+    }
+
+    #[test]
+    fn the_bill_that_began_the_period_tells() {
+        for (latest, verdict) in [
+            (None, Verdict::Paid),
+            (Some(renewal(false)), Verdict::Paid),
+            (Some(renewal(true)), Verdict::Owed),
+            // April's, which somebody has given up: May began without a bill.
+            (
+                Some(bill(Occasion::Period, "2026-04-01T00:00:00Z", true, &[])),
+                Verdict::Paid,
+            ),
+            (
+                Some(bill(Occasion::Other, "2026-05-02T00:00:00Z", true, &[])),
+                Verdict::Unclear,
+            ),
+            (Some(more(3, false)), Verdict::Unclear),
+            // A change of the interval began a period of its own.
+            (
+                Some(bill(
+                    Occasion::Change,
+                    "2026-05-01T00:00:00Z",
+                    true,
+                    &[("price_m", 3, may())],
+                )),
+                Verdict::Owed,
+            ),
+        ] {
+            assert_eq!(
+                judged(3, |billed| billed.by_latest(latest.as_ref())),
+                verdict,
+                "{latest:?}"
+            );
+        }
+    }
+
+    /// Newest first.
+    #[test]
+    fn of_all_bills_the_one_of_the_period_and_the_latest_change_count() {
+        for (quantity, bills, owed) in [
+            (3, vec![], false),
+            (4, vec![more(4, false), renewal(false)], false),
+            (4, vec![more(4, false), renewal(true)], true),
+            (4, vec![more(4, true), renewal(false)], true),
+            // Six were wanted and not paid: three it is.
+            (3, vec![more(6, true), renewal(false)], false),
+            (3, vec![more(6, true), renewal(true)], true),
+            // And were paid later.
+            (6, vec![more(6, false), more(6, true), renewal(false)], false),
+        ] {
+            assert_eq!(
+                judged(quantity, |billed| billed.is_owed(&bills)),
+                owed,
+                "{quantity} {bills:?}"
+            );
+        }
+    }
+}

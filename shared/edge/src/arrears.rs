@@ -1,0 +1,27 @@
+//! Whether the period that a subscription is in was paid for: its latest bill tells, and where it does not, those of the period are read.
+
+use billing_core::arrears::{Billed, TimeBill, Verdict};
+use billing_core::id::SubscriptionId;
+
+use crate::call::Call;
+use crate::problem::Problem;
+
+impl Call<'_> {
+    /// Whether nobody has paid for the period that a subscription is in, although it costs something.
+    pub async fn is_owed(
+        &self,
+        subscription: &SubscriptionId,
+        billed: &Billed<'_>,
+        latest: Option<&TimeBill>,
+    ) -> Result<bool, Problem> {
+        match billed.by_latest(latest) {
+            Verdict::Paid => Ok(false),
+            Verdict::Owed => Ok(true),
+            Verdict::Unclear => {
+                let stripe = self.stripe().await?;
+                let bills = stripe.bills_since(subscription, billed.since()).await?;
+                Ok(billed.is_owed(&bills))
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Bills of a subscription, as an answer shows them: the latest, expanded in it, and those that are listed.
+//!
+//! Not here: what a bill grants when it is paid, which is read whole ([`crate::invoices`]).
+
+use billing_core::Timestamp;
+use billing_core::arrears::{Occasion, TimeBill};
+use billing_core::contract::Bill;
+use billing_core::id::SubscriptionId;
+use billing_core::quote::Charge;
+use billing_core::subscription::LatestInvoice;
+use serde::Deserialize;
+use stripe_billing::invoice::ListInvoice;
+use stripe_client_core::StripeRequest;
+use stripe_types::RangeQueryTs;
+
+use crate::client::Stripe;
+use crate::error::StripeError;
+use crate::invoices::Line;
+use crate::wire::{Listed, Page, at, currency, id};
+
+/// An invoice, with the first of its lines.
+#[derive(Deserialize)]
+pub(crate) struct WireInvoice {
+    pub(crate) id: String,
+    status: Option<String>,
+    amount_due: i64,
+    total: i64,
+    currency: String,
+    created: i64,
+    hosted_invoice_url: Option<String>,
+    status_transitions: Option<WireTransitions>,
+    billing_reason: Option<String>,
+    #[serde(flatten)]
+    settled: Settled,
+    #[serde(default)]
+    lines: Page<Line>,
+}
+
+/// What an invoice was settled with.
+#[derive(Deserialize)]
+pub(crate) struct Settled {
+    #[serde(default)]
+    amount_paid: i64,
+    #[serde(default)]
+    starting_balance: i64,
+    #[serde(default)]
+    ending_balance: Option<i64>,
+    #[serde(default)]
+    pre_payment_credit_notes_amount: i64,
+}
+
+#[derive(Deserialize)]
+struct WireTransitions {
+    paid_at: Option<i64>,
+}
+
+impl Settled {
+    /// Payments, and as much of the customer's balance as it used up.
+    pub(crate) fn amount(&self) -> i64 {
+        let after = self.ending_balance.unwrap_or(self.starting_balance);
+        // A balance is negative where the customer has credit.
+        let of_balance = after.saturating_sub(self.starting_balance).max(0);
+        self.amount_paid.saturating_add(of_balance)
+    }
+
+    /// Whether something was taken off it by credit notes before it was paid.
+    pub(crate) fn is_forgiven(&self) -> bool {
+        self.pre_payment_credit_notes_amount > 0
+    }
+}
+
+impl Listed for WireInvoice {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl WireInvoice {
+    fn charge(&self) -> Result<Charge, StripeError> {
+        Ok(Charge {
+            amount_due: self.amount_due,
+            total: self.total,
+            currency: currency(&self.currency, "an invoice")?,
+        })
+    }
+
+    fn is_paid(&self) -> bool {
+        self.status.as_deref() == Some("paid")
+    }
+
+    fn time(&self) -> Result<TimeBill, StripeError> {
+        // Stripe calls paid what was forgiven, too.
+        let is_settled = self.is_paid() && (self.settled.amount() > 0 || !self.settled.is_forgiven());
+        let charges = self.lines.data.iter().filter_map(Line::time_charge);
+        Ok(TimeBill {
+            occasion: match self.billing_reason.as_deref() {
+                Some("subscription_create" | "subscription_cycle" | "subscription") => Occasion::Period,
+                Some("subscription_update") => Occasion::Change,
+                _ => Occasion::Other,
+            },
+            created_at: at(self.created, "the creation of an invoice")?,
+            is_owed: self.total > 0 && !is_settled,
+            charges: charges.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl TryFrom<WireInvoice> for LatestInvoice {
+    type Error = StripeError;
+
+    fn try_from(wire: WireInvoice) -> Result<Self, StripeError> {
+        Ok(Self {
+            id: id(&wire.id, "an invoice")?,
+            charge: wire.charge()?,
+            time: wire.time()?,
+            page: wire.hosted_invoice_url,
+        })
+    }
+}
+
+impl TryFrom<WireInvoice> for Bill {
+    type Error = StripeError;
+
+    fn try_from(wire: WireInvoice) -> Result<Self, StripeError> {
+        Ok(Self {
+            id: id(&wire.id, "an invoice")?,
+            charge: wire.charge()?,
+            time: wire.time()?,
+            is_paid: wire.is_paid(),
+            paid_at: wire
+                .status_transitions
+                .and_then(|transitions| transitions.paid_at)
+                .map(|paid| at(paid, "the payment of an invoice"))
+                .transpose()?,
+            is_open: wire.status.as_deref() == Some("open"),
+            is_payable: matches!(wire.status.as_deref(), Some("open" | "uncollectible")),
+            is_first: wire.billing_reason.as_deref() == Some("subscription_create"),
+            page: wire.hosted_invoice_url,
+        })
+    }
+}
+
+impl Stripe {
+    /// The bills of a subscription that were made since, newest first, whole.
+    pub async fn bills_since(
+        &self,
+        subscription: &SubscriptionId,
+        since: Timestamp,
+    ) -> Result<Vec<TimeBill>, StripeError> {
+        let mut bills = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let mut request = ListInvoice::new()
+                .subscription(subscription.as_str())
+                .created(RangeQueryTs::gte(since.as_second()))
+                .limit(100);
+            if let Some(after) = &after {
+                request = request.starting_after(after.as_str());
+            }
+            let page: Page<WireInvoice> = self.get(request.build()).await?;
+            after = page.data.last().map(|wire| wire.id.clone());
+            let is_last = !page.has_more || after.is_none();
+            for mut wire in page.data {
+                let shown = std::mem::take(&mut wire.lines);
+                wire.lines.data = self.all_lines(&wire.id, shown).await?;
+                bills.push(wire.time()?);
+            }
+            if is_last {
+                return Ok(bills);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// What a bill of 3000 is read as.
+    fn is_owed(status: &str, paid: i64, forgiven: i64, balance: (i64, Option<i64>), total: i64) -> bool {
+        let wire = json!({
+            "id": "in_1", "status": status, "amount_due": 3000, "total": total, "currency": "usd", "created": 1000,
+            "billing_reason": "subscription_cycle", "amount_paid": paid, "starting_balance": balance.0,
+            "ending_balance": balance.1, "pre_payment_credit_notes_amount": forgiven, "lines": { "data": [] },
+        });
+        let wire: WireInvoice = serde_json::from_value(wire).unwrap();
+        wire.time().unwrap().is_owed
+    }
+
+    #[test]
+    fn what_costs_something_is_owed_until_somebody_pays_it() {
+        for status in ["draft", "open", "uncollectible", "void"] {
+            assert!(is_owed(status, 0, 0, (0, None), 3000), "{status}");
+            assert!(!is_owed(status, 0, 0, (0, None), 0), "{status}, for nothing");
+        }
+        assert!(!is_owed("paid", 3000, 0, (0, Some(0)), 3000));
+        assert!(
+            !is_owed("paid", 0, 0, (-3000, Some(0)), 3000),
+            "by what was on account"
+        );
+        assert!(
+            !is_owed("paid", 0, 0, (0, Some(30)), 30),
+            "due with the next bill"
+        );
+        assert!(is_owed("paid", 0, 3000, (0, Some(0)), 3000), "forgiven");
+        assert!(!is_owed("paid", 1000, 2000, (0, Some(0)), 3000), "in part");
+    }
+
+    /// 2000 paid by card, 1000 by credit that the customer had; and one that added to a debt instead.
+    #[test]
+    fn what_an_invoice_used_of_the_balance_it_was_settled_with() {
+        let settled = |start, end| {
+            let settled = Settled {
+                amount_paid: 2000,
+                starting_balance: start,
+                ending_balance: end,
+                pre_payment_credit_notes_amount: 0,
+            };
+            settled.amount()
+        };
+        assert_eq!(settled(-1000, Some(0)), 3000);
+        assert_eq!(settled(0, Some(-500)), 2000);
+        assert_eq!(settled(-1000, None), 2000);
+    }
+}

@@ -226,6 +226,46 @@ async fn a_month_that_took_no_payment_is_no_obstacle() {
     }
 }
 
+/// An operator takes the whole renewal back by a credit note before it is paid. Stripe calls it paid, and the month is covered by nothing, whether
+/// or not the credit note's own event arrives; nor is it given back.
+#[tokio::test]
+async fn a_renewal_that_was_forgiven_covers_nothing_and_is_not_given_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for (events, heard) in [
+        (&["invoice.paid"][..], "the bill's event alone"),
+        (
+            &["invoice.paid", "credit_note.created"],
+            "the credit note's after it",
+        ),
+        (&["credit_note.created", "invoice.paid"], "and before it"),
+    ] {
+        let ada = world.account(1).await;
+        ada.subscribes("monthly").await;
+        world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
+        world.advance("31d").await;
+        world.advance("2h").await;
+        world.stripe.holds_events(true).await;
+        let bill = world.stripe.invoices(&ada).await.swap_remove(0);
+        let form = format!("invoice={}&amount=1000", bill["id"].as_str().unwrap());
+        world.stripe.operator("POST", "/v1/credit_notes", &form).await;
+        let forgiven = world.stripe.invoices(&ada).await.swap_remove(0);
+        assert_eq!(
+            (&forgiven["status"], &forgiven["amount_paid"]),
+            (&json!("paid"), &json!(0))
+        );
+        for kind in events {
+            let event = world.stripe.events(kind).pop().unwrap();
+            assert_eq!(world.stripe.delivers(&event).await, 200, "{heard}");
+            assert_eq!(world.stripe.delivers(&event).await, 200, "{heard}, once more");
+            assert_eq!(ada.covered_until().await, "", "{heard}: {kind}");
+        }
+        assert_eq!(ada.stored().await.reversals.len(), 1, "{heard}");
+        world.stripe.gives_card(&ada, "pm_card_visa").await;
+        is_refused(&ada, "annual", heard).await;
+        world.stripe.holds_events(false).await;
+    }
+}
+
 /// Half of it was taken back, and the rest paid: the month is covered.
 #[tokio::test]
 async fn a_renewal_that_was_forgiven_in_part_and_paid_covers() {
@@ -356,4 +396,29 @@ async fn an_amendment_that_was_dropped_is_not_in_the_way_of_the_next() {
         );
         world.stripe.stand_in().settle().await;
     }
+}
+
+/// The whole renewal of a contract is taken back before it is paid, and the credit note's event is lost: Stripe calls the bill paid, and May is covered
+/// by nothing.
+#[tokio::test]
+async fn a_contract_is_not_covered_by_a_renewal_that_was_forgiven() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    is_declined_from_now_on(&world, "pm_card_chargeCustomerFail").await;
+    world.advance("30d").await;
+    world.advance("2h").await;
+    world.stripe.holds_events(true).await;
+    let bill = world.stripe.latest_invoice().await;
+    let form = format!("invoice={}&amount=3500", bill["id"].as_str().unwrap());
+    world.stripe.operator("POST", "/v1/credit_notes", &form).await;
+    assert_eq!(world.stripe.latest_invoice().await["status"], "paid");
+    let event = world.stripe.events("invoice.paid").pop().unwrap();
+    for _ in 0..2 {
+        assert_eq!(world.stripe.delivers(&event).await, 200);
+        assert_eq!(acme.covered_until(&contract).await, "");
+    }
+    is_declined_from_now_on(&world, "pm_card_visa").await;
+    let session = seats(&acme, &contract, 6).await;
+    is_not_amended(&acme, &contract, &session, "forgiven").await;
 }

@@ -11,6 +11,7 @@ use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
 use stripe_billing::invoice_payment::ListInvoicePayment;
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
+use crate::bills::Settled;
 use crate::client::Stripe;
 use crate::error::StripeError;
 use crate::wire::{Listed, Page, Reference, at, id};
@@ -25,6 +26,8 @@ pub struct Invoice {
     pub id: InvoiceId,
     /// Whether it is paid.
     pub paid: bool,
+    /// Whether something was taken off it by credit notes before it was paid: perhaps all.
+    pub is_forgiven: bool,
     /// The subscription that it bills; none for an invoice of something else.
     pub subscription: Option<SubscriptionId>,
     /// The lines that grant service: the subscription's. Its credits are told by the first of them.
@@ -57,6 +60,8 @@ pub struct PayableInvoice {
 struct Wire {
     id: String,
     status: Option<String>,
+    #[serde(flatten)]
+    settled: Settled,
     parent: Option<Parent>,
     lines: Page<Line>,
 }
@@ -291,6 +296,7 @@ impl Stripe {
         Ok(Invoice {
             id: id(&wire.id, "an invoice")?,
             paid: wire.status.as_deref() == Some("paid"),
+            is_forgiven: wire.settled.is_forgiven(),
             subscription,
             service: service(invoice, billed)?,
         })

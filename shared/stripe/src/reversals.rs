@@ -31,6 +31,8 @@ pub enum Reversed {
     Dispute(DisputeId),
     /// A credit note on an invoice.
     CreditNote(CreditNoteId),
+    /// An invoice itself, of which something was forgiven.
+    Invoice(InvoiceId),
 }
 
 /// An invoice, with what was given back of it.
@@ -204,6 +206,7 @@ impl Stripe {
                 let note: OfInvoice = self.read(&format!("/credit_notes/{note}")).await?;
                 Some(id(&note.invoice.0, "an invoice")?)
             }
+            Reversed::Invoice(invoice) => Some(invoice.clone()),
         };
         let Some(invoice) = invoice else { return Ok(None) };
         let (wire, mut charges, notes) = tokio::try_join!(

@@ -171,14 +171,20 @@ async fn page(call: &Call<'_>, id: &SessionId) -> Result<Option<Found>, Unread> 
 }
 
 async fn invoice(call: &Call<'_>, id: &billing_core::id::InvoiceId) -> Result<Option<Found>, Unread> {
-    let invoice = call.stripe().await?.invoice(id).await?;
+    let stripe = call.stripe().await?;
+    let invoice = stripe.invoice(id).await?;
     let Some(billed) = &invoice.subscription else {
         return Ok(None);
+    };
+    // As for accounts: what was forgiven before is called paid as well.
+    let reversal = match invoice.paid && invoice.is_forgiven {
+        true => stripe.reversed(&Reversed::Invoice(id.clone())).await?,
+        false => None,
     };
     // What is not paid grants nothing, and leaves alone what was paid for before.
     let bill = Billed {
         paid: if invoice.paid { invoice.service } else { Vec::new() },
-        reversal: None,
+        reversal: reversal.map(|reversed| reversed.reversal),
     };
     subscription(call, billed, bill).await
 }

@@ -90,10 +90,19 @@ async fn invoice(stripe: &Stripe, id: &billing_core::id::InvoiceId) -> Result<Op
         return Ok(None);
     };
     let found = subscription(stripe, billed).await?;
+    // What was forgiven before is called paid as well, and its credit note's event may never come.
+    let reversal = match invoice.paid && invoice.is_forgiven {
+        true => stripe.reversed(&Reversed::Invoice(id.clone())).await?,
+        false => None,
+    };
     // What is not paid grants nothing, and leaves alone what was paid for before.
     let paid = if invoice.paid { invoice.service } else { Vec::new() };
     Ok(Some(Found {
-        facts: Facts { paid, ..found.facts },
+        facts: Facts {
+            paid,
+            reversal: reversal.map(|reversed| reversed.reversal),
+            ..found.facts
+        },
         ..found
     }))
 }

@@ -17,6 +17,8 @@ mod refusals;
 mod bad_input;
 /// Several checkouts of one account.
 mod checkouts;
+/// Tries in vain on the page of a checkout.
+mod page_tries;
 /// Other names and e-mail addresses.
 mod contacts;
 /// Customers who ask to be forgotten.

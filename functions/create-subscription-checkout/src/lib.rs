@@ -156,6 +156,10 @@ async fn attempt(
         }
     };
     previous.must_have_ended(&account).map_err(refuse)?;
+    if let Some(begun) = account.live_subscription() {
+        previous::settle(call, &account, begun).await?.map_err(refuse)?;
+        return Ok(None);
+    }
     let Some((profile, reservation)) = reserve(call, &account, seen.as_ref(), intent, &let_go).await? else {
         return Ok(None);
     };

@@ -6,7 +6,10 @@
 use billing_core::account::Account;
 use billing_core::checkout::Refusal;
 use billing_core::id::{InvoiceId, SessionId, SubscriptionId};
+use billing_core::landing::Landing;
+use billing_core::subscription::Subscription;
 use billing_edge::{Call, Problem};
+use billing_store::unless_conflict;
 use billing_stripe::{CheckoutSession, OpenPayment, PayableInvoice, SessionStatus, Stripe, StripeError};
 
 /// An earlier session that can no longer be paid.
@@ -24,7 +27,7 @@ impl Over {
         let stored = account.subscription.as_ref().map(|subscription| &subscription.id);
         match self {
             Self::Unpaid => Ok(()),
-            // What it became has landed here; as we got this far, it is not live any more.
+            // What it became has landed here; as we got this far, it is not live any more, or was not paid when it landed.
             Self::Paid(Some(became)) if stored == Some(became) => Ok(()),
             Self::Paid(_) => Err(Refusal::Completed),
         }
@@ -53,6 +56,27 @@ fn judge(answer: Result<CheckoutSession, StripeError>) -> Result<Option<Over>, P
         Err(StripeError::Refused(refusal)) if refusal.is_missing("session") => Ok(Some(Over::Unpaid)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What is done about the incomplete subscription of an account whose session is out of the way: a payer's try in vain may have begun it on the
+/// page, and Stripe ends it with the session. It is written down when it is over, and the account has to be looked at again; one that can
+/// be paid still, of an operator's or by a bank debit that is under way, is told as it is.
+pub(crate) async fn settle(
+    call: &Call<'_>,
+    account: &Account,
+    begun: &Subscription,
+) -> Result<Result<(), Refusal>, Problem> {
+    let now = call.stripe().await?.subscription(&begun.id).await?;
+    let subscription = now.standing.subscription;
+    if subscription.is_live() {
+        return Ok(Err(Refusal::AlreadySubscribed));
+    }
+    let landing = Landing {
+        subscription: Some(subscription),
+        ..Landing::default()
+    };
+    unless_conflict(call.store.land(&account.profile, &landing).await)?;
+    Ok(Ok(()))
 }
 
 /// Refuses while the customer that the account was made with has a subscription that another program sold and that nobody has told of: it would

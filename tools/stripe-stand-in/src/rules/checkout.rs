@@ -144,6 +144,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         subscription: None,
         invoice: None,
         attempt: None,
+        begun: None,
         id: id.clone(),
     };
     at.world.sessions.insert(session);
@@ -389,9 +390,13 @@ pub(crate) fn expire_if_open(at: &mut Moment<'_>, id: &CheckoutSessionId) {
         return;
     }
     session.status = SessionStatus::Expired;
+    let begun = session.begun.take();
     let attempt = session.attempt.clone();
     if let Some(attempt) = attempt {
         super::payments::cancel(at, &attempt);
+    }
+    if let Some((subscription, _)) = begun {
+        super::lifecycle::expire_unpaid(at, &subscription);
     }
     at.emit("checkout.session.expired", &Object::CheckoutSession(id.clone()));
 }

@@ -3,7 +3,7 @@
 //! # How it works
 //! Only a payment that goes through (or is under way) completes the session: it begins the subscription, whose first invoice is
 //! finalised and collected at once. A declined or unauthenticated one leaves the session open with a payment intent that the
-//! next try takes up again.
+//! next try takes up again. Where a try begins the subscription (a setting), its first invoice is what the next one pays.
 //!
 //! # If it fails half-way
 //! The outcome is known before anything is written, and nothing awaits: a session is complete with everything that belongs to
@@ -15,7 +15,7 @@ use super::invoicing;
 use super::lifecycle::{self, NewSubscription};
 use super::payments::{self, NewIntent, Outcome};
 use super::{Moment, checkout_discounts, checkout_taxes, customers, named, payment_methods, redemption};
-use crate::id::{CheckoutSessionId, CustomerId, PaymentIntentId, PaymentMethodId};
+use crate::id::{CheckoutSessionId, CustomerId, InvoiceId, PaymentIntentId, PaymentMethodId, SubscriptionId};
 use crate::refusal::Refusal;
 use crate::render::Object;
 use crate::state::{AutomaticTax, CollectionMethod, Decline, Payer, PaymentStatus, SessionStatus};
@@ -99,6 +99,12 @@ fn try_in_vain(
     method: payment_methods::Attachable,
     payer: Payer,
 ) {
+    if at.world.settings.tries_begin_subscriptions {
+        let (_, invoice) = begun(at, id, None);
+        let method = payment_methods::present(at, method);
+        invoicing::collect_with(at, &invoice, Some(&method), Some(payer));
+        return;
+    }
     let intent = intent_of(at, id);
     let method = payment_methods::present(at, method);
     payments::attempt(at, &intent, &method, payer);
@@ -122,10 +128,45 @@ fn intent_of(at: &mut Moment<'_>, id: &CheckoutSessionId) -> PaymentIntentId {
     intent
 }
 
-fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods::Attachable, payer: Payer) {
+/// The subscription that an earlier try has begun, or a new one; with its first invoice.
+fn begun(
+    at: &mut Moment<'_>,
+    id: &CheckoutSessionId,
+    method: Option<PaymentMethodId>,
+) -> (SubscriptionId, InvoiceId) {
+    if let Some(begun) = at.world.sessions[id].begun.clone() {
+        if method.is_some() {
+            at.world.subscriptions[&begun.0].default_payment_method = method;
+            at.world.invoices[&begun.1].auto_advance = true;
+        }
+        return begun;
+    }
+    let tried = method.is_none();
+    let (subscription, invoice) = begin(at, id, method);
+    if tried {
+        at.world.sessions[id].begun = Some((subscription.clone(), invoice.clone()));
+        at.world.invoices[&invoice].auto_advance = false;
+        announce(at, &subscription, &invoice);
+    }
+    (subscription, invoice)
+}
+
+/// Tells of what has begun, and makes its first bill one that can be paid.
+fn announce(at: &mut Moment<'_>, subscription: &SubscriptionId, invoice: &InvoiceId) {
+    at.emit(
+        "customer.subscription.created",
+        &Object::Subscription(subscription.clone()),
+    );
+    at.emit("invoice.created", &Object::Invoice(invoice.clone()));
+    invoicing::finalize(at, invoice);
+}
+
+fn begin(
+    at: &mut Moment<'_>,
+    id: &CheckoutSessionId,
+    method: Option<PaymentMethodId>,
+) -> (SubscriptionId, InvoiceId) {
     let customer = customer_of(at, id);
-    let delayed = method.is_bank_debit();
-    let method = payment_methods::attach_to(at, method, &customer);
     let grants = at.world.sessions[id].discounts.clone();
     let discounts = redemption::make(at, &grants, &customer);
     for discount in &discounts {
@@ -152,7 +193,7 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
         } else {
             AutomaticTax::Off
         },
-        default_payment_method: Some(method.clone()),
+        default_payment_method: method,
         saves_payment_method: false,
         description: session.subscription_description.clone(),
         metadata: session.subscription_metadata.clone(),
@@ -163,24 +204,31 @@ fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods
         at.world.payment_intents[&intent].customer = Some(at.world.invoices[&invoice].customer.clone());
         at.world.invoices[&invoice].payment_intent = Some(intent);
     }
+    (subscription, invoice)
+}
+
+fn complete(at: &mut Moment<'_>, id: &CheckoutSessionId, method: payment_methods::Attachable, payer: Payer) {
+    let customer = customer_of(at, id);
+    let delayed = method.is_bank_debit();
+    let method = payment_methods::attach_to(at, method, &customer);
+    let is_announced = at.world.sessions[id].begun.is_some();
+    let (subscription, invoice) = begun(at, id, Some(method.clone()));
     let free = at.world.invoices[&invoice].amount_due() == 0;
     let session = &mut at.world.sessions[id];
     session.status = SessionStatus::Complete;
     session.subscription = Some(subscription.clone());
     session.invoice = Some(invoice.clone());
     session.attempt = None;
+    session.begun = None;
     session.payment_status = match (free, delayed) {
         (true, _) => PaymentStatus::NotRequired,
         (false, true) => PaymentStatus::Unpaid,
         (false, false) => PaymentStatus::Paid,
     };
     at.emit("checkout.session.completed", &Object::CheckoutSession(id.clone()));
-    at.emit(
-        "customer.subscription.created",
-        &Object::Subscription(subscription),
-    );
-    at.emit("invoice.created", &Object::Invoice(invoice.clone()));
-    invoicing::finalize(at, &invoice);
+    if !is_announced {
+        announce(at, &subscription, &invoice);
+    }
     invoicing::collect_with(at, &invoice, Some(&method), Some(payer));
 }
 

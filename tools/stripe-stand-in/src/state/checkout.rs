@@ -49,6 +49,9 @@ pub(crate) struct CheckoutSession {
     pub(crate) invoice: Option<InvoiceId>,
     /// The intent of an attempt that was declined or awaits the customer's authentication.
     pub(crate) attempt: Option<PaymentIntentId>,
+    /// What a try in vain has begun, where it does: nothing tells of it before the session is complete.
+    #[serde(default)]
+    pub(crate) begun: Option<(SubscriptionId, InvoiceId)>,
 }
 
 row!(CheckoutSession, CheckoutSessionId, "checkout.session");

@@ -31,6 +31,9 @@ pub struct Settings {
     pub adaptive_pricing: bool,
     /// Whether a bill that was given up as uncollectible can still be made void. Stripe's text says so; somebody has recorded a refusal.
     pub given_up_bills_can_be_voided: bool,
+    /// Whether a try in vain on a checkout page begins the subscription, which is incomplete then, while the session is open still. Stripe's text
+    /// speaks of a session's incomplete subscription, which ends when the session is expired, and does not say when there is one.
+    pub tries_begin_subscriptions: bool,
     /// Whether a change credits the time of a bill that was given up as uncollectible, or made void. Stripe's text says that time is
     /// credited before it is paid, on the assumption that every bill is paid in the end; it does not say what of one that will not be.
     pub given_up_time_is_credited: bool,
@@ -72,6 +75,7 @@ impl Default for Settings {
             trial_outlasts_interval: true,
             adaptive_pricing: true,
             given_up_bills_can_be_voided: true,
+            tries_begin_subscriptions: false,
             given_up_time_is_credited: true,
             tax_basis_points: 0,
         }

@@ -71,7 +71,7 @@ pub(crate) async fn sellable(
     let (offer, coupon) = tokio::try_join!(call.offer(&stripe, &order.product, order.metric), coupon)?;
     let mut invalid = Invalid::default();
     let product = FIELDS.product.unwrap_or_default();
-    let offer = invalid.take(product, offer);
+    let offer = invalid.take(product, offer.map_err(|fault| fault.to_string()));
     match (coupon, &offer) {
         (Some(None), _) => invalid.field("data.couponId", "does not exist"),
         (Some(Some(coupon)), _) if !coupon.valid => {

@@ -19,11 +19,11 @@ use billing_core::access::Owner;
 use billing_core::connect::Client;
 use billing_core::connect::contract::{Contract, Stage};
 use billing_core::connect::order::{Metric, Order};
-use billing_core::connect::sale::{self, Buyer, NamedAgent, Next, Sale};
+use billing_core::connect::sale::{self, Buyer, NamedAgent, NewSale, Next, Sale, Terms};
 use billing_core::id::{AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, ProductId};
-use billing_edge::connect::{ConnectAnswer, Fields, Named, Payer, refused};
+use billing_edge::connect::{ConnectAnswer, Fields, Named, Payer, Paying, refused};
 use billing_edge::{Call, Function, Problem, Reply};
-use billing_store::{FoundSale, Unfinished, unless_conflict};
+use billing_store::{FoundSale, SoldBefore, Unfinished, unless_conflict};
 use billing_stripe::{NewSchedule, StripeError};
 
 const NAME: &str = "create-connect-subscription";
@@ -148,54 +148,102 @@ async fn attempt(
         }
         Next::Finish(sale) => {
             let buyer = buyer.ok_or_else(|| Problem::internal("a sale without a buyer"))?;
-            open(call, owner, &client, &buyer, (&sale, sale.is_in_flight(call.now))).await
+            let begun = Begun {
+                client: &client,
+                buyer: &buyer,
+                sale: &sale,
+                is_in_flight: sale.is_in_flight(call.now),
+            };
+            open(call, owner, &begun).await
         }
         Next::Begin => {
-            let begun = begin(call, owner, (account, buyer.as_ref(), &seen), order, agents).await?;
-            let Some((buyer, sale)) = begun else {
+            let ordered = Ordered {
+                account,
+                order,
+                agents,
+                before: SoldBefore {
+                    buyer: buyer.as_ref(),
+                    sales: &seen,
+                },
+            };
+            let Some((buyer, sale)) = begin(call, owner, ordered).await? else {
                 return Ok(None);
             };
-            open(call, owner, &client, &buyer, (&sale, false)).await
+            let begun = Begun {
+                client: &client,
+                buyer: &buyer,
+                sale: &sale,
+                is_in_flight: false,
+            };
+            open(call, owner, &begun).await
         }
     }
+}
+
+/// An order of what is the agency's own.
+struct Ordered<'a> {
+    account: &'a ConnectedAccountId,
+    order: &'a Order,
+    agents: Vec<NamedAgent>,
+    before: SoldBefore<'a>,
 }
 
 /// Checks the order against what the account has for sale, and writes it down under the client's next number.
 async fn begin(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
-    (account, buyer, seen): (&ConnectedAccountId, Option<&Buyer>, &[Sale]),
-    order: &Order,
-    agents: Vec<NamedAgent>,
+    ordered: Ordered<'_>,
 ) -> Result<Option<(Buyer, Sale)>, Problem> {
-    let offer = check::sellable(call, account, buyer, order).await?;
-    let number = buyer.map_or(0, |buyer| buyer.sales) + 1;
-    let sale = Sale::begin(
-        (owner.agency(), account, number),
-        order.clone(),
+    let Ordered {
+        account,
+        order,
         agents,
-        &offer,
-        call.now,
-    );
-    let begun = unless_conflict(call.store.begin_sale((buyer, seen), &sale, call.now).await)?;
+        before,
+    } = ordered;
+    let offer = check::sellable(call, account, before.buyer, order).await?;
+    let new = NewSale {
+        agency: owner.agency(),
+        account,
+        number: before.buyer.map_or(0, |buyer| buyer.sales) + 1,
+        order: order.clone(),
+        agents,
+        terms: Terms::of(&offer),
+    };
+    let sale = Sale::begin(new, call.now);
+    let begun = unless_conflict(call.store.begin_sale(before, &sale, call.now).await)?;
     Ok(begun.map(|buyer| (buyer, sale)))
 }
 
-/// Makes the schedule of a sale, and records it; none when somebody else wrote first, or nothing can come of this number. The sale comes with
-/// whether another machine may be at it.
+/// A sale that is written down.
+struct Begun<'a> {
+    client: &'a Client,
+    buyer: &'a Buyer,
+    sale: &'a Sale,
+    /// Whether another machine may be at it.
+    is_in_flight: bool,
+}
+
+/// Makes the schedule of a sale, and records it; none when somebody else wrote first, or nothing can come of this number.
 async fn open(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
-    client: &Client,
-    buyer: &Buyer,
-    (sale, is_in_flight): (&Sale, bool),
+    begun: &Begun<'_>,
 ) -> Result<Option<(Sale, Contract)>, Problem> {
+    let &Begun {
+        client,
+        buyer,
+        sale,
+        is_in_flight,
+    } = begun;
     let stripe = call.stripe_of(&sale.account).await?;
     let address = format!("connect-address/{}/{}/{}", sale.account, client.id, sale.number);
-    let located = (sale.order.tax.as_ref(), address.as_str());
-    let payer = call
-        .buyers_customer(owner, (&stripe, buyer), client, located)
-        .await?;
+    let paying = Paying {
+        buyer,
+        client,
+        tax: sale.order.tax.as_ref(),
+        address_key: &address,
+    };
+    let payer = call.buyers_customer(owner, &stripe, &paying).await?;
     let customer = match payer {
         Payer::Is(customer) => customer,
         Payer::Overtaken => return Ok(None),

@@ -146,7 +146,7 @@ async fn terms(
     };
     let stripe = call.stripe_of(account).await?;
     let offer = call.offer(&stripe, product, sale.order.metric).await?;
-    let offer = offer.map_err(|fault| invalid("data.productId", fault))?;
+    let offer = offer.map_err(|fault| invalid("data.productId", fault.to_string()))?;
     let Some(flat) = contract.flat().map(|line| &line.price) else {
         return Ok(Some(Terms::of(&offer)));
     };

@@ -21,7 +21,7 @@ use crate::call::Call;
 use crate::problem::Problem;
 
 pub use answer::ConnectAnswer;
-pub use buyer::Payer;
+pub use buyer::{Payer, Paying};
 pub use refused::{Fields, refused};
 
 /// What a caller is told of an account that is not theirs, or is none.
@@ -134,25 +134,25 @@ impl Call<'_> {
         contract.map_err(|error| refused(error, &Fields::NONE))
     }
 
-    /// What a product offers, if it can be sold by this metric; `fault` notes why not, as a fault of the product.
+    /// What a product offers, if it can be sold by this metric; else why it cannot, which is a fault of the product.
     pub async fn offer(
         &self,
         stripe: &Connected,
         product: &ProductId,
         metric: Metric,
-    ) -> Result<Result<Offer, String>, Problem> {
+    ) -> Result<Result<Offer, Unsellable>, Problem> {
         let told = |error| refused(error, &Fields::NONE);
         // Both at once: a product that is not there has no prices.
         let (found, prices) = tokio::join!(stripe.product(product), stripe.active_prices(product));
         let Some(found) = found.map_err(told)? else {
-            return Ok(Err("does not exist".to_owned()));
+            return Ok(Err(Unsellable::Missing));
         };
         if !found.active {
-            return Ok(Err(Unsellable::Inactive.to_string()));
+            return Ok(Err(Unsellable::Inactive));
         }
         let (flat, metered) = match offer::choose(prices.map_err(told)?) {
             Ok(chosen) => chosen,
-            Err(unsellable) => return Ok(Err(unsellable.to_string())),
+            Err(unsellable) => return Ok(Err(unsellable)),
         };
         let metered = match metered {
             None => None,
@@ -166,7 +166,7 @@ impl Call<'_> {
                         event_name,
                     })
                 }
-                _ => return Ok(Err(Unsellable::Metric.to_string())),
+                _ => return Ok(Err(Unsellable::Metric)),
             },
         };
         let offer = Offer {
@@ -175,10 +175,7 @@ impl Call<'_> {
             flat,
             metered,
         };
-        Ok(match offer.counts(metric) {
-            Ok(()) => Ok(offer),
-            Err(unsellable) => Err(unsellable.to_string()),
-        })
+        Ok(offer.counts(metric).map(|()| offer))
     }
 }
 

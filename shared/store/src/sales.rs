@@ -17,6 +17,15 @@ use crate::error::StoreError;
 use crate::item::{incomplete, item, number, put, string, value};
 use crate::key::{self, SALE_PREFIX};
 
+/// What a client was sold before, as it was read.
+#[derive(Debug, Clone, Copy)]
+pub struct SoldBefore<'a> {
+    /// The client as a buyer; none to whom nothing was sold.
+    pub buyer: Option<&'a Buyer>,
+    /// The sales, read after the buyer.
+    pub sales: &'a [Sale],
+}
+
 /// What Stripe was found to say of a sale.
 #[derive(Debug, Clone, Copy)]
 pub struct FoundSale<'a> {
@@ -69,14 +78,15 @@ impl Store {
         self.those(&keys).await
     }
 
-    /// Begins a sale under the buyer's next number. `read` is the buyer as it was read, none when there was none, and `seen` are
-    /// the sales that were read then. [`StoreError::Conflict`] when the buyer has changed since. Repeating it is a conflict, so it is done once.
+    /// Begins a sale under the buyer's next number. [`StoreError::Conflict`] when the buyer has changed since it was read. Repeating it
+    /// is a conflict, so it is done once.
     pub async fn begin_sale(
         &self,
-        (read, seen): (Option<&Buyer>, &[Sale]),
+        before: SoldBefore<'_>,
         sale: &Sale,
         now: Timestamp,
     ) -> Result<Buyer, StoreError> {
+        let SoldBefore { buyer: read, sales } = before;
         let buyer = match read {
             Some(read) => Buyer {
                 version: read.version + 1,
@@ -128,7 +138,7 @@ impl Store {
                 Some("attribute_not_exists(pk)"),
             )?,
         ];
-        let unseen = |number: u64| number > 0 && !seen.iter().any(|sale| sale.number == number);
+        let unseen = |number: u64| number > 0 && !sales.iter().any(|sale| sale.number == number);
         if let Some(read) = read.filter(|read| unseen(read.sales)) {
             let latest = SaleKey {
                 number: read.sales,

@@ -103,6 +103,9 @@ pub struct Offer {
 /// Why a product cannot be sold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsellable {
+    /// The account has no such product.
+    #[error("does not exist")]
+    Missing,
     /// Archived.
     #[error("is not active")]
     Inactive,

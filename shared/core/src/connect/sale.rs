@@ -117,6 +117,23 @@ pub struct Sale {
     pub amendment: Option<Amendment>,
 }
 
+/// What a sale begins with.
+#[derive(Debug)]
+pub struct NewSale<'a> {
+    /// By whom.
+    pub agency: &'a AgencyId,
+    /// On which account.
+    pub account: &'a ConnectedAccountId,
+    /// The client's how manieth there.
+    pub number: u64,
+    /// What was asked for.
+    pub order: Order,
+    /// The agents, by name.
+    pub agents: Vec<NamedAgent>,
+    /// What is charged.
+    pub terms: Terms,
+}
+
 /// Which sale: the client's, by its number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SaleKey {
@@ -157,21 +174,15 @@ pub fn next(sales: &[Sale], order: &Order, now: Timestamp) -> Next {
 impl Sale {
     /// A sale to be begun at `now`.
     #[must_use]
-    pub fn begin(
-        (agency, account, number): (&AgencyId, &ConnectedAccountId, u64),
-        order: Order,
-        agents: Vec<NamedAgent>,
-        offer: &Offer,
-        now: Timestamp,
-    ) -> Self {
+    pub fn begin(new: NewSale<'_>, now: Timestamp) -> Self {
         Self {
-            agency: agency.clone(),
-            account: account.clone(),
-            number,
-            at_once: order.start <= now,
-            order,
-            agents,
-            terms: Terms::of(offer),
+            agency: new.agency.clone(),
+            account: new.account.clone(),
+            number: new.number,
+            at_once: new.order.start <= now,
+            order: new.order,
+            agents: new.agents,
+            terms: new.terms,
             asked_at: now,
             version: 0,
             schedule: None,
@@ -206,7 +217,7 @@ impl Sale {
         now.duration_since(self.asked_at) < IN_FLIGHT
     }
 
-    /// Whether Stripe has anything to tell that is not written down.
+    /// Whether all that Stripe tells is written down already.
     #[must_use]
     pub fn knows(&self, contract: &Contract) -> bool {
         self.schedule.is_some() && self.state.as_ref() == Some(&contract.state())

@@ -30,16 +30,34 @@ pub enum Payer {
     Unlocated(StripeError),
 }
 
+/// Whose customer is to pay, and where it is said to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Paying<'a> {
+    /// As it is recorded.
+    pub buyer: &'a Buyer,
+    /// The client itself.
+    pub client: &'a Client,
+    /// What tells where it is.
+    pub tax: Option<&'a Tax>,
+    /// The idempotency key under which Stripe is told that.
+    pub address_key: &'a str,
+}
+
 impl Call<'_> {
     /// The client's customer, recorded and told where it is.
     pub async fn buyers_customer(
         &self,
         owner: &Owner<AgencyId>,
-        (stripe, buyer): (&Connected, &Buyer),
-        client: &Client,
-        (tax, address_key): (Option<&Tax>, &str),
+        stripe: &Connected,
+        paying: &Paying<'_>,
     ) -> Result<Payer, Problem> {
-        let Some(customer) = self.made(owner, stripe, buyer, client).await? else {
+        let Paying {
+            buyer,
+            tax,
+            address_key,
+            ..
+        } = *paying;
+        let Some(customer) = self.made(owner, stripe, paying).await? else {
             unless_conflict(self.store.forget_connected_buyer(buyer, self.now).await)?;
             return Ok(Payer::Overtaken);
         };
@@ -66,8 +84,7 @@ impl Call<'_> {
         &self,
         owner: &Owner<AgencyId>,
         stripe: &Connected,
-        buyer: &Buyer,
-        client: &Client,
+        Paying { buyer, client, .. }: &Paying<'_>,
     ) -> Result<Option<CustomerId>, Problem> {
         if let Some(customer) = &buyer.customer {
             return Ok(Some(customer.clone()));

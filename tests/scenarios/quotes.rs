@@ -30,6 +30,47 @@ async fn a_quote_is_charged_ten_minutes_and_a_day_later() {
     }
 }
 
+/// Who asks without an interval is shown that nothing is due, with a date. A change at that date is not what was shown.
+#[tokio::test]
+async fn a_date_at_which_nothing_was_due_charges_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    let preview = ada.previews(&json!({ "promotionCode": "LAUNCH20" })).await;
+    assert_eq!(preview.body["amountDueCents"], 0, "{preview}");
+    let wish = json!({ "interval": "annual", "promotionCode": "LAUNCH20", "prorationDate": preview.body["prorationDate"] });
+    let refused = ada.changes(&wish).await;
+    assert_eq!(refused.status, 409, "{refused}");
+    assert_ne!(refused.body["amountDueCents"], 0, "{refused}");
+    nothing_changed(&world, &ada, &[3000]).await;
+}
+
+/// It is ended at Stripe between our reading and our holding the quote: that is told, and no failure of Stripe's.
+#[tokio::test]
+async fn a_subscription_that_ends_before_its_quote_is_held_is_told_as_ended() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    world.advance("10d").await;
+    let preview = ada.previews(&json!({ "interval": "annual" })).await;
+    let subscription = world.stripe.subscription(&ada).await;
+    let machine = world.machine().await;
+    machine.network.holds("GET /v1/subscriptions/");
+    let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
+    let (answer, ()) = tokio::join!(ada.changes_on(&machine, &wish), async {
+        machine.network.reached().await;
+        let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+        world.stripe.operator("DELETE", &path, "").await;
+        machine.network.lets_go();
+    });
+    assert_eq!(
+        answer.unwrap(),
+        r#"409 {"error":"the account has no subscription"}"#
+    );
+    assert_eq!(world.stripe.payments(&ada).await, [3000]);
+}
+
 /// An operator adds a number at Stripe, unbilled: 4 × 9600 instead of 3 × 9600.
 #[tokio::test]
 async fn a_quote_that_went_stale_by_quantity_charges_nothing() {

@@ -34,6 +34,8 @@ use billing_stripe::StripeError;
 use crate::outcome::Answer;
 
 const NAME: &str = "change-subscription-interval";
+/// Stripe refused what it should not have.
+const BAD_GATEWAY: u16 = 502;
 /// When to come back to a subscription that somebody is changing.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -68,6 +70,26 @@ struct Course {
     refused: bool,
     /// Whether Stripe has taken the change from this very call.
     taken: bool,
+}
+
+impl Course {
+    /// What Stripe refuses, and the caller can do nothing about: the subscription may have been ended, overdue, given to a schedule or to be
+    /// paid by something else since it was read. Once more, and if so it says so.
+    fn was_refused<T>(&mut self, problem: Problem) -> Result<Option<T>, Problem> {
+        if self.refused {
+            return Err(problem);
+        }
+        self.refused = true;
+        Ok(None)
+    }
+
+    /// The same where a quote could not be held.
+    fn looks_again<T>(&mut self, problem: Problem) -> Result<Option<T>, Problem> {
+        match problem.status {
+            BAD_GATEWAY => self.was_refused(problem),
+            _ => Err(problem),
+        }
+    }
 }
 
 fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
@@ -124,12 +146,14 @@ async fn attempt(
             return outcome::settle_and_tell(call, &account.profile, &change, standing).await;
         }
         Next::Join(change) if course.spent != Some(change.number) => {
-            join(call, account.profile, change, &standing, course).await?
+            let joined = join(call, account.profile, change, &standing, course).await;
+            joined.or_else(|problem| course.looks_again(problem))?
         }
         // One whose number is spent, and that did not take effect, has to be another.
         Next::Join(_) | Next::Begin => {
             let planned = plan(call, owner, wish, &account, &standing, &codes).await?;
-            begin(call, &account, &standing, planned).await?
+            let begun = begin(call, &account, &standing, planned).await;
+            begun.or_else(|problem| course.looks_again(problem))?
         }
     };
     let Some((profile, change)) = begun else {
@@ -149,13 +173,10 @@ async fn attempt(
             outcome::forget(call, &profile, &change).await?;
             let is_state = refusal.is_about_waiting();
             let problem = outcome::refused(refusal, wish, standing.payer);
-            // Nothing that the caller could do about: it may have been ended, overdue, given to a schedule or to be paid by something else
-            // since it was read. Once more, and if so it says so.
-            if (problem.status < 500 && !is_state) || course.refused {
+            if problem.status < 500 && !is_state {
                 return Err(problem);
             }
-            course.refused = true;
-            Ok(None)
+            course.was_refused(problem)
         }
         Err(error) => Err(error.into()),
     }

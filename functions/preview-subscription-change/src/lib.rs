@@ -86,34 +86,31 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
         None => None,
     };
     let proration_date = change::preview_date(present.period, call.now);
-    if *price == present.price && quantity == present.quantity {
-        // Stripe would preview the next renewal instead.
-        return Ok(Reply::ok(&answer(
-            Preview::nothing(standing.currency),
+    // Of what is there already Stripe would preview the next renewal. That nothing is due is a quote as well.
+    let preview = if *price == present.price && quantity == present.quantity {
+        Preview::nothing(standing.currency)
+    } else {
+        let previewed = PreviewedChange {
+            subscription: &present.id,
+            item,
+            price,
+            quantity,
+            promotion_code: promotion_code.as_ref(),
             proration_date,
-        )));
-    }
-    let previewed = PreviewedChange {
-        subscription: &present.id,
-        item,
-        price,
-        quantity,
-        promotion_code: promotion_code.as_ref(),
-        proration_date,
-        trial_end: standing.trial_end(),
-        currency: standing.currency,
-    };
-    let preview = call.stripe().await?.preview_change(&previewed).await;
-    let preview = match preview {
-        Ok(preview) => preview,
-        Err(error) => {
-            let problem = Problem::refused(error, question.code.as_ref());
-            if problem.status == BAD_GATEWAY {
-                // It may have been ended since it was read; if so that is told, and not Stripe's refusal of it.
-                let (standing, _) = call.reread(&stored.id, None).await?;
-                change::changeable(&standing).map_err(refuse)?;
+            trial_end: standing.trial_end(),
+            currency: standing.currency,
+        };
+        match call.stripe().await?.preview_change(&previewed).await {
+            Ok(preview) => preview,
+            Err(error) => {
+                let problem = Problem::refused(error, question.code.as_ref());
+                if problem.status == BAD_GATEWAY {
+                    // It may have been ended since it was read; if so that is told, and not Stripe's refusal of it.
+                    let (standing, _) = call.reread(&stored.id, None).await?;
+                    change::changeable(&standing).map_err(refuse)?;
+                }
+                return Err(problem);
             }
-            return Err(problem);
         }
     };
     let quote = Quote {

@@ -187,10 +187,11 @@ impl Problem {
         }
     }
 
-    /// Whether asking the very same again comes to the same, until the caller does something about it.
+    /// Whether asking the very same again comes to the same, until the caller does something about it. A key that opens nothing is told with
+    /// a challenge, which no stored answer has.
     #[must_use]
     pub(crate) fn is_final(&self) -> bool {
-        self.status < 500 && self.retry_after.is_none()
+        self.status < 500 && self.status != 401 && self.retry_after.is_none()
     }
 
     /// The same 401, for keys that are presented in another way.
@@ -245,10 +246,16 @@ impl Problem {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(wait) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
         response
     }
+}
+
+/// Rounded up: who comes back after so many seconds does not come too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(begun).max(1)
 }
 
 /// The body of a contract's error as RFC 9457 has it; what stands beside `error` becomes extension members.
@@ -314,6 +321,13 @@ impl From<StripeError> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_is_told_in_seconds_that_are_enough() {
+        for (millis, told) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_400, 60)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), told, "{millis} ms");
+        }
+    }
 
     /// The longer of our pause and Stripe's, and never a day.
     #[test]

@@ -46,15 +46,26 @@ pub async fn link(
         created_at: now,
     };
     match store.link_account(&new).await {
-        Err(StoreError::Conflict) => Err(Failure::AccountTaken(account.clone())),
+        Err(StoreError::Conflict) => match store.connected_account(account).await? {
+            // Somebody linked it at the same moment.
+            Some(linked) if linked.agency == *agency => Ok(()),
+            Some(_) => Err(Failure::AccountTaken(account.clone())),
+            None => Err(missing(store, agency).await?),
+        },
         other => Ok(other?),
     }
+}
+
+/// Why nothing could be written of an agency: it is not there; or somebody was writing it at that moment, and trying again helps.
+pub(crate) async fn missing(store: &Store, agency: &AgencyId) -> Result<Failure, Failure> {
+    show(store, agency).await?;
+    Ok(StoreError::Conflict.into())
 }
 
 /// Adds a client, or changes the one of that id.
 pub async fn add_client(store: &Store, agency: &AgencyId, client: &Client) -> Result<(), Failure> {
     match store.put_client(agency, client).await {
-        Err(StoreError::Conflict) => Err(Failure::Nobody(agency.into())),
+        Err(StoreError::Conflict) => Err(missing(store, agency).await?),
         other => Ok(other?),
     }
 }
@@ -71,7 +82,7 @@ pub async fn add_agent(store: &Store, agency: &AgencyId, agent: &Agent) -> Resul
         });
     }
     match store.put_agent(agency, agent).await {
-        Err(StoreError::Conflict) => Err(Failure::Nobody(agency.into())),
+        Err(StoreError::Conflict) => Err(missing(store, agency).await?),
         other => Ok(other?),
     }
 }

@@ -9,7 +9,7 @@ use billing_edge::{Secret, is_of_other_mode};
 use billing_store::{Store, StoreError};
 use jiff::Timestamp;
 
-use crate::{Failure, accounts};
+use crate::{Failure, accounts, agencies};
 
 /// A key to be issued.
 #[derive(Debug, Clone)]
@@ -68,6 +68,7 @@ pub async fn issue(store: &Store, wanted: Wanted, now: Timestamp) -> Result<Issu
         // A key of 256 random bits is not there already: it is its holder who is missing, or was erased.
         Err(StoreError::Conflict) => Err(match &wanted.holder {
             Holder::Account(id) => accounts::gone(store, id).await?,
+            Holder::Agency(id) => agencies::missing(store, id).await?,
             _ => Failure::Nobody(wanted.holder),
         }),
         other => Ok(other.map(|()| Issued {

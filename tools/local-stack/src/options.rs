@@ -9,7 +9,14 @@ use clap::{Parser, Subcommand};
 /// Everything runs in this one process on 127.0.0.1, without network. State is in memory unless --data is given.
 /// When everything answers, the last line reads `ready http://127.0.0.1:9000`. Ctrl-C ends it.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "cargo local", bin_name = "cargo local", version, after_long_help = AFTER_HELP)]
+#[command(
+    name = "cargo local",
+    bin_name = "cargo local",
+    version,
+    after_long_help = AFTER_HELP,
+    // The story has a stack of its own: where somebody names another, it would seem to be about that.
+    args_conflicts_with_subcommands = true
+)]
 pub struct Options {
     /// What to do instead of waiting for requests.
     #[command(subcommand)]
@@ -48,7 +55,6 @@ pub enum Command {
     /// Tell the whole story against a fresh stack on free ports, line by line, and exit
     ///
     /// Exits with 0 when everything is as told, with 1 at the first thing that is not.
-    #[command(args_conflicts_with_subcommands = true)]
     Demo,
 }
 
@@ -90,5 +96,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn the_story_is_about_its_own_stack() {
+        let read = |words: &str| Options::try_parse_from(words.split(' '));
+        assert!(read("local demo").is_ok());
+        for named in ["--port 9001", "--data kept", "--stripe-url http://127.0.0.1:1"] {
+            assert!(read(&format!("local {named} demo")).is_err(), "{named}");
+        }
     }
 }

@@ -130,6 +130,10 @@ impl Time {
             }
             self.run_what_is_due().await?;
             if step >= to {
+                // What was done at Stripe just now has events as well.
+                if let Some(stand_in) = &self.stand_in {
+                    stand_in.settle().await;
+                }
                 return Ok(self.now());
             }
         }

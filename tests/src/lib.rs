@@ -1,7 +1,7 @@
 //! The scenario language: a world with a clock, accounts that act in it, Stripe's side of it, and a network that fails on order.
 //!
 //! Scenarios enter the product through real HTTP events, move the one clock of the stack, and assert on answers, on the ledger
-//! and on what Stripe has; never on which calls were made. Nothing here sleeps.
+//! and on what Stripe has; never on which calls were made, where their number is not itself what is promised. Nothing sleeps but a network that is late or slow on order.
 
 #![expect(
     clippy::unwrap_used,

@@ -38,6 +38,8 @@ mod passed;
 pub mod log;
 /// What they count, watched.
 mod metrics;
+/// What they ask Stripe by, listed.
+mod keys;
 /// A Stripe of paper.
 mod paper_stripe;
 /// What the project's own files say.

@@ -22,6 +22,12 @@ pub fn contract() -> &'static Value {
     &CONTRACT
 }
 
+/// `docs/architecture.md`.
+#[must_use]
+pub fn architecture() -> String {
+    fs::read_to_string(path("docs/architecture.md")).unwrap()
+}
+
 /// The functions whose counting of a metric rings an alarm of `template.yaml`, by the metric.
 #[must_use]
 pub fn watchers() -> &'static BTreeMap<String, BTreeSet<String>> {

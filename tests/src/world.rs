@@ -19,7 +19,7 @@ use crate::machine::{Machine, Peculiarity};
 use crate::network::Network;
 use crate::organisation::Organisation;
 use crate::stripe::Stripe;
-use crate::{log, metrics};
+use crate::{keys, log, metrics};
 
 /// A world of its own: DynamoDB, Stripe, the functions, one clock that stands still until it is moved.
 pub struct World {
@@ -226,6 +226,8 @@ impl Drop for World {
         if !std::thread::panicking() {
             log::is_clean();
             metrics::are_watched();
+            let asked = self.stripe.stand_in().requests();
+            keys::are_listed(asked.iter().filter_map(|it| it.idempotency_key.as_deref()));
             let refused = self.stack.refusals.all();
             assert!(refused.is_empty(), "{refused:#?}");
         }

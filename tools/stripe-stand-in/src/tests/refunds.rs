@@ -229,36 +229,43 @@ async fn amounts_put_by_come_with_the_next_invoice_once() {
     assert_eq!(shop.latest(&subscription).await["amount_paid"], 3000);
 }
 
-/// Nothing is credited for time whose invoice was given up.
+/// It is not pursued, and the subscription is active again. Its time is credited or not, as the setting says.
 #[tokio::test]
-async fn an_invoice_that_is_written_off_paid_for_nothing() {
-    let shop = Shop::open().await;
-    let (customer, subscription) = shop.subscriber().await;
-    shop.stripe
-        .set_card(&customer, "pm_card_chargeCustomerFail")
-        .unwrap();
-    shop.advance("2027-01-01T01:00:00Z").await;
-    let invoice = id(&shop.latest(&subscription).await);
-    let written_off = shop.stripe.write_off_invoice(&invoice).await.unwrap();
-    assert_eq!(written_off["status"], "uncollectible");
-    assert!(shop.stripe.write_off_invoice(&invoice).await.is_err());
-    let preview = shop.preview(
-        &subscription,
-        json!({ "quantity": 1 }),
-        json!({ "proration_behavior": "always_invoice" }),
-    );
-    let lines = preview.await["lines"]["data"].clone();
-    assert_eq!(lines.as_array().unwrap().len(), 1);
-    assert!(
-        lines[0]["amount"].as_i64().unwrap() > 0,
-        "a charge, and no credit"
-    );
-    shop.advance("2027-01-20T00:00:00Z").await;
-    assert_eq!(
-        shop.latest(&subscription).await["attempt_count"],
-        1,
-        "it is not pursued"
-    );
+async fn an_invoice_that_is_written_off_is_no_longer_waited_for() {
+    for given_up_time_is_credited in [true, false] {
+        let shop = Shop::open().await;
+        shop.stripe.set(Settings {
+            given_up_time_is_credited,
+            ..Settings::default()
+        });
+        let (customer, subscription) = shop.subscriber().await;
+        shop.stripe
+            .set_card(&customer, "pm_card_chargeCustomerFail")
+            .unwrap();
+        shop.advance("2027-01-01T01:00:00Z").await;
+        let invoice = id(&shop.latest(&subscription).await);
+        let path = format!("/v1/subscriptions/{subscription}");
+        assert_eq!(shop.get(&path).await["status"], "past_due");
+        let written_off = shop.stripe.write_off_invoice(&invoice).await.unwrap();
+        assert_eq!(written_off["status"], "uncollectible");
+        assert!(shop.stripe.write_off_invoice(&invoice).await.is_err());
+        assert_eq!(shop.get(&path).await["status"], "active");
+        let preview = shop.preview(
+            &subscription,
+            json!({ "quantity": 1 }),
+            json!({ "proration_behavior": "always_invoice" }),
+        );
+        let lines = preview.await["lines"]["data"].clone();
+        let amounts = lines.as_array().unwrap().iter();
+        let credits = amounts.filter(|line| line["amount"].as_i64().unwrap() < 0);
+        assert_eq!(credits.count(), usize::from(given_up_time_is_credited));
+        shop.advance("2027-01-20T00:00:00Z").await;
+        assert_eq!(
+            shop.latest(&subscription).await["attempt_count"],
+            1,
+            "it is not pursued"
+        );
+    }
 }
 
 /// It can be paid all the same, and made void or not, as the setting says.

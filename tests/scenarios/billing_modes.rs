@@ -1,7 +1,7 @@
 //! How Stripe works out periods and credits: what is quoted here is classic, whoever makes it, and what an agency sells is flexible; what others made
 //! flexible is told, quoted and covered as Stripe bills it.
 
-use billing_tests::{Account, Answer, Organisation, World};
+use billing_tests::{Account, Answer, Organisation, World, at_every_death};
 use serde_json::{Value, json};
 use stripe_stand_in::{NewPeriodStart, Settings};
 
@@ -194,6 +194,80 @@ async fn a_flexible_account_that_was_ended_in_the_portal_is_resumed() {
     world.advance("31d").await;
     assert_eq!(ada.billing().await.body["subscription"], Value::Null);
     assert_eq!(world.stripe.payments(&ada).await, [1000]);
+}
+
+/// Ended in the portal, by the date of its period's end, and changed to the year at once: −30.00 and 288.00, as without. The end is taken back once, whatever
+/// dies meanwhile, and nothing is left to be billed later.
+#[tokio::test]
+async fn a_flexible_account_that_was_ended_in_the_portal_is_changed_as_quoted() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let mut accounts = 0;
+    at_every_death(async |death| {
+        accounts += 1;
+        let ada = world.account(3).await;
+        ada.subscribes("monthly").await;
+        is_migrated(&world).await;
+        let subscription = world.stripe.subscription(&ada).await;
+        let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+        let end = &subscription["items"]["data"][0]["current_period_end"];
+        world
+            .stripe
+            .operator("POST", &path, &format!("cancel_at={end}"))
+            .await;
+        let preview = ada.previews(&json!({ "interval": "annual" })).await;
+        assert_eq!(amounts(&preview), [&json!(-3000), &json!(28_800)], "{preview}");
+        assert_eq!(world.stripe.subscription(&ada).await["cancel_at"], *end);
+        let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
+        let told = world
+            .dies_over(death, async |machine| ada.changes_on(machine, &wish).await)
+            .await;
+        assert_eq!(ada.changes(&wish).await.status, 200, "{death}");
+        world.stripe.stand_in().settle().await;
+        let changed = world.stripe.subscription(&ada).await;
+        assert_eq!(
+            (&changed["cancel_at"], &changed["cancel_at_period_end"]),
+            (&Value::Null, &json!(false)),
+            "{death}"
+        );
+        assert_eq!(world.stripe.payments(&ada).await, [3000, 25_800], "{death}");
+        assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z", "{death}");
+        assert_eq!(ada.stored().await.profile.change, None, "{death}");
+        told.is_some()
+    })
+    .await;
+    world.advance("60d").await;
+    assert_eq!(world.stripe.charges().await.len(), 2 * accounts);
+}
+
+/// The card is declined: it ends where the portal has it end, and nothing is charged.
+#[tokio::test]
+async fn a_flexible_account_that_was_ended_in_the_portal_stays_ended_by_a_change_that_is_not_paid() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(3).await;
+    ada.subscribes("monthly").await;
+    is_migrated(&world).await;
+    let subscription = world.stripe.subscription(&ada).await;
+    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let end = &subscription["items"]["data"][0]["current_period_end"];
+    world
+        .stripe
+        .operator("POST", &path, &format!("cancel_at={end}"))
+        .await;
+    world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
+    let changed = ada.changes(&json!({ "interval": "annual" })).await;
+    assert_eq!(
+        changed.body["payment"]["status"], "requires_payment_method",
+        "{changed}"
+    );
+    world.advance("2d").await;
+    assert_eq!(
+        ada.billing().await.body["subscription"]["cancelAtPeriodEnd"],
+        true
+    );
+    assert_eq!(world.stripe.subscription(&ada).await["cancel_at"], *end);
+    world.advance("29d").await;
+    assert_eq!(ada.billing().await.body["subscription"], Value::Null);
+    assert_eq!(world.stripe.payments(&ada).await, [3000]);
 }
 
 /// An agreed number of seats for the contract, and what it comes to.

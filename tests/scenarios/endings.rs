@@ -177,8 +177,9 @@ async fn an_earlier_end_that_an_operator_set_is_not_put_off_by_cancelling() {
     ada.subscribes("monthly").await;
     let sooner = seconds("2026-04-20T00:00:00Z");
     operator_ends(&world, &ada, sooner).await;
-    for (path, answered) in [("cancel", CANCELLED), ("resume", RUNNING), ("cancel", CANCELLED)] {
-        assert_eq!(ada.sends(ada.end_request(path)).await, answered);
+    for (path, ends) in [("cancel", true), ("resume", false), ("cancel", true)] {
+        let told = json!({ "cancelAtPeriodEnd": ends, "periodEnd": "2026-04-20T00:00:00Z" });
+        assert_eq!(ada.sends(ada.end_request(path)).await.body, told);
         let at_stripe = world.stripe.subscription(&ada).await;
         assert_eq!(
             (&at_stripe["cancel_at"], &at_stripe["cancel_at_period_end"]),
@@ -188,6 +189,43 @@ async fn an_earlier_end_that_an_operator_set_is_not_put_off_by_cancelling() {
     }
     world.advance("20d").await;
     assert_eq!(ada.billing().await.body["subscription"], json!(null));
+}
+
+/// An operator has it end on a day of this period, or of the year that would begin: no change to the year touches that, or is quoted, for it would be
+/// billed up to that day, and the rest when the operator takes the day away. So it is while a cancellation has taken the day's place. Nor is another quantity
+/// quoted where the day is in this period.
+#[tokio::test]
+async fn an_end_that_an_operator_set_is_changed_by_nobody_else() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let annual = json!({ "interval": "annual" });
+    let more = json!({ "quantity": 5 });
+    for (date, cancelled, more_is_quoted) in [
+        ("2026-04-20T00:00:00Z", false, false),
+        ("2026-07-15T00:00:00Z", false, true),
+        ("2026-07-15T00:00:00Z", true, true),
+        ("2027-04-01T00:00:00Z", false, true),
+    ] {
+        let ada = world.account(3).await;
+        ada.subscribes("monthly").await;
+        operator_ends(&world, &ada, seconds(date)).await;
+        if cancelled {
+            ada.cancels().await;
+        }
+        let before = world.stripe.subscription(&ada).await;
+        let refusal = format!(
+            r#"409 {{"error":"the subscription ends on {date}, as an operator has set: only an operator can change it"}}"#
+        );
+        assert_eq!(ada.previews(&annual).await, refusal.as_str());
+        assert_eq!(ada.changes(&annual).await, refusal.as_str());
+        assert_eq!(ada.previews(&more).await.status == 200, more_is_quoted, "{date}");
+        assert_eq!(
+            ada.changes(&json!({ "interval": "monthly" })).await.body["changed"],
+            false
+        );
+        assert_eq!(world.stripe.subscription(&ada).await, before, "{date}");
+        assert_eq!(ada.stored().await.profile.change, None);
+        assert_eq!(world.stripe.payments(&ada).await, [3000]);
+    }
 }
 
 #[tokio::test]

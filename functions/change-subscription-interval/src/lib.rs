@@ -152,6 +152,11 @@ async fn attempt(
         // One whose number is spent, and that did not take effect, has to be another.
         Next::Join(_) | Next::Begin => {
             let planned = plan(call, owner, wish, &account, &standing, &codes).await?;
+            if standing.ends_by_date() {
+                // A new period would end on that date, and be billed up to there.
+                call.end_with_period(owner, &account.profile, &stored.id).await?;
+                return Ok(None);
+            }
             let begun = begin(call, &account, &standing, planned).await;
             begun.or_else(|problem| course.looks_again(problem))?
         }
@@ -221,6 +226,7 @@ async fn plan(
     let item = change::changeable(standing).map_err(|unchangeable| refuse(unchangeable.into()))?;
     // Only of what is to begin: what was asked for by a card that was replaced since goes on.
     change::payable(standing.payer.as_ref()).map_err(|unchangeable| refuse(unchangeable.into()))?;
+    change::goes_on(standing, wish.interval, call.now).map_err(|unchangeable| refuse(unchangeable.into()))?;
     if let Some(at) = wish.proration_date {
         change::check_date(at, standing.subscription.period, call.now).map_err(|bad| {
             let mut invalid = Invalid::default();

@@ -31,6 +31,7 @@ pub(crate) async fn hold(
         promotion_code: planned.promotion_code.as_ref(),
         proration_date,
         trial_end: standing.trial_end(),
+        ends_by_date: standing.ends_by_date(),
         currency: standing.currency,
     };
     let fresh = call.stripe().await?.preview_change(&previewed).await;

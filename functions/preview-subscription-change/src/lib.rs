@@ -90,6 +90,9 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     let preview = if *price == present.price && quantity == present.quantity {
         Preview::nothing(standing.currency)
     } else {
+        if let Some(interval) = question.interval.or(present.interval) {
+            change::goes_on(&standing, interval, call.now).map_err(refuse)?;
+        }
         let previewed = PreviewedChange {
             subscription: &present.id,
             item,
@@ -98,6 +101,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
             promotion_code: promotion_code.as_ref(),
             proration_date,
             trial_end: standing.trial_end(),
+            ends_by_date: standing.ends_by_date(),
             currency: standing.currency,
         };
         match call.stripe().await?.preview_change(&previewed).await {
@@ -182,6 +186,7 @@ fn refuse(unchangeable: Unchangeable) -> Problem {
         | Unchangeable::Paused
         | Unchangeable::Unknown => Problem::bad_request(unchangeable.to_string()),
         Unchangeable::Scheduled
+        | Unchangeable::EndsOn(_)
         | Unchangeable::Sent
         | Unchangeable::CollectionPaused
         | Unchangeable::PaidBy(_)

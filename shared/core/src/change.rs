@@ -128,6 +128,10 @@ pub enum Unchangeable {
     /// A schedule decides what becomes of it.
     #[error("the subscription is owned by a schedule, which alone can change it")]
     Scheduled,
+    /// An operator has it end on a date. Stripe would bill the new period up to there, and the rest when somebody takes the date away: no quote
+    /// could tell that.
+    #[error("the subscription ends on {0}, as an operator has set: only an operator can change it")]
+    EndsOn(Timestamp),
     /// What it costs cannot be charged.
     #[error("the subscription's invoices are sent instead of charged: only an operator can change it")]
     Sent,
@@ -241,6 +245,24 @@ pub fn payable(payer: Option<&MethodKind>) -> Result<(), Unchangeable> {
     match payer.filter(|kind| kind.pays_later()) {
         None => Ok(()),
         Some(kind) => Err(Unchangeable::PaidBy(Some(kind.clone()))),
+    }
+}
+
+/// Whether a subscription can be billed at an interval as a quote tells: not where an operator has it end in the period that it is in, or in
+/// the one that would begin.
+pub fn goes_on(standing: &Standing, interval: Interval, now: Timestamp) -> Result<(), Unchangeable> {
+    let Some(end) = standing.operators_end(now) else {
+        return Ok(());
+    };
+    let period = standing.subscription.period;
+    // In a trial the interval may begin with its end.
+    let begins = standing.trial_end().unwrap_or(now).max(now);
+    let is_other = standing.subscription.interval != Some(interval);
+    let next = interval.period_end(begins, begins).filter(|_| is_other);
+    if next.map_or(period.end, |next| next.max(period.end)) < end {
+        Ok(())
+    } else {
+        Err(Unchangeable::EndsOn(end))
     }
 }
 

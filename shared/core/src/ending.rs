@@ -65,7 +65,7 @@ pub fn next(
     Ok(match wish {
         Wish::Cancel if change.is_some_and(|change| change.is_being_finished(now)) => Next::Wait,
         // It ends sooner than with its period: that is for an operator to put off.
-        Wish::Cancel if operators.is_some_and(|end| end < standing.subscription.period.end) => Next::Done,
+        Wish::Cancel if operators.is_some_and(|end| end <= standing.subscription.period.end) => Next::Done,
         Wish::Cancel if !scheduled => Next::Schedule(operators),
         Wish::Cancel if change.is_some_and(|change| change.clears_cancellation) => Next::Keep,
         Wish::Cancel => Next::Done,
@@ -150,6 +150,9 @@ mod tests {
         let by_date = standing("active", true, on("2026-05-01T00:00:00Z"));
         let (sooner, later) = ("2026-04-20T00:00:00Z", "2026-07-15T00:00:00Z");
         let ends_sooner = standing("active", false, on(sooner));
+        // As Stripe has it: the period ends there, too.
+        let mut cut_short = ends_sooner.clone();
+        cut_short.subscription.period.end = at(sooner);
         let ends_later = standing("active", false, on(later));
         let set_aside = Standing {
             set_aside: Some(at(later)),
@@ -166,6 +169,8 @@ mod tests {
         for (wish, change, standing, expected) in [
             (Cancel, None, &running, Next::Schedule(None)),
             (Cancel, None, &ends_sooner, Next::Done),
+            (Cancel, None, &cut_short, Next::Done),
+            (Resume, None, &cut_short, Next::Done),
             (Cancel, None, &ends_later, Next::Schedule(Some(at(later)))),
             (Cancel, None, &ending, Next::Done),
             (Cancel, Some(&keeps), &ending, Next::Done),

@@ -6,6 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use jiff::Timestamp;
+
+use crate::calendar::{Anchor, Cadence};
 use crate::id::PriceId;
 
 /// How often a subscription is billed.
@@ -37,6 +40,17 @@ impl Interval {
             ("year", 1) | ("month", 12) => Some(Self::Annual),
             _ => None,
         }
+    }
+
+    /// Where the period ends that holds an instant, of those that are counted from an anchor. None beyond the calendar.
+    #[must_use]
+    pub fn period_end(self, anchor: Timestamp, instant: Timestamp) -> Option<Timestamp> {
+        let cadence = match self {
+            Self::Monthly => Cadence::P1M,
+            Self::Annual => Cadence::P1Y,
+        };
+        let period = Anchor::of(anchor).period_at(cadence, instant).ok()?;
+        Some(period.end)
     }
 }
 
@@ -84,6 +98,50 @@ mod tests {
             ("week", 1, None),
         ] {
             assert_eq!(Interval::from_recurring(unit, count), interval, "{count} {unit}");
+        }
+    }
+
+    #[test]
+    fn a_period_ends_where_its_anchor_says() {
+        use Interval::{Annual, Monthly};
+        for (interval, anchor, instant, end) in [
+            (
+                Monthly,
+                "2026-04-01T00:00:00Z",
+                "2026-04-01T00:00:00Z",
+                "2026-05-01T00:00:00Z",
+            ),
+            (
+                Monthly,
+                "2026-01-31T10:00:00Z",
+                "2026-02-28T10:00:00Z",
+                "2026-03-31T10:00:00Z",
+            ),
+            (
+                Monthly,
+                "2026-02-28T10:00:00Z",
+                "2026-02-28T10:00:00Z",
+                "2026-03-28T10:00:00Z",
+            ),
+            (
+                Annual,
+                "2024-02-29T00:00:00Z",
+                "2024-02-29T00:00:00Z",
+                "2025-02-28T00:00:00Z",
+            ),
+            (
+                Annual,
+                "2026-04-01T00:00:00Z",
+                "2026-04-11T00:00:00Z",
+                "2027-04-01T00:00:00Z",
+            ),
+        ] {
+            let at = |text: &str| text.parse::<Timestamp>().unwrap();
+            assert_eq!(
+                interval.period_end(at(anchor), at(instant)),
+                Some(at(end)),
+                "{anchor} {instant}"
+            );
         }
     }
 }

@@ -98,7 +98,8 @@ pub struct Subscription {
     pub quantity: u64,
     /// The current billing period.
     pub period: Period,
-    /// Whether it ends with the current period.
+    /// Whether it ends with the current period, as a cancellation has it. An end that an operator has set on another date may have cut the
+    /// period short.
     pub cancel_at_period_end: bool,
 }
 
@@ -121,7 +122,7 @@ impl Subscription {
 pub enum ScheduledEnd {
     /// With the current period, whenever that ends.
     WithPeriod,
-    /// On a date, as Stripe's dashboard does; that of the period's end, or another.
+    /// On a date: that of the period's own end, as Stripe's portal does, or another, which an operator has set.
     OnDate(jiff::Timestamp),
 }
 
@@ -194,6 +195,22 @@ impl Standing {
             period: subscription.period,
             items: vec![(&subscription.price, subscription.quantity)],
         }
+    }
+
+    /// The end that an operator has set: on another date than the period's own, whether it has cut the period short or is still to
+    /// come, or has been set aside by a cancellation.
+    #[must_use]
+    pub fn operators_end(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        match self.end? {
+            ScheduledEnd::OnDate(end) if !self.subscription.cancel_at_period_end => Some(end),
+            ScheduledEnd::OnDate(_) | ScheduledEnd::WithPeriod => self.end_before_cancellation(now),
+        }
+    }
+
+    /// Whether it ends with its period, and by the date of that: Stripe's portal has a flexible subscription end so.
+    #[must_use]
+    pub fn ends_by_date(&self) -> bool {
+        self.subscription.cancel_at_period_end && matches!(self.end, Some(ScheduledEnd::OnDate(_)))
     }
 
     /// What its end goes back to when a cancellation is taken back: what an operator had set, if that is still to come.

@@ -10,7 +10,9 @@
 
 use billing_core::Timestamp;
 use billing_core::access::Owner;
+use billing_core::account::Profile;
 use billing_core::ending::{self, Next, Unendable, Wish};
+use billing_core::id::SubscriptionId;
 use billing_core::landing::Landing;
 use billing_core::subscription::Standing;
 use billing_store::unless_conflict;
@@ -89,13 +91,42 @@ impl Call<'_> {
             }
             Err(error) => return Err(error.into()),
         };
+        self.land_end(&profile, &standing).await?;
+        Ok(Some(standing))
+    }
+
+    /// Has a subscription that ends on the date of its period's end end with its period, before it is changed. Whether it took effect
+    /// is to be read at Stripe: somebody may have written first.
+    pub async fn end_with_period(
+        &self,
+        owner: &Owner,
+        profile: &Profile,
+        subscription: &SubscriptionId,
+    ) -> Result<(), Problem> {
+        let Some(profile) = unless_conflict(self.store.begin_end(profile).await)? else {
+            return Ok(());
+        };
+        let end = EndOfSubscription {
+            owner,
+            subscription,
+            version: profile.version,
+        };
+        match self.stripe().await?.end_with_period(&end).await {
+            Ok(standing) => self.land_end(&profile, &standing).await,
+            // It may have been ended or given to a schedule since, and if so it says so.
+            Err(StripeError::Spent { .. } | StripeError::Refused(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whoever wrote in between has read Stripe since.
+    async fn land_end(&self, profile: &Profile, standing: &Standing) -> Result<(), Problem> {
         let landing = Landing {
             subscription: Some(standing.subscription.clone()),
             ..Landing::default()
         };
-        // Whoever wrote in between has read Stripe since.
-        unless_conflict(self.store.land(&profile, &landing).await)?;
-        Ok(Some(standing))
+        unless_conflict(self.store.land(profile, &landing).await)?;
+        Ok(())
     }
 }
 

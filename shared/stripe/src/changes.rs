@@ -94,7 +94,20 @@ impl Stripe {
     ) -> Result<Standing, StripeError> {
         let request = UpdateSubscription::new(end.subscription.as_str())
             .cancel_at_period_end(true)
+            .proration_behavior(UpdateSubscriptionProrationBehavior::None)
             .metadata(set_aside(instead_of))
+            .expand(vec![LATEST_INVOICE.to_owned()]);
+        let key = format!("cancel/{}/{}", end.owner.account(), end.version);
+        let wire: Wire = self.post(request.build(), &key).await?;
+        wire.try_into()
+    }
+
+    /// Has a subscription that ends on the date of its period's end end with its period: the same end, and one that a new period does not
+    /// end at.
+    pub async fn end_with_period(&self, end: &EndOfSubscription<'_>) -> Result<Standing, StripeError> {
+        let request = UpdateSubscription::new(end.subscription.as_str())
+            .cancel_at_period_end(true)
+            .proration_behavior(UpdateSubscriptionProrationBehavior::None)
             .expand(vec![LATEST_INVOICE.to_owned()]);
         let key = format!("cancel/{}/{}", end.owner.account(), end.version);
         let wire: Wire = self.post(request.build(), &key).await?;
@@ -126,6 +139,7 @@ impl Stripe {
             .await
     }
 
+    /// No end that is moved here gives back or charges anything.
     async fn unschedule(
         &self,
         subscription: &SubscriptionId,
@@ -136,23 +150,27 @@ impl Stripe {
         #[derive(Serialize)]
         struct NoDate<'a> {
             cancel_at: &'a str,
+            proration_behavior: &'a str,
             #[serde(rename = "expand[0]")]
             expand: &'a str,
         }
         let request = match (back_to, scheduled) {
             (Some(date), _) => UpdateSubscription::new(subscription.as_str())
                 .cancel_at(UpdateSubscriptionCancelAt::Timestamp(date.as_second()))
+                .proration_behavior(UpdateSubscriptionProrationBehavior::None)
                 .metadata(set_aside(None))
                 .expand(vec![LATEST_INVOICE.to_owned()])
                 .build(),
             (None, ScheduledEnd::WithPeriod) => UpdateSubscription::new(subscription.as_str())
                 .cancel_at_period_end(false)
+                .proration_behavior(UpdateSubscriptionProrationBehavior::None)
                 .expand(vec![LATEST_INVOICE.to_owned()])
                 .build(),
             (None, ScheduledEnd::OnDate(_)) => {
                 let path = format!("/subscriptions/{subscription}");
                 RequestBuilder::new(StripeMethod::Post, path).form(&NoDate {
                     cancel_at: "",
+                    proration_behavior: "none",
                     expand: LATEST_INVOICE,
                 })
             }

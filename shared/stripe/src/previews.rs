@@ -35,6 +35,8 @@ pub struct PreviewedChange<'a> {
     pub proration_date: Timestamp,
     /// When the trial that it is in ends, if it is in one.
     pub trial_end: Option<Timestamp>,
+    /// Whether it ends with its period by the date of that, which it does no more when it is changed.
+    pub ends_by_date: bool,
     /// What it is billed in.
     pub currency: Currency,
 }
@@ -198,6 +200,7 @@ impl Stripe {
                     CreatePreviewInvoiceSubscriptionDetailsProrationBehavior::AlwaysInvoice,
                 ),
                 proration_date: Some(change.proration_date.as_second()),
+                cancel_at_period_end: change.ends_by_date.then_some(true),
                 ..CreatePreviewInvoiceSubscriptionDetails::new()
             });
         if let Some(code) = change.promotion_code {

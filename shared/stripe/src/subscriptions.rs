@@ -44,6 +44,8 @@ pub(crate) struct Wire {
     items: Page<Item>,
     cancel_at_period_end: bool,
     cancel_at: Option<i64>,
+    #[serde(default)]
+    billing_cycle_anchor: Option<i64>,
     schedule: Option<IgnoredAny>,
     pending_update: Option<IgnoredAny>,
     #[serde(default)]
@@ -122,17 +124,29 @@ impl TryFrom<Wire> for Standing {
             item.price.recurring.as_ref().and_then(|recurring| {
                 Interval::from_recurring(&recurring.interval, recurring.interval_count)
             });
+        let status = Status::parse(&wire.status);
+        // Every date within the period is its end at Stripe, and what later ones would be counted from: it is the period's own where that
+        // is a whole one, or ends where it was counted to before it began, or is a trial.
+        let anchor = wire
+            .billing_cycle_anchor
+            .map(|anchor| at(anchor, "the anchor of a subscription"));
+        let earlier = anchor.transpose()?.filter(|anchor| *anchor <= period.start);
+        let counted = interval.is_some_and(|interval| {
+            let mut anchors = [Some(period.start), earlier].into_iter().flatten();
+            anchors.any(|anchor| interval.period_end(anchor, period.start) == Some(period.end))
+        });
+        let is_own_end = counted || status == Status::Trialing;
         let subscription = Subscription {
             id: id(&wire.id, "a subscription")?,
-            status: Status::parse(&wire.status),
+            status,
             price: id(&item.price.id, "a price")?,
             interval,
             // Metered items have no quantity: they are one subscription to whatever is used.
             quantity: item.quantity.unwrap_or(1),
             period,
-            // Stripe's dashboard schedules the same end by its date.
+            // Stripe's portal schedules the same end by its date.
             cancel_at_period_end: wire.cancel_at_period_end
-                || wire.cancel_at == Some(item.current_period_end),
+                || (wire.cancel_at == Some(item.current_period_end) && is_own_end),
         };
         Ok(Self {
             subscription,
@@ -226,31 +240,45 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(cancel_at_period_end: bool, cancel_at: Option<i64>) -> Standing {
+    const APRIL: i64 = 1_775_001_600;
+    const MAY: i64 = 1_777_593_600;
+
+    /// A month's subscription in a period from 1 April 2026 on.
+    fn read(status: &str, switch: bool, (cancel_at, anchor): (Option<i64>, i64), until: i64) -> Standing {
         let wire = json!({
-            "id": "sub_1", "customer": { "id": "cus_1", "object": "customer" }, "status": "active",
-            "currency": "usd", "cancel_at_period_end": cancel_at_period_end, "cancel_at": cancel_at,
+            "id": "sub_1", "customer": { "id": "cus_1", "object": "customer" }, "status": status,
+            "currency": "usd", "cancel_at_period_end": switch, "cancel_at": cancel_at, "billing_cycle_anchor": anchor,
             "items": { "data": [{
                 "id": "si_1", "price": { "id": "price_m", "recurring": { "interval": "month", "interval_count": 1 } },
-                "quantity": 3, "current_period_start": 1000, "current_period_end": 2000,
+                "quantity": 3, "current_period_start": APRIL, "current_period_end": until,
             }] },
         });
         serde_json::from_value::<Wire>(wire).unwrap().try_into().unwrap()
     }
 
-    /// By the switch, or, as the dashboard does, by the date of the period's end; another date is another end.
+    /// By the switch, or, as the portal does, by the date of the period's own end. Another date is another end, also where Stripe has the period
+    /// end there.
     #[test]
     fn an_end_with_the_period_is_told_in_two_ways() {
-        for (switch, date, ends) in [
-            (true, None, true),
-            (false, Some(2000), true),
-            (false, Some(1999), false),
-            (false, None, false),
+        let early = MAY - 86_400;
+        // Counted from a day before: its month ends on 30 April, and Stripe counts from a date that cuts it short.
+        let counted = APRIL - 86_400 * 2;
+        for (status, switch, date, anchor, until, ends) in [
+            ("active", true, None, APRIL, MAY, true),
+            ("active", true, Some(MAY), APRIL, MAY, true),
+            ("active", false, Some(MAY), APRIL, MAY, true),
+            ("active", false, Some(early), APRIL, early, false),
+            ("active", false, Some(early), early, early, false),
+            ("active", false, Some(early), counted, early, true),
+            ("active", false, Some(early), APRIL, MAY, false),
+            ("active", false, Some(MAY + 1), APRIL, MAY, false),
+            ("active", false, None, APRIL, MAY, false),
+            ("trialing", false, Some(early), early, early, true),
         ] {
+            let read = read(status, switch, (date, anchor), until).subscription;
             assert_eq!(
-                read(switch, date).subscription.cancel_at_period_end,
-                ends,
-                "{date:?}"
+                read.cancel_at_period_end, ends,
+                "{status} {date:?} {anchor} {until}"
             );
         }
     }

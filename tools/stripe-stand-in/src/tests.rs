@@ -13,6 +13,7 @@ mod coupons;
 mod discounts;
 mod discounts_over_changes;
 mod disputes;
+mod ends;
 mod errors;
 mod first_periods;
 mod idempotency;

@@ -172,10 +172,11 @@ fn credit(
 ) -> Option<Line> {
     let charged = item.charged.as_ref().filter(|charged| stands(world, charged))?;
     let price = &world.prices[&item.price];
-    let until = charged.until.unwrap_or(item.current_period_end);
+    let debited = charged.until.unwrap_or(item.current_period_end);
+    let until = debited.min(item.current_period_end);
     let amount = if subscription.billing_mode.is_flexible() {
         // What was debited for time that is over is used up. Of an item's time there is one debit here: every change credits the one before.
-        (from < until).then(|| proration::credit_of_debit(charged, until, from))?
+        (from < until).then(|| proration::credit_of_debit(charged, debited, (from, until)))?
     } else {
         proration::credit(charged, &proration::Share::of(item, from))
     };
@@ -203,6 +204,25 @@ fn stands(world: &World, charged: &Charged) -> bool {
                 InvoiceStatus::Void | InvoiceStatus::Uncollectible
             )
     })
+}
+
+/// What it costs that the items' periods end elsewhere: the time that is taken off them, given back, or that is added, charged.
+pub(crate) fn moved_end(world: &World, before: &Subscription, after: &Subscription) -> Vec<Line> {
+    let pairs = before.items.iter().zip(&after.items);
+    let moved =
+        pairs.filter(|(old, new)| old.quantity.is_some() && old.current_period_end != new.current_period_end);
+    moved
+        .filter_map(|(old, new)| {
+            if new.current_period_end < old.current_period_end {
+                return credit(world, before, old, new.current_period_end);
+            }
+            // What was billed for the period before stays what a credit is a share of.
+            Some(Line {
+                full: None,
+                ..remaining(world, after, new, old.current_period_end)
+            })
+        })
+        .collect()
 }
 
 /// The share of a period's price that lies after `from`.

@@ -285,7 +285,9 @@ fn keep_anchor(at: &Moment<'_>, subscription: &mut Subscription, start: Timestam
         item.current_period_start = start;
         item.whole_period_start = Some(calendar::period_start(anchor, recurrence, start));
         item.current_period_end = calendar::next_period_end(anchor, recurrence, start);
+        item.whole_period_end = None;
     }
+    end_within(subscription);
     let terms: Terms = subscription.terms();
     *subscription = subscription.clone().on_terms(terms);
 }
@@ -298,7 +300,16 @@ fn begin_period(at: &Moment<'_>, subscription: &mut Subscription, start: Timesta
         item.current_period_start = start;
         item.whole_period_start = None;
         item.current_period_end = calendar::next_period_end(start, recurrence, start);
+        item.whole_period_end = None;
     }
+    end_within(subscription);
     let terms: Terms = subscription.terms();
     *subscription = subscription.clone().on_terms(terms);
+}
+
+/// New periods end with the subscription at the latest; an end with the period moves with it.
+fn end_within(subscription: &mut Subscription) {
+    if !subscription.cancel_at_period_end {
+        lifecycle::cut_short(subscription);
+    }
 }

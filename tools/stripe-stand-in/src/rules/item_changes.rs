@@ -137,6 +137,7 @@ fn added(
         current_period_start: period.map_or(at.now, |item| item.current_period_start),
         current_period_end: period.map_or(at.now, |item| item.current_period_end),
         whole_period_start: period.and_then(|item| item.whole_period_start),
+        whole_period_end: period.and_then(|item| item.whole_period_end),
         metered_since: Some(at.now),
         charged: None,
         metadata: change.metadata.clone(),

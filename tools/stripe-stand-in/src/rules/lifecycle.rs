@@ -115,6 +115,7 @@ fn item(
         current_period_start: start,
         current_period_end: end,
         whole_period_start,
+        whole_period_end: None,
         metered_since: None,
         price,
         quantity,
@@ -133,6 +134,7 @@ pub(crate) fn put_on_trial(subscription: &mut Subscription, now: Timestamp, end:
         item.current_period_start = now;
         item.current_period_end = end;
         item.whole_period_start = None;
+        item.whole_period_end = None;
         item.charged = None;
     }
 }
@@ -289,9 +291,27 @@ fn move_on(at: &mut Moment<'_>, id: &SubscriptionId) -> (Timestamp, Timestamp) {
         item.whole_period_start = (whole != start).then_some(whole);
         item.current_period_end =
             calendar::next_period_end(subscription.billing_cycle_anchor, recurrence, start);
+        item.whole_period_end = None;
     }
-    at.world.subscriptions[id].items = items;
+    let row = &mut at.world.subscriptions[id];
+    row.items = items;
+    cut_short(row);
     previous
+}
+
+/// Has the current periods end where the subscription does, if that lies within them, and where they would without it otherwise. A trial
+/// is left alone.
+pub(crate) fn cut_short(subscription: &mut Subscription) {
+    if subscription.status == SubscriptionStatus::Trialing {
+        return;
+    }
+    for item in &mut subscription.items {
+        let start = item.current_period_start;
+        let whole = item.whole_period_end.take().unwrap_or(item.current_period_end);
+        let cut = subscription.cancel_at.filter(|end| start < *end && *end < whole);
+        item.current_period_end = cut.unwrap_or(whole);
+        item.whole_period_end = cut.map(|_| whole);
+    }
 }
 
 /// Ends a subscription at once. Its invoices are no longer pursued, and what waited for one is dropped.

@@ -20,7 +20,7 @@ impl Share {
     pub(crate) fn of(item: &SubscriptionItem, from: Timestamp) -> Self {
         Self {
             left_secs: item.current_period_end.as_second() - from.as_second(),
-            whole_secs: item.current_period_end.as_second() - whole_start(item).as_second(),
+            whole_secs: whole_end(item).as_second() - whole_start(item).as_second(),
         }
     }
 
@@ -33,6 +33,11 @@ impl Share {
 /// A first period that an anchor cuts short is a share of the period that would have led up to the anchor.
 fn whole_start(item: &SubscriptionItem) -> Timestamp {
     item.whole_period_start.unwrap_or(item.current_period_start)
+}
+
+/// A last period that the subscription's end cuts short is a share of the period that would have gone on.
+fn whole_end(item: &SubscriptionItem) -> Timestamp {
+    item.whole_period_end.unwrap_or(item.current_period_end)
 }
 
 /// The share of a period's full price, rounded down.
@@ -55,12 +60,16 @@ pub(crate) fn credit(charged: &Charged, share: &Share) -> i64 {
     narrow(rounded.unwrap_or(-billed).max(-billed))
 }
 
-/// The same in the flexible mode: the share of a debit that lies after `from`, whatever the item costs by now. Stripe's text does not say how it is
-/// rounded; here as every line is.
-pub(crate) fn credit_of_debit(charged: &Charged, until: Timestamp, from: Timestamp) -> i64 {
+/// The same in the flexible mode: the share of a debit for the time up to `end` that lies between two instants, whatever the item costs by now. Stripe's
+/// text does not say how it is rounded; here as every line is.
+pub(crate) fn credit_of_debit(
+    charged: &Charged,
+    end: Timestamp,
+    (from, until): (Timestamp, Timestamp),
+) -> i64 {
     let debited = i128::from(charged.net);
     let left = i128::from(until.as_second() - from.as_second());
-    let whole = i128::from((until.as_second() - charged.from.as_second()).max(1));
+    let whole = i128::from((end.as_second() - charged.from.as_second()).max(1));
     narrow((-debited * left).div_euclid(whole).max(-debited))
 }
 

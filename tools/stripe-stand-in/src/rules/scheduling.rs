@@ -47,9 +47,29 @@ pub(crate) fn catch_up(at: &mut Moment<'_>, id: &ScheduleId) {
                 continue;
             }
         }
+        set_end(at, id);
         at.emit_updated("subscription_schedule.updated", &object, &before);
     }
     await_next_step(at, id);
+}
+
+/// When its subscription ends is the schedule's to say: with its last phase, once that is under way, or not at all.
+fn set_end(at: &mut Moment<'_>, id: &ScheduleId) {
+    let schedule = &at.world.schedules[id];
+    let (Some(phase), Some(subscription)) = (schedule.current_phase(), schedule.subscription.clone()) else {
+        return;
+    };
+    let is_last = schedule
+        .current
+        .is_some_and(|current| current + 1 == schedule.phases.len());
+    let end = (is_last && schedule.end_behavior == EndBehavior::Cancel).then_some(phase.end);
+    let row = &mut at.world.subscriptions[&subscription];
+    if !row.has_ended() {
+        row.cancel_at = end;
+        row.cancel_at_period_end = false;
+        lifecycle::cut_short(row);
+        lifecycle::await_period_end(at, &subscription);
+    }
 }
 
 /// The subscription's period is over: the phase that begins now comes before the renewal.
@@ -166,6 +186,7 @@ pub(crate) fn rewritten(
         };
         phase_terms::enter_within_period(at, id, &phase, prorations)?;
     }
+    set_end(at, id);
     catch_up(at, id);
     Ok(())
 }
@@ -191,8 +212,9 @@ fn finish(at: &mut Moment<'_>, id: &ScheduleId) {
     }
 }
 
-/// The subscription goes on by itself, until an end that is kept.
+/// The subscription goes on by itself, until an end that is kept; one that the schedule has set and that is not kept goes with it.
 pub(crate) fn let_go(at: &mut Moment<'_>, id: &ScheduleId, end: Option<Timestamp>) {
+    let sets_end = at.world.schedules[id].end().is_some();
     let schedule = &mut at.world.schedules[id];
     schedule.status = ScheduleStatus::Released;
     schedule.released_at = Some(at.now);
@@ -202,9 +224,16 @@ pub(crate) fn let_go(at: &mut Moment<'_>, id: &ScheduleId, end: Option<Timestamp
     if let Some(subscription) = subscription {
         let object = Object::Subscription(subscription.clone());
         let before = at.picture(&object);
-        at.world.subscriptions[&subscription].schedule = None;
-        if let Some(end) = end {
-            subscription_updates::end_on(at.now, &mut at.world.subscriptions[&subscription], end);
+        let now = at.now;
+        let row = &mut at.world.subscriptions[&subscription];
+        row.schedule = None;
+        match end {
+            Some(end) => subscription_updates::end_on(now, row, end),
+            None if sets_end => row.cancel_at = None,
+            None => {}
+        }
+        if end.is_some() || sets_end {
+            lifecycle::cut_short(row);
             lifecycle::await_period_end(at, &subscription);
         }
         at.emit_updated("customer.subscription.updated", &object, &before);

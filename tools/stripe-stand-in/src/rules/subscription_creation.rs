@@ -125,6 +125,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         row.cancel_at = cancel_at.or_else(|| row.period_end());
         row.canceled_at = Some(at.now);
         row.cancellation_reason = Some(CancellationReason::Requested);
+        lifecycle::cut_short(row);
         lifecycle::await_period_end(at, &id);
     }
     Ok(at.picture(&Object::Subscription(id)))

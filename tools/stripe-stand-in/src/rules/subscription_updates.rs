@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::billing::{self, Draft};
-use super::changes::{self, Plan, Wish};
+use super::changes::{self, Plan, ProrationBehavior, Wish};
 use super::payments::Outcome;
 use super::{
     Moment, customers, discounts, invoices, invoicing, lifecycle, limits, named, pending, pending_updates,
@@ -24,8 +24,8 @@ use crate::params::{Change, Params};
 use crate::refusal::Refusal;
 use crate::render::Object;
 use crate::state::{
-    BillingReason, CancellationReason, CollectionMethod, Metadata, MissingPaymentMethod, PausedCollection,
-    Settings, Subscription, SubscriptionStatus, World,
+    BillingReason, CancellationReason, CollectionMethod, Line, Metadata, MissingPaymentMethod,
+    PausedCollection, Settings, Subscription, SubscriptionStatus, World,
 };
 
 /// What happens when the invoice of a change is not paid at once.
@@ -269,10 +269,15 @@ pub(crate) fn draft(
     }
     check_schedule(&before, &update)?;
     check_state(at, &before, &update)?;
-    let (changed, behavior) = with_members(at, &before, &update)?;
+    let (mut changed, behavior) = with_members(at, &before, &update)?;
+    let mut end_moved = apply_end(at, &mut changed, &update);
     let mut plan = changes::plan(at, &changed, &update.wish)?;
+    if !end_moved.is_empty() {
+        plan.bills_now |= update.wish.proration_behavior == ProrationBehavior::AlwaysInvoice;
+        end_moved.append(&mut plan.prorations);
+        plan.prorations = end_moved;
+    }
     limits::check_lines(plan.prorations.iter().chain(&plan.new_period), &before.currency)?;
-    apply_end(at, &mut plan.after, &update);
     if plan.bills_now || !plan.prorations.is_empty() {
         pending_updates::drop_present(at, id);
     }
@@ -418,8 +423,9 @@ fn with_members(
     Ok((subscription, update.payment_behavior))
 }
 
-/// Schedules the end, or takes it back.
-fn apply_end(at: &Moment<'_>, subscription: &mut Subscription, update: &Update) {
+/// Schedules the end, or takes it back. A date within the current period moves the end of that; answers what this costs.
+fn apply_end(at: &Moment<'_>, subscription: &mut Subscription, update: &Update) -> Vec<Line> {
+    let before = subscription.clone();
     match update.cancel_at_period_end {
         Some(true) if !subscription.cancel_at_period_end => {
             subscription.cancel_at_period_end = true;
@@ -440,13 +446,20 @@ fn apply_end(at: &Moment<'_>, subscription: &mut Subscription, update: &Update) 
         }
         Change::Set(end) => end_on(at.now, subscription, end),
     }
+    lifecycle::cut_short(subscription);
+    match update.wish.proration_behavior {
+        ProrationBehavior::Nothing => Vec::new(),
+        ProrationBehavior::CreateProrations | ProrationBehavior::AlwaysInvoice => {
+            billing::moved_end(at.world, &before, subscription)
+        }
+    }
 }
 
 /// Has it end on a date.
 pub(crate) fn end_on(now: Timestamp, subscription: &mut Subscription, end: Timestamp) {
     // A flexible one ends on its date, wherever its period does.
     let is_flexible = subscription.billing_mode.is_flexible();
-    subscription.cancel_at_period_end = !is_flexible && subscription.period_end() == Some(end);
+    subscription.cancel_at_period_end = !is_flexible && subscription.whole_period_end() == Some(end);
     schedule_end(now, subscription, Some(end));
 }
 

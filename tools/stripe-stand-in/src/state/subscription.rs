@@ -89,6 +89,12 @@ impl Subscription {
         self.items.iter().map(|item| item.current_period_end).min()
     }
 
+    /// The same, were no period cut short by the subscription's own end.
+    pub(crate) fn whole_period_end(&self) -> Option<Timestamp> {
+        let whole = |item: &SubscriptionItem| item.whole_period_end.unwrap_or(item.current_period_end);
+        self.items.iter().map(whole).min()
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         matches!(
             self.status,
@@ -110,6 +116,9 @@ pub(crate) struct SubscriptionItem {
     /// Where the current period would have begun, were it not cut short by an anchor within it.
     #[serde(default)]
     pub(crate) whole_period_start: Option<Timestamp>,
+    /// Where it would end, were it not cut short by the subscription's own end.
+    #[serde(default)]
+    pub(crate) whole_period_end: Option<Timestamp>,
     /// Since when usage is counted for its price, where that is later than its period began.
     #[serde(default)]
     pub(crate) metered_since: Option<Timestamp>,

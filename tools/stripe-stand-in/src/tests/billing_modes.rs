@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::changes::lines;
 use super::harness::{Shop, day, id};
 
-const CLASSIC: &str = "classic";
-const FLEXIBLE: &str = "flexible";
+pub(super) const CLASSIC: &str = "classic";
+pub(super) const FLEXIBLE: &str = "flexible";
 
 impl Shop {
     /// A subscription to some of a price, in this mode; none is told where it is empty.
-    async fn in_mode(&self, mode: &str, price: &str, quantity: u64) -> Value {
+    pub(super) async fn in_mode(&self, mode: &str, price: &str, quantity: u64) -> Value {
         let customer = self.customer().await;
         let attach = json!({ "customer": customer });
         let card = self.post("/v1/payment_methods/pm_card_visa/attach", attach).await;

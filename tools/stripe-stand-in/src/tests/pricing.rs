@@ -189,7 +189,8 @@ async fn what_is_metered_is_billed_when_it_has_been_used() {
     );
     shop.post("/v1/billing/meter_events", uses("7", "d")).await;
     let path = format!("/v1/subscriptions/{subscription}");
-    shop.post(&path, json!({ "cancel_at": day("2026-12-10") })).await;
+    let ends = json!({ "cancel_at": day("2026-12-10"), "proration_behavior": "none" });
+    shop.post(&path, ends).await;
     shop.advance("2026-12-10T00:00:00Z").await;
     assert_eq!(shop.get(&path).await["status"], "canceled");
     assert_eq!(amounts(&shop.latest(&subscription).await), [70]);

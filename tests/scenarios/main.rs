@@ -136,6 +136,8 @@ mod sale_races;
 mod upgrades;
 /// Sessions that are sold once more.
 mod sold_anew;
+/// Contracts with an end.
+mod end_dates;
 /// Sales whose subscription an operator ends before it is paid.
 mod ended_sales;
 /// The same of accounts.

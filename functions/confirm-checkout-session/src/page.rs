@@ -27,11 +27,14 @@ pub(crate) fn is_needed(sale: &Sale) -> bool {
     sale.offer.estimates.current_invoice.amount_due > 0
 }
 
-/// Until when a page can be paid: as long as its session lives, but no shorter and no longer than Stripe allows. By the moment of the sale,
-/// so that asking again is the same request.
+/// Until when a page can be paid: as long as its session lives and what is sold on it does, but no shorter and no longer than Stripe allows. By the
+/// moment of the sale, so that asking again is the same request.
 fn expires_at(sale: &Sale) -> Timestamp {
     let after = |life| sale.asked_at.saturating_add(life).unwrap_or(Timestamp::MAX);
-    sale.open_until.clamp(after(SHORTEST), after(LONGEST))
+    let ends_at = sale.offer.ends_at.unwrap_or(Timestamp::MAX);
+    sale.open_until
+        .min(ends_at)
+        .clamp(after(SHORTEST), after(LONGEST))
 }
 
 /// Opens the page of a sale, records it, and answers the session with its address. None when somebody else wrote first, or it has to be

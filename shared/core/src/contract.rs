@@ -162,6 +162,18 @@ impl Contract {
         Some((scheduled, schedule))
     }
 
+    /// The end of a contract that a schedule has led where it was to lead, and which the subscription has lost over that: while a schedule leads
+    /// one, its end is the schedule's to say.
+    #[must_use]
+    pub fn lost_end(&self, read: &Read, now: Timestamp) -> Option<(&Scheduled, Timestamp)> {
+        let end = self.ends_at.filter(|end| now < *end)?;
+        let billing = &read.billing;
+        let is_lost =
+            billing.schedule.is_none() && billing.status.is_live() && billing.cancel_at != Some(end);
+        let scheduled = self.scheduled.as_ref().filter(|_| is_lost)?;
+        Self::bills(billing, &scheduled.order).then_some((scheduled, end))
+    }
+
     /// The subscription of an earlier sale that came to nothing, while the contract is being sold anew: what Stripe says of it is not
     /// about the sale that is under way. It cannot be this one's: a subscription that is over ends its sale in the write that
     /// records it, unless its bill is being paid, and then the sale names that.

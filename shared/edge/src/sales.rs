@@ -8,11 +8,13 @@
 //! # If it fails half-way
 //! The sale stays in the contract until it is landed, and what is done at Stripe repeats under the sale's keys.
 
+use billing_core::Timestamp;
 use billing_core::contract::{self, Billing, Contract, Facts, Fate, Landing, Lateness, Read, Told};
 use billing_core::coverage::Entry;
 use billing_core::reversal::Reversal;
 use billing_core::sale::{Sale, Way};
 use billing_core::session::{Session, Status};
+use billing_core::subscription::Status as BillingStatus;
 use billing_store::{SessionWrite, StoredContract, unless_conflict};
 use billing_stripe::OfContract;
 
@@ -91,6 +93,22 @@ impl Call<'_> {
             }
             None => read,
         };
+        let read = match contract.lost_end(&read, self.now) {
+            Some((scheduled, end)) => {
+                let subscription = &read.billing.subscription;
+                let key = format!("sale/{}", scheduled.checkout);
+                let ended = self
+                    .stripe()
+                    .await?
+                    .end_contract_at(subscription, end, &key)
+                    .await?;
+                Read {
+                    billing: ended.read.billing,
+                    ..read
+                }
+            }
+            None => read,
+        };
         let facts = Facts {
             read,
             paid: bill.paid,
@@ -146,7 +164,16 @@ impl Call<'_> {
             Way::AtPeriodEnd => None,
         };
         let took_effect = contract::fate(sale, read, Lateness::InTime) == Fate::TookEffect;
-        if !took_effect || paid_at.is_none_or(|paid_at| paid_at < sale.open_until) {
+        let Some(paid_at) = paid_at.filter(|_| took_effect) else {
+            return Ok(Lateness::InTime);
+        };
+        // A contract that was to be over by then is not begun, whatever was offered; nor is one that nobody learned of before, and that bills on.
+        let goes_on = read.billing.status.is_live() && read.billing.cancel_at != sale.offer.ends_at;
+        let known_at = if goes_on { self.now } else { paid_at };
+        if sale.offer.way == Way::Begin && sale.offer.ends_at.is_some_and(|end| end <= known_at) {
+            return Ok(Lateness::Moved);
+        }
+        if paid_at < sale.open_until {
             return Ok(Lateness::InTime);
         }
         if sale.offer.way == Way::AtOnce {
@@ -262,23 +289,34 @@ impl Call<'_> {
         }
         let fate = contract::fate(sale, &read, lateness);
         let read = Box::pin(self.settle_payer(sale, read, &fate)).await?;
-        match (fate, sale.offer.ends_at) {
-            (Fate::TookEffect, Some(end))
-                if sale.offer.way == Way::Begin
-                    && read.billing.status.is_live()
-                    && read.billing.cancel_at != Some(end)
-                    && self.now < end =>
-            {
-                if let Some(known) = session.take_if(|known| known.status != Status::PaymentSucceeded) {
-                    let paid = known.paid(self.now);
-                    self.store.put_checkout_session(&known, &paid).await?;
-                    *session = Some(paid);
-                }
-                let stripe = self.stripe().await?;
-                Ok(stripe.end_contract_at(&subscription, end, sale).await?.read)
-            }
-            _ => Ok(read),
+        let Some(end) = self.missing_end(sale, &read, &fate) else {
+            return Ok(read);
+        };
+        if fate == Fate::TookEffect
+            && let Some(known) = session.take_if(|known| known.status != Status::PaymentSucceeded)
+        {
+            let paid = known.paid(self.now);
+            self.store.put_checkout_session(&known, &paid).await?;
+            *session = Some(paid);
         }
+        let stripe = self.stripe().await?;
+        let key = format!("sale/{}", sale.name());
+        let ended = stripe.end_contract_at(&subscription, end, &key).await?;
+        // The bills are as they were read, the first of them too.
+        Ok(Read {
+            billing: ended.read.billing,
+            ..read
+        })
+    }
+
+    /// The end of a contract that begins, where Stripe does not have it yet. A bank debit pays days later, when that may be over: the end is set as
+    /// soon as Stripe takes one, which it does not of a subscription whose first bill waits for its payer.
+    fn missing_end(&self, sale: &Sale, read: &Read, fate: &Fate) -> Option<Timestamp> {
+        let end = sale.offer.ends_at.filter(|end| self.now < *end)?;
+        let billing = &read.billing;
+        let takes_end = billing.status.is_live() && billing.status != BillingStatus::Incomplete;
+        let begins = sale.offer.way == Way::Begin && matches!(fate, Fate::TookEffect | Fate::Waits(_));
+        (begins && takes_end && billing.cancel_at != Some(end)).then_some(end)
     }
 
     /// The charge was previewed right before it was asked for, and compared. Should it have come out as something else all the

@@ -64,8 +64,10 @@ impl Stripe {
             .iter()
             .map(|billed| item((billed.price.to_string(), billed.quantity)))
             .collect();
+        let end = sale.offer.ends_at;
         let form = Phases {
-            end_behavior: "release",
+            // When the subscription ends is the schedule's to say from now on.
+            end_behavior: if end.is_some() { "cancel" } else { "release" },
             proration_behavior: "none",
             metadata: HashMap::from([(SALE, sale.name())]),
             phases: vec![
@@ -77,7 +79,7 @@ impl Stripe {
                 },
                 Phase {
                     start_date: None,
-                    end_date: None,
+                    end_date: end.map(|end| end.as_second()),
                     items: priced(&sale.order)?.into_iter().map(item).collect(),
                     proration_behavior: "none",
                 },
@@ -114,10 +116,17 @@ impl Stripe {
         }
     }
 
-    /// Lets the subscription of a schedule go on by itself. One that is let go already stays as it is.
+    /// Lets the subscription of a schedule go on by itself, with the end that the schedule has set. One that is let go already stays as it is.
     pub async fn release_schedule(&self, schedule: &ScheduleId, key: &str) -> Result<(), StripeError> {
+        #[derive(Serialize)]
+        struct Release {
+            preserve_cancel_date: bool,
+        }
         let path = format!("/subscription_schedules/{schedule}/release");
-        let request = RequestBuilder::new(StripeMethod::Post, path);
+        let form = Release {
+            preserve_cancel_date: true,
+        };
+        let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
         match self.post::<IgnoredAny>(request, &format!("{key}/release")).await {
             Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(()),
             Err(error) => Err(error),

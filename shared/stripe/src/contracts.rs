@@ -305,18 +305,19 @@ impl Stripe {
         }
     }
 
-    /// Has a contract's subscription end at an instant, without crediting what is left of the period that it falls into.
+    /// Has a contract's subscription end at an instant, without crediting what is left of the period under way. What is left of a later one is
+    /// not billed. `key` is that of the sale by which it ends then.
     pub async fn end_contract_at(
         &self,
         subscription: &SubscriptionId,
         end: Timestamp,
-        sale: &Sale,
+        key: &str,
     ) -> Result<ReadContract, StripeError> {
         let request = UpdateSubscription::new(subscription.as_str())
             .cancel_at(stripe_billing::subscription::UpdateSubscriptionCancelAt::Timestamp(end.as_second()))
             .proration_behavior(UpdateSubscriptionProrationBehavior::None)
             .expand(expanded());
-        let wire: Wire = self.post(request.build(), &format!("{}/end", key(sale))).await?;
+        let wire: Wire = self.post(request.build(), &format!("{key}/end")).await?;
         wire.try_into()
     }
 

@@ -1,0 +1,170 @@
+//! Contracts with an `end_date`: Stripe has the end before anybody could forget it, and what is paid after it goes back.
+
+use billing_core::contract::Status;
+use billing_core::session::LatePayment;
+use billing_tests::{Organisation, World};
+use serde_json::{Value, json};
+
+fn seconds(instant: &str) -> i64 {
+    instant.parse::<billing_core::Timestamp>().unwrap().as_second()
+}
+
+/// A session of the starter plan, 35.00 a month, for a contract that is to end then.
+async fn until(acme: &Organisation<'_>, end: &str) -> String {
+    let mut order = acme.order("starter");
+    order["end_date"] = json!(end);
+    acme.session(&order).await
+}
+
+/// The money is back, the subscription is over, and the contract never began.
+async fn given_back(world: &World, acme: &Organisation<'_>, contract: &str, paid: &[i64]) {
+    assert_eq!(world.stripe.charges().await, paid);
+    assert_eq!(world.stripe.refunded().await, paid);
+    assert_eq!(world.stripe.all_subscriptions().await[0]["status"], "canceled");
+    let stored = acme.contract(contract).await.contract;
+    assert_eq!((stored.status, stored.sale), (Status::Refunded, None));
+    assert_eq!(acme.covered_until(contract).await, "");
+}
+
+/// A debit takes three days. The end is set while it is under way, and the contract is over after two months, both paid.
+#[tokio::test]
+async fn a_contract_that_a_bank_pays_ends_when_it_was_to_end() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = until(&acme, "2026-06-01T00:00:00Z").await;
+    let bank = json!({ "payment_method_id": "pm_usBankAccount" });
+    let pending = acme.confirms(&id, &bank).await;
+    assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+    let at_stripe = world.stripe.all_subscriptions().await.remove(0);
+    assert_eq!(at_stripe["cancel_at"], seconds("2026-06-01T00:00:00Z"));
+    world.advance("4d").await;
+    let sold = acme.reads(&id).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    world.advance("66d").await;
+    assert_eq!(world.stripe.charges().await, [3500, 3500]);
+    let contract = sold.body["contract_id"].as_str().unwrap();
+    assert_eq!(acme.contract(contract).await.contract.status, Status::Ended);
+}
+
+/// The contract is over on the third day, and the bank pays on the fourth.
+#[tokio::test]
+async fn what_a_bank_pays_after_the_end_goes_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = until(&acme, "2026-04-03T00:00:00Z").await;
+    let bank = json!({ "payment_method_id": "pm_usBankAccount" });
+    assert_eq!(acme.confirms(&id, &bank).await.body["checkout_status"], "pending");
+    world.advance("50h").await;
+    assert_eq!(world.stripe.all_subscriptions().await[0]["status"], "canceled");
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "pending");
+    world.advance("2d").await;
+    let session = acme.stored(&id).await;
+    assert_eq!(session.late_payment, Some(LatePayment::Refunded));
+    given_back(&world, &acme, session.contract.as_str(), &[3500]).await;
+    world.advance("40d").await;
+    given_back(&world, &acme, session.contract.as_str(), &[3500]).await;
+}
+
+/// A page lives no longer than what is sold on it, but half an hour: what is paid on one whose contract was over in ten minutes goes back.
+#[tokio::test]
+async fn what_is_paid_on_a_page_after_the_end_goes_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut latest = String::new();
+    for (end, closes) in [
+        ("2026-04-01T02:00:00Z", "2026-04-01T02:00:00Z"),
+        ("2026-04-01T00:10:00Z", "2026-04-01T00:31:00Z"),
+    ] {
+        let id = until(&acme, end).await;
+        let pending = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+        let page = world.stripe.latest_page().await;
+        assert_eq!(page["expires_at"], seconds(closes));
+        latest = id;
+    }
+    let page = world.stripe.latest_page().await;
+    world.advance("20m").await;
+    world.stripe.pays_page(&page).await;
+    let session = acme.stored(&latest).await;
+    assert_eq!(session.late_payment, Some(LatePayment::Refunded));
+    given_back(&world, &acme, session.contract.as_str(), &[3500]).await;
+}
+
+/// It was paid on its page in time, and nobody could read at Stripe for a month, in which it was over and was renewed: it is ended, and both payments go
+/// back.
+#[tokio::test]
+async fn a_contract_that_nobody_heard_of_until_it_was_over_is_given_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = until(&acme, "2026-04-20T00:00:00Z").await;
+    let contract = acme.stored(&id).await.contract;
+    acme.confirms(&id, &Value::Null).await;
+    let page = world.stripe.latest_page().await;
+    world.stripe.holds_events(true).await;
+    world.stripe.fails("GET", "/v1/subscriptions/*", 500).await;
+    world.stripe.pays_page(&page).await;
+    world.advance("32d").await;
+    world.stripe.recovers().await;
+    assert_eq!(world.stripe.charges().await, [3500, 3500]);
+    let paid = world.stripe.events("invoice.paid");
+    assert_eq!(world.stripe.delivers(&paid[0]).await, 200);
+    given_back(&world, &acme, contract.as_str(), &[3500, 3500]).await;
+    world.stripe.holds_events(false).await;
+    world.advance("40d").await;
+    given_back(&world, &acme, contract.as_str(), &[3500, 3500]).await;
+}
+
+/// A year of the annual plan, then three months of the smaller one: the schedule that leads there says when it ends, and so does the subscription when
+/// it is let go, whatever the schedule left.
+#[tokio::test]
+async fn a_downgrade_keeps_the_end_of_its_contract() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("team-annual");
+    order["end_date"] = json!("2027-07-01T00:00:00Z");
+    let contract = acme.sells(&order).await;
+    let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+    let id = acme.session(&less).await;
+    let sold = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    let year = world.stripe.charges().await;
+    world.advance("366d").await;
+    let at_stripe = world.stripe.all_subscriptions().await.remove(0);
+    assert_eq!(
+        (&at_stripe["schedule"], &at_stripe["cancel_at"]),
+        (&Value::Null, &json!(seconds("2027-07-01T00:00:00Z")))
+    );
+    let stored = acme.contract(&contract).await.contract;
+    assert_eq!(stored.billing.unwrap().cancel_at, stored.ends_at);
+    world.advance("120d").await;
+    let charges = world.stripe.charges().await;
+    assert_eq!(charges[..year.len()], year);
+    assert_eq!(charges[year.len()..], [3500, 3500, 3500]);
+    assert_eq!(acme.contract(&contract).await.contract.status, Status::Ended);
+}
+
+/// Schedules of earlier builds said nothing of an end: the subscription gets it back when it is let go.
+#[tokio::test]
+async fn an_end_that_a_schedule_has_lost_is_set_again() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("team-annual");
+    order["end_date"] = json!("2027-07-01T00:00:00Z");
+    let contract = acme.sells(&order).await;
+    let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+    let id = acme.session(&less).await;
+    let sold = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    let schedule = world.stripe.all_subscriptions().await.remove(0)["schedule"].clone();
+    let schedule = format!("/v1/subscription_schedules/{}", schedule.as_str().unwrap());
+    world
+        .stripe
+        .operator("POST", &schedule, "end_behavior=release")
+        .await;
+    world.advance("366d").await;
+    let at_stripe = world.stripe.all_subscriptions().await.remove(0);
+    assert_eq!(
+        (&at_stripe["schedule"], &at_stripe["cancel_at"]),
+        (&Value::Null, &json!(seconds("2027-07-01T00:00:00Z")))
+    );
+}

@@ -168,3 +168,83 @@ async fn an_end_that_a_schedule_has_lost_is_set_again() {
         (&Value::Null, &json!(seconds("2027-07-01T00:00:00Z")))
     );
 }
+
+/// 35.00 for April, and half of May up to noon of the 16th: told as 17.50 before, billed so, and covered. On the 6th of May, when ten of its 31 days have half a day
+/// to spare and 10.5 are left, a seat more of 5.00 costs what is told.
+#[tokio::test]
+async fn the_last_period_of_a_contract_is_told_and_billed_for_its_share() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["end_date"] = json!("2026-05-16T12:00:00Z");
+    let offered = acme.opens(&order).await;
+    let estimates = &offered.body["estimates"];
+    assert_eq!(estimates["current_invoice"]["total"], 3500, "{offered}");
+    assert_eq!(estimates["next_invoice"]["total"], 1750, "{offered}");
+    assert_eq!(estimates["next_invoice"]["period_end"], "2026-05-16T12:00:00Z");
+    let contract = acme.sells(&order).await;
+    world.advance("31d").await;
+    assert_eq!(world.stripe.charges().await, [3500, 1750]);
+    assert_eq!(acme.covered_until(&contract).await, "2026-05-16T12:00:00Z");
+    world.advance("5d").await;
+    let seat = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": 4 });
+    let more = json!({ "contract_id": contract, "product_overrides": [seat] });
+    let offered = acme.opens(&more).await;
+    let estimates = &offered.body["estimates"];
+    let quoted = estimates["current_invoice"]["total"].as_i64().unwrap();
+    assert_eq!(estimates["next_invoice"], Value::Null, "{offered}");
+    let sold = acme
+        .confirms(offered.body["id"].as_str().unwrap(), &Value::Null)
+        .await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    assert_eq!(world.stripe.charges().await, [3500, 1750, quoted]);
+    world.advance("11d").await;
+    assert_eq!(acme.contract(&contract).await.contract.status, Status::Ended);
+    assert_eq!(world.stripe.charges().await, [3500, 1750, quoted]);
+}
+
+/// Ends on 16 April: April is billed whole, and a seat more on the 6th for the ten days up to the end.
+#[tokio::test]
+async fn a_first_period_that_is_the_last_is_billed_whole_and_amended_up_to_the_end() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["end_date"] = json!("2026-04-16T00:00:00Z");
+    let contract = acme.sells(&order).await;
+    world.advance("5d").await;
+    let seat = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": 4 });
+    let more = json!({ "contract_id": contract, "product_overrides": [seat] });
+    let offered = acme.opens(&more).await;
+    let quoted = offered.body["estimates"]["current_invoice"]["total"]
+        .as_i64()
+        .unwrap();
+    let sold = acme
+        .confirms(offered.body["id"].as_str().unwrap(), &Value::Null)
+        .await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    assert_eq!(world.stripe.charges().await, [3500, quoted]);
+    world.advance("40d").await;
+    assert_eq!(world.stripe.charges().await, [3500, quoted]);
+    assert_eq!(acme.contract(&contract).await.contract.status, Status::Ended);
+}
+
+/// It was over a moment ago, and no news of that has arrived: whoever would amend it is told to come back, and then that it is over.
+#[tokio::test]
+async fn a_contract_that_is_over_is_not_amended_before_the_news_of_it() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["end_date"] = json!("2026-04-16T00:00:00Z");
+    let contract = acme.sells(&order).await;
+    let seat = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": 4 });
+    let more = json!({ "contract_id": contract, "product_overrides": [seat] });
+    world.stripe.stand_in().settle().await;
+    world.stripe.holds_events(true).await;
+    world.advance("15d").await;
+    assert_eq!(acme.opens(&more).await.status, 503);
+    world.stripe.holds_events(false).await;
+    world.stripe.stand_in().settle().await;
+    let over = acme.opens(&more).await;
+    assert_eq!(over, r#"409 {"error":"the contract has ended"}"#);
+    assert_eq!(world.stripe.charges().await, [3500]);
+}

@@ -30,6 +30,8 @@ struct Case {
     zone: &'static str,
     /// The day of the month that periods are counted from; none for the start's own.
     anchor: Option<u8>,
+    /// After how many seconds it ends; none for one that goes on.
+    lasts: Option<i64>,
     plan: Plan,
     events: Vec<Event>,
 }
@@ -139,14 +141,16 @@ fn cases() -> impl Strategy<Value = Case> {
             Just("America/New_York")
         ],
         prop::option::weighted(0.4, 1_u8..=28),
+        prop::option::weighted(0.4, 86_400_i64..=500 * 86_400),
         plans(),
         prop::collection::vec(events(), 0..4),
     )
-        .prop_map(|(currency, start, zone, anchor, plan, events)| Case {
+        .prop_map(|(currency, start, zone, anchor, lasts, plan, events)| Case {
             currency,
             start,
             zone,
             anchor,
+            lasts,
             plan,
             events,
         })
@@ -355,6 +359,12 @@ impl Subscription {
         [preview, self.latest(&changed)]
     }
 
+    /// Has it end then, as contracts are: once it has begun, and without giving back what is left of the first period.
+    fn ends(&self, end: Timestamp) {
+        let ends = json!({ "cancel_at": end.as_second(), "proration_behavior": "none" });
+        self.post(&format!("/v1/subscriptions/{}", self.id), &ends);
+    }
+
     /// Lets the period end, and answers the preview and the invoice of the next one.
     fn renew(&mut self, end: Timestamp) -> [Value; 2] {
         let preview = self.post("/v1/invoices/create_preview", &json!({ "subscription": self.id }));
@@ -446,9 +456,14 @@ fn follow(case: &Case) -> Result<(), TestCaseError> {
     let first = estimate::first_invoice(&configuration(case, &case.plan, 1), &zone, start).unwrap();
     agrees(&first.estimate, &at_stripe.begin(&first), "the beginning")?;
     let mut standing = first.standing;
+    standing.ends_at = case.lasts.map(|lasts| instant(case.start + lasts));
+    if let Some(end) = standing.ends_at {
+        at_stripe.ends(end);
+    }
     let mut now = start;
     for (at, event) in case.events.iter().enumerate() {
         let (priced, bills) = match event {
+            Event::Renewal if standing.ends_at.is_some_and(|end| end <= standing.period.end) => break,
             Event::Renewal => {
                 now = standing.period.end;
                 let next = estimate::next_invoice(&standing, &standing.configuration).unwrap();
@@ -504,9 +519,13 @@ fn with_quantity(standing: &Standing, product: usize, quantity: Option<i64>) -> 
     (is_news && after.taken().next().is_some()).then_some(after)
 }
 
-/// An instant in what is left of the period, before its end.
+/// An instant in what is left of the period, before its end, and the contract's.
 fn later(standing: &Standing, now: Timestamp, permille: i64) -> Timestamp {
-    let left = standing.period.end.as_second() - now.as_second() - 1;
+    let end = standing
+        .ends_at
+        .unwrap_or(Timestamp::MAX)
+        .min(standing.period.end);
+    let left = end.as_second() - now.as_second() - 1;
     instant(now.as_second() + left.max(0) * permille / 1000)
 }
 

@@ -179,7 +179,7 @@ async fn hold(call: &Call<'_>, session: &Session, facts: &WishFacts) -> Result<O
 /// The period that a contract is stored with is over, and the news of what came after has not arrived: it is read at Stripe, and landed. 503
 /// while Stripe has not gone on either.
 async fn catch_up(call: &Call<'_>, stored: &StoredContract) -> Result<(), Problem> {
-    let over = stored.contract.standing.period.end;
+    let over = stored.contract.standing.over_at();
     let read = call.read_contract(&stored.contract).await?;
     let has_gone_on = |read: &Read| read.billing.period.start >= over || !read.billing.status.is_live();
     let Some(read) = read.filter(has_gone_on) else {

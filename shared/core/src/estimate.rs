@@ -7,6 +7,7 @@
 //!
 //! A change credits the whole old configuration and charges the whole new one, never the difference; products that stay as they
 //! are, price and quantity, are left alone. A change of the cadence credits what is left, and begins a full period at once.
+//! The last period of a contract that ends is billed up to its end, as a share; the first period is not, as Stripe learns of the end later.
 //! Credits come before charges. Everything else about a share is in [`crate::proration`], about an amount in [`crate::pricing`].
 //!
 //! Nothing is charged here, and nothing known of the payer: balances and taxes are Stripe's.
@@ -80,6 +81,10 @@ pub struct Standing {
     pub period: Period,
     /// What was billed for it, for each product that is taken.
     pub billed: Vec<Billed>,
+    /// When the contract ends, if ever: the period that holds that is billed up to there, and stays a share of a whole one. The first is billed
+    /// whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
 }
 
 /// What was billed for a product's period.
@@ -190,7 +195,7 @@ pub fn next_invoice(standing: &Standing, then: &Configuration) -> Result<Priced,
     } else {
         Anchor::of(start)
     };
-    full_period(Vec::new(), then, anchor, start)
+    full_period(Vec::new(), then, anchor, (start, standing.ends_at))
 }
 
 /// The invoice of a change of the configuration at an instant of the period under way.
@@ -200,15 +205,11 @@ pub fn change(standing: &Standing, after: &Configuration, at: Timestamp) -> Resu
         return Err(NoEstimate::OtherCurrency);
     }
     let at = whole_second(at);
-    let share = Share::of(standing.period, at)?;
+    let (share, left) = rest(standing.period, at, standing.ends_at)?;
     let (old, new) = (amounts(before)?, amounts(after)?);
-    let left = Period {
-        start: at,
-        ..standing.period
-    };
     if before.cadence != after.cadence || is_free(&old) && !is_free(&new) {
         let credits = credits(standing, &old, share, left, |_| true);
-        return full_period(credits, after, Anchor::of(at), at);
+        return full_period(credits, after, Anchor::of(at), (at, standing.ends_at));
     }
     let stays = |entry: &(&Chosen, Amount), others: &[(&Chosen, Amount)]| {
         others
@@ -224,24 +225,35 @@ pub fn change(standing: &Standing, after: &Configuration, at: Timestamp) -> Resu
             invoice.charge(entry.0, entry.1, share)?;
         }
     }
-    invoice.finish(standing.anchor, standing.period)
+    let ends_at = standing.ends_at;
+    Ok(invoice.finish(standing.anchor, standing.period)?.until(ends_at))
 }
 
-/// A whole period, after what is given back.
+/// What is left of a period from an instant on, of a contract that may end within it.
+fn rest(
+    period: Period,
+    from: Timestamp,
+    ends_at: Option<Timestamp>,
+) -> Result<(Share, Period), OutsidePeriod> {
+    let end = ends_at.map_or(period.end, |end| whole_second(end).min(period.end));
+    Ok((Share::between(period, from, end)?, Period { start: from, end }))
+}
+
+/// A whole period, or the share of it that a contract's end leaves, after what is given back.
 fn full_period(
     credits: Vec<Line>,
     configuration: &Configuration,
     anchor: Anchor,
-    start: Timestamp,
+    (start, ends_at): (Timestamp, Option<Timestamp>),
 ) -> Result<Priced, NoEstimate> {
     let period = anchor.period_at(configuration.cadence, start)?;
-    let share = Share::of(period, period.start)?;
-    let mut invoice = Invoice::of(configuration, period);
+    let (share, covers) = rest(period, period.start, ends_at)?;
+    let mut invoice = Invoice::of(configuration, covers);
     invoice.lines = credits;
     for (chosen, amount) in amounts(configuration)? {
         invoice.charge(chosen, amount, share)?;
     }
-    invoice.finish(anchor, period)
+    Ok(invoice.finish(anchor, period)?.until(ends_at))
 }
 
 /// Whether everything is of a price that is nothing at Stripe, which begins a period when that is no longer so. A price of tiers is not, nor
@@ -394,12 +406,28 @@ impl<'a> Invoice<'a> {
                 anchor,
                 period,
                 billed: self.billed,
+                ends_at: None,
             },
         })
     }
 }
 
+impl Priced {
+    /// The same for a contract that ends, if ever.
+    #[must_use]
+    pub fn until(mut self, ends_at: Option<Timestamp>) -> Self {
+        self.standing.ends_at = ends_at;
+        self
+    }
+}
+
 impl Standing {
+    /// When it is over: with its period, or with the contract before that.
+    #[must_use]
+    pub fn over_at(&self) -> Timestamp {
+        self.ends_at.unwrap_or(Timestamp::MAX).min(self.period.end)
+    }
+
     fn billed(&self, product: &OfferedId) -> Option<&Billed> {
         self.billed.iter().find(|billed| billed.product_id == *product)
     }

@@ -47,13 +47,18 @@ pub struct Explanation {
 impl Share {
     /// From `from`, to the second, to the end of a period. Both of the period's ends belong to it.
     pub fn of(period: Period, from: Timestamp) -> Result<Self, OutsidePeriod> {
+        Self::between(period, from, period.end)
+    }
+
+    /// From `from` to `until`, to the second, of a period. Both of the period's ends belong to it.
+    pub fn between(period: Period, from: Timestamp, until: Timestamp) -> Result<Self, OutsidePeriod> {
         let (start, end) = (period.start.as_second(), period.end.as_second());
-        let from = from.as_second();
-        if end <= start || !(start..=end).contains(&from) {
+        let (from, until) = (from.as_second(), until.as_second());
+        if end <= start || !(start..=until).contains(&from) || until > end {
             return Err(OutsidePeriod(period));
         }
         Ok(Self {
-            left_secs: end - from,
+            left_secs: until - from,
             whole_secs: end - start,
         })
     }

@@ -140,7 +140,7 @@ pub fn begin(new: &NewContract<'_>) -> Result<Offer, NoOffer> {
     if ends_at.is_some_and(|end| end <= at) {
         return Err(NoOffer::field("end_date", "must be after start_date"));
     }
-    let first = estimate::first_invoice(&configuration, new.zone, at)?;
+    let first = estimate::first_invoice(&configuration, new.zone, at)?.until(ends_at);
     let next = next_before(&first.standing, &configuration, ends_at)?;
     chargeable(Offer {
         way: Way::Begin,
@@ -173,7 +173,10 @@ pub struct Amended<'a> {
 
 /// What amending a contract costs.
 pub fn amend(amended: &Amended<'_>) -> Result<Offer, NoOffer> {
-    let standing = amended.standing;
+    let standing = &Standing {
+        ends_at: amended.ends_at,
+        ..amended.standing.clone()
+    };
     let before = &standing.configuration;
     let after = match amended.plan {
         Some(plan) if plan.id == before.plan => {
@@ -263,7 +266,7 @@ fn chargeable(offer: Offer) -> Result<Offer, NoOffer> {
     Ok(offer)
 }
 
-/// The invoice of the next period, unless the contract ends before that.
+/// The invoice of the next period, or of the share of it that the contract's end leaves, unless it ends before that.
 fn next_before(
     standing: &Standing,
     then: &Configuration,
@@ -327,10 +330,9 @@ impl Offer {
                 self.short_first_period().is_some_and(|first| first.end <= now)
                     || self.ends_at.is_some_and(|end| end <= now)
             }
-            Way::AtOnce | Way::AtPeriodEnd => self
-                .before
-                .as_ref()
-                .is_some_and(|before| before.period.end <= now),
+            Way::AtOnce | Way::AtPeriodEnd => {
+                self.before.as_ref().is_some_and(|before| before.over_at() <= now)
+            }
         }
     }
 }

@@ -279,7 +279,7 @@ impl WishFacts {
     #[must_use]
     pub fn lapsed(&self, now: Timestamp) -> Option<&StoredContract> {
         let stored = self.stored.as_ref();
-        stored.filter(|stored| stored.contract.standing.period.end <= now)
+        stored.filter(|stored| stored.contract.standing.over_at() <= now)
     }
 
     /// Whether the contract can be priced as it is stored: 503 while the news of its renewal, or its end, is on its way.

@@ -296,6 +296,7 @@ impl Landing {
         if contract.status != Status::Active {
             return Ok(());
         }
+        contract.standing.ends_at = contract.ends_at;
         let began = contract.scheduled.take_if(|scheduled| {
             scheduled.effective_at <= period.start && Contract::bills(&read.billing, &scheduled.order)
         });
@@ -316,13 +317,28 @@ impl Landing {
     }
 }
 
-/// A standing in the period that Stripe bills. A first period that an anchor cuts short ends where the standing's does, and stays a
-/// share of the whole one.
+/// A standing in the period that Stripe bills. A first period that an anchor cuts short ends where the standing's does, and one that the contract's
+/// end cuts short ends there: they stay shares of the whole one.
 fn in_period(standing: Standing, period: Period) -> Standing {
     if standing.period.end == period.end {
         return standing;
     }
     let cadence = standing.configuration.cadence;
+    if standing.ends_at == Some(period.end) {
+        // It begins there, or is one that the anchor cuts short as well; a first one that was paid for later is counted from then on.
+        let counts = |whole: Period| whole.start == period.start || whole.end == standing.anchor.at;
+        let counted = standing.anchor.period_at(cadence, period.start);
+        let anchor = if counted.is_ok_and(counts) {
+            standing.anchor
+        } else {
+            Anchor::of(period.start)
+        };
+        return Standing {
+            anchor,
+            period: anchor.period_at(cadence, period.start).unwrap_or(period),
+            ..standing
+        };
+    }
     let counts = standing.anchor.period_at(cadence, period.start) == Ok(period);
     Standing {
         anchor: if counts {

@@ -26,7 +26,7 @@ pub(crate) struct Claimed {
 
 impl Claimed {
     /// Whether another machine may be at the sale still: what it has just done may be what differs from what was read.
-    pub(crate) fn is_anothers(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_of_another(&self, now: Timestamp) -> bool {
         let sale = self.stored.contract.sale.as_ref();
         self.is_joined && sale.is_some_and(|sale| sale.is_in_flight(now))
     }

@@ -100,7 +100,7 @@ pub(crate) fn is_lost(error: &StripeError) -> bool {
 pub(crate) fn replace<'a>(call: &'a Call<'_>, claimed: &'a Claimed, lost: &'a CustomerId) -> Step<'a> {
     Box::pin(async move {
         let (session, contract) = (&claimed.session, &claimed.stored.contract);
-        if claimed.is_anothers(call.now) {
+        if claimed.is_of_another(call.now) {
             return Ok(None);
         }
         // First the sale: its keys are spent on the one that was deleted.

@@ -268,7 +268,7 @@ fn amendable(sale: &Sale, read: &Read) -> Result<(), Unchangeable> {
 fn cannot_amend<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: &Unchangeable) -> Step<'a> {
     let told = Problem::conflict(why.to_string());
     Box::pin(async move {
-        if claimed.is_anothers(call.now) {
+        if claimed.is_of_another(call.now) {
             return Ok(None);
         }
         forget(call, claimed, told).await
@@ -353,7 +353,7 @@ pub(crate) async fn hold(
     if quoted.is_kept_by(fresh) {
         return Ok(Check::Stands);
     }
-    if claimed.is_anothers(call.now) || call.release_sale(contract).await?.is_none() {
+    if claimed.is_of_another(call.now) || call.release_sale(contract).await?.is_none() {
         return Ok(Check::Overtaken);
     }
     let (checkout, number) = (&sale.checkout, sale.number);
@@ -413,7 +413,7 @@ pub(crate) async fn refused(
                 Some(read) => land(call, claimed, read).await,
                 None => {
                     // A machine of the build before this one may be waiting for its answer.
-                    if claimed.is_anothers(call.now)
+                    if claimed.is_of_another(call.now)
                         && let Some(unknown) = error.asked_in_other_words()
                     {
                         return Err(unknown.into());

@@ -121,7 +121,10 @@ impl Call<'_> {
         if let Some(reversal) = &landing.reversal {
             let (contract, invoice, full) = (&contract.id, &reversal.invoice, reversal.is_full());
             tracing::warn!(%contract, %invoice, full, disputed = reversal.disputed, "money of an invoice went back");
-            self.count(if full { "Withdrawals" } else { "Reversals" }, 1);
+            self.count("Reversals", 1);
+            if full {
+                self.count("Withdrawals", 1);
+            }
             if reversal.disputed {
                 self.count("Disputes", 1);
             }

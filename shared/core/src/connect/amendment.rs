@@ -37,7 +37,7 @@ pub struct Difference {
 /// A difference that Stripe was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amendment {
-    /// The sale's how manieth.
+    /// Which of the sale's amendments it is, from 1.
     pub number: u64,
     /// What is to be different.
     pub difference: Difference,

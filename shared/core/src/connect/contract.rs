@@ -69,7 +69,7 @@ pub struct Line {
 pub struct Sold {
     /// Whose.
     pub client: ClientId,
-    /// The client's how manieth on the account.
+    /// Which of the client's sales on the account it is, from 1.
     pub number: u64,
 }
 

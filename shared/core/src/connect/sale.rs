@@ -89,7 +89,7 @@ pub struct Sale {
     pub agency: AgencyId,
     /// On which account.
     pub account: ConnectedAccountId,
-    /// The client's how manieth there.
+    /// Which of the client's sales there it is, from 1.
     pub number: u64,
     /// What was asked for.
     pub order: Order,
@@ -124,7 +124,7 @@ pub struct NewSale<'a> {
     pub agency: &'a AgencyId,
     /// On which account.
     pub account: &'a ConnectedAccountId,
-    /// The client's how manieth there.
+    /// Which of the client's sales there it is, from 1.
     pub number: u64,
     /// What was asked for.
     pub order: Order,
@@ -141,7 +141,7 @@ pub struct SaleKey {
     pub account: ConnectedAccountId,
     /// Whose.
     pub client: ClientId,
-    /// The client's how manieth there.
+    /// Which of the client's sales there it is, from 1.
     pub number: u64,
 }
 

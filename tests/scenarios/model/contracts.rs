@@ -319,7 +319,9 @@ impl Billed {
             let end = live["items"]["data"][0]["current_period_end"].as_i64();
             let covered = stored.ledger.covered(world.now(), SignedDuration::ZERO);
             let until = covered.map(|covered| covered.until.as_second());
-            faults.unless(until == end, || {
+            // A first period that the contract's end cuts short is billed, and paid for, whole.
+            let is_cut = live["cancel_at"].as_i64() == end && until > end;
+            faults.unless(until == end || is_cut, || {
                 format!("everything is paid until {end:?}, and covered until {until:?}")
             });
         }
@@ -337,7 +339,7 @@ fn as_stored(contract: &Contract) -> Value {
     json!({
         "status": billing.status, "cancel_at": billing.cancel_at.map(|at| at.as_second()), "schedule": billing.schedule,
         "period": [billing.period.start.as_second(), billing.period.end.as_second()],
-        "standing": [contract.standing.period.end.as_second()],
+        "standing": [contract.standing.over_at().as_second()],
         "items": items.collect::<Vec<_>>(),
     })
 }

@@ -163,6 +163,16 @@ async fn a_flexible_change_that_is_not_paid_gives_nothing_back() {
     assert_eq!(world.stripe.payments(&ada).await, [3000, 26_010]);
 }
 
+/// The payer ends it in Stripe's portal, which for a flexible subscription sets the date of its period's end. Answers that.
+async fn ends_in_the_portal(world: &World, ada: &Account<'_>) -> Value {
+    let subscription = world.stripe.subscription(ada).await;
+    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let end = subscription["items"]["data"][0]["current_period_end"].clone();
+    let form = format!("cancel_at={end}");
+    world.stripe.operator("POST", &path, &form).await;
+    end
+}
+
 /// Stripe's portal ends a flexible subscription by its date: it is told as an end with the period, taken back, and set anew.
 #[tokio::test]
 async fn a_flexible_account_that_was_ended_in_the_portal_is_resumed() {
@@ -170,15 +180,7 @@ async fn a_flexible_account_that_was_ended_in_the_portal_is_resumed() {
     let ada = world.account(1).await;
     ada.subscribes("monthly").await;
     is_migrated(&world).await;
-    let subscription = world.stripe.subscription(&ada).await;
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
-    let end = subscription["items"]["data"][0]["current_period_end"]
-        .as_i64()
-        .unwrap();
-    world
-        .stripe
-        .operator("POST", &path, &format!("cancel_at={end}"))
-        .await;
+    ends_in_the_portal(&world, &ada).await;
     world.stripe.stand_in().settle().await;
     assert_eq!(
         world.stripe.subscription(&ada).await["cancel_at_period_end"],
@@ -207,16 +209,10 @@ async fn a_flexible_account_that_was_ended_in_the_portal_is_changed_as_quoted() 
         let ada = world.account(3).await;
         ada.subscribes("monthly").await;
         is_migrated(&world).await;
-        let subscription = world.stripe.subscription(&ada).await;
-        let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
-        let end = &subscription["items"]["data"][0]["current_period_end"];
-        world
-            .stripe
-            .operator("POST", &path, &format!("cancel_at={end}"))
-            .await;
+        let end = ends_in_the_portal(&world, &ada).await;
         let preview = ada.previews(&json!({ "interval": "annual" })).await;
         assert_eq!(amounts(&preview), [&json!(-3000), &json!(28_800)], "{preview}");
-        assert_eq!(world.stripe.subscription(&ada).await["cancel_at"], *end);
+        assert_eq!(world.stripe.subscription(&ada).await["cancel_at"], end);
         let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
         let told = world
             .dies_over(death, async |machine| ada.changes_on(machine, &wish).await)
@@ -246,13 +242,7 @@ async fn a_flexible_account_that_was_ended_in_the_portal_stays_ended_by_a_change
     let ada = world.account(3).await;
     ada.subscribes("monthly").await;
     is_migrated(&world).await;
-    let subscription = world.stripe.subscription(&ada).await;
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
-    let end = &subscription["items"]["data"][0]["current_period_end"];
-    world
-        .stripe
-        .operator("POST", &path, &format!("cancel_at={end}"))
-        .await;
+    let end = ends_in_the_portal(&world, &ada).await;
     world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
     let changed = ada.changes(&json!({ "interval": "annual" })).await;
     assert_eq!(
@@ -264,7 +254,7 @@ async fn a_flexible_account_that_was_ended_in_the_portal_stays_ended_by_a_change
         ada.billing().await.body["subscription"]["cancelAtPeriodEnd"],
         true
     );
-    assert_eq!(world.stripe.subscription(&ada).await["cancel_at"], *end);
+    assert_eq!(world.stripe.subscription(&ada).await["cancel_at"], end);
     world.advance("29d").await;
     assert_eq!(ada.billing().await.body["subscription"], Value::Null);
     assert_eq!(world.stripe.payments(&ada).await, [3000]);

@@ -114,11 +114,8 @@ async fn a_contract_that_nobody_heard_of_until_it_was_over_is_given_back() {
     given_back(&world, &acme, contract.as_str(), &[3500, 3500]).await;
 }
 
-/// A year of the annual plan, then three months of the smaller one: the schedule that leads there says when it ends, and so does the subscription when
-/// it is let go, whatever the schedule left.
-#[tokio::test]
-async fn a_downgrade_keeps_the_end_of_its_contract() {
-    let world = World::at("2026-04-01T00:00:00Z").await;
+/// A contract of a year and a quarter, which becomes the smaller plan after its year.
+async fn downgraded(world: &World) -> (Organisation<'_>, String) {
     let acme = world.organisation("acme").await;
     let mut order = acme.order("team-annual");
     order["end_date"] = json!("2027-07-01T00:00:00Z");
@@ -127,6 +124,15 @@ async fn a_downgrade_keeps_the_end_of_its_contract() {
     let id = acme.session(&less).await;
     let sold = acme.confirms(&id, &Value::Null).await;
     assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    (acme, contract)
+}
+
+/// A year of the annual plan, then three months of the smaller one: the schedule that leads there says when it ends, and so does the subscription when
+/// it is let go, whatever the schedule left.
+#[tokio::test]
+async fn a_downgrade_keeps_the_end_of_its_contract() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = downgraded(&world).await;
     let year = world.stripe.charges().await;
     world.advance("366d").await;
     let at_stripe = world.stripe.all_subscriptions().await.remove(0);
@@ -147,14 +153,7 @@ async fn a_downgrade_keeps_the_end_of_its_contract() {
 #[tokio::test]
 async fn an_end_that_a_schedule_has_lost_is_set_again() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let acme = world.organisation("acme").await;
-    let mut order = acme.order("team-annual");
-    order["end_date"] = json!("2027-07-01T00:00:00Z");
-    let contract = acme.sells(&order).await;
-    let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
-    let id = acme.session(&less).await;
-    let sold = acme.confirms(&id, &Value::Null).await;
-    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    downgraded(&world).await;
     let schedule = world.stripe.all_subscriptions().await.remove(0)["schedule"].clone();
     let schedule = format!("/v1/subscription_schedules/{}", schedule.as_str().unwrap());
     world

@@ -9,6 +9,22 @@ fn to_a_year() -> Value {
     json!({ "interval": "annual" })
 }
 
+/// Cancelled, and changed by a payment that has just been made and that no event has told of: the cancellation is to be taken back.
+async fn paid_unheard(world: &World) -> Account<'_> {
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    ada.cancels().await;
+    world
+        .stripe
+        .gives_card(&ada, "pm_card_authenticationRequired")
+        .await;
+    ada.changes(&to_a_year()).await;
+    world.stripe.stand_in().settle().await;
+    world.stripe.holds_events(true).await;
+    world.stripe.pays_open_invoice(&ada).await;
+    ada
+}
+
 async fn cancelled_at_stripe(world: &World, ada: &Account<'_>) -> Value {
     world.stripe.subscription(ada).await["cancel_at_period_end"].clone()
 }
@@ -50,17 +66,7 @@ async fn a_cancellation_while_the_change_is_on_its_way_stays() {
 #[tokio::test]
 async fn a_cancellation_while_an_older_one_is_taken_back_waits_for_that() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    ada.cancels().await;
-    world
-        .stripe
-        .gives_card(&ada, "pm_card_authenticationRequired")
-        .await;
-    ada.changes(&to_a_year()).await;
-    world.stripe.stand_in().settle().await;
-    world.stripe.holds_events(true).await;
-    world.stripe.pays_open_invoice(&ada).await;
+    let ada = paid_unheard(&world).await;
     let paid = world.stripe.events("invoice.paid").pop().unwrap();
     let machine = world.machine().await;
     machine.network.holds("POST /v1/subscriptions/");
@@ -88,17 +94,7 @@ async fn a_cancellation_while_an_older_one_is_taken_back_waits_for_that() {
 #[tokio::test]
 async fn nobody_waits_for_ever_for_a_machine_that_died_taking_a_cancellation_back() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    ada.cancels().await;
-    world
-        .stripe
-        .gives_card(&ada, "pm_card_authenticationRequired")
-        .await;
-    ada.changes(&to_a_year()).await;
-    world.stripe.stand_in().settle().await;
-    world.stripe.holds_events(true).await;
-    world.stripe.pays_open_invoice(&ada).await;
+    let ada = paid_unheard(&world).await;
     let paid = world.stripe.events("invoice.paid").pop().unwrap();
     let machine = world.machine().await;
     machine
@@ -123,17 +119,7 @@ async fn nobody_waits_for_ever_for_a_machine_that_died_taking_a_cancellation_bac
 #[tokio::test]
 async fn what_a_long_run_begins_is_not_taken_for_old() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    ada.cancels().await;
-    world
-        .stripe
-        .gives_card(&ada, "pm_card_authenticationRequired")
-        .await;
-    ada.changes(&to_a_year()).await;
-    world.stripe.stand_in().settle().await;
-    world.stripe.holds_events(true).await;
-    world.stripe.pays_open_invoice(&ada).await;
+    let ada = paid_unheard(&world).await;
     // Younger events are left to the webhook.
     world.advance("6m").await;
     let machine = world.machine().await;

@@ -148,6 +148,8 @@ mod hidden_bills;
 mod plan_customers;
 /// Contracts that become something else.
 mod amendments;
+/// And whatever goes wrong over that.
+mod amendment_faults;
 /// Payment methods that are named for an amendment.
 mod named_methods;
 /// What payers abroad are charged.

@@ -112,12 +112,33 @@ async fn what_never_arrived_is_done_once() {
     assert_eq!(accounts[0].stored().await, before);
 }
 
-/// More than two pages of events, most of them of other people's: all are looked at.
+/// More than two pages of events, of types from both ends of the list: all are looked at, the oldest too.
 #[tokio::test]
 async fn a_long_list_is_read_to_its_end() {
     let world = World::at("2026-04-01T00:00:00Z").await;
+    let accounts = unheard(&world, 2).await;
+    let subscription = world.stripe.subscription(&accounts[0]).await;
+    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    for number in 0..210 {
+        let form = format!("metadata[note]={number}");
+        world.stripe.operator("POST", &path, &form).await;
+    }
+    world
+        .stripe
+        .credits(&accounts[1], 1000, "out_of_band_amount")
+        .await;
+    world.advance("10m").await;
+    let run = world.hands(SCHEDULED, &tick()).await;
+    assert!(run["lookedAt"].as_u64().unwrap() > 210, "{run}");
+    assert_eq!(covered_until(&accounts).await, ["2026-05-01T00:00:00Z", ""]);
+}
+
+/// Most of what happens on a busy Stripe account means nothing here: it takes none of the time.
+#[tokio::test]
+async fn types_that_mean_nothing_here_are_not_listed() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
     let accounts = unheard(&world, 1).await;
-    for _ in 0..210 {
+    for _ in 0..110 {
         world
             .stripe
             .operator("POST", "/v1/customers", "name=Somebody")
@@ -125,8 +146,64 @@ async fn a_long_list_is_read_to_its_end() {
     }
     world.advance("10m").await;
     let run = world.hands(SCHEDULED, &tick()).await;
-    assert!(run["lookedAt"].as_u64().unwrap() > 210, "{run}");
+    assert!(run["lookedAt"].as_u64().unwrap() < 20, "{run}");
     assert_eq!(covered_until(&accounts).await, ["2026-05-01T00:00:00Z"]);
+}
+
+/// The bundle is deployed on a Stripe account on which another program has sold for long. Its events are done with, and nobody is told that
+/// the endpoint has missed them.
+#[tokio::test]
+async fn what_another_program_sold_before_was_not_missed() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    world.stripe.holds_events(true).await;
+    let product = world.stripe.operator("POST", "/v1/products", "name=Hats").await;
+    let form = format!(
+        "product={}&currency=usd&unit_amount=100&recurring[interval]=month",
+        product["id"].as_str().unwrap()
+    );
+    let price = world.stripe.operator("POST", "/v1/prices", &form).await;
+    let customer = world
+        .stripe
+        .operator("POST", "/v1/customers", "name=Somebody")
+        .await;
+    let form = format!(
+        "customer={}&items[0][price]={}&collection_method=send_invoice&days_until_due=30",
+        customer["id"].as_str().unwrap(),
+        price["id"].as_str().unwrap()
+    );
+    world.stripe.operator("POST", "/v1/subscriptions", &form).await;
+    world.advance("10m").await;
+    let machine = world.machine().await;
+    let run = machine.hands(SCHEDULED, &tick()).await.unwrap().unwrap();
+    assert_eq!(
+        (&run["healed"], &run["complete"]),
+        (&json!(0), &json!(true)),
+        "{run}"
+    );
+    assert_eq!(machine.metric("HealedEvents"), 0);
+    assert!(machine.metric("UnknownCustomers") >= 1, "{run}");
+}
+
+/// A run that does not come to the end of the list tells how far behind it is, and the one that does that it is not.
+#[tokio::test]
+async fn a_run_tells_how_far_behind_it_is() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    unheard(&world, 1).await;
+    let lag = async |time: Duration| {
+        let machine = world.machine().await;
+        let handed = machine.hands_within(SCHEDULED, &tick(), time.into()).await;
+        let run = handed.unwrap().unwrap();
+        (run["settledUntil"].clone(), machine.metric("ReconcileLag"))
+    };
+    let month = 30 * 24 * 3_600_000;
+    assert_eq!(
+        lag(Duration::from_secs(5)).await,
+        (json!("2026-03-02T00:10:00Z"), month)
+    );
+    assert_eq!(
+        lag(Duration::from_secs(120)).await,
+        (json!("2026-03-31T23:55:00Z"), 15 * 60_000)
+    );
 }
 
 /// No time is left for a single event: nothing is lost, and the next run goes on.

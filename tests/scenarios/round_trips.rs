@@ -67,7 +67,7 @@ const COSTS: &[(&str, &[(&str, Cost)])] = &[
     ("preview-subscription-change", &[("without a code", (3, 2, 5))]),
     (
         "reconcile",
-        &[("nothing new, here and on one account", (9, 2, 11))],
+        &[("nothing new, here and on one account", (9, 3, 12))],
     ),
     ("resume-subscription", &[("after a cancellation", (4, 2, 6))]),
     (

@@ -61,7 +61,7 @@ async fn take(call: &Call<'_>, failure: &Failure, event: &Event, tally: &mut Tal
             unless_conflict(call.store.forget_failure(failure).await)?;
         }
         Ok(Taken::NotOurs) => rest(call, failure).await?,
-        Ok(Taken::Left) => {}
+        Ok(Taken::OfNobody | Taken::Left) => {}
         Err(problem) => {
             tracing::error!(event = %failure.event, logged = problem.logged, "an event failed again");
             tally.failed += 1;

@@ -4,7 +4,7 @@
 //! The list of our own Stripe account is read on from where the last run left it ([`billing_core::reconcile`]), then those of the
 //! connected accounts whose turn it is. What is not known as done goes into the same inbox as what the webhook is told of. A
 //! webhook endpoint that was down for a day heals without anybody noticing. Each of these, and what failed, has its share of the
-//! time: none keeps the others waiting for ever.
+//! time: none keeps the others waiting for ever, and what they leave of it is our own list's again.
 //!
 //! # If it fails half-way
 //! Each list has a cursor that says how far it came, and the next run goes on from there. It is written only for events that are
@@ -19,6 +19,7 @@ mod again;
 
 use std::time::Duration;
 
+use billing_core::{Timestamp, reconcile};
 use billing_edge::{Call, Function, Problem, Reply};
 use serde::Serialize;
 
@@ -34,14 +35,16 @@ pub const FUNCTION: Function = Function::on_event("reconcile", |call| Box::pin(r
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Tally {
-    /// Events of Stripe's lists that were looked at.
+    /// Events of Stripe's lists, of types that mean something here, that were looked at.
     pub(crate) looked_at: u64,
-    /// Those that had not been done, and are now.
+    /// Those of somebody here that had not been done, and are now.
     pub(crate) healed: u64,
     /// Those that failed.
     pub(crate) failed: u64,
     /// Whether our own list was read to its end.
     pub(crate) complete: bool,
+    /// Until when everything of our own list is settled; none where that was not written down.
+    pub(crate) settled_until: Option<Timestamp>,
     /// Connected accounts that had their turn.
     pub(crate) accounts: u64,
     /// Those of them that give us no access any more.
@@ -56,6 +59,9 @@ async fn reconcile(call: &Call<'_>) -> Result<Reply, Problem> {
     call.count("HealedEvents", tally.healed);
     call.count("DisconnectedAccounts", tally.disconnected);
     call.count("UnreadAccounts", tally.unread);
+    if let Some(settled_until) = tally.settled_until {
+        call.count("ReconcileLag", reconcile::lag(settled_until, call.now));
+    }
     ran?;
     Ok(Reply::ok(&tally))
 }
@@ -70,5 +76,14 @@ async fn run(call: &Call<'_>, tally: &mut Tally) -> Result<(), Problem> {
     };
     tally.complete = walk::walk(call, &own, tally).await? == End::Complete;
     turns::take(call, ENOUGH.max(time / 4), tally).await?;
-    again::again(call, tally).await
+    again::again(call, tally).await?;
+    if !tally.complete {
+        // What the others have left of the time.
+        let rest = Turn {
+            enough: ENOUGH,
+            ..own
+        };
+        tally.complete = walk::walk(call, &rest, tally).await? == End::Complete;
+    }
+    Ok(())
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use billing_core::connect::ConnectedAccount;
 use billing_core::id::{ConnectedAccountId, EventId};
 use billing_core::reconcile::{Begun, Cursor};
-use billing_edge::{CONNECTED_EVENT_TYPES, Call, Problem, Taken};
+use billing_edge::{CONNECTED_EVENT_TYPES, Call, EVENT_TYPES, Problem, Taken};
 use billing_store::{EventKey, ReceiptStatus, unless_conflict};
 use billing_stripe::webhook::Event;
-use billing_stripe::{EventPage, EventWindow, StripeError};
+use billing_stripe::{EventPage, EventWindow, MOST_EVENT_TYPES, StripeError};
 
 use crate::Tally;
 
@@ -56,18 +56,27 @@ pub(crate) async fn walk(call: &Call<'_>, turn: &Turn<'_>, tally: &mut Tally) ->
         };
         let (read, in_time) = deal_with(call, turn, &page, window, tally).await?;
         window = read;
-        let complete = in_time && !page.has_more;
+        let part_is_read = in_time && !page.has_more;
+        if part_is_read && turn.types(window.part + 1).is_some() {
+            // Written down with the first page of the next part: until then, this one would be read again.
+            window = window.next_part();
+            continue;
+        }
+        let complete = part_is_read;
         let next = if complete {
             cursor.finished(&window)
         } else {
             cursor.left(window.clone())
         };
         let saved = call.store.put_cursor(turn.account_id(), stored.as_ref(), next);
-        stored = match unless_conflict(saved.await)? {
-            Some(stored) => Some(stored),
+        let Some(saved) = unless_conflict(saved.await)? else {
             // Another run is at it, and is further.
-            None => break,
+            break;
         };
+        if turn.account.is_none() {
+            tally.settled_until = Some(saved.cursor.settled_until);
+        }
+        stored = Some(saved);
         if complete {
             return Ok(End::Complete);
         }
@@ -81,6 +90,15 @@ pub(crate) async fn walk(call: &Call<'_>, turn: &Turn<'_>, tally: &mut Tally) ->
 impl Turn<'_> {
     fn account_id(&self) -> Option<&ConnectedAccountId> {
         self.account.map(|account| &account.id)
+    }
+
+    /// A part of the types that mean something there; none after the last.
+    fn types(&self, part: usize) -> Option<&'static [&'static str]> {
+        let all = match self.account {
+            Some(_) => CONNECTED_EVENT_TYPES,
+            None => EVENT_TYPES,
+        };
+        all.chunks(MOST_EVENT_TYPES).nth(part)
     }
 
     async fn events(
@@ -102,15 +120,15 @@ async fn page(
     cursor: &Cursor,
     window: &mut Begun,
 ) -> Result<Option<EventPage>, Problem> {
+    // A window that a build with more types has left: there is no such part any more, and so nothing of it.
+    let Some(types) = turn.types(window.part) else {
+        return Ok(Some(EventPage::default()));
+    };
     let wanted = |after| EventWindow {
         from: cursor.from(call.now),
         until: window.until,
         after,
-        types: if turn.account.is_some() {
-            CONNECTED_EVENT_TYPES
-        } else {
-            &[]
-        },
+        types,
     };
     match turn.events(call, &wanted(window.after.as_ref())).await? {
         // The event that the last run came to is no longer listed: what stood after it is older still, unless the list was cut.
@@ -162,6 +180,7 @@ async fn deal_with(
 async fn take(call: &Call<'_>, event: &Event, tally: &mut Tally) -> Result<Dealt, Problem> {
     let problem = match call.piece().await?.take_event(event).await {
         Ok(taken) => {
+            // What is about nobody whom we know, such as the customers of another program on the same Stripe account, nobody missed.
             tally.healed += u64::from(taken == Taken::Done);
             return Ok(Dealt::Settled);
         }

@@ -29,7 +29,7 @@ async fn receive(call: &Call<'_>) -> Result<Reply, Problem> {
     match call.take_event(&event).await? {
         // Stripe delivers it again for days, in which the agency may connect its account again.
         Taken::Left => return Err(Problem::no_access()),
-        Taken::Done => count_lag(call, &event),
+        Taken::Done | Taken::OfNobody => count_lag(call, &event),
         Taken::DoneBefore | Taken::NotOurs => {}
     }
     Ok(Reply::ok(&Answer { received: true }))

@@ -1,8 +1,9 @@
 //! Looking through Stripe's list of events for those that never arrived, and trying again what failed.
 //!
 //! # How it works
-//! The list is read in windows of time, newest first, as Stripe tells it. A cursor says until when everything is settled, and how
-//! far a window was read that the last run had no time to finish. Order does not matter: events are errands.
+//! The list is read in windows of time, newest first, as Stripe tells it, and by the types that mean something here: as many of
+//! them at once as Stripe takes in one request, one part after the other. A cursor says until when everything is settled, and
+//! how far a window was read that the last run had no time to finish. Order does not matter: events are errands.
 //!
 //! # If it fails half-way
 //! The cursor stays where it was written last, and what was taken meanwhile is known as done. Two runs at once take the same
@@ -41,7 +42,10 @@ pub struct Cursor {
 pub struct Begun {
     /// Its end.
     pub until: Timestamp,
-    /// The last event of it that was dealt with; none before the first.
+    /// Which part of the types is read now, from 0. Those before it were read to the window's beginning.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub part: usize,
+    /// The last event of the part that was dealt with; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<EventId>,
     /// When the oldest event happened that somebody else was at: if he dies, it has to be found again.
@@ -74,6 +78,7 @@ impl Cursor {
     pub fn window(&self, now: Timestamp) -> Begun {
         self.begun.clone().unwrap_or_else(|| Begun {
             until: before(now, SETTLES),
+            part: 0,
             after: None,
             unsettled: None,
         })
@@ -120,6 +125,27 @@ impl Begun {
             ..self
         }
     }
+
+    /// The same, from the top, for the next part of the types.
+    #[must_use]
+    pub fn next_part(self) -> Self {
+        Self {
+            part: self.part + 1,
+            after: None,
+            ..self
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_first(part: &usize) -> bool {
+    *part == 0
+}
+
+/// For how long nothing has been certain to be settled, in milliseconds. A quarter of an hour when all is well.
+#[must_use]
+pub fn lag(settled_until: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(now.duration_since(settled_until).as_millis()).unwrap_or_default()
 }
 
 /// Whether an event that failed is to be tried again: after ten minutes, twenty, and so on, at least once a day.
@@ -185,6 +211,40 @@ mod tests {
         let later = at("2026-05-01T01:00:00Z");
         assert_eq!(left.window(later).after, Some(id(7)));
         assert_eq!(left.window(later).until, at("2026-04-30T23:55:00Z"));
+    }
+
+    /// What somebody else is at stays found through the parts that follow.
+    #[test]
+    fn each_part_is_read_from_the_top_of_the_same_window() {
+        let now = at("2026-05-01T00:00:00Z");
+        let busy = at("2026-04-20T00:00:00Z");
+        let cursor = Cursor::first(now);
+        let first = cursor.window(now).past(id(7), Some(busy), false);
+        let second = first.clone().next_part();
+        assert_eq!(
+            (second.part, &second.after, second.until),
+            (1, &None, first.until)
+        );
+        assert_eq!(cursor.finished(&second).settled_until, busy);
+    }
+
+    /// What the build before this one wrote down was of all types.
+    #[test]
+    fn a_window_without_a_part_is_in_its_first() {
+        let begun: Begun =
+            serde_json::from_str(r#"{"until":"2026-05-01T00:00:00Z","after":"evt_7"}"#).unwrap();
+        assert_eq!((begun.part, &begun.after), (0, &Some(id(7))));
+        assert!(!serde_json::to_string(&begun).unwrap().contains("part"));
+    }
+
+    #[test]
+    fn the_lag_is_a_quarter_of_an_hour_when_all_is_read() {
+        let now = at("2026-05-01T00:00:00Z");
+        let cursor = Cursor::first(now);
+        assert_eq!(lag(cursor.settled_until, now), 30 * 24 * 3_600_000);
+        let read = cursor.finished(&cursor.window(now));
+        assert_eq!(lag(read.settled_until, now), 15 * 60_000);
+        assert_eq!(lag(now, at("2026-04-30T00:00:00Z")), 0, "a clock that went back");
     }
 
     #[test]

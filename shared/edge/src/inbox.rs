@@ -45,6 +45,8 @@ const BUSY: Duration = Duration::from_secs(5);
 pub enum Taken {
     /// Its work is done.
     Done,
+    /// Its work is done: it is about nobody whom this deployment knows.
+    OfNobody,
     /// Its work was done before.
     DoneBefore,
     /// There is nothing to do for it here.
@@ -106,13 +108,15 @@ impl Call<'_> {
         };
         let outcome = match errand {
             Ok(Work::Own(errand)) => landing::run(self, event, &errand).await,
-            Ok(Work::Connected(account, errand)) => connected::run(self, &account, &errand).await,
+            Ok(Work::Connected(account, errand)) => connected::run(self, &account, &errand)
+                .await
+                .map(|()| Taken::Done),
             Err(unreadable) => Err(Problem::internal(unreadable.to_string())),
         };
         match outcome {
-            Ok(()) => {
+            Ok(taken) => {
                 self.store.finish_event(&key, failed_before, self.now).await?;
-                Ok(Taken::Done)
+                Ok(taken)
             }
             Err(problem) => {
                 let attempt = FailedAttempt {

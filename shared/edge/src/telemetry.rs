@@ -103,7 +103,7 @@ fn embedded(
     metrics: &[(&'static str, u64)],
 ) -> Value {
     let unit = |name: &str| {
-        if matches!(name, "Latency" | "WebhookLag") {
+        if matches!(name, "Latency" | "WebhookLag" | "ReconcileLag") {
             "Milliseconds"
         } else {
             "Count"

@@ -14,6 +14,9 @@ use crate::wire::{Page, id};
 /// How many events Stripe tells at once.
 const PAGE: u8 = 100;
 
+/// How many types may be asked for at once. Source: Stripe's API reference, *List all events*, `types`.
+pub const MOST_EVENT_TYPES: usize = 20;
+
 /// A part of the list, newest first.
 #[derive(Debug, Clone, Copy)]
 pub struct EventWindow<'a> {
@@ -23,12 +26,12 @@ pub struct EventWindow<'a> {
     pub until: Timestamp,
     /// Only those that stand after this one, which are older.
     pub after: Option<&'a EventId>,
-    /// Only those of these types, twenty at most; of any, when there are none.
+    /// Only those of these types, [`MOST_EVENT_TYPES`] at most; of any, when there are none.
     pub types: &'a [&'a str],
 }
 
 /// One page of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventPage {
     /// The events, newest first; none in the place of one that cannot be read.
     pub events: Vec<(EventId, Option<Event>)>,

@@ -78,7 +78,7 @@ pub use contract_reads::ReadContract;
 pub use contracts::{AskedSale, OfContract};
 pub use customers::NewCustomer;
 pub use error::{Refusal, StripeError};
-pub use events::{EventPage, EventWindow};
+pub use events::{EventPage, EventWindow, MOST_EVENT_TYPES};
 pub use inspection::{PriceState, Recurring, TaxSettings, WebhookEndpoint, api_version};
 pub use invoices::{Invoice, OpenPayment, PayableInvoice};
 pub use previews::{Preview, PreviewLine, PreviewedChange};

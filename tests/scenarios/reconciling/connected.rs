@@ -175,10 +175,10 @@ async fn a_run_without_time_leaves_the_other_accounts_to_the_next() {
         .unwrap();
     let second = all.iter().position(|it| it.id.as_str() == agencies[1].account);
     let (before, behind) = (second.unwrap(), all.len() - second.unwrap() - 1);
-    // What becomes of the lists after our own and those of so many accounts.
+    // What becomes of the lists after our own, of two parts, and those of so many accounts.
     let afterwards = |accounts: usize, kind| {
         let fault = Fault::new(kind).on("GET", "/v1/events").times(1000);
-        let nth = u32::try_from(accounts + 2).unwrap();
+        let nth = u32::try_from(accounts + 3).unwrap();
         world.stripe.stand_in().add_fault(fault.nth(nth));
     };
     afterwards(before, FaultKind::HangBefore { millis: 60_000 });

@@ -7,6 +7,7 @@ use billing_core::subscription::Subscription;
 use billing_store::{CustomerOf, unless_conflict};
 use billing_stripe::webhook::Event;
 
+use super::Taken;
 use super::contracts;
 use super::errand::Errand;
 use super::facts::{self, Found};
@@ -15,13 +16,13 @@ use crate::call::Call;
 use crate::problem::Problem;
 
 /// Does an event's errand, in as many rounds as it takes.
-pub(super) async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<(), Problem> {
-    let account = match find_owner(call, event, errand).await? {
-        Some(CustomerOf::Account(account)) => account,
-        Some(CustomerOf::Organisation) => return contracts::run(call, errand).await,
-        None => return Ok(()),
-    };
-    run_for(call, &account, errand).await
+pub(super) async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<Taken, Problem> {
+    match find_owner(call, event, errand).await? {
+        Some(CustomerOf::Account(account)) => run_for(call, &account, errand).await?,
+        Some(CustomerOf::Organisation) => contracts::run(call, errand).await?,
+        None => return Ok(Taken::OfNobody),
+    }
+    Ok(Taken::Done)
 }
 
 /// Does an errand of an account that is known.

@@ -124,6 +124,45 @@ async fn every_event_gets_an_answer_that_is_in_the_contract() {
     }
 }
 
+/// API Gateway hands on what it was sent, decoded where it is of the path.
+#[tokio::test]
+async fn a_path_and_a_query_that_are_none_are_answered() {
+    let world = World::start().await;
+    let function = "get-billing";
+    let process = world.start_function(function).await;
+    for query in [
+        "x=<y>",
+        "x=\"y\"",
+        "x=a b#c",
+        "\u{1}=ü",
+        "x=%zz",
+        "&&==",
+        "x=|^`{}[]\\",
+    ] {
+        let mut event = project::event(&format!("{function}.json"));
+        event["rawQueryString"] = json!(query);
+        let answer = process.answer(&event).await;
+        assert_eq!(answer["statusCode"], 200, "{query}: {answer}");
+    }
+    let function = "get-checkout-session";
+    let process = world.start_function(function).await;
+    for id in ["a b", "<x>", "?x=1", "#", "%zz", "ü|^`{}[]\\\u{1}\u{7f}", "../.."] {
+        let mut event = project::event(&format!("{function}.json"));
+        let path = format!("/checkouts/{id}");
+        event["rawPath"] = json!(path);
+        event["requestContext"]["http"]["path"] = json!(path);
+        event["pathParameters"]["checkoutId"] = json!(id);
+        let answer = process.answer(&event).await;
+        let status = answer["statusCode"].as_u64().unwrap();
+        assert!((400..500).contains(&status), "{id}: {answer}");
+        assert_eq!(
+            contract::faults(function, &answer),
+            Vec::<String>::new(),
+            "{id}: {answer}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_checkout_is_started_once_and_refused_with_every_fault() {
     let world = World::start().await;

@@ -1,5 +1,7 @@
 //! JSON bodies and queries, with everything that is wrong with them.
 
+use std::num::IntErrorKind;
+
 use billing_core::invalid::Invalid;
 use lambda_http::http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
@@ -67,12 +69,21 @@ impl Call<'_> {
     }
 }
 
-/// A whole number. `1338.0` is one: JSON has one kind of number, and JSON Schema calls this an integer.
+/// A whole number. `1338.0` is one: JSON has one kind of number, and JSON Schema calls this an integer. One beyond what can be held is
+/// the largest, or the least, that can: whoever judges it says what its bounds are.
 pub(crate) fn integer(value: &Value) -> Option<i64> {
-    // A float's text has digits and no exponent, so what is not whole, or too large, does not parse.
-    value
-        .as_i64()
-        .or_else(|| value.as_f64()?.to_string().parse().ok())
+    if let Some(whole) = value.as_i64() {
+        return Some(whole);
+    }
+    // A float's text has digits and no exponent, so what is not whole does not parse.
+    match value.as_f64()?.to_string().parse::<i64>() {
+        Ok(whole) => Some(whole),
+        Err(error) => match error.kind() {
+            IntErrorKind::PosOverflow => Some(i64::MAX),
+            IntErrorKind::NegOverflow => Some(i64::MIN),
+            _ => None,
+        },
+    }
 }
 
 impl Members {

@@ -1,18 +1,24 @@
 //! One of the functions of a binary on the Lambda runtime.
 
+use std::borrow::Cow;
 use std::future::{Future, ready};
 use std::io::Write;
 use std::pin::Pin;
 use std::process::ExitCode;
 
 use lambda_http::lambda_runtime::{self, LambdaEvent};
-use lambda_http::{Body, Error, IntoResponse, Request, Response, service_fn};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Body, Error, IntoResponse, Request, Response, Service, service_fn};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::function::{Function, Trigger};
+
+/// What no query holds as it is. Source: RFC 3986, 3.4.
+const NO_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
 /// Runs the function that the Lambda's `Handler` names until Lambda ends it. What a `main` consists of.
 ///
@@ -86,7 +92,12 @@ fn run(function: &'static Function, app: App) -> Result<(), Error> {
                 let answer = service_fn(move |request: Request| async move {
                     Ok::<_, Error>(Answer(function.answer(app, request).await))
                 });
-                lambda_http::run(answer).await
+                let mut adapter = Adapter::from(answer);
+                let take = service_fn(move |mut event: LambdaEvent<LambdaRequest>| {
+                    encode_query(&mut event.payload);
+                    adapter.call(event)
+                });
+                lambda_runtime::run(take).await
             }
             Trigger::Event => {
                 let take = service_fn(move |event: LambdaEvent<Value>| async move {
@@ -97,6 +108,17 @@ fn run(function: &'static Function, app: App) -> Result<(), Error> {
             }
         }
     })
+}
+
+/// Writes a query as a URL has it. Whoever called may have sent `<`, API Gateway hands on what it was sent, and the adapter ends the process
+/// over a query that is none.
+fn encode_query(request: &mut LambdaRequest) {
+    if let LambdaRequest::ApiGatewayV2(request) = request
+        && let Some(query) = &mut request.raw_query_string
+        && let Cow::Owned(encoded) = utf8_percent_encode(query, NO_QUERY).into()
+    {
+        *query = encoded;
+    }
 }
 
 /// An answer, told as it is: every body of ours is text or nothing. Of any `Response` the runtime would read the charset first,

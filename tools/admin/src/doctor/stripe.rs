@@ -1,15 +1,16 @@
 //! The secrets, and what they open: Stripe's account, its prices, its webhook endpoint.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use billing_core::access::Mode;
 use billing_core::id::PriceId;
 use billing_core::money::{Currency, Money};
 use billing_core::plan::Interval;
-use billing_edge::{App, CONNECTED_EVENT_TYPES, EVENT_TYPES, Secret};
+use billing_edge::{App, CONNECTED_EVENT_TYPES, EVENT_TYPES};
 use billing_stripe::{EventWindow, PriceState, StripeError, TaxSettings, WebhookEndpoint, api_version};
 
-use super::{Finding, Patient};
+use super::{Finding, Patient, Verdict};
 
 const KEY: &str = "stripe key";
 const SIGNING: &str = "webhook secret";
@@ -21,7 +22,8 @@ const CONNECTED_ENDPOINT: &str = "connect endpoint";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn examine(app: &App, patient: &Patient<'_>) -> Vec<Finding> {
-    let (mut findings, key) = tokio::join!(signing_secrets(app), app.stripe_key());
+    let ((signing, secrets), key) = tokio::join!(signing_secrets(app), app.stripe_key());
+    let mut findings = vec![signing];
     let key = match key {
         Ok(key) if app.is_of_other_mode(&key) => {
             let words = format!(
@@ -81,6 +83,7 @@ pub(super) async fn examine(app: &App, patient: &Patient<'_>) -> Vec<Finding> {
     findings.extend(tax.map(judge_tax));
     // A table that cannot be read is told of as such.
     let has_connected_accounts = linked.is_ok_and(|linked| !linked.is_empty());
+    findings.extend(unsigned_endpoints(patient.webhook_url, &listed, secrets));
     findings.extend(endpoints(patient.webhook_url, listed, has_connected_accounts));
     findings
 }
@@ -115,9 +118,15 @@ fn judge_tax(settings: Result<TaxSettings, StripeError>) -> Finding {
     }
 }
 
-async fn signing_secrets(app: &App) -> Vec<Finding> {
+/// What is told about the signing secrets, and how many there are, where they are such.
+async fn signing_secrets(app: &App) -> (Finding, Option<usize>) {
     let finding = match app.webhook_secrets().await {
-        Ok(Some(secrets)) => judge_signing(&secrets),
+        Ok(Some(secrets)) => {
+            let secrets: Vec<_> = secrets.expose().split(',').map(str::trim).collect();
+            let finding = judge_signing(&secrets);
+            let count = (finding.verdict == Verdict::Well).then_some(secrets.len());
+            return (finding, count);
+        }
         Ok(None) => Finding::unknown(
             SIGNING,
             "neither STRIPE_WEBHOOK_SECRETS_ARN nor STRIPE_WEBHOOK_SECRETS is told: take the webhook function's environment",
@@ -127,11 +136,10 @@ async fn signing_secrets(app: &App) -> Vec<Finding> {
             format!("cannot be read: {error}; is it the secret's ARN, in its region, and may you read it?"),
         ),
     };
-    vec![finding]
+    (finding, None)
 }
 
-fn judge_signing(secrets: &Secret) -> Finding {
-    let secrets: Vec<_> = secrets.expose().split(',').map(str::trim).collect();
+fn judge_signing(secrets: &[&str]) -> Finding {
     match secrets.len() {
         _ if !secrets.iter().all(|secret| secret.starts_with("whsec_")) => Finding::wrong(
             SIGNING,
@@ -145,6 +153,27 @@ fn judge_signing(secrets: &Secret) -> Finding {
             ),
         ),
     }
+}
+
+/// The endpoint of our own events and that of connected accounts sign with a secret of their own each: where one is missing, its events
+/// are refused.
+fn unsigned_endpoints(
+    url: Option<&str>,
+    listed: &Result<Vec<WebhookEndpoint>, StripeError>,
+    secrets: Option<usize>,
+) -> Option<Finding> {
+    let (url, listed, secrets) = (url?, listed.as_ref().ok()?, secrets?);
+    let signing = listed
+        .iter()
+        .filter(|endpoint| endpoint.url == url && endpoint.status == "enabled");
+    let kinds: HashSet<bool> = signing.map(|endpoint| endpoint.application.is_some()).collect();
+    (kinds.len() > secrets).then(|| {
+        let words = format!(
+            "there is {secrets}, and {} endpoints for {url} with a secret of their own each: the events of one are answered 400; store both, separated by a comma",
+            kinds.len()
+        );
+        Finding::wrong(SIGNING, words)
+    })
 }
 
 fn prices(

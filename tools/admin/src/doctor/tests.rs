@@ -294,6 +294,15 @@ async fn a_secret_that_cannot_be_read_or_is_none_is_named() {
             .starts_with("webhook secret: is no signing secret (whsec_…)")
     );
 
+    let one = Deployment::new()
+        .await
+        .having("STRIPE_WEBHOOK_SECRETS", "whsec_of_the_first");
+    assert!(
+        one.wrong()
+            .await
+            .starts_with("webhook secret: there is 1, and 2 endpoints for http")
+    );
+
     // The stand-in takes keys of test mode alone; a key that says no mode passes every check but Stripe's own.
     let rolled = Deployment::new().await.having("STRIPE_SECRET_KEY", "sk_rolled");
     assert!(

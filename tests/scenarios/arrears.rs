@@ -61,6 +61,24 @@ async fn declined(world: &World) -> Account<'_> {
     ada
 }
 
+/// A year was paid, and an operator gave it all back. A change would have it credited once more, and pay eight months with it.
+#[tokio::test]
+async fn a_year_that_was_given_back_is_not_given_back_again() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("annual").await;
+    let charge = world.stripe.latest_charge(&ada).await;
+    world.stripe.refunds(&charge, 9599).await;
+    world.advance("1d").await;
+    world.stripe.refunds(&charge, 1).await;
+    assert_eq!(ada.covered_until().await, "");
+    is_refused(&ada, "monthly", "the year is back").await;
+    nothing_moved(&world, &ada, &[9600], "the year is back").await;
+    world.advance("365d").await;
+    world.advance("2h").await;
+    assert_eq!(ada.changes(&to("monthly")).await.status, 200, "the next is paid");
+}
+
 /// 96.00 that nobody paid would be credited, 10.00 charged, and the rest would pay eight months more. A bill that was given up can be paid; then
 /// the change is made.
 #[tokio::test]
@@ -354,6 +372,22 @@ async fn a_contract_whose_month_was_given_up_is_not_amended() {
             assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
         }
     }
+}
+
+/// More seats would credit the three that were given back.
+#[tokio::test]
+async fn a_contract_whose_month_was_given_back_is_not_amended() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    let invoice = acme.contract(&contract).await.ledger.entries[0].invoice.clone();
+    let charge = world.stripe.charge_of(invoice.as_str()).await;
+    let session = seats(&acme, &contract, 5).await;
+    world
+        .stripe
+        .refunds(&charge, charge["amount"].as_i64().unwrap())
+        .await;
+    is_not_amended(&acme, &contract, &session, "the month is back").await;
 }
 
 /// While May is a draft; and an hour later, by the same session.

@@ -146,7 +146,7 @@ async fn attempt(
             return outcome::settle_and_tell(call, &account.profile, &change, standing).await;
         }
         Next::Join(change) if course.spent != Some(change.number) => {
-            let joined = join(call, account.profile, change, &standing, course).await;
+            let joined = join(call, account, change, &standing, course).await;
             joined.or_else(|problem| course.looks_again(problem))?
         }
         // One whose number is spent, and that did not take effect, has to be another.
@@ -191,7 +191,7 @@ async fn attempt(
 /// quote is held once more. None when that tells another amount, which may be so because it was just made.
 async fn join(
     call: &Call<'_>,
-    profile: Profile,
+    account: Account,
     change: Change,
     standing: &Standing,
     course: &mut Course,
@@ -203,9 +203,9 @@ async fn join(
         return Err(refuse(Refusal::Busy));
     }
     // Another period may have begun since it was written down.
-    refuse_owed(call, standing).await?;
+    refuse_owed(call, &account, standing).await?;
     match quote::hold(call, &change, standing).await {
-        Ok(_) => Ok(Some((profile, change))),
+        Ok(_) => Ok(Some((account.profile, change))),
         Err(problem) if problem.status < 500 => {
             course.stale = Some(change.number);
             Ok(None)
@@ -234,7 +234,7 @@ async fn plan(
             Problem::invalid(invalid)
         })?;
     }
-    refuse_owed(call, standing).await?;
+    refuse_owed(call, account, standing).await?;
     let price = call.app.config.prices.of(wish.interval);
     let promotion_code = match &wish.code {
         Some(word) => {
@@ -259,10 +259,11 @@ async fn plan(
 }
 
 /// 409 where nobody has paid for the time that a change would give back.
-async fn refuse_owed(call: &Call<'_>, standing: &Standing) -> Result<(), Problem> {
+async fn refuse_owed(call: &Call<'_>, account: &Account, standing: &Standing) -> Result<(), Problem> {
     let latest = standing.latest_invoice.as_ref().map(|invoice| &invoice.time);
     let subscription = &standing.subscription.id;
-    match call.is_owed(subscription, &standing.billed(), latest).await? {
+    let billed = standing.billed().after(&account.reversals);
+    match call.is_owed(subscription, &billed, latest).await? {
         true => Err(refuse(Unchangeable::Owed.into())),
         false => Ok(()),
     }

@@ -173,7 +173,7 @@ async fn amend(
     if fate(sale, read, Lateness::InTime) != Fate::Open {
         return land(call, claimed, read.clone()).await;
     }
-    if let Some(why) = obstacle(call, sale, read).await? {
+    if let Some(why) = obstacle(call, claimed, sale, read).await? {
         return cannot_amend(call, claimed, &why).await;
     }
     let asked = AskedSale {
@@ -227,7 +227,7 @@ async fn amended(
         && let Some(now) = call.read_to_amend(contract).await?
     {
         // What an operator has set in between is told as what it is.
-        if let Some(why) = obstacle(call, sale, &now).await? {
+        if let Some(why) = obstacle(call, claimed, sale, &now).await? {
             return cannot_amend(call, claimed, &why).await;
         }
         let why = if refusal.is_about_waiting() {
@@ -243,12 +243,17 @@ async fn amended(
 }
 
 /// Why an amendment is not made as its subscription stands at Stripe, if it is not.
-async fn obstacle(call: &Call<'_>, sale: &Sale, read: &Read) -> Result<Option<Unchangeable>, Problem> {
+async fn obstacle(
+    call: &Call<'_>,
+    claimed: &Claimed,
+    sale: &Sale,
+    read: &Read,
+) -> Result<Option<Unchangeable>, Problem> {
     if let Err(why) = amendable(sale, read) {
         return Ok(Some(why));
     }
     // What changes when the period ends gives nothing back.
-    let is_owed = sale.offer.way == Way::AtOnce && is_owed(call, read).await?;
+    let is_owed = sale.offer.way == Way::AtOnce && is_owed(call, claimed, read).await?;
     Ok(is_owed.then_some(Unchangeable::Owed))
 }
 
@@ -275,11 +280,12 @@ fn cannot_amend<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: &Unchangeable
     })
 }
 
-/// Whether nobody has paid for the period that the contract is in.
-async fn is_owed(call: &Call<'_>, read: &Read) -> Result<bool, Problem> {
+/// Whether nobody has paid for the period that the contract is in, or has it all back.
+async fn is_owed(call: &Call<'_>, claimed: &Claimed, read: &Read) -> Result<bool, Problem> {
     let latest = read.latest_invoice.as_ref().map(|bill| &bill.time);
     let subscription = &read.billing.subscription;
-    Box::pin(call.is_owed(subscription, &read.billed(), latest)).await
+    let billed = read.billed().after(&claimed.stored.ledger.reversals);
+    Box::pin(call.is_owed(subscription, &billed, latest)).await
 }
 
 /// The sale with a price for each of its lines, written down. None when somebody else wrote first.

@@ -10,12 +10,16 @@
 //! period of its own; it has to be paid, and so has that of the latest change within the period. A change that came to nothing leaves a bill
 //! behind that is void, and has billed nothing of what there is. The latest bill is read with the subscription and nearly always tells.
 //!
+//! A bill that was paid and whose money all went back since counts as if it had never been paid, as it does for coverage. Stripe would give
+//! back what was billed by it a second time. The ledger knows which those are.
+//!
 //! Not here: what is billed by hand, which is no time of a subscription's.
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::id::PriceId;
+use crate::id::{InvoiceId, PriceId};
 use crate::period::Period;
+use crate::reversal::Reversal;
 
 /// By how much a bill may be older than the period that it began: Stripe's seconds are not all of one clock.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
@@ -34,6 +38,8 @@ pub enum Occasion {
 /// A bill, as far as it tells what time was paid for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeBill {
+    /// The invoice.
+    pub invoice: InvoiceId,
     /// What it was made for.
     pub occasion: Occasion,
     /// When it was made.
@@ -62,6 +68,8 @@ pub struct Billed<'a> {
     pub period: Period,
     /// Price and quantity of each of its items.
     pub items: Vec<(&'a PriceId, u64)>,
+    /// The invoices whose money all went back.
+    pub given_back: Vec<&'a InvoiceId>,
 }
 
 /// What the latest bill tells.
@@ -75,7 +83,17 @@ pub enum Verdict {
     Unclear,
 }
 
-impl Billed<'_> {
+impl<'a> Billed<'a> {
+    /// The same, after what was given back.
+    #[must_use]
+    pub fn after(self, reversals: &'a [Reversal]) -> Self {
+        let full = reversals.iter().filter(|reversal| reversal.is_full());
+        Self {
+            given_back: full.map(|reversal| &reversal.invoice).collect(),
+            ..self
+        }
+    }
+
     /// Since when the bills of the period were made.
     #[must_use]
     pub fn since(&self) -> Timestamp {
@@ -89,7 +107,7 @@ impl Billed<'_> {
             // The period began without a bill.
             None => Verdict::Paid,
             Some(bill) if bill.created_at < self.since() => Verdict::Paid,
-            Some(bill) if self.is_begun_by(bill) => match bill.is_owed {
+            Some(bill) if self.is_begun_by(bill) => match self.is_owed_by(bill) {
                 true => Verdict::Owed,
                 false => Verdict::Paid,
             },
@@ -104,7 +122,11 @@ impl Billed<'_> {
             .iter()
             .find(|bill| bill.occasion == Occasion::Change && self.is_charged_by(bill));
         let began = bills.iter().filter(|bill| bill.occasion == Occasion::Period);
-        began.chain(latest_change).any(|bill| bill.is_owed)
+        began.chain(latest_change).any(|bill| self.is_owed_by(bill))
+    }
+
+    fn is_owed_by(&self, bill: &TimeBill) -> bool {
+        bill.is_owed || self.given_back.contains(&&bill.invoice)
     }
 
     fn is_begun_by(&self, bill: &TimeBill) -> bool {
@@ -131,6 +153,7 @@ impl Billed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::Money;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -149,6 +172,7 @@ mod tests {
 
     fn bill(occasion: Occasion, created: &str, is_owed: bool, charges: &[(&str, u64, Period)]) -> TimeBill {
         TimeBill {
+            invoice: "in_1".parse().unwrap(),
             occasion,
             created_at: at(created),
             is_owed,
@@ -192,6 +216,7 @@ mod tests {
         judge(&Billed {
             period: may(),
             items: vec![(&price("price_m"), quantity)],
+            given_back: vec![],
         })
     }
 
@@ -227,6 +252,34 @@ mod tests {
                 verdict,
                 "{latest:?}"
             );
+        }
+    }
+
+    /// A month that was paid and given back whole is credited no more; in part, it is.
+    #[test]
+    fn what_was_given_back_whole_was_never_paid() {
+        let reversal = |given_back| Reversal {
+            invoice: "in_1".parse().unwrap(),
+            paid: Money {
+                minor: 3000,
+                currency: "usd".parse().unwrap(),
+            },
+            forgiven: 0,
+            given_back,
+            lost: 0,
+            disputed: false,
+        };
+        let price = price("price_m");
+        for (given_back, verdict) in [(3000, Verdict::Owed), (2999, Verdict::Paid)] {
+            let reversals = [reversal(given_back)];
+            let billed = Billed {
+                period: may(),
+                items: vec![(&price, 3)],
+                given_back: vec![],
+            };
+            let billed = billed.after(&reversals);
+            assert_eq!(billed.by_latest(Some(&renewal(false))), verdict);
+            assert_eq!(billed.is_owed(&[renewal(false)]), verdict == Verdict::Owed);
         }
     }
 

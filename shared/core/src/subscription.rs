@@ -194,6 +194,7 @@ impl Standing {
         Billed {
             period: subscription.period,
             items: vec![(&subscription.price, subscription.quantity)],
+            given_back: vec![],
         }
     }
 

@@ -93,6 +93,7 @@ impl WireInvoice {
         let is_settled = self.is_paid() && (self.settled.amount() > 0 || !self.settled.is_forgiven());
         let charges = self.lines.data.iter().filter_map(Line::time_charge);
         Ok(TimeBill {
+            invoice: id(&self.id, "an invoice")?,
             occasion: match self.billing_reason.as_deref() {
                 Some("subscription_create" | "subscription_cycle" | "subscription") => Occasion::Period,
                 Some("subscription_update") => Occasion::Change,

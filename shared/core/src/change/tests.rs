@@ -63,6 +63,7 @@ fn standing(interval: Interval) -> Standing {
             id: "in_2".parse().unwrap(),
             charge: charge(26_800),
             time: TimeBill {
+                invoice: "in_2".parse().unwrap(),
                 occasion: Occasion::Change,
                 created_at: now(),
                 is_owed: false,

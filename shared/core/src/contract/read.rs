@@ -56,6 +56,7 @@ impl Read {
         Billed {
             period: self.billing.period,
             items: items.map(|item| (&item.price, item.quantity)).collect(),
+            given_back: vec![],
         }
     }
 

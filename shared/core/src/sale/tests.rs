@@ -163,6 +163,7 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
                 currency: "usd".parse().unwrap(),
             },
             time: TimeBill {
+                invoice: "in_1".parse().unwrap(),
                 occasion: Occasion::Period,
                 created_at: at(period.0),
                 is_owed: false,

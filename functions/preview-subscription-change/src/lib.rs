@@ -24,6 +24,10 @@ use serde::Serialize;
 /// What Stripe's refusal of a preview is told as, unless the reason for it is known.
 const BAD_GATEWAY: u16 = 502;
 
+/// What another program sold, at a price whose id no price is given any more.
+const OF_AN_OLD_PLAN: &str =
+    "the subscription is billed by an old plan: only a change of its interval can be previewed";
+
 /// This Lambda.
 pub const FUNCTION: Function = Function::new("preview-subscription-change", |call| Box::pin(preview(call)));
 
@@ -69,8 +73,12 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
 
     let present = &standing.subscription;
     let price = match question.interval {
-        Some(interval) if present.interval != Some(interval) => call.app.config.prices.of(interval),
-        _ => &present.price,
+        Some(interval) if present.interval != Some(interval) => call.app.config.prices.of(interval).clone(),
+        // Nobody asks Stripe for a price that it calls what no price is called any more.
+        _ => {
+            let present = present.price.as_str().parse();
+            present.map_err(|_| Problem::bad_request(OF_AN_OLD_PLAN))?
+        }
     };
     let quantity = question.quantity.unwrap_or(present.quantity);
     let promotion_code = match &question.code {
@@ -78,7 +86,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
             let redemption = Redemption {
                 account: &account,
                 standing: &standing,
-                price,
+                price: &price,
                 quantity,
             };
             call.promotion_code(word, &codes, &redemption).await?
@@ -87,7 +95,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     };
     let proration_date = change::preview_date(present.period, call.now);
     // Of what is there already Stripe would preview the next renewal. That nothing is due is a quote as well.
-    let preview = if *price == present.price && quantity == present.quantity {
+    let preview = if present.price == price && quantity == present.quantity {
         Preview::nothing(standing.currency)
     } else {
         if let Some(interval) = question.interval.or(present.interval) {
@@ -96,7 +104,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
         let previewed = PreviewedChange {
             subscription: &present.id,
             item,
-            price,
+            price: &price,
             quantity,
             promotion_code: promotion_code.as_ref(),
             proration_date,
@@ -121,7 +129,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
         account: account.profile.id.clone(),
         proration_date,
         asked: Asked {
-            price: price.clone(),
+            price,
             // As many as there are is what a change of the interval asks for, whether it was said or not.
             quantity: Some(quantity).filter(|quantity| *quantity != present.quantity),
             promotion_code,

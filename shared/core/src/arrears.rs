@@ -17,7 +17,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::id::{InvoiceId, PriceId};
+use crate::id::{BilledPriceId, InvoiceId};
 use crate::period::Period;
 use crate::reversal::Reversal;
 
@@ -54,7 +54,7 @@ pub struct TimeBill {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeCharge {
     /// The price.
-    pub price: PriceId,
+    pub price: BilledPriceId,
     /// How many.
     pub quantity: u64,
     /// The time.
@@ -67,7 +67,7 @@ pub struct Billed<'a> {
     /// The period that it is in.
     pub period: Period,
     /// Price and quantity of each of its items.
-    pub items: Vec<(&'a PriceId, u64)>,
+    pub items: Vec<(&'a BilledPriceId, u64)>,
     /// The invoices whose money all went back.
     pub given_back: Vec<&'a InvoiceId>,
 }
@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    fn price(name: &str) -> PriceId {
+    fn price(name: &str) -> BilledPriceId {
         name.parse().unwrap()
     }
 

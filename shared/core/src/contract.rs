@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimate::Standing;
 use crate::id::{
-    BusinessEntityId, BuyerId, CheckoutId, ContractId, ItemId, OrganisationId, PlanId, PriceId, ScheduleId,
-    SubscriptionId,
+    BilledPriceId, BusinessEntityId, BuyerId, CheckoutId, ContractId, ItemId, OrganisationId, PlanId,
+    ScheduleId, SubscriptionId,
 };
 use crate::period::Period;
 use crate::quote::Charge;
@@ -113,7 +113,7 @@ pub struct BilledItem {
     /// Stripe's id.
     pub id: ItemId,
     /// Its price.
-    pub price: PriceId,
+    pub price: BilledPriceId,
     /// How many.
     pub quantity: u64,
 }
@@ -189,10 +189,10 @@ impl Contract {
     fn bills(billing: &Billing, order: &[OrderLine]) -> bool {
         billing.items.len() == order.len()
             && order.iter().all(|line| {
-                billing
-                    .items
-                    .iter()
-                    .any(|item| Some(&item.price) == line.price.as_ref() && item.quantity == line.quantity)
+                billing.items.iter().any(|item| {
+                    line.price.as_ref().is_some_and(|price| item.price == *price)
+                        && item.quantity == line.quantity
+                })
             })
     }
 }

@@ -21,6 +21,12 @@ fn hex24(text: &str) -> Option<String> {
     good.then(|| text.to_ascii_lowercase())
 }
 
+/// What Stripe calls a price that is only read: it is put into no key and no path. Source of the length: Stripe's description of its API.
+fn free_text(text: String) -> Option<String> {
+    let good = !text.is_empty() && text.len() <= 5000;
+    good.then_some(text)
+}
+
 /// A UUID of any version, in lower case.
 fn uuid(text: &str) -> Option<String> {
     let good = text.len() == 36
@@ -121,8 +127,10 @@ ids! {
     ConnectedAccountId, "a connected account id (acct_…)", |text| token(text, "acct_");
     /// A Stripe customer, `cus_…`.
     CustomerId, "a customer id (cus_…)", |text| token(text, "cus_");
-    /// A Stripe price. Prices made from old plans have ids of any form.
+    /// A Stripe price that is sold. Prices made from old plans have ids of other forms than `price_…`.
     PriceId, "a price id", |text| token(text, "");
+    /// A Stripe price that something is billed at, whoever sold it: until 2018 plans were given ids of free text, with blanks and slashes.
+    BilledPriceId, "what a price is called", free_text;
     /// A Stripe Checkout Session, `cs_…`.
     SessionId, "a checkout session id (cs_…)", |text| token(text, "cs_");
     /// A Stripe subscription, `sub_…`; a schedule's id is none.
@@ -171,9 +179,26 @@ ids! {
     CheckoutId, "a checkout id (a uuid)", |text| uuid(&text);
 }
 
+impl PartialEq<PriceId> for BilledPriceId {
+    fn eq(&self, sold: &PriceId) -> bool {
+        self.0 == sold.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_price_that_is_only_read_has_any_name() {
+        let old = "Pro plan $699/month";
+        assert!(old.parse::<PriceId>().is_err());
+        assert_eq!(old.parse::<BilledPriceId>().unwrap().as_str(), old);
+        assert!("".parse::<BilledPriceId>().is_err());
+        let sold: PriceId = "price_1".parse().unwrap();
+        assert!("price_1".parse::<BilledPriceId>().unwrap() == sold);
+        assert!("price_2".parse::<BilledPriceId>().unwrap() != sold);
+    }
 
     #[test]
     fn an_id_is_safe_in_a_key_and_in_a_path() {

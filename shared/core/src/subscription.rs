@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::arrears::{Billed, TimeBill};
-use crate::id::{CustomerId, InvoiceId, ItemId, PriceId, PromotionCodeId, SubscriptionId};
+use crate::id::{BilledPriceId, CustomerId, InvoiceId, ItemId, PromotionCodeId, SubscriptionId};
 use crate::money::Currency;
 use crate::payer::MethodKind;
 use crate::period::Period;
@@ -90,7 +90,7 @@ pub struct Subscription {
     /// Where it stands.
     pub status: Status,
     /// The price of its recurring item.
-    pub price: PriceId,
+    pub price: BilledPriceId,
     /// How often it bills; none when an operator moved it to an interval that is not sold here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,

@@ -136,10 +136,7 @@ impl TryFrom<Wire> for CheckoutSession {
             status,
             client_secret: wire.client_secret,
             expires_at: at(wire.expires_at, "the expiry of a checkout session")?,
-            customer: wire
-                .customer
-                .map(|customer| id(&customer.0, "a customer"))
-                .transpose()?,
+            customer: wire.customer.and_then(|customer| customer.0.parse().ok()),
             subscription: wire
                 .subscription
                 .map(|reference| id(&reference.0, "a subscription"))

@@ -184,10 +184,38 @@ impl TryFrom<Wire> for Standing {
     }
 }
 
+impl TryFrom<Wire> for FetchedSubscription {
+    type Error = StripeError;
+
+    fn try_from(wire: Wire) -> Result<Self, StripeError> {
+        let account = wire
+            .metadata
+            .get(ACCOUNT)
+            .and_then(|account| account.parse().ok());
+        Ok(Self {
+            standing: wire.try_into()?,
+            account,
+        })
+    }
+}
+
 impl Stripe {
     /// A subscription as it is now. Stripe keeps those that are over, so it is there as long as its id is right.
     pub async fn subscription(&self, id: &SubscriptionId) -> Result<FetchedSubscription, StripeError> {
-        self.read_subscription(id, &[]).await
+        self.wire_subscription(id, &[]).await?.try_into()
+    }
+
+    /// The same of a subscription that may be anybody's on this Stripe account. None for one whose customer has an id that no customer here has:
+    /// until 2018 they could be chosen.
+    pub async fn anybodys_subscription(
+        &self,
+        id: &SubscriptionId,
+    ) -> Result<Option<FetchedSubscription>, StripeError> {
+        let wire = self.wire_subscription(id, &[]).await?;
+        if wire.customer.id.parse::<CustomerId>().is_err() {
+            return Ok(None);
+        }
+        wire.try_into().map(Some)
     }
 
     /// The same with what pays it: for whoever is about to change it.
@@ -195,26 +223,14 @@ impl Stripe {
         &self,
         id: &SubscriptionId,
     ) -> Result<FetchedSubscription, StripeError> {
-        self.read_subscription(id, &PAYERS).await
+        self.wire_subscription(id, &PAYERS).await?.try_into()
     }
 
-    async fn read_subscription(
-        &self,
-        id: &SubscriptionId,
-        with: &[&str],
-    ) -> Result<FetchedSubscription, StripeError> {
+    async fn wire_subscription(&self, id: &SubscriptionId, with: &[&str]) -> Result<Wire, StripeError> {
         let expanded = [LATEST_INVOICE, DISCOUNTS].iter().chain(with);
         let request = RetrieveSubscription::new(id.as_str())
             .expand(expanded.map(|member| (*member).to_owned()).collect::<Vec<_>>());
-        let wire: Wire = self.get(request.build()).await?;
-        let account = wire
-            .metadata
-            .get(ACCOUNT)
-            .and_then(|account| account.parse().ok());
-        Ok(FetchedSubscription {
-            standing: wire.try_into()?,
-            account,
-        })
+        self.get(request.build()).await
     }
 
     /// The oldest subscription of a customer that can still bill; none when there is none, or no such customer any more.

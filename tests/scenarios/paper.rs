@@ -1,5 +1,7 @@
 //! Stripe's answers in shapes that no account of a scenario gets to: lists of several pages, lines of every kind.
 
+use billing_core::id::InvoiceId;
+use billing_stripe::Reversed;
 use billing_tests::stripe_of;
 use serde_json::{Value, json};
 
@@ -112,4 +114,22 @@ async fn the_oldest_customer_of_an_account_is_found_on_the_last_page() {
         .find_customer(&"ada".parse().unwrap(), "1970-01-01T00:16:40Z".parse().unwrap())
         .await;
     assert_eq!(found, Ok(Some("cus_2".parse().unwrap())));
+}
+
+/// An operator has attached one payment to two invoices: money that went back of it is of either.
+#[tokio::test]
+async fn a_refund_of_a_payment_is_of_every_invoice_that_it_paid() {
+    let paid = |invoice: &str| json!({ "invoice": invoice });
+    let stripe = stripe_of([
+        ("/v1/charges/ch_1", json!({ "payment_intent": "pi_1" })),
+        (
+            "/v1/invoice_payments?limit=100&payment[payment_intent]=pi_1&payment[type]=payment_intent",
+            json!({ "has_more": false, "data": [paid("in_2"), paid("in_1"), paid("in_2")] }),
+        ),
+    ])
+    .await;
+    let reversed = Reversed::Charge("ch_1".parse().unwrap());
+    let invoices = stripe.reversed(&reversed).await.unwrap();
+    let invoices: Vec<_> = invoices.iter().map(InvoiceId::as_str).collect();
+    assert_eq!(invoices, ["in_1", "in_2"]);
 }

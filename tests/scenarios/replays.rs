@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use billing_admin::command::{CommandLine, Task};
 use billing_stripe::{Told, webhook};
-use billing_tests::World;
+use billing_tests::{Machine, World};
 use clap::Parser;
 use serde_json::Value;
 
@@ -249,6 +249,47 @@ async fn what_another_program_sold_is_taken_over() {
     assert_eq!(acme.cancels().await.body["cancelAtPeriodEnd"], true);
 }
 
+/// The year was given back, in full or in part, before anybody here knew of it, and Stripe tells of that no more: what is told of is the invoice,
+/// with what went back of it.
+#[tokio::test]
+async fn what_another_program_sold_and_gave_back_is_not_covered() {
+    for (given_back, covered) in [(19_200, ""), (19_199, "2027-01-01T00:00:00Z")] {
+        let world = World::at("2026-01-01T00:00:00Z").await;
+        let (customer, subscription) = sold_elsewhere(&world).await;
+        let bill = subscription["latest_invoice"].as_str().unwrap();
+        let charge = world.stripe.charge_of(bill).await;
+        assert_eq!(charge["amount"], 19_200);
+        world.stripe.refunds(&charge, given_back).await;
+        world.advance("40d").await;
+        let create = format!("account create --id acme --customer {customer} --number +15551230001");
+        admin(&world, &create).await.unwrap();
+        let acme = world.admits("acme").await;
+        let id = subscription["id"].as_str().unwrap();
+        let tell = format!("events tell {id} {bill} {}", place(&world));
+        let told = admin(&world, &tell).await.unwrap();
+        assert_eq!(told.matches("done  200").count(), 2, "{told}");
+        assert_eq!(acme.covered_until().await, covered, "{given_back}");
+        assert_eq!(acme.ledger().await.len(), 1);
+    }
+}
+
+/// The same of a contract: the event of the refund was lost with what the table forgot.
+#[tokio::test]
+async fn what_a_contract_was_given_back_is_found_when_its_bill_is_told_of() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    world.stripe.stops_delivering().await;
+    let bill = world.stripe.latest_invoice().await;
+    let bill = bill["id"].as_str().unwrap();
+    let charge = world.stripe.charge_of(bill).await;
+    world.stripe.refunds(&charge, 3500).await;
+    assert_eq!(acme.covered_until(&contract).await, "2026-05-01T00:00:00Z");
+    let told = admin(&world, &format!("events tell {bill} {}", place(&world))).await;
+    assert!(told.unwrap().contains("done  200"));
+    assert_eq!(acme.covered_until(&contract).await, "");
+}
+
 /// Nobody has told of what was sold: a checkout would be a second subscription, and the customer would pay for both. It is barred until it is told of;
 /// where it is over, or never was, the checkout is the customer's own.
 #[tokio::test]
@@ -282,6 +323,96 @@ async fn what_another_program_sold_bars_a_checkout_before_it_is_told_of() {
     );
     assert_eq!(world.stripe.all_customers().await.len(), 1);
     assert_eq!(acme.covered_until().await, "2026-02-01T00:00:00Z");
+}
+
+/// Until 2018 plans were given ids of free text, and they are prices now: it is taken along whatever its price is called, and covers what is paid.
+#[tokio::test]
+async fn what_an_old_plan_bills_is_taken_over() {
+    let world = World::at("2026-01-01T00:00:00Z").await;
+    let (customer, subscription) = sold_elsewhere(&world).await;
+    let create = format!("account create --id acme --customer {customer} --number +15551230001");
+    admin(&world, &create).await.unwrap();
+    let acme = world.admits("acme").await;
+    let of_old = retold(
+        &world,
+        &subscription,
+        &world.stack().variables["PRICE_ANNUAL"],
+        "Pro plan $699/month",
+    )
+    .await;
+    for object in ["id", "latest_invoice"] {
+        let machine = tells_again(&world, of_old).await;
+        let told = Told::from_str(subscription[object].as_str().unwrap()).unwrap();
+        assert_eq!(
+            machine.call(signed(&world, &told)).await.unwrap().status,
+            200,
+            "{object}"
+        );
+    }
+    let stored = acme.stored().await.subscription.unwrap();
+    assert_eq!(stored.price.as_str(), "Pro plan $699/month");
+    assert_eq!(acme.covered_until().await, "2027-01-01T00:00:00Z");
+    // Its renewals are paid and amended at Stripe alone; of what it is, another quantity is not previewed.
+    let machine = tells_again(&world, of_old).await;
+    let asked = acme
+        .previews_on(&machine, &serde_json::json!({ "quantity": 3 }))
+        .await;
+    assert_eq!(
+        asked.unwrap(),
+        r#"400 {"error":"the subscription is billed by an old plan: only a change of its interval can be previewed"}"#
+    );
+}
+
+/// So could the ids of customers be chosen. No account has such a one: what is told of it is somebody else's.
+#[tokio::test]
+async fn a_customer_whose_id_was_chosen_is_nobodys() {
+    let world = World::at("2026-01-01T00:00:00Z").await;
+    let (customer, subscription) = sold_elsewhere(&world).await;
+    let of_old = retold(&world, &subscription, &customer, "acme@example.com").await;
+    for object in ["id", "latest_invoice"] {
+        let machine = tells_again(&world, of_old).await;
+        let told = Told::from_str(subscription[object].as_str().unwrap()).unwrap();
+        assert_eq!(
+            machine.call(signed(&world, &told)).await.unwrap().status,
+            200,
+            "{object}"
+        );
+    }
+    assert_eq!(admin(&world, "events list").await.unwrap(), "no failed events\n");
+}
+
+/// The subscription as Stripe would tell it, were one thing called otherwise.
+async fn retold(world: &World, subscription: &Value, name: &str, other: &str) -> &'static str {
+    let path = format!(
+        "/v1/subscriptions/{}?expand[0]=latest_invoice&expand[1]=discounts",
+        subscription["id"].as_str().unwrap()
+    );
+    let told = world.stripe.operator("GET", &path, "").await.to_string();
+    let name = serde_json::to_string(name).unwrap();
+    assert!(told.contains(&name));
+    told.replace(&name, &serde_json::to_string(other).unwrap()).leak()
+}
+
+/// A machine that Stripe tells this of whatever subscription it asks for.
+async fn tells_again(world: &World, told: &'static str) -> Machine {
+    let machine = world.machine().await;
+    for reading in 1..=4 {
+        machine
+            .network
+            .tells_at("GET /v1/subscriptions/", reading, 200, told);
+    }
+    machine
+}
+
+/// The request by which the webhook is told of something.
+fn signed(world: &World, told: &Told) -> http::Request<bytes::Bytes> {
+    let event = told.event(false).to_string();
+    let secret = &world.stack().directory.webhook_secret;
+    let signature = webhook::sign(event.as_bytes(), secret, world.now());
+    http::Request::post("/stripe/webhook")
+        .header("stripe-signature", signature)
+        .body(bytes::Bytes::from(event))
+        .unwrap()
 }
 
 /// What could not be read is told of once more, and is not left among the failures then.

@@ -1,7 +1,14 @@
 //! What was given back of an invoice: by refunds, by credit notes, by disputes that are lost.
 //!
-//! The events tell of charges, payments, disputes and credit notes; each leads to its invoice, and of that the whole sum is read anew. An
+//! The events tell of charges, payments, disputes and credit notes; each leads to its invoices, and of each the whole sum is read anew. An
 //! older event finds the same sum as a newer one.
+//!
+//! # How it works
+//! A payment pays one invoice, unless an operator has attached it to several. What went back of such a payment belongs to the invoice whose
+//! credit note says so; of the rest each invoice has its share, which is all of it only when the charge went back in full. So what went back for
+//! one invoice withdraws no other, and people see it at each.
+
+use std::collections::BTreeSet;
 
 use billing_core::id::{ChargeId, CreditNoteId, DisputeId, InvoiceId, PaymentIntentId, SubscriptionId};
 use billing_core::money::Money;
@@ -31,8 +38,6 @@ pub enum Reversed {
     Dispute(DisputeId),
     /// A credit note on an invoice.
     CreditNote(CreditNoteId),
-    /// An invoice itself, of which something was forgiven.
-    Invoice(InvoiceId),
 }
 
 /// An invoice, with what was given back of it.
@@ -75,6 +80,8 @@ struct SubscriptionDetails {
 
 #[derive(Deserialize)]
 struct Payment {
+    /// How much of it paid the invoice; none before it is paid.
+    amount_paid: Option<i64>,
     payment: Paying,
 }
 
@@ -91,8 +98,62 @@ struct Intent {
 #[derive(Deserialize)]
 struct Charge {
     id: String,
+    amount: i64,
     amount_refunded: i64,
     disputed: bool,
+}
+
+/// A charge that paid an invoice, or a part of it, and what went back of the charge.
+struct Paid {
+    charge: Charge,
+    /// How much of the charge paid the invoice; none for all of it.
+    amount: Option<i64>,
+    /// The refunds of the charge that stand.
+    refunds: Vec<Refund>,
+    disputed: Disputed,
+}
+
+/// What went back of what a charge paid of an invoice.
+struct Back {
+    refunded: i64,
+    lost: i64,
+}
+
+impl Paid {
+    /// What went back of it, for an invoice with these credit notes.
+    fn back(&self, notes: &[&CreditNote]) -> Back {
+        let refunded = self.refunded(|_| true);
+        let lost = self.disputed.lost;
+        let whole = self.charge.amount;
+        let Some(amount) = self.amount.filter(|amount| *amount < whole) else {
+            return Back { refunded, lost };
+        };
+        let told = notes.iter().flat_map(|note| &note.refunds);
+        let told: Vec<&str> = told
+            .filter_map(|refund| Some(refund.refund.as_ref()?.0.as_str()))
+            .collect();
+        let own = self
+            .refunded(|refund| told.contains(&refund.id.as_str()))
+            .min(amount);
+        // Of what is not the invoice's by a credit note: rounded down, so that it is all of it only when the whole charge went back.
+        let share = |back: i64| {
+            let (of_invoice, of_charge) = (i128::from(amount - own), i128::from(whole - own));
+            let share = i128::from(back.min(whole) - own) * of_invoice / of_charge.max(1);
+            own.saturating_add(i64::try_from(share).unwrap_or(i64::MAX))
+        };
+        let refunded_share = share(refunded);
+        Back {
+            refunded: refunded_share,
+            lost: share(refunded.saturating_add(lost)) - refunded_share,
+        }
+    }
+
+    /// What the charge itself tells after a refund failed is not known; it never tells less than what stands.
+    fn refunded(&self, which: impl Fn(&Refund) -> bool) -> i64 {
+        let standing = self.refunds.iter().filter(|refund| which(refund));
+        let standing = standing.fold(0_i64, |sum, refund| sum.saturating_add(refund.amount));
+        standing.min(self.charge.amount_refunded)
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,6 +183,8 @@ struct CreditNote {
 #[derive(Deserialize)]
 struct NoteRefund {
     amount_refunded: i64,
+    #[serde(default)]
+    refund: Option<Reference>,
     #[serde(rename = "type")]
     kind: Option<String>,
 }
@@ -163,15 +226,11 @@ impl Wire {
 }
 
 /// The sum over an invoice's charges, their disputes, and its credit notes. A refund that a credit note made stands in both, and counts once.
-fn sum(
-    invoice: &InvoiceId,
-    paid: Money,
-    charges: &[Charge],
-    disputed: &[Disputed],
-    notes: &[CreditNote],
-) -> Reversal {
+fn sum(invoice: &InvoiceId, paid: Money, payments: &[Paid], notes: &[CreditNote]) -> Reversal {
     let issued = || notes.iter().filter(|note| note.status == "issued");
-    let refunded: i64 = charges.iter().map(|charge| charge.amount_refunded).sum();
+    let of_invoice: Vec<&CreditNote> = issued().collect();
+    let back: Vec<Back> = payments.iter().map(|paid| paid.back(&of_invoice)).collect();
+    let refunded: i64 = back.iter().map(|back| back.refunded).sum();
     let otherwise: i64 = issued()
         .map(|note| {
             let twice = note.refunds.iter().filter(|refund| refund.is_told_twice());
@@ -184,88 +243,105 @@ fn sum(
         paid,
         forgiven: issued().map(|note| note.pre_payment_amount).sum(),
         given_back: refunded.saturating_add(otherwise),
-        lost: disputed.iter().map(|disputed| disputed.lost).sum(),
-        disputed: charges.iter().any(|charge| charge.disputed) || disputed.iter().any(|it| it.any),
+        lost: back.iter().map(|back| back.lost).sum(),
+        disputed: payments
+            .iter()
+            .any(|paid| paid.charge.disputed || paid.disputed.any),
     }
 }
 
 impl Stripe {
-    /// The invoice that money went back of, with the whole sum; none when it is no invoice's money.
-    pub async fn reversed(&self, reversed: &Reversed) -> Result<Option<ReversedInvoice>, StripeError> {
-        let invoice = match reversed {
+    /// The invoices that money may have gone back of: one, several where one payment paid them, none when it is no invoice's money.
+    pub async fn reversed(&self, reversed: &Reversed) -> Result<Vec<InvoiceId>, StripeError> {
+        match reversed {
             Reversed::Charge(charge) => {
                 let charge: OfPayment = self.read(&format!("/charges/{charge}")).await?;
-                self.paid_by(charge.payment_intent).await?
+                self.paid_by(charge.payment_intent).await
             }
-            Reversed::Payment(intent) => self.paid_by(Some(Reference(intent.to_string()))).await?,
+            Reversed::Payment(intent) => self.paid_by(Some(Reference(intent.to_string()))).await,
             Reversed::Dispute(dispute) => {
                 let dispute: OfPayment = self.read(&format!("/disputes/{dispute}")).await?;
-                self.paid_by(dispute.payment_intent).await?
+                self.paid_by(dispute.payment_intent).await
             }
             Reversed::CreditNote(note) => {
                 let note: OfInvoice = self.read(&format!("/credit_notes/{note}")).await?;
-                Some(id(&note.invoice.0, "an invoice")?)
+                Ok(vec![id(&note.invoice.0, "an invoice")?])
             }
-            Reversed::Invoice(invoice) => Some(invoice.clone()),
-        };
-        let Some(invoice) = invoice else { return Ok(None) };
-        let (wire, mut charges, notes) = tokio::try_join!(
-            self.get::<Wire>(RetrieveInvoice::new(invoice.as_str()).build()),
-            self.charges(&invoice),
-            self.credit_notes(&invoice),
-        )?;
-        let mut disputed = Vec::new();
-        for charge in &mut charges {
-            let (refunded, of_charge) =
-                tokio::try_join!(self.standing_refunds(charge), self.disputed(&charge.id))?;
-            charge.amount_refunded = refunded;
-            disputed.push(of_charge);
         }
-        Ok(Some(ReversedInvoice {
+    }
+
+    /// What went back of an invoice: the whole sum.
+    pub async fn reversal(&self, invoice: &InvoiceId) -> Result<ReversedInvoice, StripeError> {
+        let (wire, payments, notes) = tokio::try_join!(
+            self.get::<Wire>(RetrieveInvoice::new(invoice.as_str()).build()),
+            self.charges(invoice),
+            self.credit_notes(invoice),
+        )?;
+        let mut paid = Vec::new();
+        for (charge, amount) in payments {
+            let (refunds, disputed) =
+                tokio::try_join!(self.standing_refunds(&charge), self.disputed(&charge.id))?;
+            paid.push(Paid {
+                charge,
+                amount,
+                refunds,
+                disputed,
+            });
+        }
+        Ok(ReversedInvoice {
             subscription: wire.subscription()?,
-            reversal: sum(&invoice, wire.settled()?, &charges, &disputed, &notes),
-        }))
+            reversal: sum(invoice, wire.settled()?, &paid, &notes),
+        })
     }
 
     async fn read<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, StripeError> {
         self.get(RequestBuilder::new(StripeMethod::Get, path)).await
     }
 
-    /// The invoice that a payment is of. A charge without a payment intent is older than invoices have been paid by them.
-    async fn paid_by(&self, intent: Option<Reference>) -> Result<Option<InvoiceId>, StripeError> {
-        let Some(intent) = intent else { return Ok(None) };
+    /// The invoices that a payment is of. A charge without a payment intent is older than invoices have been paid by them.
+    async fn paid_by(&self, intent: Option<Reference>) -> Result<Vec<InvoiceId>, StripeError> {
+        let Some(intent) = intent else {
+            return Ok(Vec::new());
+        };
         let intent: PaymentIntentId = id(&intent.0, "a payment intent")?;
-        let request = ListInvoicePayment::new().payment(ListInvoicePaymentPayment {
-            payment_intent: Some(intent.to_string()),
-            ..ListInvoicePaymentPayment::new(ListInvoicePaymentPaymentType::PaymentIntent)
-        });
+        let request = ListInvoicePayment::new()
+            .limit(100)
+            .payment(ListInvoicePaymentPayment {
+                payment_intent: Some(intent.to_string()),
+                ..ListInvoicePaymentPayment::new(ListInvoicePaymentPaymentType::PaymentIntent)
+            });
         let payments: Page<OfInvoice> = self.get(request.build()).await?;
-        let first = payments.data.into_iter().next();
-        first
+        let invoices: Result<BTreeSet<_>, _> = payments
+            .data
+            .iter()
             .map(|payment| id(&payment.invoice.0, "an invoice"))
-            .transpose()
+            .collect();
+        Ok(invoices?.into_iter().collect())
     }
 
-    async fn charges(&self, invoice: &InvoiceId) -> Result<Vec<Charge>, StripeError> {
+    /// The charges that paid an invoice, with how much of each did.
+    async fn charges(&self, invoice: &InvoiceId) -> Result<Vec<(Charge, Option<i64>)>, StripeError> {
         let request = ListInvoicePayment::new()
             .invoice(invoice.as_str())
             .limit(100)
             .expand(vec!["data.payment.payment_intent.latest_charge".to_owned()]);
         let payments: Page<Payment> = self.get(request.build()).await?;
-        let charges = payments
-            .data
-            .into_iter()
-            .filter_map(|payment| payment.payment.payment_intent?.latest_charge);
+        let charges = payments.data.into_iter().filter_map(|payment| {
+            Some((
+                payment.payment.payment_intent?.latest_charge?,
+                payment.amount_paid,
+            ))
+        });
         Ok(charges.collect())
     }
 
-    /// What was refunded of a charge and has not come back. What the charge itself tells after a refund failed is not known, so
-    /// the refunds are asked one by one.
-    async fn standing_refunds(&self, charge: &Charge) -> Result<i64, StripeError> {
+    /// The refunds of a charge that have not come back. What the charge itself tells after a refund failed is not known, so the refunds are
+    /// asked one by one.
+    async fn standing_refunds(&self, charge: &Charge) -> Result<Vec<Refund>, StripeError> {
+        let mut standing = Vec::new();
         if charge.amount_refunded == 0 {
-            return Ok(0);
+            return Ok(standing);
         }
-        let mut standing = 0_i64;
         let mut after: Option<String> = None;
         loop {
             let mut request = ListRefund::new().charge(charge.id.as_str()).limit(100);
@@ -273,11 +349,10 @@ impl Stripe {
                 request = request.starting_after(after.as_str());
             }
             let page: Page<Refund> = self.get(request.build()).await?;
-            let amounts = page.data.iter().filter(|refund| refund.stands());
-            standing = standing.saturating_add(amounts.map(|refund| refund.amount).sum());
             after = page.data.last().map(|refund| refund.id.clone());
+            standing.extend(page.data.into_iter().filter(Refund::stands));
             if !page.has_more || after.is_none() {
-                return Ok(standing.min(charge.amount_refunded));
+                return Ok(standing);
             }
         }
     }
@@ -315,47 +390,84 @@ mod tests {
                 .iter()
                 .map(|&amount_refunded| NoteRefund {
                     amount_refunded,
+                    refund: Some(Reference(format!("re_{amount_refunded}"))),
                     kind: Some("refund".to_owned()),
                 })
                 .collect(),
         }
     }
 
+    /// A charge of 6000 that paid so much of the invoice, with these refunds and so much lost to disputes.
+    fn charged(amount: Option<i64>, refunds: &[i64], lost: i64) -> Paid {
+        Paid {
+            charge: Charge {
+                id: "ch_1".to_owned(),
+                amount: 6000,
+                amount_refunded: refunds.iter().sum(),
+                disputed: false,
+            },
+            amount,
+            refunds: refunds
+                .iter()
+                .map(|&amount| Refund {
+                    id: format!("re_{amount}"),
+                    amount,
+                    status: Some("succeeded".to_owned()),
+                })
+                .collect(),
+            disputed: Disputed { lost, any: lost > 0 },
+        }
+    }
+
+    fn usd(minor: i64) -> Money {
+        Money {
+            minor,
+            currency: "usd".parse().unwrap(),
+        }
+    }
+
+    /// 6000 paid two invoices, of 2000 and 4000. What goes back of it is this one's, the first's, by its own credit note, by its share, or not at all.
+    #[test]
+    fn what_goes_back_of_a_payment_of_two_invoices_withdraws_the_one_that_it_is_of() {
+        for (refunds, lost, notes, back, is_full) in [
+            (&[4000_i64][..], 0_i64, &[][..], 1333, false),
+            (&[2000], 0, &[2000_i64][..], 2000, true),
+            (&[4000, 2000], 0, &[2000], 2000, true),
+            // The other's by its own note, which this one does not know.
+            (&[4000, 1000], 0, &[1000], 1800, false),
+            (&[6000], 0, &[], 2000, true),
+            (&[3000], 3000, &[], 1000, true),
+            (&[1], 5999, &[], 0, true),
+            (&[], 6000, &[], 0, true),
+            (&[], 5999, &[], 0, false),
+        ] {
+            let notes = notes.iter().map(|&refund| note("issued", 0, refund, &[refund]));
+            let notes: Vec<_> = notes.collect();
+            let paid = [charged(Some(2000), refunds, lost)];
+            let reversal = sum(&"in_1".parse().unwrap(), usd(2000), &paid, &notes);
+            assert_eq!(reversal.given_back, back, "{refunds:?} {lost}");
+            assert_eq!(reversal.is_full(), is_full, "{refunds:?} {lost}");
+            assert!(!reversal.is_nothing(), "{refunds:?} {lost}");
+        }
+    }
+
     /// 1000 refunded at the charge; 500 by a credit note, 200 of them by a refund that the charge tells too; a void note is none.
     #[test]
     fn a_refund_of_a_credit_note_counts_once() {
-        let charges = [Charge {
-            id: "ch_1".to_owned(),
-            amount_refunded: 1200,
-            disputed: false,
-        }];
+        let charges = [charged(Some(6000), &[200, 1000], 0)];
         let notes = [note("issued", 0, 500, &[200]), note("void", 0, 900, &[])];
-        let paid = Money {
-            minor: 3000,
-            currency: "usd".parse().unwrap(),
-        };
-        let reversal = sum(&"in_1".parse().unwrap(), paid, &charges, &[], &notes);
+        let reversal = sum(&"in_1".parse().unwrap(), usd(3000), &charges, &notes);
         assert_eq!((reversal.given_back, reversal.forgiven), (1500, 0));
     }
 
     /// The charge says so, or one of its disputes does.
     #[test]
     fn an_invoice_is_disputed_by_the_word_of_either() {
-        let paid = Money {
-            minor: 3000,
-            currency: "usd".parse().unwrap(),
-        };
         for (of_charge, of_dispute) in [(true, false), (false, true), (false, false)] {
-            let charges = [Charge {
-                id: "ch_1".to_owned(),
-                amount_refunded: 0,
-                disputed: of_charge,
-            }];
-            let disputed = [Disputed {
-                lost: 0,
-                any: of_dispute,
-            }];
-            let reversal = sum(&"in_1".parse().unwrap(), paid, &charges, &disputed, &[]);
+            let mut paid = charged(None, &[], 0);
+            paid.charge.disputed = of_charge;
+            paid.disputed.any = of_dispute;
+            let reversal = sum(&"in_1".parse().unwrap(), usd(3000), &[paid], &[]);
             assert_eq!(reversal.disputed, of_charge || of_dispute);
         }
     }
@@ -365,11 +477,7 @@ mod tests {
     fn what_is_given_back_outside_of_stripe_counts_too() {
         let mut outside = note("issued", 0, 3000, &[3000]);
         outside.refunds[0].kind = Some("payment_record_refund".to_owned());
-        let paid = Money {
-            minor: 3000,
-            currency: "usd".parse().unwrap(),
-        };
-        let reversal = sum(&"in_1".parse().unwrap(), paid, &[], &[], &[outside]);
+        let reversal = sum(&"in_1".parse().unwrap(), usd(3000), &[], &[outside]);
         assert!(reversal.is_full());
     }
 }

@@ -6,8 +6,8 @@
 //! Stripe say of themselves.
 
 use billing_core::access::Mode;
-use billing_core::id::{ScheduleId, SessionId, SubscriptionId};
-use billing_stripe::{OfContract, ReadContract, Reversed, ReversedInvoice, SessionStatus, StripeError};
+use billing_core::id::{InvoiceId, ScheduleId, SessionId, SubscriptionId};
+use billing_stripe::{OfContract, ReadContract, ReversedInvoice, SessionStatus, StripeError};
 
 use super::errand::Errand;
 use super::let_go;
@@ -120,10 +120,12 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &OfContract) -> Result<Optio
 async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Found>, Problem> {
     let found = match errand {
         Errand::Session(id) => page(call, id).await,
-        Errand::Invoice(id) => invoice(call, id).await,
+        Errand::Invoice { id, is_told } => invoice(call, id, *is_told).await,
         Errand::Subscription(id) => subscription(call, id, Billed::default()).await,
         Errand::Schedule(id) => schedule(call, id).await,
-        Errand::Reversal(reversed) => reversal(call, reversed).await,
+        Errand::Reversed(invoice) => reversal(call, invoice).await,
+        // Told invoice by invoice.
+        Errand::Reversal(_) => Ok(None),
     };
     match found {
         // As for accounts: what Stripe does not know was test data that somebody erased. Where real money moves, the work is not done.
@@ -170,15 +172,15 @@ async fn page(call: &Call<'_>, id: &SessionId) -> Result<Option<Found>, Unread> 
     }
 }
 
-async fn invoice(call: &Call<'_>, id: &billing_core::id::InvoiceId) -> Result<Option<Found>, Unread> {
+async fn invoice(call: &Call<'_>, id: &InvoiceId, is_told: bool) -> Result<Option<Found>, Unread> {
     let stripe = call.stripe().await?;
     let invoice = stripe.invoice(id).await?;
     let Some(billed) = &invoice.subscription else {
         return Ok(None);
     };
-    // As for accounts: what was forgiven before is called paid as well.
-    let reversal = match invoice.paid && invoice.is_forgiven {
-        true => stripe.reversed(&Reversed::Invoice(id.clone())).await?,
+    // As for accounts: what was forgiven before is called paid as well, and what went back since may be told by nothing else.
+    let reversal = match invoice.paid && (invoice.is_forgiven || is_told) {
+        true => Some(stripe.reversal(id).await?),
         false => None,
     };
     // What is not paid grants nothing, and leaves alone what was paid for before.
@@ -189,11 +191,11 @@ async fn invoice(call: &Call<'_>, id: &billing_core::id::InvoiceId) -> Result<Op
     subscription(call, billed, bill).await
 }
 
-async fn reversal(call: &Call<'_>, reversed: &Reversed) -> Result<Option<Found>, Unread> {
-    let Some(ReversedInvoice {
+async fn reversal(call: &Call<'_>, invoice: &InvoiceId) -> Result<Option<Found>, Unread> {
+    let ReversedInvoice {
         subscription: Some(billed),
         reversal,
-    }) = call.stripe().await?.reversed(reversed).await?
+    } = call.stripe().await?.reversal(invoice).await?
     else {
         return Ok(None);
     };

@@ -1,8 +1,8 @@
 //! Which object an event sends us to.
 
 use billing_core::id::{InvoiceId, NotAnId, ScheduleId, SessionId, SubscriptionId};
-use billing_stripe::Reversed;
 use billing_stripe::webhook::Event;
+use billing_stripe::{Reversed, Told};
 
 /// Every type of event that means something here: what the webhook endpoint at Stripe has to be registered with.
 pub const EVENT_TYPES: &[&str] = &[
@@ -42,13 +42,20 @@ pub(super) enum Errand {
     /// A checkout session that is over, or whose payment is.
     Session(SessionId),
     /// An invoice that was paid, or whose payment failed.
-    Invoice(InvoiceId),
+    Invoice {
+        /// Which one.
+        id: InvoiceId,
+        /// Whether an operator tells of it: what went back of it since, no event may ever tell.
+        is_told: bool,
+    },
     /// A subscription that changed.
     Subscription(SubscriptionId),
     /// A schedule that leads a contract's subscription.
     Schedule(ScheduleId),
-    /// Money that went back, of some invoice.
+    /// Money that went back, of some invoices.
     Reversal(Reversed),
+    /// An invoice that money may have gone back of.
+    Reversed(InvoiceId),
 }
 
 impl Errand {
@@ -65,7 +72,8 @@ impl Errand {
             | "checkout.session.async_payment_failed"
             | "checkout.session.expired" => Some(object.parse().map(Self::Session)),
             "invoice.paid" | "invoice.payment_failed" | "invoice.payment_action_required" => {
-                Some(object.parse().map(Self::Invoice))
+                let is_told = Told::by(&event.id).is_some();
+                Some(object.parse().map(|id| Self::Invoice { id, is_told }))
             }
             kind if kind.starts_with("customer.subscription.") => {
                 Some(object.parse().map(Self::Subscription))

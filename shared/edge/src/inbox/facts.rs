@@ -1,10 +1,10 @@
 //! What Stripe says of an object now.
 
 use billing_core::access::Mode;
-use billing_core::id::{AccountId, SessionId, SubscriptionId};
+use billing_core::id::{AccountId, InvoiceId, SessionId, SubscriptionId};
 use billing_core::landing::{EndedSession, Facts};
 use billing_core::subscription::Standing;
-use billing_stripe::{FetchedSubscription, Reversed, ReversedInvoice, SessionStatus, Stripe, StripeError};
+use billing_stripe::{FetchedSubscription, ReversedInvoice, SessionStatus, Stripe, StripeError};
 
 use super::errand::Errand;
 use crate::call::Call;
@@ -24,15 +24,33 @@ pub(super) async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Foun
     let stripe = call.stripe().await?;
     let found = match errand {
         Errand::Session(id) => session(stripe, id).await,
-        Errand::Invoice(id) => invoice(stripe, id).await,
-        Errand::Subscription(id) => subscription(stripe, id).await.map(Some),
-        Errand::Reversal(reversed) => reversal(stripe, reversed).await,
-        // Accounts have none.
-        Errand::Schedule(_) => Ok(None),
+        Errand::Invoice { id, is_told } => invoice(stripe, id, *is_told).await,
+        Errand::Subscription(id) => subscription(stripe, id).await,
+        Errand::Reversed(invoice) => reversal(stripe, invoice).await,
+        // Told invoice by invoice; and accounts have no schedules.
+        Errand::Reversal(_) | Errand::Schedule(_) => Ok(None),
     };
+    unless_erased(call, errand, found)
+}
+
+/// The errands that an errand comes to: money that went back of a payment may be that of several invoices.
+pub(super) async fn apart(call: &Call<'_>, errand: &Errand) -> Result<Vec<Errand>, Problem> {
+    let Errand::Reversal(reversed) = errand else {
+        return Ok(vec![errand.clone()]);
+    };
+    let invoices = call.stripe().await?.reversed(reversed).await.map(Some);
+    let invoices = unless_erased(call, errand, invoices)?.unwrap_or_default();
+    Ok(invoices.into_iter().map(Errand::Reversed).collect())
+}
+
+/// What was found; none when it is not there. Stripe keeps what is over. In test mode somebody may have erased it; where real money moves, it
+/// is our key that looks in the wrong place, and the work is not done.
+fn unless_erased<T>(
+    call: &Call<'_>,
+    errand: &Errand,
+    found: Result<Option<T>, StripeError>,
+) -> Result<Option<T>, Problem> {
     match found {
-        // Stripe keeps what is over. In test mode somebody may have erased it; where real money moves, it is our key that looks
-        // in the wrong place, and the work is not done.
         Err(StripeError::Refused(refusal)) if refusal.status == 404 && call.app.config.mode == Mode::Test => {
             tracing::warn!(?errand, "an event named an object that is not there");
             Ok(None)
@@ -84,15 +102,18 @@ async fn session(stripe: &Stripe, id: &SessionId) -> Result<Option<Found>, Strip
     }))
 }
 
-async fn invoice(stripe: &Stripe, id: &billing_core::id::InvoiceId) -> Result<Option<Found>, StripeError> {
+async fn invoice(stripe: &Stripe, id: &InvoiceId, is_told: bool) -> Result<Option<Found>, StripeError> {
     let invoice = stripe.invoice(id).await?;
     let Some(billed) = &invoice.subscription else {
         return Ok(None);
     };
-    let found = subscription(stripe, billed).await?;
-    // What was forgiven before is called paid as well, and its credit note's event may never come.
-    let reversal = match invoice.paid && invoice.is_forgiven {
-        true => stripe.reversed(&Reversed::Invoice(id.clone())).await?,
+    let Some(found) = subscription(stripe, billed).await? else {
+        return Ok(None);
+    };
+    // What was forgiven before is called paid as well, and its credit note's event may never come; nor may that of a refund of what was
+    // paid long ago.
+    let reversal = match invoice.paid && (invoice.is_forgiven || is_told) {
+        true => Some(stripe.reversal(id).await?),
         false => None,
     };
     // What is not paid grants nothing, and leaves alone what was paid for before.
@@ -107,15 +128,17 @@ async fn invoice(stripe: &Stripe, id: &billing_core::id::InvoiceId) -> Result<Op
     }))
 }
 
-async fn reversal(stripe: &Stripe, reversed: &Reversed) -> Result<Option<Found>, StripeError> {
-    let Some(ReversedInvoice {
+async fn reversal(stripe: &Stripe, invoice: &InvoiceId) -> Result<Option<Found>, StripeError> {
+    let ReversedInvoice {
         subscription: Some(billed),
         reversal,
-    }) = stripe.reversed(reversed).await?
+    } = stripe.reversal(invoice).await?
     else {
         return Ok(None);
     };
-    let found = subscription(stripe, &billed).await?;
+    let Some(found) = subscription(stripe, &billed).await? else {
+        return Ok(None);
+    };
     Ok(Some(Found {
         facts: Facts {
             reversal: Some(reversal),
@@ -125,8 +148,10 @@ async fn reversal(stripe: &Stripe, reversed: &Reversed) -> Result<Option<Found>,
     }))
 }
 
-async fn subscription(stripe: &Stripe, id: &SubscriptionId) -> Result<Found, StripeError> {
-    let FetchedSubscription { standing, account } = stripe.subscription(id).await?;
+async fn subscription(stripe: &Stripe, id: &SubscriptionId) -> Result<Option<Found>, StripeError> {
+    let Some(FetchedSubscription { standing, account }) = stripe.anybodys_subscription(id).await? else {
+        return Ok(None);
+    };
     let facts = Facts {
         customer: standing.customer.clone(),
         subscription: Some(standing.subscription.clone()),
@@ -135,9 +160,9 @@ async fn subscription(stripe: &Stripe, id: &SubscriptionId) -> Result<Found, Str
         ended: None,
         change: None,
     };
-    Ok(Found {
+    Ok(Some(Found {
         facts,
         account,
         standing: Some(standing),
-    })
+    }))
 }

@@ -17,12 +17,16 @@ use crate::problem::Problem;
 
 /// Does an event's errand, in as many rounds as it takes.
 pub(super) async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<Taken, Problem> {
-    match find_owner(call, event, errand).await? {
-        Some(CustomerOf::Account(account)) => run_for(call, &account, errand).await?,
-        Some(CustomerOf::Organisation) => contracts::run(call, errand).await?,
-        None => return Ok(Taken::OfNobody),
+    let mut taken = Taken::OfNobody;
+    for errand in facts::apart(call, errand).await? {
+        match find_owner(call, event, &errand).await? {
+            Some(CustomerOf::Account(account)) => run_for(call, &account, &errand).await?,
+            Some(CustomerOf::Organisation) => contracts::run(call, &errand).await?,
+            None => continue,
+        }
+        taken = Taken::Done;
     }
-    Ok(Taken::Done)
+    Ok(taken)
 }
 
 /// Does an errand of an account that is known.

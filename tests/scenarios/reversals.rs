@@ -262,3 +262,45 @@ async fn a_refund_lands_when_the_webhook_dies_at_any_step() {
     }
     panic!("it never finished");
 }
+
+/// The account owes 5.00 of before, which is paid with May's 10.00. Of May nothing is left: it is credited before it was paid, or given back
+/// after.
+#[tokio::test]
+async fn what_was_owed_before_is_no_payment_of_the_period() {
+    for before_it_is_paid in [true, false] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let ada = world.account(1).await;
+        ada.subscribes("monthly").await;
+        let customer = world.stripe.customers(&ada).await.remove(0);
+        let path = format!("/v1/customers/{}", customer["id"].as_str().unwrap());
+        world.stripe.operator("POST", &path, "balance=500").await;
+        if before_it_is_paid {
+            world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
+        }
+        world.advance("30d 2h").await;
+        if before_it_is_paid {
+            let bill = world.stripe.latest_invoice().await;
+            assert_eq!(
+                (&bill["status"], &bill["amount_due"]),
+                (&json!("open"), &json!(1500))
+            );
+            let form = format!("invoice={}&amount=1000", bill["id"].as_str().unwrap());
+            world.stripe.operator("POST", "/v1/credit_notes", &form).await;
+            world.stripe.pays_latest_invoice().await;
+            assert_eq!(world.stripe.payments(&ada).await, [1000, 500]);
+        } else {
+            assert_eq!(world.stripe.payments(&ada).await, [1000, 1500]);
+            assert_eq!(ada.covered_until().await, "2026-06-01T00:00:00Z");
+            world.stripe.credits(&ada, 1000, "refund_amount").await;
+        }
+        assert_eq!(ada.covered_until().await, "", "{before_it_is_paid}");
+        if before_it_is_paid {
+            world.stripe.gives_card(&ada, "pm_card_visa").await;
+            let change = ada.changes(&json!({ "interval": "annual" })).await;
+            assert_eq!(
+                change.status, 409,
+                "what nobody paid for is not given back: {change}"
+            );
+        }
+    }
+}

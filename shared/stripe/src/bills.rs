@@ -55,12 +55,14 @@ struct WireTransitions {
 }
 
 impl Settled {
-    /// Payments, and as much of the customer's balance as it used up.
+    /// What was paid for the invoice itself: payments, and as much of the customer's balance as it used up; without what was owed before, which
+    /// is paid with it.
     pub(crate) fn amount(&self) -> i64 {
         let after = self.ending_balance.unwrap_or(self.starting_balance);
-        // A balance is negative where the customer has credit.
-        let of_balance = after.saturating_sub(self.starting_balance).max(0);
-        self.amount_paid.saturating_add(of_balance)
+        // A balance is negative where the customer has credit, and positive where it owes something.
+        let of_balance = i128::from(after) - i128::from(self.starting_balance);
+        let amount = i128::from(self.amount_paid) + of_balance;
+        i64::try_from(amount.max(0)).unwrap_or(i64::MAX)
     }
 
     /// Whether something was taken off it by credit notes before it was paid.
@@ -206,22 +208,31 @@ mod tests {
         );
         assert!(is_owed("paid", 0, 3000, (0, Some(0)), 3000), "forgiven");
         assert!(!is_owed("paid", 1000, 2000, (0, Some(0)), 3000), "in part");
+        assert!(
+            is_owed("paid", 500, 3000, (500, Some(0)), 3000),
+            "forgiven, and what was owed before is paid"
+        );
     }
 
-    /// 2000 paid by card, 1000 by credit that the customer had; and one that added to a debt instead.
+    /// Paid by card, and by credit that the customer had; with a debt of before; with more than was due, of which the rest is credit; and one
+    /// that is too small, and becomes a debt.
     #[test]
     fn what_an_invoice_used_of_the_balance_it_was_settled_with() {
-        let settled = |start, end| {
+        let settled = |paid, start, end| {
             let settled = Settled {
-                amount_paid: 2000,
+                amount_paid: paid,
                 starting_balance: start,
                 ending_balance: end,
                 pre_payment_credit_notes_amount: 0,
             };
             settled.amount()
         };
-        assert_eq!(settled(-1000, Some(0)), 3000);
-        assert_eq!(settled(0, Some(-500)), 2000);
-        assert_eq!(settled(-1000, None), 2000);
+        assert_eq!(settled(2000, -1000, Some(0)), 3000);
+        assert_eq!(settled(2000, -1000, None), 2000);
+        assert_eq!(settled(3030, 30, Some(0)), 3000);
+        assert_eq!(settled(500, 500, Some(0)), 0);
+        assert_eq!(settled(2000, 0, Some(-500)), 1500);
+        assert_eq!(settled(0, 0, Some(-500)), 0);
+        assert_eq!(settled(0, 0, Some(30)), 30);
     }
 }

@@ -189,3 +189,57 @@ async fn events_that_are_not_stripes_are_refused_with_one_text() {
         assert_eq!(answer, r#"400 {"error":"invalid payload"}"#, "{no_event}");
     }
 }
+
+/// Browsers read such an address, and Stripe does not: the fault is told before anything is given up for it.
+#[tokio::test]
+async fn a_return_url_that_stripe_would_refuse_costs_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    for url in [
+        "/x#y#z",
+        "/%zz",
+        "/100%",
+        "/<x>",
+        "/a|b",
+        "/a^b",
+        "/`",
+        "/?q=\"x\"",
+        "/a\\b",
+        "/a b",
+    ] {
+        let url = format!("https://app.example.com{url}");
+        let answer = ada
+            .starts_checkout_with(&json!({ "interval": "annual", "returnUrl": url }))
+            .await;
+        assert_eq!(
+            answer,
+            r#"400 {"error":{"fieldErrors":{"returnUrl":["must be an absolute URL"]},"formErrors":[]}}"#,
+            "{url}"
+        );
+    }
+    let payable = world.stripe.payable_sessions(&ada).await;
+    assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(secret)));
+}
+
+/// What Stripe takes for an address it does not document. What it refuses of a caller's is the caller's fault, and of the deployment's is not.
+#[tokio::test]
+async fn a_return_url_that_stripe_refuses_is_a_fault_of_it() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let refusal = r#"{"error":{"type":"invalid_request_error","code":"url_invalid","param":"return_url","message":"Not a valid URL"}}"#;
+    let own = json!({ "interval": "monthly", "returnUrl": "https://app.example.com/[x]" });
+    for (body, status) in [(own, 400), (json!({ "interval": "monthly" }), 502)] {
+        let machine = world.machine().await;
+        machine.network.tells("POST /v1/checkout/sessions", 400, refusal);
+        let answer = machine.call(ada.checkout_request(&body)).await.unwrap();
+        assert_eq!(answer.status, status, "{answer}");
+        if status == 400 {
+            assert_eq!(
+                answer.body["error"]["fieldErrors"]["returnUrl"],
+                json!(["must be an absolute URL"])
+            );
+        }
+    }
+    ada.starts_checkout("monthly").await.client_secret();
+}

@@ -348,3 +348,71 @@ async fn an_account_of_the_longest_id_buys_changes_and_cancels() {
     world.stripe.stand_in().settle().await;
     assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
 }
+
+/// Where real money moves, Stripe keeps everything: a customer or a page that it does not know is another Stripe account's, and our key looks in
+/// the wrong one. Nothing is forgotten, and nothing sold there.
+#[tokio::test]
+async fn a_key_that_looks_in_the_wrong_account_sells_nothing_there() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let mut ada = world.account(1).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    let before = ada.stored().await.profile;
+    ada.uses_a_live_key().await;
+    let live = async || {
+        world
+            .machine_told(&[("BILLING_MODE", "live"), ("STRIPE_SECRET_KEY", "sk_live_x")])
+            .await
+    };
+    let machine = live().await;
+    let missing = r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"session","message":"No such session"}}"#;
+    machine.network.tells("GET /v1/checkout/sessions/", 404, missing);
+    let answer = ada.starts_checkout_on(&machine, "monthly").await.unwrap();
+    assert_eq!(answer.status, 502, "{answer}");
+    let machine = live().await;
+    machine.network.tells("/expire", 404, missing);
+    machine.network.tells("GET /v1/checkout/sessions/", 404, missing);
+    let answer = ada.starts_checkout_on(&machine, "annual").await.unwrap();
+    assert_eq!(answer.status, 502, "{answer}");
+
+    let machine = live().await;
+    let expired = json!({ "id": before.open_session, "object": "checkout.session", "status": "expired", "client_secret": null,
+                          "expires_at": 0, "customer": before.customer, "subscription": null });
+    machine.network.tells("/expire", 200, expired.to_string().leak());
+    let missing = r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"customer","message":"No such customer"}}"#;
+    machine
+        .network
+        .tells_at("POST /v1/checkout/sessions", 2, 400, missing);
+    machine.network.tells("GET /v1/customers/", 404, missing);
+    let answer = ada.starts_checkout_on(&machine, "annual").await.unwrap();
+    assert_eq!(answer.status, 502, "{answer}");
+    let after = ada.stored().await.profile;
+    assert_eq!((after.customer, after.lost_customers), (before.customer, 0));
+    assert_eq!(
+        world.stripe.payable_sessions(&ada).await[0]["client_secret"],
+        secret
+    );
+}
+
+/// Stripe refuses the account's first page: the customer that was made for it is known, and is not looked for among all others a day later.
+#[tokio::test]
+async fn the_customer_of_a_checkout_that_was_refused_is_known() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let machine = world.machine().await;
+    let refusal = r#"{"error":{"type":"invalid_request_error","message":"The price specified is inactive"}}"#;
+    machine.network.tells("POST /v1/checkout/sessions", 400, refusal);
+    let refused = ada.starts_checkout_on(&machine, "monthly").await.unwrap();
+    assert_eq!(refused.status, 502, "{refused}");
+    let made = world.stripe.customers(&ada).await.remove(0);
+    assert_eq!(json!(ada.stored().await.profile.customer), made["id"]);
+    world.advance("21h").await;
+    let machine = world.machine().await;
+    let sold = ada.starts_checkout_on(&machine, "monthly").await.unwrap();
+    sold.client_secret();
+    let steps = machine.network.steps();
+    assert!(
+        !steps.iter().any(|step| step.contains("GET /v1/customers")),
+        "{steps:?}"
+    );
+    assert_eq!(world.stripe.customers(&ada).await.len(), 1);
+}

@@ -3,6 +3,7 @@
 
 use billing_tests::{Account, Machine, World, at_every_death};
 use serde_json::{Value, json};
+use stripe_stand_in::InvoiceAct;
 
 const BARRED: &str = r#"409 {"error":"the account already has a subscription"}"#;
 
@@ -161,4 +162,29 @@ async fn a_checkout_after_a_paid_subscription_asks_for_no_bill() {
         !steps.iter().any(|step| step.contains("/v1/invoice")),
         "{steps:?}"
     );
+}
+
+/// The debit failed, and the payer paid a part of the bill on its page before an operator ended the subscription. Stripe does not make void what is paid
+/// in part: that is said, until an operator has given up the rest.
+#[tokio::test]
+async fn a_first_bill_that_is_paid_in_part_bars_a_checkout_until_it_is_given_up() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = debited(&world, "decline").await;
+    world.advance("73h").await;
+    let bill = world.stripe.invoices(&ada).await.remove(0);
+    let id = bill["id"].as_str().unwrap();
+    let part = InvoiceAct {
+        amount: Some(400),
+        ..InvoiceAct::default()
+    };
+    world.stripe.stand_in().act_on_invoice(id, &part).await.unwrap();
+    ends_latest(&world).await;
+    for interval in ["monthly", "annual"] {
+        assert_eq!(
+            ada.starts_checkout(interval).await,
+            r#"409 {"error":"the first bill of the subscription that ended is paid in part: only an operator can settle it"}"#
+        );
+    }
+    world.stripe.stand_in().write_off_invoice(id).await.unwrap();
+    ada.starts_checkout("monthly").await.client_secret();
 }

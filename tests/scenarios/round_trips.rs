@@ -41,6 +41,7 @@ const COSTS: &[(&str, &[(&str, Cost)])] = &[
             ("the same again", (3, 1, 3)),
             ("the same again, the key remembered", (3, 1, 2)),
             ("another, the key remembered", (5, 2, 5)),
+            ("after a subscription that is over", (5, 2, 6)),
             ("with an Idempotency-Key again", (2, 0, 2)),
         ],
     ),
@@ -227,6 +228,25 @@ async fn of_changing(measured: &mut Measured) {
         assert_eq!(machine.call(billing(&ada)).await.unwrap().status, 200);
         measured.insert(("get-billing", way), since(before, &machine));
     }
+
+    let eve = world.account(1).await;
+    eve.subscribes("monthly").await;
+    let path = format!(
+        "/v1/subscriptions/{}",
+        world.stripe.subscription(&eve).await["id"].as_str().unwrap()
+    );
+    world.stripe.operator("DELETE", &path, "").await;
+    world.stripe.stand_in().settle().await;
+    let machine = far_machine(&world).await;
+    let sold = eve.starts_checkout_on(&machine, "monthly").await.unwrap();
+    sold.client_secret();
+    measured.insert(
+        (
+            "create-subscription-checkout",
+            "after a subscription that is over",
+        ),
+        cost(&machine),
+    );
 
     let annual = json!({ "interval": "annual" });
     let machine = far_machine(&world).await;

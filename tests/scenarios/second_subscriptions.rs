@@ -93,3 +93,64 @@ async fn the_second_takes_its_place_when_the_webhook_dies_at_any_step() {
     })
     .await;
 }
+
+/// The webhook has written that the first is over, and Stripe fails when it looks for another: until the event is taken again, a checkout looks
+/// for itself.
+#[tokio::test]
+async fn no_third_is_sold_while_the_event_of_the_first_ones_end_waits() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (ada, own, other) = with_two(&world).await;
+    world.stripe.holds_events(true).await;
+    let path = format!("/v1/subscriptions/{own}");
+    world.stripe.operator("DELETE", &path, "").await;
+    let ended = world.stripe.events("customer.subscription.deleted").remove(0);
+    world.stripe.fails("GET", "/v1/subscriptions", 500).await;
+    assert_eq!(world.stripe.delivers(&ended).await, 503);
+    assert_eq!(stored(&ada).await, own);
+    world.stripe.recovers().await;
+    for interval in ["monthly", "annual"] {
+        assert_eq!(
+            ada.starts_checkout(interval).await,
+            r#"409 {"error":"the account already has a subscription"}"#
+        );
+    }
+    assert_eq!(world.stripe.sessions(&ada).await.len(), 1);
+    world.advance("5m").await;
+    assert_eq!(world.stripe.delivers(&ended).await, 200);
+    assert_eq!(stored(&ada).await, other);
+}
+
+/// An operator makes one beside an open page, which is paid: the page's is the second. He ends his own, and nobody has heard of that yet.
+#[tokio::test]
+async fn no_third_is_sold_beside_the_one_that_a_page_became() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    let customer = world.stripe.customers(&ada).await.remove(0);
+    let form = format!(
+        "customer={}&items[0][price]={}&payment_behavior=default_incomplete",
+        customer["id"].as_str().unwrap(),
+        world.stack().variables["PRICE_MONTHLY"]
+    );
+    let made = world.stripe.operator("POST", "/v1/subscriptions", &form).await;
+    let made = made["id"].as_str().unwrap();
+    world.stripe.stand_in().settle().await;
+    assert_eq!(stored(&ada).await, made);
+    world.stripe.pays(&secret).await;
+    assert_eq!(stored(&ada).await, made);
+    world.stripe.holds_events(true).await;
+    let path = format!("/v1/subscriptions/{made}");
+    world.stripe.operator("DELETE", &path, "").await;
+    assert_eq!(
+        ada.starts_checkout("monthly").await,
+        r#"409 {"error":"the account already has a subscription"}"#
+    );
+    assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 0);
+    world.stripe.holds_events(false).await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(
+        stored(&ada).await,
+        world.stripe.subscription(&ada).await["id"].as_str().unwrap()
+    );
+    assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z");
+}

@@ -173,6 +173,24 @@ impl<'w> Account<'w> {
         self.key = made.secret.expose().to_owned();
     }
 
+    /// From now on it acts with a key to where real money moves.
+    pub async fn uses_a_live_key(&mut self) {
+        let store = self.world.stack().app.store();
+        let own = store
+            .api_key(&billing_edge::key::hash(&self.key))
+            .await
+            .unwrap()
+            .unwrap();
+        let made = NewKey::generate(Mode::Live).unwrap();
+        let key = Key {
+            id: made.id,
+            mode: Mode::Live,
+            ..own
+        };
+        store.put_api_key(&made.hash, &key).await.unwrap();
+        self.key = made.secret.expose().to_owned();
+    }
+
     /// Adds a phone number, as an administrator does.
     pub async fn adds_number(&self, number: &str) {
         let number: PhoneNumber = number.parse().unwrap();

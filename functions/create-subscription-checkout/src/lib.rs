@@ -14,10 +14,10 @@ mod previous;
 /// The account's one customer at Stripe.
 mod customer;
 
-use billing_core::access::Owner;
+use billing_core::access::{Mode, Owner};
 use billing_core::account::{Account, Profile};
 use billing_core::checkout::{self, Intent, Next, Refusal, Reservation, SESSION_LIFETIME, TooMany};
-use billing_core::id::{AccountId, InvoiceId};
+use billing_core::id::{AccountId, CustomerId, InvoiceId};
 use billing_core::landing::Landing;
 use billing_core::plan::Interval;
 use billing_core::return_url::ReturnUrl;
@@ -121,6 +121,7 @@ async fn attempt(
         Bill::Closed(let_go) => let_go,
         Bill::Debited => return Err(refuse(Refusal::AlreadySubscribed)),
         Bill::Voided => return Ok(None),
+        Bill::PaidInPart => return Err(refuse(Refusal::PaidInPart)),
     };
     let held = seen
         .clone()
@@ -148,7 +149,7 @@ async fn attempt(
             return match open(call, owner, &account.profile, &left).await? {
                 Opened::Session(client_secret) if left.intent == intent => Ok(Some(client_secret)),
                 Opened::Session(_) | Opened::Overtaken => Ok(None),
-                Opened::Never(_) => {
+                Opened::Never(..) => {
                     course.spent = Some(left.number);
                     Ok(None)
                 }
@@ -160,6 +161,7 @@ async fn attempt(
         previous::settle(call, &account, begun).await?.map_err(refuse)?;
         return Ok(None);
     }
+    previous::must_be_alone(call, &account).await?.map_err(refuse)?;
     let Some((profile, reservation)) = reserve(call, &account, seen.as_ref(), intent, &let_go).await? else {
         return Ok(None);
     };
@@ -167,20 +169,34 @@ async fn attempt(
         Opened::Session(client_secret) => Ok(Some(client_secret)),
         Opened::Overtaken => Ok(None),
         // The next number has another key.
-        Opened::Never(StripeError::Spent { .. }) => {
+        Opened::Never(StripeError::Spent { .. }, _) => {
             course.spent = Some(reservation.number);
             Ok(None)
         }
-        Opened::Never(error) => {
-            give_back(call, &profile, &reservation).await?;
-            Err(Problem::refused(error, None))
+        Opened::Never(error, customer) => {
+            give_back(call, &profile, &reservation, customer).await?;
+            // That of the deployment is no fault of the caller's.
+            let is_own = reservation.intent.return_url == call.app.config.return_url;
+            Err(match &error {
+                StripeError::Refused(refusal) if refusal.is_about_the_return_address() && !is_own => {
+                    Problem::unreachable("returnUrl")
+                }
+                _ => Problem::refused(error, None),
+            })
         }
     }
 }
 
-/// Nothing came of the reservation, and nothing will: no other call has to find that out. Whoever wrote meanwhile has seen it.
-async fn give_back(call: &Call<'_>, profile: &Profile, reservation: &Reservation) -> Result<(), Problem> {
+/// Nothing came of the reservation, and nothing will: no other call has to find that out. Whoever wrote meanwhile has seen it. The customer may
+/// have been made for it, and need not be looked for among all that were made since, a day later.
+async fn give_back(
+    call: &Call<'_>,
+    profile: &Profile,
+    reservation: &Reservation,
+    customer: CustomerId,
+) -> Result<(), Problem> {
     let landing = Landing {
+        customer: profile.customer.is_none().then_some(customer),
         release: Some(reservation.number),
         ..Landing::default()
     };
@@ -230,8 +246,8 @@ enum Opened {
     Session(String),
     /// Somebody else wrote first.
     Overtaken,
-    /// No session was made, and none will be under this reservation's number.
-    Never(StripeError),
+    /// No session was made for this customer, and none will be under this reservation's number.
+    Never(StripeError, CustomerId),
 }
 
 /// Asks Stripe for the session of a reservation, and records it before anybody learns its client secret.
@@ -254,12 +270,15 @@ async fn open(
     let session = match call.stripe().await?.create_checkout_session(&new).await {
         Ok(session) => session,
         // An operator deleted the customer at Stripe: the account gets another one.
-        Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => {
-            return forget_customer(call, profile).await;
+        Err(error @ StripeError::Refused(_)) if error.is_missing("customer") => {
+            return match is_gone(call, &customer).await? {
+                true => forget_customer(call, profile).await,
+                false => Err(error.into()),
+            };
         }
         // A price that was archived meanwhile, or a failure that Stripe repeats under this number.
         Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {
-            return Ok(Opened::Never(error));
+            return Ok(Opened::Never(error, customer));
         }
         Err(error) => return Err(error.into()),
     };
@@ -277,6 +296,13 @@ async fn open(
     })
 }
 
+/// Whether a customer that Stripe does not sell to was deleted, and Stripe says so: it keeps a trace of those that were. Where real money
+/// moves, one that it has never heard of is another Stripe account's, and it is our key that looks in the wrong one; in test mode somebody
+/// erased Stripe's data.
+async fn is_gone(call: &Call<'_>, customer: &CustomerId) -> Result<bool, Problem> {
+    Ok(call.app.config.mode == Mode::Test || call.stripe().await?.knows_customer(customer).await?)
+}
+
 /// Forgets a customer that is not there any more; the next attempt makes another.
 async fn forget_customer(call: &Call<'_>, profile: &Profile) -> Result<Opened, Problem> {
     unless_conflict(call.store.forget_customer(profile, call.now).await)?;
@@ -291,7 +317,7 @@ fn slow_down(call: &Call<'_>, too_many: TooMany) -> Problem {
 fn refuse(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::NoPhoneNumbers => Problem::bad_request(refusal.to_string()),
-        Refusal::AlreadySubscribed | Refusal::NotTakenOver | Refusal::Completed => {
+        Refusal::AlreadySubscribed | Refusal::NotTakenOver | Refusal::Completed | Refusal::PaidInPart => {
             Problem::conflict(refusal.to_string())
         }
     }

@@ -91,6 +91,9 @@ pub enum Refusal {
     /// The last checkout went through; the webhook is about to say so.
     #[error("a checkout was just completed; the subscription is being set up")]
     Completed,
+    /// The first bill of a subscription that was ended: what is left of it could be paid beside what is bought now.
+    #[error("the first bill of the subscription that ended is paid in part: only an operator can settle it")]
+    PaidInPart,
 }
 
 /// What stands between a call and a session of its intent.

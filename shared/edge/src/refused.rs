@@ -3,6 +3,7 @@
 use billing_core::invalid::Invalid;
 use billing_core::money::{TOO_LITTLE, UNCHARGEABLE};
 use billing_core::promotion::{Inapplicable, Why, Word};
+use billing_core::return_url::Refused;
 use billing_stripe::{Refusal, StripeError};
 
 use crate::problem::Problem;
@@ -36,6 +37,14 @@ impl Problem {
             UNCHARGEABLE
         };
         invalid.field(member, fault);
+        Self::invalid(invalid)
+    }
+
+    /// 400: Stripe does not take this member for an address that a payer could return to.
+    #[must_use]
+    pub fn unreachable(member: &str) -> Self {
+        let mut invalid = Invalid::default();
+        invalid.field(member, Refused::NotAUrl.to_string());
         Self::invalid(invalid)
     }
 

@@ -51,6 +51,14 @@ impl Refusal {
         }
     }
 
+    /// Whether Stripe objects to where a payer is to return to: it reads addresses more strictly than browsers do.
+    #[must_use]
+    pub fn is_about_the_return_address(&self) -> bool {
+        let param = self.param.as_deref();
+        self.code.as_deref() == Some("url_invalid")
+            || matches!(param, Some("return_url" | "success_url" | "cancel_url"))
+    }
+
     /// Whether Stripe objects to an e-mail address.
     #[must_use]
     pub fn is_about_the_address(&self) -> bool {
@@ -206,6 +214,12 @@ impl StripeError {
             }),
             _ => None,
         }
+    }
+
+    /// Whether Stripe says that the object named by this parameter does not exist.
+    #[must_use]
+    pub fn is_missing(&self, param: &str) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.is_missing(param))
     }
 
     /// For how long Stripe asked to be left alone.

@@ -229,12 +229,24 @@ fn read_address(params: &Params<'_>, member: &str) -> Result<Option<String>, Ref
     let Some(address) = params.text(member)? else {
         return Ok(None);
     };
-    let sound = url::Url::parse(&address).is_ok_and(|url| url.has_host() || !url.cannot_be_a_base());
-    if sound {
+    let absolute = url::Url::parse(&address).is_ok_and(|url| url.has_host() || !url.cannot_be_a_base());
+    if absolute && is_plain(&address) {
         Ok(Some(address))
     } else {
         Err(Refusal::invalid_code("url_invalid", member, "Not a valid URL"))
     }
+}
+
+/// Whether an address holds nothing but what RFC 3986 has a place for: Stripe does not escape what it is given. What exactly it refuses it does
+/// not document. Braces are its own placeholder's.
+fn is_plain(address: &str) -> bool {
+    let raw = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`|".contains(&byte);
+    let mut escapes = address.split('%').skip(1);
+    let escaped = escapes.all(|rest| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    address.bytes().all(raw) && escaped && address.matches('#').count() <= 1
 }
 
 fn read_expiry(now: Timestamp, params: &Params<'_>) -> Result<Timestamp, Refusal> {

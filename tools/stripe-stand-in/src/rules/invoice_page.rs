@@ -17,6 +17,8 @@ pub struct InvoiceAct {
     pub payment: Payment,
     /// One of Stripe's test payment methods. Left out, it is the one that waits to be authenticated, or else `pm_card_visa`.
     pub payment_method: Option<String>,
+    /// How much of what is left is paid, by a payment of its own that succeeds; all of it by the invoice's own payment when left out.
+    pub amount: Option<i64>,
 }
 
 /// Acts on an invoice. The outcome is in the invoice afterwards, not in the answer.
@@ -38,7 +40,18 @@ pub(crate) fn act(at: &mut Moment<'_>, id: &str, act: &InvoiceAct) -> Result<(),
         Payment::Decline => Payer::Declines(Decline::Generic),
         Payment::RequiresAction => Payer::RequiresAction,
     };
-    invoicing::collect_with(at, &id, Some(&method), Some(payer));
+    match act.amount {
+        None => {
+            invoicing::collect_with(at, &id, Some(&method), Some(payer));
+        }
+        Some(amount) if amount > 0 && amount < at.world.invoices[&id].amount_remaining() => {
+            invoicing::collect_part(at, &id, &method, amount);
+        }
+        Some(_) => {
+            let message = "A part is more than nothing, and less than what is left.";
+            return Err(Refusal::invalid("amount", message));
+        }
+    }
     Ok(())
 }
 

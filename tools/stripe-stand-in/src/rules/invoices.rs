@@ -184,6 +184,11 @@ pub(crate) fn void(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result
             "This invoice has a payment that is processing. It can be voided if that payment fails.",
         ));
     }
+    if at.world.invoices[&id].amount_paid > 0 {
+        return Err(Refusal::state(
+            "This invoice has payments that are paid. It can no longer be voided.",
+        ));
+    }
     invoicing::void_open(at, &id);
     Ok(at.picture(&Object::Invoice(id)))
 }

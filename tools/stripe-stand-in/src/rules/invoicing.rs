@@ -287,6 +287,50 @@ pub(crate) fn collect_with(
     outcome
 }
 
+/// Takes a part of what an open invoice comes to, by a payment of its own; what is left stays to be paid by the invoice's.
+pub(crate) fn collect_part(at: &mut Moment<'_>, id: &InvoiceId, method: &PaymentMethodId, amount: i64) {
+    let invoice = &at.world.invoices[id];
+    let (currency, customer) = (invoice.currency.clone(), invoice.customer.clone());
+    let rest = invoice.payment_intent.clone();
+    let part = payments::open(
+        at,
+        NewIntent {
+            amount,
+            currency: currency.clone(),
+            customer: Some(customer),
+            invoice: Some(id.clone()),
+            description: "Payment for Invoice",
+        },
+    );
+    payments::attempt(at, &part, method, Payer::Pays);
+    for open in at
+        .world
+        .invoice_payments
+        .iter_mut()
+        .filter(|payment| payment.invoice == *id && payment.status == InvoicePaymentStatus::Open)
+    {
+        open.amount_requested -= amount;
+    }
+    if let Some(rest) = rest {
+        at.world.payment_intents[&rest].amount -= amount;
+    }
+    let payment = InvoicePayment {
+        id: at.world.ids.make(),
+        created: at.now,
+        invoice: id.clone(),
+        payment_intent: part,
+        currency,
+        amount_requested: amount,
+        amount_paid: Some(amount),
+        status: InvoicePaymentStatus::Paid,
+        paid_at: Some(at.now),
+        canceled_at: None,
+    };
+    at.world.invoices[id].amount_paid += amount;
+    let payment = at.world.invoice_payments.insert(payment);
+    at.emit("invoice_payment.paid", &Object::InvoicePayment(payment));
+}
+
 /// What paid an invoice becomes its subscription's payment method, where that is wanted.
 fn keep_payer(at: &mut Moment<'_>, id: &InvoiceId) {
     let invoice = &at.world.invoices[id];

@@ -334,6 +334,18 @@ async fn the_way_a_session_is_shown_decides_where_it_may_lead() {
         (json!({}), "success_url"),
         (json!({ "ui_mode": "embedded", "return_url": url }), "ui_mode"),
         (json!({ "success_url": "nowhere" }), "success_url"),
+        (
+            json!({ "success_url": "https://app.example.com/#a#b" }),
+            "success_url",
+        ),
+        (
+            json!({ "success_url": "https://app.example.com/%zz" }),
+            "success_url",
+        ),
+        (
+            json!({ "success_url": "https://app.example.com/<a>" }),
+            "success_url",
+        ),
     ] {
         let error = shop
             .refused(400, "POST", "/v1/checkout/sessions", with(more))

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harness::{Shop, day, id};
-use crate::Settings;
+use crate::{InvoiceAct, Settings};
 
 /// The charge that paid the subscription's latest invoice, 30.00.
 async fn charge(shop: &Shop, subscription: &str) -> String {
@@ -205,6 +205,51 @@ async fn a_voided_invoice_gives_the_balance_back() {
     shop.post(&format!("/v1/invoices/{}/void", id(&invoice)), json!({}))
         .await;
     assert_eq!(shop.balance(&customer).await, -500);
+}
+
+/// 4.00 of 30.00 are paid: the rest is due, can be paid, and is not made void.
+#[tokio::test]
+async fn an_invoice_that_is_paid_in_part_is_not_made_void() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    shop.stripe
+        .set_card(&customer, "pm_card_chargeCustomerFail")
+        .unwrap();
+    shop.advance("2027-01-01T01:00:00Z").await;
+    let invoice = id(&shop.latest(&subscription).await);
+    let part = |amount| InvoiceAct {
+        amount: Some(amount),
+        ..InvoiceAct::default()
+    };
+    for amount in [0, -1, 3000] {
+        assert!(
+            shop.stripe.act_on_invoice(&invoice, &part(amount)).await.is_err(),
+            "{amount}"
+        );
+    }
+    let paid = shop.stripe.act_on_invoice(&invoice, &part(400)).await.unwrap();
+    assert_eq!(
+        (&paid["status"], &paid["amount_paid"], &paid["amount_remaining"]),
+        (&json!("open"), &json!(400), &json!(2600))
+    );
+    shop.refused(400, "POST", &format!("/v1/invoices/{invoice}/void"), json!({}))
+        .await;
+    let paid = shop.stripe.pay_invoice(&invoice).await.unwrap();
+    assert_eq!(
+        (&paid["status"], &paid["amount_paid"]),
+        (&json!("paid"), &json!(3000))
+    );
+    let payments = shop
+        .list("/v1/invoice_payments", json!({ "invoice": invoice }))
+        .await;
+    let mut amounts: Vec<_> = payments["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["amount_paid"].clone())
+        .collect();
+    amounts.sort_by_key(Value::as_i64);
+    assert_eq!(amounts, [400, 2600]);
 }
 
 /// 30.00 + 5.00 − 2.00; the next invoice is 30.00 again.

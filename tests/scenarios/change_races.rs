@@ -1,6 +1,7 @@
 //! Changes on several machines at once, and on machines that die: one subscription, one charge, and what was cancelled is resumed
 //! once.
 
+use billing_core::Timestamp;
 use billing_tests::{Account, Machine, Moment, World, at_every_death};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -181,4 +182,40 @@ async fn a_change_under_an_idempotency_key_is_answered_the_same() {
             .status,
         422
     );
+}
+
+/// The machine dies after the change was written down and before Stripe was asked; then an operator has the subscription end within the year
+/// that would begin. Whoever takes the change over does not have a year billed that ends so soon.
+#[tokio::test]
+async fn a_change_that_is_taken_over_is_not_made_of_what_is_to_end() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.subscribes("monthly").await;
+    let wish = json!({ "interval": "annual" });
+    let machine = world.machine().await;
+    machine
+        .network
+        .stops_named(Moment::Before, "POST /v1/subscriptions/");
+    tokio::select! {
+        _ = ada.changes_on(&machine, &wish) => panic!("it was to be stopped"),
+        () = machine.network.reached() => machine.dies(),
+    }
+    let end: Timestamp = "2026-08-01T00:00:00Z".parse().unwrap();
+    let path = format!(
+        "/v1/subscriptions/{}",
+        world.stripe.subscription(&ada).await["id"].as_str().unwrap()
+    );
+    let form = format!("cancel_at={}&proration_behavior=none", end.as_second());
+    world.stripe.operator("POST", &path, &form).await;
+    let busy = ada.changes(&wish).await;
+    assert_eq!(
+        busy,
+        r#"409 {"error":"another change of the subscription is being made"}"#
+    );
+    assert_eq!(busy.header("retry-after"), "5");
+    world.advance("61s").await;
+    let told = ada.changes(&wish).await;
+    assert_eq!(told.status, 409, "{told}");
+    assert!(told.to_string().contains("the subscription ends on"), "{told}");
+    assert_eq!(world.stripe.payments(&ada).await, [1000]);
 }

@@ -1,6 +1,6 @@
 //! Changes whose payment is not made at once: confirmed later, declined, dropped. Until it is paid, nothing has changed.
 
-use billing_tests::World;
+use billing_tests::{Machine, World, at_every_death};
 use serde_json::json;
 
 /// −2000 + 28800 = 26800 have to be confirmed with the bank. Nothing is changed, covered or un-cancelled until then.
@@ -128,4 +128,35 @@ async fn a_cancellation_that_is_newer_than_the_change_stays() {
             "cancelled before: {cancelled_before}"
         );
     }
+}
+
+/// Cancelled while the year waits for its payment, and then the year is asked for once more: the last word is that it goes on, and it does, whoever
+/// died over saying so.
+#[tokio::test]
+async fn a_change_that_is_asked_for_again_takes_back_what_was_cancelled_meanwhile() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    at_every_death(async |death| {
+        let ada = world.account(1).await;
+        ada.subscribes("monthly").await;
+        world
+            .stripe
+            .gives_card(&ada, "pm_card_authenticationRequired")
+            .await;
+        let wish = json!({ "interval": "annual" });
+        let first = ada.changes(&wish).await;
+        assert_eq!(first.body["payment"]["status"], "requires_action");
+        assert_eq!(ada.cancels().await.body["cancelAtPeriodEnd"], true);
+        let again = async |machine: &Machine| ada.changes_on(machine, &wish).await;
+        let told = world.dies_over(death, again).await;
+        assert_eq!(ada.changes(&wish).await.body, first.body, "{death}");
+        world.stripe.pays_open_invoice(&ada).await;
+        let billing = ada.billing().await;
+        assert_eq!(billing.body["subscription"]["interval"], "annual", "{death}");
+        assert_eq!(
+            billing.body["subscription"]["cancelAtPeriodEnd"], false,
+            "{death}"
+        );
+        told.is_some()
+    })
+    .await;
 }

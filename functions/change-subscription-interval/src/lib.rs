@@ -143,7 +143,10 @@ async fn attempt(
             return Ok(None);
         }
         Next::Await(change) => {
-            return outcome::settle_and_tell(call, &account.profile, &change, standing).await;
+            let Some((profile, change)) = ask_again(call, account.profile, change, &standing).await? else {
+                return Ok(None);
+            };
+            return outcome::settle_and_tell(call, &profile, &change, standing).await;
         }
         Next::Join(change) if course.spent != Some(change.number) => {
             let joined = join(call, account, change, &standing, course).await;
@@ -187,6 +190,21 @@ async fn attempt(
     }
 }
 
+/// The change that is asked for once more, after it was written down that it takes back what was cancelled meanwhile. None when somebody else
+/// wrote first.
+async fn ask_again(
+    call: &Call<'_>,
+    profile: Profile,
+    change: Change,
+    standing: &Standing,
+) -> Result<Option<(Profile, Change)>, Problem> {
+    let Some(change) = change.asked_again(standing) else {
+        return Ok(Some((profile, change)));
+    };
+    let begun = unless_conflict(call.store.begin_change(&profile, &change).await)?;
+    Ok(begun.map(|profile| (profile, change)))
+}
+
 /// The change that was written down a moment ago and that may be on its way; whoever wrote it down may have died over it, so its
 /// quote is held once more. None when that tells another amount, which may be so because it was just made.
 async fn join(
@@ -196,16 +214,19 @@ async fn join(
     standing: &Standing,
     course: &mut Course,
 ) -> Result<Option<(Profile, Change)>, Problem> {
-    // What it stood on has moved since, and it may be on its way all the same.
+    // What it stood on has moved since, and it may be on its way all the same. So has an end on a date, which an operator, or the portal, has set
+    // since: Stripe would bill up to there.
     if course.stale == Some(change.number)
         || !change.still_fits(standing, call.app.config.prices.of(change.interval))
+        || change::goes_on(standing, change.interval, call.now).is_err()
+        || standing.ends_by_date()
     {
         return Err(refuse(Refusal::Busy));
     }
     // Another period may have begun since it was written down.
     refuse_owed(call, &account, standing).await?;
     match quote::hold(call, &change, standing).await {
-        Ok(_) => Ok(Some((account.profile, change))),
+        Ok(_) => ask_again(call, account.profile, change, standing).await,
         Err(problem) if problem.status < 500 => {
             course.stale = Some(change.number);
             Ok(None)

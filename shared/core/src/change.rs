@@ -84,7 +84,7 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proration_date: Option<Timestamp>,
     /// Whether a scheduled cancellation is to be taken back once it took effect. A cancellation that is scheduled after the
-    /// change was asked for is not.
+    /// change was last asked for is not.
     #[serde(default)]
     pub clears_cancellation: bool,
     /// The date by which that cancellation was scheduled, where it was by one: an end on another date is an operator's.
@@ -266,6 +266,14 @@ pub fn goes_on(standing: &Standing, interval: Interval, now: Timestamp) -> Resul
     }
 }
 
+/// The date by which a cancellation is scheduled, where it is by one.
+fn cancellation_date(standing: &Standing) -> Option<Timestamp> {
+    match standing.end {
+        Some(ScheduledEnd::OnDate(date)) if standing.subscription.cancel_at_period_end => Some(date),
+        _ => None,
+    }
+}
+
 fn named(kind: Option<&MethodKind>) -> String {
     kind.map_or_else(|| "a payment method".to_owned(), ToString::to_string)
 }
@@ -380,10 +388,7 @@ impl Change {
             promotion_code,
             proration_date: wish.proration_date,
             clears_cancellation: standing.subscription.cancel_at_period_end,
-            cancellation_date: match standing.end {
-                Some(ScheduledEnd::OnDate(date)) if standing.subscription.cancel_at_period_end => Some(date),
-                _ => None,
-            },
+            cancellation_date: cancellation_date(standing),
             quoted: None,
             asked_at: now,
             invoice: None,
@@ -401,6 +406,18 @@ impl Change {
             && self.price == *price
     }
 
+    /// The change as it is when it is asked for once more: what was asked for last counts, so it takes back what was cancelled meanwhile. None
+    /// when nothing was.
+    #[must_use]
+    pub fn asked_again(&self, standing: &Standing) -> Option<Self> {
+        let is_newer = standing.subscription.cancel_at_period_end && !self.clears_cancellation;
+        is_newer.then(|| Self {
+            clears_cancellation: true,
+            cancellation_date: cancellation_date(standing),
+            ..self.clone()
+        })
+    }
+
     /// Whether somebody may be about to take the cancellation back at Stripe.
     #[must_use]
     pub fn is_being_finished(&self, now: Timestamp) -> bool {
@@ -412,6 +429,10 @@ impl Change {
     /// the change, while its latest invoice is the change's.
     #[must_use]
     pub fn differs_from_quote(&self, standing: &Standing) -> bool {
+        // What another subscription of the account's is billed says nothing about it.
+        if standing.subscription.id != self.subscription {
+            return false;
+        }
         let billed = standing.latest_invoice.as_ref().map(|invoice| invoice.charge);
         let taken = standing.pending || self.took_effect(standing);
         // A change in a trial that goes on bills nothing, and so has no invoice.

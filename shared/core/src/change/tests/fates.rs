@@ -91,6 +91,12 @@ fn an_invoice_is_compared_with_its_quote_once_stripe_took_the_change() {
         !quoted(27_300).differs_from_quote(&standing(Interval::Monthly)),
         "another invoice"
     );
+    let mut second = annual;
+    second.subscription.id = "sub_2".parse().unwrap();
+    assert!(
+        !quoted(27_300).differs_from_quote(&second),
+        "another subscription"
+    );
 }
 
 #[test]

@@ -106,6 +106,8 @@ mod connect_usage;
 mod connect_calls;
 /// Terms and dates on connected accounts: what is charged is what Stripe has.
 mod connect_terms;
+/// What is told of prices, usage and coupons that an agency made by itself.
+mod connect_prices;
 /// Ends that were scheduled on connected accounts.
 mod connect_ends;
 /// Events of connected accounts.

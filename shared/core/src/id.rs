@@ -1,8 +1,8 @@
 //! Ids as newtypes, checked once when they enter.
 //!
 //! An id is a token of ASCII letters, digits, `_`, `-` and `.`, at most 255 long, an account's 200: safe inside a table key (which uses `#`) and
-//! inside a URL path (Stripe clients put ids there unescaped). Stripe's ids carry their prefix; that an object exists is not
-//! checked here.
+//! inside a URL path (Stripe clients put ids there unescaped). A coupon's alone may be any text (`50%OFF`), as agencies choose them by hand: it is
+//! escaped in a path, and goes into no key. Stripe's ids carry their prefix; that an object exists is not checked here.
 
 use std::fmt;
 
@@ -45,6 +45,14 @@ fn token(text: String, prefix: &str) -> Option<String> {
 /// 200. Source: Stripe's API reference.
 fn account(text: String) -> Option<String> {
     token(text, "").filter(|text| text.len() <= 200)
+}
+
+/// Whatever Stripe takes. Two dots cannot be escaped in a path.
+fn coupon(text: String) -> Option<String> {
+    let good = (1..=255).contains(&text.chars().count())
+        && !text.chars().any(char::is_control)
+        && !matches!(text.as_str(), "." | "..");
+    good.then_some(text)
 }
 
 fn is_token(text: &str, prefix: &str) -> bool {
@@ -142,7 +150,7 @@ ids! {
     /// A Stripe promotion code's id, `promo_…`; not the word that customers know.
     PromotionCodeId, "a promotion code id (promo_…)", |text| token(text, "promo_");
     /// A Stripe coupon. Coupons made by hand have ids of any form.
-    CouponId, "a coupon id", |text| token(text, "");
+    CouponId, "a coupon id", coupon;
     /// A Stripe subscription schedule, `sub_sched_…`.
     ScheduleId, "a subscription schedule id (sub_sched_…)", |text| token(text, "sub_sched_");
     /// A Stripe meter, `mtr_…`.

@@ -56,6 +56,16 @@ pub(crate) fn id<T: std::str::FromStr>(text: &str, of: &str) -> Result<T, Stripe
     })
 }
 
+/// A text as one segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    let escaped = |byte: u8| match byte {
+        b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escaped).collect()
+}
+
 /// Unix seconds as an instant.
 pub(crate) fn at(seconds: i64, of: &str) -> Result<Timestamp, StripeError> {
     Timestamp::from_second(seconds).map_err(|_| StripeError::Unexpected {

@@ -3,9 +3,12 @@
 //! Synchronous and without HTTP: the pauses and lost answers that tests ask for come between [`begin`] and [`execute`], in
 //! [`crate::stand_in`]. An idempotency key is in progress from the one to the other.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::form::{self, Node};
@@ -207,6 +210,11 @@ pub(crate) fn execute(state: &mut State, ticket: &Ticket, now: Timestamp) -> Api
     answer
 }
 
+/// A segment of a path: an id may be any text, and is escaped there.
+fn decoded(segment: &str) -> Cow<'_, str> {
+    percent_decode_str(segment).decode_utf8_lossy()
+}
+
 fn operate(world: &mut World, ticket: &Ticket, now: Timestamp) -> Result<Value, Refusal> {
     let reading = Reading::default();
     let params = Params::new(&ticket.tree, &reading);
@@ -218,7 +226,8 @@ fn operate(world: &mut World, ticket: &Ticket, now: Timestamp) -> Result<Value, 
         request_id: ticket.request_id.clone(),
         idempotency_key: ticket.key.clone(),
     };
-    let segments: Vec<&str> = ticket.path.trim_matches('/').split('/').collect();
+    let decoded: Vec<_> = ticket.path.trim_matches('/').split('/').map(decoded).collect();
+    let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
     let time = test_clocks::time_of_request(world, &segments, &ticket.tree).unwrap_or(now);
     let mut at = Moment {
         world,

@@ -17,7 +17,7 @@ use stripe_shared::PriceType;
 
 use super::{Connected, found};
 use crate::error::StripeError;
-use crate::wire::{Page, currency, id};
+use crate::wire::{Page, currency, id, segment};
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +194,8 @@ impl Connected {
 
     /// A coupon; none when the account has no such.
     pub async fn coupon(&self, coupon: &CouponId) -> Result<Option<Coupon>, StripeError> {
-        let request = RetrieveCoupon::new(coupon.as_str())
+        // async-stripe puts ids into paths as they are, and this one may be any text.
+        let request = RetrieveCoupon::new(segment(coupon.as_str()))
             .expand(["applies_to", "currency_options"].map(str::to_owned).to_vec());
         let Some(wire) = found(self.stripe.get::<WireCoupon>(request.build()).await)? else {
             return Ok(None);

@@ -9,8 +9,9 @@ use billing_core::connect::contract::{Contract, Stage};
 use billing_core::connect::offer::{Metered, Usage};
 use billing_core::connect::order::Metric;
 use billing_core::connect::sale::Sale;
+use billing_core::decimal::UnitAmount;
 use billing_core::id::ConnectedAccountId;
-use billing_core::money::Currency;
+use billing_core::money::{Currency, round_half_away};
 use billing_core::period::Period;
 use billing_edge::connect::{ConnectAnswer, Fields, refused};
 use billing_edge::{Call, Function, Problem, Reply};
@@ -32,7 +33,7 @@ struct Answer {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Pricing {
-    /// Of the flat price, in minor units.
+    /// Of the flat price, as a decimal of minor units: an agency may have it at a fraction, or by tiers.
     amount: String,
     billing_cycle: String,
     currency: Option<Currency>,
@@ -61,18 +62,22 @@ async fn get(call: &Call<'_>) -> Result<Reply, Problem> {
         Some(metered) => used(call, &account, &contract, metered).await?,
         None => Used::default(),
     };
-    let flat = contract.flat().and_then(|line| line.price.unit_amount);
+    let flat = contract
+        .flat()
+        .map(|line| line.price.of_one())
+        .unwrap_or_default();
+    let flat_charge = round_half_away(flat.scaled(), UnitAmount::ONE)
+        .map_err(|_| Problem::bad_gateway("a price is beyond counting"))?;
     Ok(Reply::ok(&Answer {
         subscription: ConnectAnswer::of(&sale, &contract),
-        pricing: pricing(&sale, &contract, metered.as_ref()),
-        total_price: flat.unwrap_or_default().saturating_add(used.charge),
+        pricing: pricing(&sale, &contract, flat, metered.as_ref()),
+        total_price: flat_charge.saturating_add(used.charge),
         total_usage: used.units,
     }))
 }
 
-fn pricing(sale: &Sale, contract: &Contract, metered: Option<&Metered>) -> Pricing {
+fn pricing(sale: &Sale, contract: &Contract, amount: UnitAmount, metered: Option<&Metered>) -> Pricing {
     let flat = contract.flat().map(|line| &line.price);
-    let amount = flat.and_then(|price| price.unit_amount).unwrap_or_default();
     let cycle = flat.map_or(&sale.terms.cadence, |price| &price.cadence);
     Pricing {
         amount: amount.to_string(),
@@ -125,8 +130,11 @@ async fn used(
     let stripe = call.stripe_of(account).await?;
     // What was counted in this very second counts.
     let until = call.now.saturating_add(SignedDuration::from_secs(1));
+    let until = until.unwrap_or(period.end);
+    // The period of what is over is told as it would have been.
+    let ended_at = contract.ended_at.unwrap_or(until);
     let so_far = Period {
-        end: period.end.min(until.unwrap_or(period.end)),
+        end: period.end.min(until).min(ended_at),
         ..period
     };
     let units = stripe.usage(&metered.meter, &contract.customer, so_far);

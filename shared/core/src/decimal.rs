@@ -6,6 +6,7 @@
 //! fraction as a decimal string (`5`, `"0.25"`); both are read. A floating-point number is refused: it has lost what was meant.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -85,6 +86,21 @@ impl<const PLACES: u32> Decimal<PLACES> {
     #[must_use]
     pub fn times(self, factor: u64) -> Self {
         Self(self.0.saturating_mul(i128::from(factor)))
+    }
+
+    /// Both together; the most there is when they are beyond counting.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// One of so many equal parts, to the last place, a half away from zero.
+    #[must_use]
+    pub fn share(self, of: NonZeroU64) -> Self {
+        let parts = i128::from(of.get());
+        let (quotient, rest) = (self.0 / parts, self.0 % parts);
+        let up = rest.unsigned_abs() >= parts.unsigned_abs().div_ceil(2);
+        Self(quotient + if up { rest.signum() } else { 0 })
     }
 
     /// How many packages of a size hold it, rounded up. The size is above zero.

@@ -35,6 +35,8 @@ pub struct Contract {
     pub ends_at: Option<Timestamp>,
     /// When it was canceled, or its end scheduled.
     pub canceled_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
     /// Whether taxes are worked out.
     pub taxed: bool,
     /// Whether it is in Stripe's flexible billing mode: only then is anybody billed for what was used of a price that is taken away.

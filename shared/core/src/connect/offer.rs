@@ -4,7 +4,14 @@
 //! A meter whose events are called `seconds` (or end in `_seconds`) counts seconds, and its price is one for minutes: either a price
 //! per second (`0.25` for `15` a minute; with tiers, the first of which is free, the included minutes times 60), or one that
 //! Stripe divides by 60, rounded up. Here both become minutes: an allowance and an overage a minute, and a usage in begun minutes.
+//!
+//! # Packages
+//! Stripe may divide a quantity by any number before it prices it (5.00 for each 1,000 interactions). What one more costs is its share of that.
 
+use std::num::NonZeroU64;
+
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::order::Metric;
@@ -55,7 +62,35 @@ pub struct Price {
     /// Whether all units are charged at the tier of the last one, rather than each at its own.
     pub by_volume: bool,
     /// By how much a quantity is divided before it is priced.
-    pub divide_by: Option<u64>,
+    pub divide_by: Option<NonZeroU64>,
+}
+
+impl Cadence {
+    /// When a period ends that begins then, by Stripe's calendar (UTC; the last of a month that is too short). None for an interval that is not
+    /// known, or beyond all time.
+    #[must_use]
+    pub fn end_of_period(&self, start: Timestamp) -> Option<Timestamp> {
+        let count = i64::try_from(self.count).ok()?;
+        let span = match self.interval.as_str() {
+            "day" => Span::new().try_days(count),
+            "week" => Span::new().try_weeks(count),
+            "month" => Span::new().try_months(count),
+            "year" => Span::new().try_years(count),
+            _ => return None,
+        };
+        let end = start.to_zoned(TimeZone::UTC).checked_add(span.ok()?).ok()?;
+        Some(end.timestamp())
+    }
+}
+
+impl Price {
+    /// What one unit comes to, as a decimal of minor units: with tiers, in the first.
+    #[must_use]
+    pub fn of_one(&self) -> UnitAmount {
+        let whole = self.unit_decimal.or(self.unit_amount.map(UnitAmount::whole));
+        let tiered = || self.tiers.first().map(Tier::of_one);
+        whole.or_else(tiered).unwrap_or_default()
+    }
 }
 
 /// One step of a price.
@@ -70,6 +105,11 @@ pub struct Tier {
 }
 
 impl Tier {
+    fn of_one(&self) -> UnitAmount {
+        let (unit, flat) = (self.unit_decimal, self.flat_decimal);
+        unit.unwrap_or_default().plus(flat.unwrap_or_default())
+    }
+
     fn is_free(&self) -> bool {
         let free = |amount: Option<UnitAmount>| amount.unwrap_or_default() == UnitAmount::ZERO;
         free(self.unit_decimal) && free(self.flat_decimal)
@@ -165,14 +205,10 @@ impl Offer {
 }
 
 impl Metered {
-    /// How many units of the meter are one unit of the metric, as far as the price does not divide by itself.
+    /// How many units of the meter are one unit of the metric.
     fn unit(&self) -> u64 {
         let seconds = self.event_name.rsplit('_').next() == Some("seconds");
-        if seconds && self.price.divide_by.is_none() {
-            MINUTE
-        } else {
-            1
-        }
+        if seconds { MINUTE } else { 1 }
     }
 
     /// How much is included: the end of a first tier that costs nothing. Nothing is, where there is none, or where the units of it are
@@ -185,22 +221,26 @@ impl Metered {
             .map_or(0, |last| last / self.unit())
     }
 
-    /// What one more costs, as a decimal of minor units: `15`. With tiers, in the first that costs something.
+    /// What one more costs, as a decimal of minor units: `15`. With tiers, in the first that costs something; of a price for packages, its share,
+    /// to twelve decimals.
     #[must_use]
     pub fn overage(&self) -> String {
         let of_tiers = self.price.tiers.iter().filter_map(|tier| tier.unit_decimal);
         let unit = of_tiers
             .chain(self.price.unit_decimal)
             .find(|unit| *unit != UnitAmount::ZERO);
-        unit.unwrap_or_default().times(self.unit()).to_string()
+        let of_all = unit.unwrap_or_default().times(self.unit());
+        let of_one = match self.price.divide_by {
+            Some(size) => of_all.share(size),
+            None => of_all,
+        };
+        of_one.to_string()
     }
 
     /// A meter's count in units of the metric; one that has begun counts whole.
     #[must_use]
     pub fn used(&self, counted: u64) -> u64 {
-        let seconds = self.event_name.rsplit('_').next() == Some("seconds");
-        let unit = if seconds { MINUTE } else { 1 };
-        counted.div_ceil(unit)
+        counted.div_ceil(self.unit())
     }
 }
 
@@ -296,7 +336,7 @@ mod tests {
             [0, 1, 1, 2]
         );
         let divided = Price {
-            divide_by: Some(60),
+            divide_by: NonZeroU64::new(60),
             unit_decimal: Some(UnitAmount::whole(15)),
             ..price("price_o", Usage::Metered(None))
         };
@@ -309,6 +349,56 @@ mod tests {
             ),
             (0, "15", 2)
         );
+    }
+
+    /// 5.00 for each 1,000: half a cent for one. By the second, 0.30 for a package of five minutes is 6 cents a minute, and 0.10 for one of
+    /// seven interactions no decimal.
+    #[test]
+    fn one_of_a_package_costs_its_share() {
+        for (event_name, cents, size, told) in [
+            ("interactions", 500, 1000, "0.5"),
+            ("agent_seconds", 30, 300, "6"),
+            ("interactions", 10, 7, "1.428571428571"),
+        ] {
+            let of_packages = Price {
+                divide_by: NonZeroU64::new(size),
+                unit_decimal: Some(UnitAmount::whole(cents)),
+                ..price("price_o", Usage::Metered(None))
+            };
+            assert_eq!(metered(event_name, of_packages).overage(), told);
+        }
+    }
+
+    #[test]
+    fn one_unit_of_a_flat_price_is_told_whatever_its_form() {
+        let flat = price("price_f", Usage::Licensed);
+        let of_fractions = Price {
+            unit_amount: None,
+            unit_decimal: "2999.5".parse().ok(),
+            ..flat.clone()
+        };
+        let mut of_tiers = tiered(10, "1.5");
+        of_tiers.tiers[0].flat_decimal = Some(UnitAmount::whole(500));
+        let told = [flat, of_fractions, of_tiers].map(|price| price.of_one().to_string());
+        assert_eq!(told, ["2999", "2999.5", "500"]);
+    }
+
+    #[test]
+    fn a_period_ends_by_the_calendar() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        for (interval, count, start, end) in [
+            ("day", 3, "2026-01-30T12:00:00Z", Some("2026-02-02T12:00:00Z")),
+            ("week", 1, "2026-01-30T12:00:00Z", Some("2026-02-06T12:00:00Z")),
+            ("month", 1, "2026-01-31T12:00:00Z", Some("2026-02-28T12:00:00Z")),
+            ("year", 1, "2028-02-29T00:00:00Z", Some("2029-02-28T00:00:00Z")),
+            ("moon", 1, "2026-01-30T12:00:00Z", None),
+        ] {
+            let cadence = Cadence {
+                interval: interval.into(),
+                count,
+            };
+            assert_eq!(cadence.end_of_period(at(start)), end.map(at), "{interval}");
+        }
     }
 
     /// 5.00 for the first tier, whatever is used of it; or all units at the price of the last.

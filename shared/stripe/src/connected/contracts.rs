@@ -161,6 +161,7 @@ struct Subscription {
     cancel_at_period_end: bool,
     cancel_at: Option<i64>,
     canceled_at: Option<i64>,
+    ended_at: Option<i64>,
     customer: Customer,
     items: Page<Item>,
     #[serde(default)]
@@ -253,6 +254,7 @@ impl Readable for Schedule {
             ends_on_date: false,
             ends_at: None,
             canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
+            ended_at: None,
             taxed: defaults.is_some_and(|tax| tax.enabled),
             flexible: wire.billing_mode.is_some_and(|mode| mode.is_flexible()),
             held_back: false,
@@ -339,6 +341,7 @@ impl Readable for Subscription {
             ends_on_date: wire.cancel_at.is_some() && !wire.cancel_at_period_end,
             ends_at: ends_at.map(|end| at(end, of)).transpose()?,
             canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
+            ended_at: wire.ended_at.map(|ended| at(ended, of)).transpose()?,
             taxed: wire.automatic_tax.is_some_and(|tax| tax.enabled),
             flexible: wire.billing_mode.is_some_and(|mode| mode.is_flexible()),
             held_back: wire.pause_collection.is_some(),

@@ -1,6 +1,7 @@
 //! Products, prices, coupons and meters, read.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use billing_core::connect::offer::{Cadence, Price, Tier, Usage};
 use billing_core::decimal::UnitAmount;
@@ -118,7 +119,7 @@ struct WireTier {
 
 #[derive(Deserialize)]
 struct WireTransform {
-    divide_by: u64,
+    divide_by: NonZeroU64,
 }
 
 impl WirePrice {

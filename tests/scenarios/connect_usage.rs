@@ -196,6 +196,30 @@ async fn what_was_used_before_a_renewal_is_paid_although_it_is_canceled_within_t
     }
 }
 
+/// An operator has the renewal sent, and the client pays it in its own way: it is not charged to the card that the client has, neither in the hour in
+/// which it is a draft nor when it has been sent.
+#[tokio::test]
+async fn a_renewal_that_is_sent_is_not_charged() {
+    for after in ["10m", "10d"] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let id = sold(&world, &north, false).await;
+        north.client_gives_card().await;
+        world.advance("29d").await;
+        let subscription = north.subscriptions().await.remove(0);
+        let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+        let sends = "collection_method=send_invoice&days_until_due=14";
+        north.at_stripe("POST", &path, sends).await;
+        world.advance("1d").await;
+        world.advance(after).await;
+        assert_eq!(north.cancels(&id).await.body["canceled"], true, "{after}");
+        world.stripe.stand_in().settle().await;
+        assert_eq!(north.payments().await, [2999], "{after}");
+        let bills = north.all("/v1/invoices?limit=100").await;
+        assert_eq!(bills[0]["status"], "open", "{after}: what was used stays billed");
+    }
+}
+
 /// A click by mistake costs nothing.
 #[tokio::test]
 async fn what_is_canceled_within_its_first_hour_is_not_charged() {

@@ -7,6 +7,7 @@ use billing_core::connect::contract::Contract;
 use billing_core::connect::sale::{Sale, Terms};
 use billing_core::id::{AgencyId, CustomerId, InvoiceId, ItemId, MeterId, SubscriptionId};
 use billing_core::period::Period;
+use billing_core::subscription::Collection;
 use serde::Deserialize;
 use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
 use stripe_billing::invoice::{CreatePreviewInvoice, ListInvoice};
@@ -20,7 +21,7 @@ use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use super::schedules::step_key;
 use super::{Connected, KEYS, found};
 use crate::error::StripeError;
-use crate::wire::{Listed, Page, id};
+use crate::wire::{Listed, Page, collection, id};
 
 /// Stripe sums a meter up by whole minutes.
 const MINUTE: i64 = 60;
@@ -39,6 +40,7 @@ struct Bill {
     auto_advance: bool,
     #[serde(default)]
     attempted: bool,
+    collection_method: Option<String>,
 }
 
 impl Bill {
@@ -48,6 +50,14 @@ impl Bill {
             && matches!(self.status.as_deref(), Some("draft" | "open"))
             && self.auto_advance
             && !self.attempted
+    }
+
+    /// What has Stripe collect it: a bill that an operator has it send is paid by whoever gets it, and charged to nothing here.
+    fn steps(&self) -> &'static [&'static str] {
+        match collection(false, self.collection_method.as_deref()) {
+            Collection::Sent => &["finalize"],
+            Collection::Charged | Collection::Paused => &["finalize", "pay"],
+        }
     }
 }
 
@@ -175,7 +185,7 @@ impl Connected {
         let page: Page<Bill> = self.stripe.get(request.build()).await?;
         for bill in page.data.iter().filter(|bill| bill.is_renewal_to_come()) {
             let invoice: InvoiceId = id(&bill.id, "an invoice")?;
-            for step in ["finalize", "pay"] {
+            for step in bill.steps() {
                 let request = RequestBuilder::new(StripeMethod::Post, format!("/invoices/{invoice}/{step}"));
                 let key = format!("connect-last/{invoice}/{step}");
                 match self.stripe.post::<Made>(request, &key).await {

@@ -96,6 +96,8 @@ mod connect_sales;
 mod connect_refusals;
 /// The same order twice, on machines that race and die.
 mod connect_races;
+/// The same order again, because its answer was lost or somebody clicked twice.
+mod connect_retries;
 /// Changes and cancellations of one sale at once.
 mod connect_siblings;
 /// What users do to what was sold.

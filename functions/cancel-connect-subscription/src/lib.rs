@@ -15,7 +15,7 @@ use billing_core::connect::sale::Sale;
 use billing_core::id::{AgencyId, ConnectedAccountId};
 use billing_edge::connect::{Fields, Named, refused};
 use billing_edge::{Call, Function, Problem, Reply};
-use billing_store::{FoundSale, Unfinished, unless_conflict};
+use billing_store::{FoundSale, Listener, Unfinished, unless_conflict};
 use billing_stripe::StripeError;
 use serde::Serialize;
 
@@ -101,6 +101,7 @@ async fn write_down(call: &Call<'_>, sale: &Sale, contract: &Contract) -> Result
             schedule: contract.schedule.as_ref(),
             contract,
             amendment: Unfinished::Stays,
+            listener: Listener::Other,
         };
         unless_conflict(call.store.land_sale(sale, &found).await)?;
     }

@@ -1,7 +1,7 @@
 //! What is wrong with an order beyond its form: what is not the agency's, and what the account does not sell.
 
 use billing_core::connect::offer::Offer;
-use billing_core::connect::order::Order;
+use billing_core::connect::order::{Fault, Order};
 use billing_core::connect::sale::{Buyer, NamedAgent};
 use billing_core::connect::{Agent, Client};
 use billing_core::id::ConnectedAccountId;
@@ -14,13 +14,19 @@ use crate::{FIELDS, refused};
 /// agents, whose ids take half of that.
 const LONGEST_NAMES: usize = 200_000;
 
-/// Client and agents, if they are the agency's; somebody else's are told as those that do not exist.
+/// Client and agents, if they are the agency's; somebody else's are told as those that do not exist. With them, why a sale cannot start when
+/// it is to.
 pub(crate) fn own(
     order: &Order,
     client: Option<Client>,
     agents: Vec<Agent>,
+    start: Result<(), Fault>,
 ) -> Result<(Client, Vec<NamedAgent>), Problem> {
     let mut invalid = Invalid::default();
+    invalid.take(
+        FIELDS.start.unwrap_or_default(),
+        start.map_err(|fault| fault.to_string()),
+    );
     let client = match client {
         None => {
             invalid.field("data.clientId", "does not exist");

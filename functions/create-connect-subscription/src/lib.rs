@@ -2,8 +2,9 @@
 //!
 //! # How it works
 //! Account, client and agents are the agency's, or nothing is asked of Stripe. The order is compared with the client's latest
-//! sales ([`billing_core::connect::sale`]): the same a moment ago is answered with what came of it. A new one is checked against
-//! what the account has for sale, written down under a number, and made a schedule at Stripe under that number.
+//! sales ([`billing_core::connect::sale`]): the same a moment ago, or under the same `Idempotency-Key`, is answered with what came of it. A new one
+//! must not begin in the past, is checked against what the account has for sale, written down under a number, and made a schedule at Stripe
+//! under that number.
 //!
 //! # If it fails half-way
 //! Whoever orders the same finishes the sale that is there: the customer and the schedule are asked for under the same keys. A
@@ -18,12 +19,12 @@ use billing_core::SignedDuration;
 use billing_core::access::Owner;
 use billing_core::connect::Client;
 use billing_core::connect::contract::{Contract, Stage};
-use billing_core::connect::order::{Metric, Order};
+use billing_core::connect::order::{self, Metric, Order};
 use billing_core::connect::sale::{self, Buyer, NamedAgent, NewSale, Next, Sale, Terms};
 use billing_core::id::{AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, ProductId};
 use billing_edge::connect::{ConnectAnswer, Fields, Named, Payer, Paying, refused};
 use billing_edge::{Call, Function, Problem, Reply};
-use billing_store::{FoundSale, SoldBefore, Unfinished, unless_conflict};
+use billing_store::{FoundSale, Listener, SoldBefore, Unfinished, unless_conflict};
 use billing_stripe::{NewSchedule, StripeError};
 
 const NAME: &str = "create-connect-subscription";
@@ -52,14 +53,38 @@ async fn sell_to_client(
     owner: &Owner<AgencyId>,
     account: &ConnectedAccountId,
 ) -> Result<Reply, Problem> {
-    let order = read_order(call)?;
+    let request = Request {
+        order: read_order(call)?,
+        key: call.idempotency_key_hash()?,
+    };
     let mut rounds = call.rounds();
     let mut over = BTreeSet::new();
     loop {
-        if let Some((sale, contract)) = attempt(call, owner, account, &order, &mut over).await? {
+        if let Some((sale, contract)) = attempt(call, owner, account, &request, &mut over).await? {
             return Ok(Reply::ok(&ConnectAnswer::of(&sale, &contract)));
         }
         rounds.lost().await?;
+    }
+}
+
+/// An order, and what makes it one request.
+struct Request {
+    order: Order,
+    /// Its `Idempotency-Key`, hashed.
+    key: Option<String>,
+}
+
+impl Request {
+    fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// Whoever sent it is about to be told.
+    fn listener(&self, call: &Call<'_>) -> Listener<'_> {
+        Listener::Orderer {
+            key: self.key(),
+            at: call.now,
+        }
     }
 }
 
@@ -114,10 +139,10 @@ async fn attempt(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
     account: &ConnectedAccountId,
-    order: &Order,
+    request: &Request,
     over: &mut BTreeSet<u64>,
 ) -> Result<Option<(Sale, Contract)>, Problem> {
-    let (store, agency) = (&call.store, owner.agency());
+    let (store, agency, order) = (&call.store, owner.agency(), &request.order);
     let sold = async {
         // In this order: see `Store::sales_to`.
         let buyer = store.connected_buyer(account, &order.client).await?;
@@ -128,27 +153,21 @@ async fn attempt(
         store.agents(agency, &order.agents),
         sold,
     )?;
-    let (client, agents) = check::own(order, client, agents)?;
     let mut sales = seen.clone();
     sales.retain(|sale| !over.contains(&sale.number));
-    match sale::next(&sales, order, call.now) {
-        Next::Repeat(sale) => {
-            let known = match &sale.schedule {
-                Some(id) => call.contract(account, &Named::Schedule(id.clone())).await?,
-                None => None,
-            };
-            match known.filter(|contract| contract.stage() != Stage::Over) {
-                Some(contract) => Ok(Some((sale, contract))),
-                None => {
-                    // Canceled since: the same again is an order of its own.
-                    over.insert(sale.number);
-                    Ok(None)
-                }
-            }
-        }
+    let next = sale::next(&sales, order, request.key(), call.now);
+    let start = match &next {
+        Next::Begin => order::start(order.start.as_second(), call.now).map(drop),
+        // Of what there is already, its start may be over.
+        Next::Repeat(_) | Next::Finish(_) => Ok(()),
+    };
+    let (client, agents) = check::own(order, client, agents, start)?;
+    match next {
+        Next::Repeat(sale) => repeat(call, request, sale, over).await,
         Next::Finish(sale) => {
             let buyer = buyer.ok_or_else(|| Problem::internal("a sale without a buyer"))?;
             let begun = Begun {
+                request,
                 client: &client,
                 buyer: &buyer,
                 sale: &sale,
@@ -159,7 +178,7 @@ async fn attempt(
         Next::Begin => {
             let ordered = Ordered {
                 account,
-                order,
+                request,
                 agents,
                 before: SoldBefore {
                     buyer: buyer.as_ref(),
@@ -170,6 +189,7 @@ async fn attempt(
                 return Ok(None);
             };
             let begun = Begun {
+                request,
                 client: &client,
                 buyer: &buyer,
                 sale: &sale,
@@ -180,10 +200,40 @@ async fn attempt(
     }
 }
 
+/// What came of a sale that was made already; none when somebody else wrote first, or it is over.
+async fn repeat(
+    call: &Call<'_>,
+    request: &Request,
+    sale: Sale,
+    over: &mut BTreeSet<u64>,
+) -> Result<Option<(Sale, Contract)>, Problem> {
+    let known = match &sale.schedule {
+        Some(id) => call.contract(&sale.account, &Named::Schedule(id.clone())).await?,
+        None => None,
+    };
+    let is_requested = sale.is_asked_under(request.key());
+    let Some(contract) = known.filter(|contract| is_requested || contract.stage() != Stage::Over) else {
+        // Canceled since: the same again is an order of its own, unless it is the same request.
+        over.insert(sale.number);
+        return Ok(None);
+    };
+    if sale.is_told(request.key()) {
+        return Ok(Some((sale, contract)));
+    }
+    let found = FoundSale {
+        schedule: None,
+        contract: &contract,
+        amendment: Unfinished::Stays,
+        listener: request.listener(call),
+    };
+    let landed = unless_conflict(call.store.land_sale(&sale, &found).await)?;
+    Ok(landed.map(|sale| (sale, contract)))
+}
+
 /// An order of what is the agency's own.
 struct Ordered<'a> {
     account: &'a ConnectedAccountId,
-    order: &'a Order,
+    request: &'a Request,
     agents: Vec<NamedAgent>,
     before: SoldBefore<'a>,
 }
@@ -196,16 +246,17 @@ async fn begin(
 ) -> Result<Option<(Buyer, Sale)>, Problem> {
     let Ordered {
         account,
-        order,
+        request,
         agents,
         before,
     } = ordered;
-    let offer = check::sellable(call, account, before.buyer, order).await?;
+    let offer = check::sellable(call, account, before.buyer, &request.order).await?;
     let new = NewSale {
         agency: owner.agency(),
         account,
         number: before.buyer.map_or(0, |buyer| buyer.sales) + 1,
-        order: order.clone(),
+        order: request.order.clone(),
+        key: request.key(),
         agents,
         terms: Terms::of(&offer),
     };
@@ -216,6 +267,8 @@ async fn begin(
 
 /// A sale that is written down.
 struct Begun<'a> {
+    /// By which it is made now: the first one, or one that found it.
+    request: &'a Request,
     client: &'a Client,
     buyer: &'a Buyer,
     sale: &'a Sale,
@@ -230,6 +283,7 @@ async fn open(
     begun: &Begun<'_>,
 ) -> Result<Option<(Sale, Contract)>, Problem> {
     let &Begun {
+        request,
         client,
         buyer,
         sale,
@@ -294,11 +348,11 @@ async fn open(
         schedule: Some(&schedule),
         contract: &contract,
         amendment: Unfinished::Stays,
+        listener: request.listener(call),
     };
-    let landed = call.store.land_sale(sale, &found).await;
-    // Whoever wrote in between has read Stripe since.
-    let landed = unless_conflict(landed)?.unwrap_or_else(|| sale.clone());
-    Ok(Some((landed, contract)))
+    // Somebody wrote in between, its event perhaps: then it is there already, and that its orderer is told is still to be written down.
+    let landed = unless_conflict(call.store.land_sale(sale, &found).await)?;
+    Ok(landed.map(|sale| (sale, contract)))
 }
 
 /// An operator deleted the customer at Stripe: the client gets another one.

@@ -197,12 +197,12 @@ impl Members {
         })
     }
 
-    /// `startDate` of an order, in unix seconds.
+    /// `startDate` of an order, in unix seconds: one that is over may be that of a sale that there is already, which is ordered again.
     pub fn start_date(&mut self, now: billing_core::Timestamp) -> Option<billing_core::Timestamp> {
-        self.required_integer("startDate", |seconds| order::start(seconds, now))
+        self.required_integer("startDate", |seconds| order::present_or_new_start(seconds, now))
     }
 
-    /// `startDate` of an update: one that is over may be the one that there is already, which its sale tells.
+    /// `startDate` of an update, likewise.
     pub fn present_or_new_start_date(
         &mut self,
         now: billing_core::Timestamp,

@@ -79,6 +79,12 @@ impl Call<'_> {
         }
     }
 
+    /// The caller's `Idempotency-Key`, hashed as it is stored; none without one.
+    pub fn idempotency_key_hash(&self) -> Result<Option<String>, Problem> {
+        let key = self.idempotency_key()?;
+        Ok(key.map(|key| sha256(key.as_bytes())))
+    }
+
     /// What makes the request this one: its body, and what its path names, in the order of the names: a map has none of its own.
     fn fingerprint(&self) -> String {
         let mut named: Vec<u8> = Vec::new();

@@ -70,4 +70,4 @@ pub use inspection::TableState;
 pub use receipts::{Claim, EventClaim, EventKey, FailedAttempt, Receipt, ReceiptStatus};
 pub use replies::{FoundReply, ReplyClaim, ReplyKey};
 pub use reservations::NewReservation;
-pub use sales::{FoundSale, SoldBefore, Unfinished};
+pub use sales::{FoundSale, Listener, SoldBefore, Unfinished};

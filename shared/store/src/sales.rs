@@ -35,6 +35,22 @@ pub struct FoundSale<'a> {
     pub contract: &'a Contract,
     /// What becomes of an amendment of the sale.
     pub amendment: Unfinished,
+    /// Who is told of it.
+    pub listener: Listener<'a>,
+}
+
+/// Who is told what Stripe was found to say of a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener<'a> {
+    /// Somebody who ordered it.
+    Orderer {
+        /// Under which `Idempotency-Key`, hashed, if any.
+        key: Option<&'a str>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody else, or nobody.
+    Other,
 }
 
 /// What becomes of an amendment when its sale is written.
@@ -233,6 +249,10 @@ impl Store {
         let FoundSale {
             schedule, contract, ..
         } = found;
+        let told = match found.listener {
+            Listener::Orderer { key, at } => read.telling(key, at),
+            Listener::Other => read.clone(),
+        };
         let written = Sale {
             version: read.version + 1,
             schedule: read.schedule.clone().or_else(|| schedule.cloned()),
@@ -243,7 +263,7 @@ impl Store {
             },
             // Also where nobody was told that they changed, or an operator changed them.
             terms: read.terms.as_they_are(contract),
-            ..read.clone()
+            ..told
         };
         self.put_sale(read, &written).await?;
         Ok(written)

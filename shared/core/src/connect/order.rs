@@ -9,6 +9,8 @@ use crate::id::{AgentId, ClientId, CouponId, ProductId};
 
 /// How old a start may be that counts as now.
 const NOW_AT_MOST: SignedDuration = SignedDuration::from_mins(5);
+/// How far ahead of ours the clock may be by which somebody means now.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(30);
 /// How far ahead a start may lie. Stripe names no limit; beyond this a date is a mistake (milliseconds, mostly).
 const AHEAD_AT_MOST: SignedDuration = SignedDuration::from_hours(24 * 366 * 5);
 
@@ -122,6 +124,12 @@ pub fn start(seconds: i64, now: Timestamp) -> Result<Timestamp, Fault> {
     } else {
         Ok(start)
     }
+}
+
+/// Whether a start is meant as now at the moment that it is asked for: no older than what counts as now, and no further ahead than clocks differ.
+pub(super) fn means_now(start: Timestamp, asked_at: Timestamp) -> bool {
+    let ahead = start.duration_since(asked_at);
+    (-NOW_AT_MOST..=CLOCKS_DIFFER).contains(&ahead)
 }
 
 /// A start in unix seconds that a sale may have at `now`, or be given: what lies behind is refused once it is known to be another

@@ -2,11 +2,13 @@
 //!
 //! # How it works
 //! What is sold to a client on a connected account is written down under a number before Stripe is asked, with all that Stripe is
-//! told; the number makes Stripe's idempotency key. The same order within [`REPEAT`](crate::connect::sale::REPEAT) is the same sale. A sale that is not
-//! finished (its machine died, its answer was lost) is finished by whoever orders the same, for as long as Stripe keeps the key.
+//! told; the number makes Stripe's idempotency key. The same order within [`REPEAT`](crate::connect::sale::REPEAT) of its answer is the same sale. A
+//! sale that is not finished (its machine died, its answer was lost) is finished by whoever orders the same, for as long as Stripe keeps the key. The
+//! same order under the same `Idempotency-Key` is the same sale for as long as the key is one request.
 //!
 //! # If it fails half-way
-//! A schedule that Stripe made and nobody recorded names its sale: its event has it recorded.
+//! A schedule that Stripe made and nobody recorded names its sale: its event has it recorded. Whoever ordered it has not been told then, and may
+//! come back much later: until somebody is told, the sale is remembered like one that is not finished.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::amendment::Amendment;
 use super::contract::{Contract, State};
 use super::offer::{Cadence, Offer};
-use super::order::{Country, Order};
+use super::order::{self, Country, Order};
 use crate::change::IN_FLIGHT;
 use crate::contact::Name;
 use crate::id::{
@@ -27,6 +29,10 @@ use crate::money::Currency;
 pub const REPEAT: SignedDuration = SignedDuration::from_mins(10);
 /// For how long a sale that is not finished can be: Stripe keeps idempotency keys for a day at least, and clocks differ.
 pub const KEY_KEPT: SignedDuration = SignedDuration::from_hours(20);
+/// For how long the same order under the same `Idempotency-Key` is the same sale, whatever became of its answer: that long a key is one request.
+const SAME_KEY: SignedDuration = SignedDuration::from_hours(24);
+/// Of how many `Idempotency-Key`s a sale knows: of more, which only somebody makes who repeats an order on and on, of the latest.
+const MOST_KEYS: usize = 20;
 
 /// A client as a connected account knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +88,25 @@ pub struct Terms {
     pub currency: Option<Currency>,
 }
 
+/// Whether whoever ordered something was told what came of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// A build before this one sold it, and did not say.
+    #[default]
+    Unsaid,
+    /// Not yet: whoever comes back means this sale, however late.
+    NotYet,
+    /// At this moment, for the first time.
+    At(Timestamp),
+}
+
+impl Told {
+    fn is_unsaid(&self) -> bool {
+        *self == Self::Unsaid
+    }
+}
+
 /// Something sold, or about to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sale {
@@ -101,6 +126,12 @@ pub struct Sale {
     pub terms: Terms,
     /// When it was asked for.
     pub asked_at: Timestamp,
+    /// Whether whoever asked for it was told what came of it. An event that has it recorded tells nobody.
+    #[serde(default, skip_serializing_if = "Told::is_unsaid")]
+    pub told: Told,
+    /// The `Idempotency-Key`s that it was asked for under: their SHA-256, in hex, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     /// Counts the writes to this sale.
     pub version: u64,
     /// The schedule that Stripe made of it.
@@ -128,6 +159,8 @@ pub struct NewSale<'a> {
     pub number: u64,
     /// What was asked for.
     pub order: Order,
+    /// Under which `Idempotency-Key`, hashed, if it has one.
+    pub key: Option<&'a str>,
     /// The agents, by name.
     pub agents: Vec<NamedAgent>,
     /// What is charged.
@@ -156,14 +189,16 @@ pub enum Next {
     Repeat(Sale),
 }
 
-/// What an order comes to, given the client's sales on the account.
+/// What an order comes to, given the client's sales on the account. `key` is its `Idempotency-Key`, hashed, if it has one: the request that a sale
+/// was made for means that one, and not the same that was ordered again since.
 #[must_use]
-pub fn next(sales: &[Sale], order: &Order, now: Timestamp) -> Next {
-    let same = sales.iter().rev().find(|sale| {
-        let age = now.duration_since(sale.asked_at);
-        let memory = if sale.schedule.is_some() { REPEAT } else { KEY_KEPT };
-        age < memory && sale.is_of(order, now)
-    });
+pub fn next(sales: &[Sale], order: &Order, key: Option<&str>, now: Timestamp) -> Next {
+    let requested = |sale: &&Sale| sale.is_asked_under(key) && sale.order == *order && sale.keeps_keys(now);
+    let repeated = |sale: &&Sale| sale.is_remembered(now) && sale.is_of(order, now);
+    let latest_first = || sales.iter().rev();
+    let same = latest_first()
+        .find(requested)
+        .or_else(|| latest_first().find(repeated));
     match same {
         None => Next::Begin,
         Some(sale) if sale.schedule.is_some() => Next::Repeat(sale.clone()),
@@ -184,6 +219,8 @@ impl Sale {
             agents: new.agents,
             terms: new.terms,
             asked_at: now,
+            told: Told::NotYet,
+            keys: new.key.map(str::to_owned).into_iter().collect(),
             version: 0,
             schedule: None,
             state: None,
@@ -202,13 +239,63 @@ impl Sale {
         }
     }
 
-    /// Whether this is what is ordered: all of it the same, and the start too, or both at once (a second click is a second later).
+    /// Whether this is what is ordered: all of it the same, and the start too, or both meant as now (a second click is a second later, by a clock
+    /// that may be a little ahead).
     fn is_of(&self, order: &Order, now: Timestamp) -> bool {
         let otherwise_same = Order {
             start: self.order.start,
             ..order.clone()
         } == self.order;
-        otherwise_same && (order.start == self.order.start || (self.at_once && order.start <= now))
+        let both_now =
+            || order::means_now(self.order.start, self.asked_at) && order::means_now(order.start, now);
+        otherwise_same && (order.start == self.order.start || both_now())
+    }
+
+    /// Whether it was asked for under this `Idempotency-Key`, hashed; never without one.
+    #[must_use]
+    pub fn is_asked_under(&self, key: Option<&str>) -> bool {
+        key.is_some_and(|key| self.keys.iter().any(|known| known == key))
+    }
+
+    /// Whether its `Idempotency-Key`s still mean it. Stripe has to know its own key where the sale is still to be finished.
+    fn keeps_keys(&self, now: Timestamp) -> bool {
+        let memory = if self.schedule.is_some() {
+            SAME_KEY
+        } else {
+            KEY_KEPT
+        };
+        now.duration_since(self.asked_at) < memory
+    }
+
+    /// Whether the same order is this one and no second.
+    fn is_remembered(&self, now: Timestamp) -> bool {
+        let (since, memory) = match (&self.schedule, self.told) {
+            (None, _) | (Some(_), Told::NotYet) => (self.asked_at, KEY_KEPT),
+            (Some(_), Told::Unsaid) => (self.asked_at, REPEAT),
+            (Some(_), Told::At(told)) => (told, REPEAT),
+        };
+        now.duration_since(since) < memory
+    }
+
+    /// Whether somebody who orders it, under this `Idempotency-Key` if any, is written down already as one who was told.
+    #[must_use]
+    pub fn is_told(&self, key: Option<&str>) -> bool {
+        self.told != Told::NotYet && (key.is_none() || self.is_asked_under(key))
+    }
+
+    /// This sale, once somebody who ordered it, under this `Idempotency-Key` if any, is told what came of it.
+    #[must_use]
+    pub fn telling(&self, key: Option<&str>, now: Timestamp) -> Self {
+        let mut telling = self.clone();
+        if telling.told == Told::NotYet {
+            telling.told = Told::At(now);
+        }
+        if let Some(key) = key.filter(|_| !self.is_asked_under(key)) {
+            telling.keys.push(key.to_owned());
+            let too_many = telling.keys.len().saturating_sub(MOST_KEYS);
+            telling.keys.drain(..too_many);
+        }
+        telling
     }
 
     /// Whether the machine that wrote it down may be waiting for Stripe's answer.
@@ -309,6 +396,12 @@ mod tests {
                 currency: None,
             },
             asked_at: at(asked),
+            told: if finished {
+                Told::At(at(asked))
+            } else {
+                Told::NotYet
+            },
+            keys: vec![],
             version: 0,
             schedule: finished.then(|| "sub_sched_1".parse().unwrap()),
             state: None,
@@ -326,41 +419,119 @@ mod tests {
             (600, Next::Begin),
         ] {
             assert_eq!(
-                next(std::slice::from_ref(&sold), &order(86_400), at(now)),
+                next(std::slice::from_ref(&sold), &order(86_400), None, at(now)),
                 next_is,
                 "{now}"
             );
         }
-        assert_eq!(next(&[sold], &order(86_401), at(1)), Next::Begin, "another start");
+        let other = next(&[sold], &order(86_401), None, at(1));
+        assert_eq!(other, Next::Begin, "another start");
+    }
+
+    /// An event has it recorded; whoever ordered it has not been told, and comes back after half an hour, and five minutes after that. What a build
+    /// before this one sold is remembered as it was.
+    #[test]
+    fn what_nobody_was_told_of_is_the_same_sale_until_somebody_is() {
+        let recorded = Sale {
+            told: Told::NotYet,
+            ..sale(86_400, 0, true)
+        };
+        let again = |sale: &Sale, now| next(std::slice::from_ref(sale), &order(86_400), None, at(now));
+        assert_eq!(again(&recorded, 1800), Next::Repeat(recorded.clone()));
+        let told = recorded.telling(None, at(1800));
+        assert_eq!(told.told, Told::At(at(1800)));
+        assert_eq!(again(&told, 2399), Next::Repeat(told.clone()));
+        assert_eq!(again(&told, 2400), Next::Begin);
+        let unsaid = Sale {
+            told: Told::Unsaid,
+            ..recorded
+        };
+        assert_eq!(again(&unsaid, 599), Next::Repeat(unsaid.clone()));
+        assert_eq!(again(&unsaid, 600), Next::Begin);
+    }
+
+    /// Under its key it is that sale for a day, whatever was sold since under another or none; another order it is not.
+    #[test]
+    fn the_same_key_is_the_same_sale_for_a_day() {
+        let first = sale(86_400, 0, true).telling(Some("k"), at(0));
+        let second = Sale {
+            number: 2,
+            ..sale(86_400, 3600, true)
+        };
+        let sales = [first.clone(), second.clone()];
+        let under = |key, order: &Order, now| next(&sales, order, key, at(now));
+        assert_eq!(
+            under(Some("k"), &order(86_400), 3601),
+            Next::Repeat(first.clone())
+        );
+        assert_eq!(under(None, &order(86_400), 3601), Next::Repeat(second));
+        assert_eq!(under(Some("k"), &order(86_400), 86_399), Next::Repeat(first));
+        assert_eq!(under(Some("k"), &order(86_400), 86_400), Next::Begin);
+        assert_eq!(
+            under(Some("k"), &order(90_000), 7200),
+            Next::Begin,
+            "another order"
+        );
+        assert_eq!(under(Some("other"), &order(86_400), 7200), Next::Begin);
+        let left = sale(864_000, 0, false).telling(Some("k"), at(0));
+        let after = next(&[left], &order(864_000), Some("k"), at(72_000));
+        assert_eq!(after, Next::Begin, "Stripe may have forgotten its own key");
+    }
+
+    #[test]
+    fn a_sale_knows_its_latest_keys() {
+        let mut sold = sale(0, 0, true);
+        for number in 0..=MOST_KEYS {
+            sold = sold.telling(Some(&number.to_string()), at(1));
+        }
+        assert_eq!(sold.keys.len(), MOST_KEYS);
+        assert!(!sold.is_asked_under(Some("0")) && sold.is_asked_under(Some("1")));
+        assert_eq!(sold.telling(Some("1"), at(2)), sold, "each once");
+    }
+
+    /// The record of a build before this one.
+    #[test]
+    fn a_sale_without_the_new_members_is_read() {
+        let mut record = serde_json::to_value(sale(0, 0, true)).unwrap();
+        for member in ["told", "keys"] {
+            record.as_object_mut().unwrap().remove(member);
+        }
+        let read: Sale = serde_json::from_value(record.clone()).unwrap();
+        assert_eq!(read.told, Told::Unsaid);
+        assert_eq!(serde_json::to_value(read).unwrap(), record);
     }
 
     #[test]
     fn what_begins_at_once_is_the_same_a_second_later() {
         let sold = sale(0, 0, true);
         assert_eq!(
-            next(std::slice::from_ref(&sold), &order(3), at(3)),
+            next(std::slice::from_ref(&sold), &order(3), None, at(3)),
             Next::Repeat(sold.clone())
         );
-        assert_eq!(
-            next(&[sold], &order(900), at(3)),
-            Next::Begin,
-            "later is not at once"
-        );
-        // The clocks differed: the first click was for a moment ahead, and is repeated when that is over.
+        for (start, what) in [(900, "later is not at once"), (-298, "too old to be now")] {
+            let other = next(std::slice::from_ref(&sold), &order(start), None, at(3));
+            assert_eq!(other, Next::Begin, "{what}");
+        }
+        // The clocks differed: the first click was for a moment ahead, and is repeated when that is over, or by another second of that clock.
         let ahead = sale(2, 0, true);
-        assert_eq!(
-            next(std::slice::from_ref(&ahead), &order(2), at(3)),
-            Next::Repeat(ahead)
-        );
+        for (start, now) in [(2, 3), (3, 1), (590, 588)] {
+            assert_eq!(
+                next(std::slice::from_ref(&ahead), &order(start), None, at(now)),
+                Next::Repeat(ahead.clone()),
+                "{start} at {now}"
+            );
+        }
+        let later = next(&[ahead], &order(40), None, at(1));
+        assert_eq!(later, Next::Begin, "a date, and no now");
     }
 
     #[test]
     fn what_is_not_finished_is_finished_while_stripe_keeps_the_key() {
         let left = sale(864_000, 0, false);
         assert_eq!(
-            next(std::slice::from_ref(&left), &order(864_000), at(7200)),
+            next(std::slice::from_ref(&left), &order(864_000), None, at(7200)),
             Next::Finish(left.clone())
         );
-        assert_eq!(next(&[left], &order(864_000), at(72_000)), Next::Begin);
+        assert_eq!(next(&[left], &order(864_000), None, at(72_000)), Next::Begin);
     }
 }

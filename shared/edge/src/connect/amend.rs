@@ -7,7 +7,7 @@ use billing_core::connect::amendment::{Amendment, Step};
 use billing_core::connect::contract::Contract;
 use billing_core::connect::sale::Sale;
 use billing_core::id::CouponId;
-use billing_store::{FoundSale, Unfinished, unless_conflict};
+use billing_store::{FoundSale, Listener, Unfinished, unless_conflict};
 use billing_stripe::{Connected, StripeError};
 
 use super::{Fields, Named, refused};
@@ -78,6 +78,7 @@ impl Call<'_> {
             schedule: None,
             contract,
             amendment: Unfinished::Done,
+            listener: Listener::Other,
         };
         Ok(unless_conflict(self.store.land_sale(sale, &found).await)?)
     }

@@ -9,7 +9,7 @@
 
 use billing_core::connect::contract::Stage;
 use billing_core::id::{ConnectedAccountId, InvoiceId, NotAnId};
-use billing_store::{FoundSale, Unfinished, unless_conflict};
+use billing_store::{FoundSale, Listener, Unfinished, unless_conflict};
 use billing_stripe::webhook::Event;
 
 use crate::call::Call;
@@ -122,6 +122,7 @@ async fn refresh(
         schedule: made,
         contract: &contract,
         amendment: Unfinished::Stays,
+        listener: Listener::Other,
     };
     let landed = call.store.land_sale(&sale, &found).await;
     Ok(unless_conflict(landed)?.map(drop))

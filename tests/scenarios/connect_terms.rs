@@ -9,6 +9,7 @@ const NEXT_MONTH: &str = "2026-05-01T00:00:00Z";
 const JUNE: &str = "2026-06-01T00:00:00Z";
 const REARRANGED: &str =
     r#"409 {"error":"the schedule was given more phases at Stripe: it can only be changed there"}"#;
+const FURNISHED: &str = r#"409 {"error":"the schedule was given terms at Stripe that would be lost: it can only be changed there"}"#;
 
 fn at(instant: &str) -> i64 {
     instant.parse::<billing_core::Timestamp>().unwrap().as_second()
@@ -185,4 +186,118 @@ async fn a_date_that_meets_the_start_is_refused() {
         );
         assert_eq!(north.sales().await[0].amendment, None);
     }
+}
+
+/// What an agency has put into the phase by itself, another date or product would lose with the phase: they are refused. What leaves the phase
+/// alone is done.
+#[tokio::test]
+async fn what_an_agency_has_put_into_a_phase_is_not_lost() {
+    for extra in [
+        "&phases[0][description]=Autumn",
+        "&phases[0][default_payment_method]=",
+        "&phases[0][duration][interval_count]=3",
+    ] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let other = north.offers("Other", 5999).await;
+        let id = sold(&north, NEXT_MONTH).await;
+        let mut own = phase(&north, 0, 1).await + extra;
+        if extra.ends_with("method]=") {
+            let customer = north.customers().await.remove(0);
+            own += customer["invoice_settings"]["default_payment_method"]
+                .as_str()
+                .unwrap();
+        }
+        rewrites(&north, NEXT_MONTH, &[own]).await;
+        let before = north.schedules().await[0]["phases"].clone();
+        for data in [
+            json!({ "startDate": at(JUNE) }),
+            json!({ "productId": other }),
+            json!({ "productId": other, "cancelAtPeriodEnd": true }),
+        ] {
+            assert_eq!(north.updates(&id, &data).await, FURNISHED, "{extra}: {data}");
+        }
+        let ends = json!({ "cancelAtPeriodEnd": true, "taxSettings": { "enabled": true, "country": "DE" } });
+        let told = north.updates(&id, &ends).await;
+        assert_eq!(
+            (&told.body["cancel_at_period_end"], &told.body["automatic_tax"]),
+            (&json!(true), &json!(true)),
+            "{extra}: {told}"
+        );
+        assert_eq!(north.schedules().await[0]["phases"], before, "{extra}");
+    }
+}
+
+/// 299.00 a year.
+async fn yearly(north: &Agency<'_>) -> String {
+    let product = north.at_stripe("POST", "/v1/products", "name=Year").await;
+    let product = product["id"].as_str().unwrap().to_owned();
+    let form = format!("product={product}&currency=usd&unit_amount=29900&recurring[interval]=year");
+    north.at_stripe("POST", "/v1/prices", &form).await;
+    product
+}
+
+async fn still_runs_monthly(north: &Agency<'_>, id: &str, end: &str) {
+    let context = end;
+    assert_eq!(north.sales().await[0].amendment, None, "{context}");
+    let running = north.gets(id).await.body;
+    assert_eq!(running["product"]["id"], north.product.as_str(), "{context}");
+    assert_eq!(running["pricing"]["billingCycle"], "month", "{context}");
+    assert_eq!(running["current_period_end"], at(end), "{context}");
+}
+
+/// A product of another interval is for what has not begun. The machine dies before Stripe is asked, and the event of the beginning finds what it
+/// left.
+#[tokio::test]
+async fn another_interval_that_meets_the_start_is_refused() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let year = yearly(&north).await;
+    let id = sold(&north, NEXT_MONTH).await;
+    world.advance("29d").await;
+    world.advance("12h").await;
+    let machine = world.machine().await;
+    let rewriting = "POST /v1/subscription_schedules/";
+    machine.network.stops_named(Moment::Before, rewriting);
+    let wish = json!({ "productId": year });
+    tokio::select! {
+        told = north.updates_on(&machine, &id, &wish) => panic!("{told:?}"),
+        () = machine.network.reached() => machine.dies(),
+    }
+    assert!(north.sales().await[0].amendment.is_some());
+    world.advance("12h").await;
+    world.stripe.stand_in().settle().await;
+    still_runs_monthly(&north, &id, JUNE).await;
+    world.advance("2h").await;
+    assert_eq!(north.payments().await, [2999]);
+}
+
+/// A call could look before the start and ask after it: within five minutes the interval is not changed, unless the start moves too.
+#[tokio::test]
+async fn another_interval_just_before_the_start_is_refused() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let year = yearly(&north).await;
+    let id = sold(&north, NEXT_MONTH).await;
+    world.advance("29d").await;
+    world.advance("86101s").await;
+    let wish = json!({ "productId": year });
+    assert_eq!(
+        north.updates(&id, &wish).await,
+        r#"409 {"error":"the subscription is about to start: its interval cannot be changed"}"#
+    );
+    assert_eq!(north.sales().await[0].amendment, None);
+    let later = json!({ "productId": year, "startDate": at(JUNE) });
+    let moved = north.updates(&id, &later).await;
+    assert_eq!(
+        (moved.status, &moved.body["product"]["id"]),
+        (200, &json!(year)),
+        "{moved}"
+    );
+    let back = json!({ "productId": north.product });
+    assert_eq!(north.updates(&id, &back).await.status, 200, "a month before");
+    world.advance("299s").await;
+    world.stripe.stand_in().settle().await;
+    world.advance("31d").await;
+    still_runs_monthly(&north, &id, "2026-07-01T00:00:00Z").await;
 }

@@ -8,6 +8,8 @@ mod offers;
 mod buyers;
 /// Schedules: made, rewritten, let go, canceled.
 mod schedules;
+/// What a phase of a schedule says.
+mod phases;
 /// Subscriptions that have begun: changed, canceled, their usage.
 mod running;
 /// A sale as it is now.

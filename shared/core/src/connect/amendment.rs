@@ -8,7 +8,7 @@
 //! # If it fails half-way
 //! Whoever finds an amendment that is not done does the rest of it: the next call, or the event of the step that was taken.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::contract::{Contract, Stage};
@@ -16,6 +16,10 @@ use super::order::Tax;
 use super::sale::{KEY_KEPT, Sale, Terms};
 use crate::access::Owner;
 use crate::id::{AgencyId, ScheduleId, SubscriptionId};
+
+/// How long before its start a sale may be begun by Stripe before Stripe is asked for what was decided: longer than any call takes, and clocks differ.
+/// A schedule that has begun Stripe rewrites like one that has not.
+const ABOUT_TO_START: SignedDuration = SignedDuration::from_mins(5);
 
 /// What is to be different.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +79,15 @@ pub enum Refusal {
     /// Its schedule has phases that we did not write, and would not write again.
     #[error("the schedule was given more phases at Stripe: it can only be changed there")]
     Rearranged,
+    /// The phase of its schedule says what we did not write, and would not write again.
+    #[error("the schedule was given terms at Stripe that would be lost: it can only be changed there")]
+    Furnished,
+    /// It runs, by another interval.
+    #[error("the subscription has started: its interval cannot be changed")]
+    OtherInterval,
+    /// It may run by the time that Stripe is asked for another interval.
+    #[error("the subscription is about to start: its interval cannot be changed")]
+    AboutToStart,
 }
 
 impl Difference {
@@ -106,11 +119,11 @@ impl Difference {
                 .filter(|tax| tax.enabled != contract.taxed || tax.country.is_some()),
             ends: self.ends.filter(|ends| *ends != contract.ends),
         };
-        match contract.status.as_str() {
+        match (contract.status.as_str(), left.dropping(contract)) {
             _ if begun && left.start.is_some() => Err(Refusal::Started),
-            "incomplete" if !left.is_nothing() => Err(Refusal::Incomplete),
-            _ if left.drops_phases(contract) => Err(Refusal::Rearranged),
-            _ => Ok(left.carrying(contract)),
+            ("incomplete", _) if !left.is_nothing() => Err(Refusal::Incomplete),
+            (_, Some(refusal)) => Err(refusal),
+            (_, None) => Ok(left.carrying(contract)),
         }
     }
 
@@ -128,14 +141,28 @@ impl Difference {
         }
     }
 
-    /// Whether what Stripe would be asked for takes phases away that are not ours.
-    fn drops_phases(&self, contract: &Contract) -> bool {
-        let drops = match contract.stage() {
-            Stage::Waiting(_) => self.is_of_the_phase(),
-            Stage::Owned(..) => self.needs_release(),
-            Stage::Free(_) | Stage::Over => false,
+    /// What Stripe would be asked for takes away what is not ours: phases, or what the phase says.
+    fn dropping(&self, contract: &Contract) -> Option<Refusal> {
+        let (rewrites, drops) = match contract.stage() {
+            Stage::Waiting(_) => (self.is_of_the_phase(), self.is_of_the_phase()),
+            Stage::Owned(..) => (false, self.needs_release()),
+            Stage::Free(_) | Stage::Over => (false, false),
         };
-        drops && contract.has_more_phases
+        if drops && contract.has_more_phases {
+            Some(Refusal::Rearranged)
+        } else if rewrites && contract.has_other_terms {
+            Some(Refusal::Furnished)
+        } else {
+            None
+        }
+    }
+
+    /// Whether it would have what runs go on by another interval. Its terms may have been chosen while it had not begun.
+    fn changes_interval(&self, contract: &Contract) -> bool {
+        match (&self.terms, contract.flat()) {
+            (Some(terms), Some(flat)) => terms.cadence != flat.price.cadence,
+            _ => false,
+        }
     }
 
     /// Whether the phase of a schedule has to be written anew for it.
@@ -159,7 +186,7 @@ impl Amendment {
 
     /// Why it comes to nothing by now: what it was asked of has moved on since, and Stripe was not reached before.
     #[must_use]
-    pub fn overtaken(&self, contract: &Contract) -> Option<Refusal> {
+    pub fn overtaken(&self, contract: &Contract, now: Timestamp) -> Option<Refusal> {
         // What was to begin at once has begun, by itself or by this.
         let later = self.difference.start.filter(|start| *start > self.asked_at);
         match contract.stage() {
@@ -167,8 +194,20 @@ impl Amendment {
             Stage::Owned(..) | Stage::Free(_) if later.is_some_and(|start| contract.start != Some(start)) => {
                 Some(Refusal::Started)
             }
-            _ if self.difference.drops_phases(contract) => Some(Refusal::Rearranged),
-            _ => None,
+            Stage::Owned(..) | Stage::Free(_) if self.difference.changes_interval(contract) => {
+                Some(Refusal::OtherInterval)
+            }
+            // One that is given another start Stripe refuses once it has begun.
+            Stage::Waiting(_)
+                if self.difference.start.is_none()
+                    && self.difference.changes_interval(contract)
+                    && contract
+                        .start
+                        .is_some_and(|start| start.duration_since(now) < ABOUT_TO_START) =>
+            {
+                Some(Refusal::AboutToStart)
+            }
+            _ => self.difference.dropping(contract),
         }
     }
 

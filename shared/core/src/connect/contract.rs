@@ -49,6 +49,8 @@ pub struct Contract {
     pub lines: Vec<Line>,
     /// Whether its schedule leads it on to other terms. We write one phase, so somebody gave it more at Stripe.
     pub has_more_phases: bool,
+    /// Whether the phase that it waits for says more than we write into one (somebody at Stripe did), which writing it anew would lose.
+    pub has_other_terms: bool,
     /// Which sale it is of.
     pub sold: Sold,
 }

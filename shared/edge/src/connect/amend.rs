@@ -31,7 +31,7 @@ impl Call<'_> {
         let named = named(sale, &contract)?;
         let mut contract = contract;
         for _ in 0..MOST_STEPS {
-            if let Some(refusal) = amendment.overtaken(&contract) {
+            if let Some(refusal) = amendment.overtaken(&contract, self.now) {
                 return match self.land_amended(sale, &contract).await? {
                     Some(_) => Err(Problem::conflict(refusal.to_string())),
                     None => Ok(None),

@@ -14,8 +14,9 @@ use stripe_client_core::StripeRequest;
 
 use super::buyers::CLIENT;
 use super::offers::WirePrice;
+use super::phases::{AutomaticTax, Phase};
 use super::schedules::SALE;
-use super::{Connected, found};
+use super::{Connected, found, phases};
 use crate::error::StripeError;
 use crate::wire::{Page, Reference, at, id};
 
@@ -107,32 +108,6 @@ impl Mode {
 #[derive(Deserialize)]
 struct Settings {
     automatic_tax: Option<AutomaticTax>,
-}
-
-#[derive(Deserialize)]
-struct AutomaticTax {
-    enabled: bool,
-}
-
-#[derive(Deserialize)]
-struct Phase {
-    start_date: i64,
-    end_date: i64,
-    items: Vec<PhaseItem>,
-    #[serde(default)]
-    discounts: Vec<PhaseDiscount>,
-    automatic_tax: Option<AutomaticTax>,
-}
-
-#[derive(Deserialize)]
-struct PhaseItem {
-    price: WirePrice,
-    quantity: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct PhaseDiscount {
-    coupon: Option<Reference>,
 }
 
 /// A customer: its id, or the object.
@@ -261,6 +236,7 @@ impl Readable for Schedule {
             coupon: None,
             lines: Vec::new(),
             has_more_phases,
+            has_other_terms: false,
             sold,
         };
         let Some(phase) = first else {
@@ -274,6 +250,7 @@ impl Readable for Schedule {
         contract.start = Some(period.start);
         contract.ends_at = last_end.filter(|_| ends).map(|end| at(end, of)).transpose()?;
         // A phase that says nothing leaves it to the schedule.
+        let says_more = phase.says_more();
         contract.taxed = phase.automatic_tax.map_or(contract.taxed, |tax| tax.enabled);
         contract.coupon = coupon(phase.discounts.into_iter().find_map(|discount| discount.coupon))?;
         for item in phase.items {
@@ -285,6 +262,7 @@ impl Readable for Schedule {
                 name,
             });
         }
+        contract.has_other_terms = says_more || !phases::is_one(period, &contract);
         Ok(contract)
     }
 }
@@ -348,6 +326,7 @@ impl Readable for Subscription {
             coupon: coupon(discount)?,
             lines,
             has_more_phases,
+            has_other_terms: false,
             sold,
         })
     }
@@ -449,4 +428,88 @@ fn listed<T: Readable>(page: &Page<Object>) -> Result<Listed, StripeError> {
             .map(|last| last.read::<Head>().map(|head| head.id))
             .transpose()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A schedule as Stripe answers it, of one phase that begins with April 2026; what is null or empty there says nothing.
+    fn schedule() -> Value {
+        let price = json!({
+            "id": "price_f", "product": "prod_1", "currency": "usd", "unit_amount": 2999, "unit_amount_decimal": "2999",
+            "recurring": { "interval": "month", "interval_count": 1, "usage_type": "licensed", "meter": null },
+        });
+        json!({
+            "id": "sub_sched_1", "status": "not_started", "created": 1_775_000_000, "canceled_at": null, "end_behavior": "release",
+            "customer": "cus_1", "metadata": { "client": "0123456789abcdef01234567", "sale": "1" },
+            "subscription": null, "released_subscription": null, "default_settings": null, "billing_mode": { "type": "flexible" },
+            "phases": [{
+                "start_date": 1_775_001_600, "end_date": 1_777_593_600,
+                "add_invoice_items": [], "application_fee_percent": null, "billing_thresholds": null, "collection_method": null,
+                "default_payment_method": null, "default_tax_rates": [], "description": null, "discounts": [{ "coupon": "50%OFF" }],
+                "invoice_settings": null, "on_behalf_of": null, "proration_behavior": "create_prorations", "transfer_data": null,
+                "trial_end": null,
+                "items": [{
+                    "price": price, "quantity": 1, "discounts": [], "tax_rates": [], "billing_thresholds": null, "metadata": {},
+                }],
+            }],
+        })
+    }
+
+    fn read(schedule: &Value) -> Contract {
+        let object: Object = serde_json::from_str(&schedule.to_string()).unwrap();
+        object.contract::<Schedule>().unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_a_phase_says_beyond_ours_is_noticed() {
+        let ours = read(&schedule());
+        assert!(!ours.has_other_terms);
+        assert_eq!(ours.coupon.unwrap().as_str(), "50%OFF");
+        for (pointer, value) in [
+            ("/add_invoice_items", json!([{ "price": "price_1" }])),
+            ("/application_fee_percent", json!(2.5)),
+            ("/billing_thresholds", json!({ "amount_gte": 100 })),
+            ("/collection_method", json!("send_invoice")),
+            ("/default_payment_method", json!("pm_1")),
+            ("/default_tax_rates", json!([{ "id": "txr_1" }])),
+            ("/description", json!("Autumn")),
+            (
+                "/discounts",
+                json!([{ "coupon": null, "promotion_code": "promo_1" }]),
+            ),
+            ("/discounts", json!([{ "coupon": "A" }, { "coupon": "B" }])),
+            (
+                "/invoice_settings",
+                json!({ "days_until_due": 14, "issuer": { "type": "self" } }),
+            ),
+            ("/on_behalf_of", json!("acct_2")),
+            ("/transfer_data", json!({ "destination": "acct_2" })),
+            ("/trial_end", json!(1_776_000_000)),
+            ("/end_date", json!(1_780_272_000)),
+            ("/items/0/discounts", json!([{ "coupon": "A" }])),
+            ("/items/0/tax_rates", json!([{ "id": "txr_1" }])),
+            ("/items/0/billing_thresholds", json!({ "usage_gte": 1 })),
+        ] {
+            let mut schedule = schedule();
+            let phase = schedule.pointer_mut("/phases/0").unwrap();
+            *phase.pointer_mut(pointer).unwrap() = value;
+            assert!(read(&schedule).has_other_terms, "{pointer}");
+        }
+        for (member, value) in [
+            ("collection_method", json!("charge_automatically")),
+            (
+                "invoice_settings",
+                json!({ "account_tax_ids": null, "days_until_due": null, "issuer": { "type": "self" } }),
+            ),
+            ("end_date", json!(1_777_593_600 + 3600)),
+        ] {
+            let mut schedule = schedule();
+            schedule["phases"][0][member] = value;
+            assert!(!read(&schedule).has_other_terms, "{member}");
+        }
+    }
 }

@@ -98,6 +98,8 @@ mod connect_refusals;
 mod connect_races;
 /// The same order again, because its answer was lost or somebody clicked twice.
 mod connect_retries;
+/// Where a client is.
+mod connect_places;
 /// Changes and cancellations of one sale at once.
 mod connect_siblings;
 /// What users do to what was sold.

@@ -1,12 +1,16 @@
 //! What is wrong with an order beyond its form: what is not the agency's, and what the account does not sell.
 
+use billing_core::connect::contract::State;
 use billing_core::connect::offer::Offer;
 use billing_core::connect::order::{Fault, Order};
-use billing_core::connect::sale::{Buyer, NamedAgent};
+use billing_core::connect::sale::{Buyer, NamedAgent, Sale};
 use billing_core::connect::{Agent, Client};
 use billing_core::id::ConnectedAccountId;
 use billing_core::invalid::Invalid;
+use billing_edge::connect::OTHER_CURRENCY;
 use billing_edge::{Call, Problem};
+use billing_store::SoldBefore;
+use billing_stripe::Connected;
 
 use crate::{FIELDS, refused};
 
@@ -62,9 +66,10 @@ pub(crate) fn own(
 pub(crate) async fn sellable(
     call: &Call<'_>,
     account: &ConnectedAccountId,
-    buyer: Option<&Buyer>,
+    before: SoldBefore<'_>,
     order: &Order,
 ) -> Result<Offer, Problem> {
+    let buyer = before.buyer;
     let stripe = call.stripe_of(account).await?;
     let coupon = async {
         match &order.coupon {
@@ -96,8 +101,42 @@ pub(crate) async fn sellable(
             "is required until the client's country is known",
         );
     }
+    if let Some(offer) = &offer
+        && pays_otherwise(&stripe, before, order, offer).await?
+    {
+        invalid.field(product, OTHER_CURRENCY);
+    }
     match offer {
         Some(offer) if invalid.is_empty() => Ok(offer),
         _ => Err(Problem::invalid(invalid)),
     }
+}
+
+/// Whether the client pays for something in another currency, which Stripe will not have beside this. Stripe says so itself, but only once the
+/// client has been told to be in another country, where what runs would be taxed then: so it is found out before, where it would be.
+async fn pays_otherwise(
+    stripe: &Connected,
+    before: SoldBefore<'_>,
+    order: &Order,
+    offer: &Offer,
+) -> Result<bool, Problem> {
+    let Some(buyer) = before.buyer else {
+        return Ok(false);
+    };
+    let told = order.tax.as_ref().and_then(|tax| tax.country.as_ref());
+    let moves = told.is_some() && buyer.country.is_some() && told != buyer.country.as_ref();
+    let currency = offer.flat.currency;
+    let pays_in_another = |sale: &Sale| {
+        let is_over = sale.state.as_ref().is_some_and(State::is_over);
+        !is_over && sale.terms.currency.is_some_and(|known| known != currency)
+    };
+    let Some(customer) = buyer.customer.as_ref().filter(|_| moves) else {
+        return Ok(false);
+    };
+    if !before.sales.iter().any(pays_in_another) {
+        return Ok(false);
+    }
+    let there = stripe.buyer(customer).await;
+    let there = there.map_err(|error| refused(error, &FIELDS))?;
+    Ok(there.currency.is_some_and(|known| known != currency))
 }

@@ -250,7 +250,7 @@ async fn begin(
         agents,
         before,
     } = ordered;
-    let offer = check::sellable(call, account, before.buyer, &request.order).await?;
+    let offer = check::sellable(call, account, before, &request.order).await?;
     let new = NewSale {
         agency: owner.agency(),
         account,
@@ -291,15 +291,17 @@ async fn open(
     } = begun;
     let stripe = call.stripe_of(&sale.account).await?;
     let address = format!("connect-address/{}/{}/{}", sale.account, client.id, sale.number);
+    let tax = sale.order.tax.clone();
+    let tax = tax.map(|tax| tax.placed(buyer.country.as_ref()));
     let paying = Paying {
         buyer,
         client,
-        tax: sale.order.tax.as_ref(),
+        tax: tax.as_ref(),
         address_key: &address,
     };
     let payer = call.buyers_customer(owner, &stripe, &paying).await?;
-    let customer = match payer {
-        Payer::Is(customer) => customer,
+    let (customer, moved) = match payer {
+        Payer::Is(customer, moved) => (customer, moved),
         Payer::Overtaken => return Ok(None),
         // The next number has another key.
         Payer::Unlocated(StripeError::Spent { .. }) => return dropped(call, sale).await,
@@ -338,7 +340,13 @@ async fn open(
         Err(StripeError::Refused(_)) if !sale.at_once && sale.order.start <= call.now => {
             return dropped(call, sale).await;
         }
-        Err(error @ StripeError::Refused(_)) => return refuse(call, sale, error).await,
+        Err(error @ StripeError::Refused(_)) => {
+            if let Some(moved) = &moved {
+                let back = format!("{address}/back");
+                call.move_back(&stripe, (buyer, &customer), moved, &back).await?;
+            }
+            return refuse(call, sale, error).await;
+        }
         Err(error) => return Err(error.into()),
     };
     let named = Named::Schedule(schedule.clone());

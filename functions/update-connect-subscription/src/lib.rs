@@ -114,7 +114,7 @@ async fn attempt(
     if difference.is_nothing() {
         return Ok(Some((sale, contract)));
     }
-    must_be_located(call, &sale, &difference).await?;
+    let difference = located(call, &sale, difference).await?;
     let amendment = sale.amend(owner, difference, call.now);
     let begun = unless_conflict(call.store.begin_amendment(&sale, &amendment).await)?;
     let Some(sale) = begun else {
@@ -164,26 +164,27 @@ async fn terms(
     Ok(Some(Terms::of(&offer)))
 }
 
-/// Taxes need to know where the client is.
-async fn must_be_located(call: &Call<'_>, sale: &Sale, difference: &Difference) -> Result<(), Problem> {
-    let unlocated = difference
-        .tax
-        .as_ref()
-        .is_some_and(|tax| tax.enabled && tax.country.is_none());
-    if !unlocated {
-        return Ok(());
-    }
+/// The difference, its postal code in the client's country. Taxes need to know where the client is.
+async fn located(call: &Call<'_>, sale: &Sale, difference: Difference) -> Result<Difference, Problem> {
+    let says_less = |tax: &&Tax| tax.country.is_none() && (tax.enabled || tax.postal_code.is_some());
+    let Some(tax) = difference.tax.as_ref().filter(says_less) else {
+        return Ok(difference);
+    };
     let buyer = call
         .store
         .connected_buyer(&sale.account, &sale.order.client)
         .await?;
-    if buyer.is_some_and(|buyer| buyer.country.is_some()) {
-        return Ok(());
+    let known = buyer.and_then(|buyer| buyer.country);
+    if tax.enabled && known.is_none() {
+        return Err(invalid(
+            "data.taxSettings.country",
+            "is required until the client's country is known",
+        ));
     }
-    Err(invalid(
-        "data.taxSettings.country",
-        "is required until the client's country is known",
-    ))
+    Ok(Difference {
+        tax: Some(tax.clone().placed(known.as_ref())),
+        ..difference
+    })
 }
 
 fn invalid(field: &str, fault: impl Into<String>) -> Problem {

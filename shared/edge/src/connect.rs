@@ -21,8 +21,8 @@ use crate::call::Call;
 use crate::problem::Problem;
 
 pub use answer::ConnectAnswer;
-pub use buyer::{Payer, Paying};
-pub use refused::{Fields, refused};
+pub use buyer::{Moved, Payer, Paying};
+pub use refused::{Fields, OTHER_CURRENCY, refused};
 
 /// What a caller is told of an account that is not theirs, or is none.
 const NO_ACCOUNT: &str = "there is no such connected account";
@@ -186,9 +186,6 @@ impl Members {
             let enabled = tax.required_flag("enabled");
             let country = tax.optional("country", str::parse::<Country>);
             let postal_code = tax.optional("postalCode", str::parse::<PostalCode>);
-            if country.is_none() && postal_code.is_some() {
-                tax.fault("postalCode", "needs a country");
-            }
             Some(Tax {
                 enabled: enabled?,
                 country,

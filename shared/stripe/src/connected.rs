@@ -22,6 +22,7 @@ use billing_core::id::ConnectedAccountId;
 use crate::client::Stripe;
 use crate::error::StripeError;
 
+pub use buyers::{Address, BuyerThere};
 pub use contracts::{Listed, Shown};
 pub use offers::{Coupon, Product};
 pub use schedules::NewSchedule;

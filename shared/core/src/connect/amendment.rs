@@ -116,7 +116,7 @@ impl Difference {
             start,
             tax: self
                 .tax
-                .filter(|tax| tax.enabled != contract.taxed || tax.country.is_some()),
+                .filter(|tax| tax.enabled != contract.taxed || tax.tells_place()),
             ends: self.ends.filter(|ends| *ends != contract.ends),
         };
         match (contract.status.as_str(), left.dropping(contract)) {

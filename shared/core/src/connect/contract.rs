@@ -108,19 +108,29 @@ pub enum Stage<'a> {
     Over,
 }
 
+/// Whether what stands so, in Stripe's word, is over.
+fn is_over(status: &str) -> bool {
+    matches!(
+        status,
+        "canceled" | "completed" | "incomplete_expired" | "released"
+    )
+}
+
+impl State {
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        is_over(&self.status)
+    }
+}
+
 impl Contract {
     /// How far it is.
     #[must_use]
     pub fn stage(&self) -> Stage<'_> {
         match (&self.schedule, &self.subscription) {
             // A schedule is `released`; when it had begun, its subscription tells how it stands.
-            _ if matches!(
-                self.status.as_str(),
-                "canceled" | "completed" | "incomplete_expired" | "released"
-            ) =>
-            {
-                Stage::Over
-            }
+            _ if is_over(&self.status) => Stage::Over,
             (Some(schedule), None) => Stage::Waiting(schedule),
             (Some(schedule), Some(subscription)) => Stage::Owned(schedule, subscription),
             (None, Some(subscription)) => Stage::Free(subscription),

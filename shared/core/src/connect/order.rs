@@ -141,6 +141,24 @@ pub fn present_or_new_start(seconds: i64, now: Timestamp) -> Result<Timestamp, F
     }
 }
 
+impl Tax {
+    /// The same, its postal code in the country that is known of the client, where it names none.
+    #[must_use]
+    pub fn placed(self, known: Option<&Country>) -> Self {
+        let country = match (&self.country, &self.postal_code) {
+            (None, Some(_)) => known.cloned(),
+            _ => self.country.clone(),
+        };
+        Self { country, ..self }
+    }
+
+    /// Whether it tells where the client is.
+    #[must_use]
+    pub fn tells_place(&self) -> bool {
+        self.country.is_some() || self.postal_code.is_some()
+    }
+}
+
 macro_rules! texts {
     ($($name:ident, $fault:ident, $good:expr;)*) => {$(
         impl $name {

@@ -8,7 +8,7 @@ use billing_core::connect::contract::Contract;
 use billing_core::connect::sale::Sale;
 use billing_core::id::CouponId;
 use billing_store::{FoundSale, Listener, Unfinished, unless_conflict};
-use billing_stripe::{Connected, StripeError};
+use billing_stripe::{Address, Connected, StripeError};
 
 use super::{Fields, Named, refused};
 use crate::call::Call;
@@ -30,6 +30,8 @@ impl Call<'_> {
         let stripe = self.stripe_of(&sale.account).await?;
         let named = named(sale, &contract)?;
         let mut contract = contract;
+        let moves_from = moves_from(&stripe, &contract, amendment).await;
+        let moves_from = moves_from.map_err(|error| refused(error, &Fields::NONE))?;
         for _ in 0..MOST_STEPS {
             if let Some(refusal) = amendment.overtaken(&contract, self.now) {
                 return match self.land_amended(sale, &contract).await? {
@@ -57,6 +59,12 @@ impl Call<'_> {
                         // It began, was let go of or migrated between the look and the step.
                         contract = now;
                         continue;
+                    }
+                    // What runs is taxed where it was.
+                    if let Some(address) = &moves_from {
+                        let moved_back =
+                            stripe.put_back_amended(&contract.customer, sale, amendment, address);
+                        moved_back.await.or_else(unless_refused)?;
                     }
                     unless_conflict(self.store.drop_amendment(sale).await)?;
                     return Err(not_possible(error, amendment, fields));
@@ -124,6 +132,28 @@ fn named(sale: &Sale, contract: &Contract) -> Result<Named, Problem> {
         .map(Named::Schedule)
         .or_else(|| contract.subscription.clone().map(Named::Subscription))
         .ok_or_else(|| Problem::bad_gateway("a sale has neither a schedule nor a subscription"))
+}
+
+/// Where the customer is, if the amendment tells it to be in another country.
+async fn moves_from(
+    stripe: &Connected,
+    contract: &Contract,
+    amendment: &Amendment,
+) -> Result<Option<Address>, StripeError> {
+    let tax = amendment.difference.tax.as_ref();
+    let Some(country) = tax.and_then(|tax| tax.country.as_ref()) else {
+        return Ok(None);
+    };
+    let there = stripe.buyer(&contract.customer).await?;
+    Ok(there.address.filter(|address| !address.is_in(country)))
+}
+
+/// What Stripe does not take back it has never had.
+fn unless_refused(error: StripeError) -> Result<(), StripeError> {
+    match error {
+        StripeError::Refused(_) | StripeError::Spent { .. } => Ok(()),
+        error => Err(error),
+    }
 }
 
 async fn take(

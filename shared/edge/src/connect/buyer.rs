@@ -3,15 +3,18 @@
 //! # If it fails half-way
 //! As with an account's: its creation is repeated under one idempotency key for as long as Stripe surely keeps it; after that,
 //! Stripe is asked whether the customer exists before another is made.
+//!
+//! A client that was moved to another country for an order that Stripe then refuses is moved back: what runs is taxed where it was. When the
+//! machine dies between the two, it stays where the order said it is.
 
 use billing_core::SignedDuration;
 use billing_core::access::Owner;
 use billing_core::connect::Client;
-use billing_core::connect::order::Tax;
+use billing_core::connect::order::{Country, Tax};
 use billing_core::connect::sale::{Buyer, KEY_KEPT};
 use billing_core::id::{AgencyId, CustomerId};
 use billing_store::unless_conflict;
-use billing_stripe::{Connected, StripeError};
+use billing_stripe::{Address, Connected, StripeError};
 
 use crate::call::Call;
 use crate::problem::Problem;
@@ -22,12 +25,21 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 /// What came of the client's customer.
 #[derive(Debug)]
 pub enum Payer {
-    /// Here it is, and told where it is.
-    Is(CustomerId),
+    /// Here it is, and told where it is; and where it was before, if that was in another country.
+    Is(CustomerId, Option<Moved>),
     /// Somebody else wrote first, or it has to be made anew.
     Overtaken,
     /// Stripe does not take where it is said to be, or keeps a failure to under this key.
     Unlocated(StripeError),
+}
+
+/// A client that was in one country and has been told to be in another.
+#[derive(Debug)]
+pub struct Moved {
+    /// As it was recorded.
+    from: Country,
+    /// As Stripe had it.
+    address: Address,
 }
 
 /// Whose customer is to pay, and where it is said to be.
@@ -62,6 +74,7 @@ impl Call<'_> {
             return Ok(Payer::Overtaken);
         };
         let country = tax.and_then(|tax| tax.country.as_ref());
+        let moved = self.about_to_move(stripe, buyer, &customer, country).await?;
         if let Some(tax) = tax {
             match stripe.locate_buyer(&customer, tax, address_key).await {
                 Ok(()) => {}
@@ -74,9 +87,51 @@ impl Call<'_> {
         if buyer.customer.as_ref() != Some(&customer) || country.is_some() {
             let recorded = self.store.record_connected_buyer(buyer, &customer, country).await;
             let recorded = unless_conflict(recorded)?;
-            return Ok(recorded.map_or(Payer::Overtaken, |()| Payer::Is(customer)));
+            return Ok(recorded.map_or(Payer::Overtaken, |()| Payer::Is(customer, moved)));
         }
-        Ok(Payer::Is(customer))
+        Ok(Payer::Is(customer, moved))
+    }
+
+    /// Where a client is, before it is told to be in another country than the one that is known of it.
+    async fn about_to_move(
+        &self,
+        stripe: &Connected,
+        buyer: &Buyer,
+        customer: &CustomerId,
+        country: Option<&Country>,
+    ) -> Result<Option<Moved>, Problem> {
+        let (Some(known), Some(country)) = (&buyer.country, country) else {
+            return Ok(None);
+        };
+        if known == country {
+            return Ok(None);
+        }
+        let there = stripe.buyer(customer).await;
+        let there = there.map_err(|error| super::refused(error, &super::Fields::NONE))?;
+        Ok(there.address.map(|address| Moved {
+            from: known.clone(),
+            address,
+        }))
+    }
+
+    /// Has a client be where it was, after all. Safe to repeat under the same key.
+    pub async fn move_back(
+        &self,
+        stripe: &Connected,
+        (buyer, customer): (&Buyer, &CustomerId),
+        moved: &Moved,
+        key: &str,
+    ) -> Result<(), Problem> {
+        match stripe.put_back(customer, &moved.address, key).await {
+            // What Stripe does not take it has never had.
+            Ok(()) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let recorded = self
+            .store
+            .record_connected_buyer(buyer, customer, Some(&moved.from));
+        unless_conflict(recorded.await)?;
+        Ok(())
     }
 
     /// The customer: as recorded, found, or created. None when it cannot be made under its key.

@@ -5,6 +5,9 @@ use billing_stripe::{Refusal, StripeError};
 
 use crate::problem::Problem;
 
+/// What is wrong with a product that the client cannot be billed for beside what it pays for already.
+pub const OTHER_CURRENCY: &str = "is in another currency than the client pays in";
+
 /// What the caller called what Stripe may object to.
 #[derive(Debug, Clone, Copy)]
 pub struct Fields {
@@ -44,7 +47,7 @@ pub fn refused(error: StripeError, fields: &Fields) -> Problem {
         Some(About::Tax) => (fields.country, "is not where Stripe can work out taxes"),
         Some(About::Coupon) => (fields.coupon, "cannot be redeemed"),
         Some(About::Product) => (fields.product, "cannot be sold as it is"),
-        Some(About::Currency) => (fields.product, "is in another currency than the client pays in"),
+        Some(About::Currency) => (fields.product, OTHER_CURRENCY),
         Some(About::Start) => (fields.start, "is not possible"),
         None => (None, ""),
     };

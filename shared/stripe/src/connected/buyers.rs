@@ -1,22 +1,26 @@
 //! The customer of a client on a connected account: created once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::connect::Client;
 use billing_core::connect::amendment::Amendment;
-use billing_core::connect::order::Tax;
+use billing_core::connect::order::{Country, Tax};
 use billing_core::connect::sale::Sale;
 use billing_core::id::{AgencyId, ClientId, CustomerId};
-use serde::Deserialize;
-use stripe_client_core::StripeRequest;
-use stripe_core::customer::{CreateCustomer, OptionalFieldsCustomerAddress, UpdateCustomer};
+use billing_core::money::Currency;
+use serde::{Deserialize, Serialize};
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+use stripe_core::customer::{
+    CreateCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer, UpdateCustomer,
+};
 
 use super::Connected;
 use super::schedules::step_key;
 use crate::error::StripeError;
-use crate::wire::id;
+use crate::wire::{currency, id};
 
 /// The metadata member by which an object on a connected account names its client.
 pub(super) const CLIENT: &str = "client";
@@ -26,7 +30,105 @@ struct Customer {
     id: String,
 }
 
+#[derive(Deserialize)]
+struct Located {
+    #[serde(default)]
+    address: Option<Address>,
+    #[serde(default)]
+    currency: Option<String>,
+}
+
+/// What a connected account has of a client's customer.
+#[derive(Debug)]
+pub struct BuyerThere {
+    /// Where it is; none where no country is known.
+    pub address: Option<Address>,
+    /// What it pays in, once it has been billed.
+    pub currency: Option<Currency>,
+}
+
+/// Where a customer is, as Stripe has it. It does not print: where people live does not belong into logs.
+#[derive(Clone, Deserialize)]
+pub struct Address {
+    line1: Option<String>,
+    line2: Option<String>,
+    city: Option<String>,
+    state: Option<String>,
+    postal_code: Option<String>,
+    country: Option<String>,
+}
+
+impl Address {
+    /// Whether it is in that country.
+    #[must_use]
+    pub fn is_in(&self, country: &Country) -> bool {
+        self.country.as_deref() == Some(country.as_str())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Address")
+    }
+}
+
+#[derive(Serialize)]
+struct PutBack<'a> {
+    address: BTreeMap<&'static str, &'a str>,
+}
+
 impl Connected {
+    /// What the account has of a customer; nothing of one that was deleted.
+    pub async fn buyer(&self, customer: &CustomerId) -> Result<BuyerThere, StripeError> {
+        let request = RetrieveCustomer::new(customer.as_str()).build();
+        let wire: Located = self.stripe.get(request).await?;
+        let code = wire.currency.as_deref();
+        Ok(BuyerThere {
+            address: wire.address.filter(|address| address.country.is_some()),
+            currency: code.map(|code| currency(code, "a customer")).transpose()?,
+        })
+    }
+
+    /// Has a customer be again where it was.
+    pub async fn put_back(
+        &self,
+        customer: &CustomerId,
+        address: &Address,
+        key: &str,
+    ) -> Result<(), StripeError> {
+        let members = [
+            ("line1", &address.line1),
+            ("line2", &address.line2),
+            ("city", &address.city),
+            ("state", &address.state),
+            ("postal_code", &address.postal_code),
+            ("country", &address.country),
+        ];
+        // What it did not say is unset. In one order: under its key a request is always the same.
+        let said = members.into_iter();
+        let form = PutBack {
+            address: said
+                .map(|(name, said)| (name, said.as_deref().unwrap_or_default()))
+                .collect(),
+        };
+        let path = format!("/customers/{customer}");
+        let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
+        let _customer: Customer = self.stripe.post(request, key).await?;
+        Ok(())
+    }
+
+    /// The same as part of an amendment that comes to nothing.
+    pub async fn put_back_amended(
+        &self,
+        customer: &CustomerId,
+        sale: &Sale,
+        amendment: &Amendment,
+        address: &Address,
+    ) -> Result<(), StripeError> {
+        let key = step_key(sale, amendment, "address-back");
+        self.put_back(customer, address, &key).await
+    }
+
     /// Creates the customer of a client. Safe to repeat under the same key for as long as Stripe keeps it; after that,
     /// [`Connected::find_buyer`] tells whether it exists. `_owner` witnesses that nobody is being impersonated.
     pub async fn create_buyer(

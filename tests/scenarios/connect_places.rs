@@ -1,0 +1,154 @@
+//! Where a client is: told by orders and updates, and left as it was when these come to nothing.
+
+use billing_tests::{Agency, World};
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-04-01T00:00:00Z";
+const NEXT_MONTH: &str = "2026-05-01T00:00:00Z";
+
+/// Country and postal code, as Stripe has them of the agency's one customer.
+async fn place(north: &Agency<'_>) -> (Value, Value) {
+    let address = &north.customers().await[0]["address"];
+    (address["country"].clone(), address["postal_code"].clone())
+}
+
+fn berlin() -> (Value, Value) {
+    (json!("DE"), json!("10115"))
+}
+
+fn taxed(mut order: Value, settings: Value) -> Value {
+    order["data"]["taxSettings"] = settings;
+    order
+}
+
+/// A client in Berlin that pays taxes there, and in dollars.
+async fn sold_in_berlin(world: &World, north: &Agency<'_>) -> String {
+    let settings = json!({ "enabled": true, "country": "DE", "postalCode": "10115" });
+    let sold = north.sells(&taxed(north.order(NOW), settings)).await;
+    assert_eq!(sold.status, 200, "{sold}");
+    north.client_gives_card().await;
+    world.advance("2h").await;
+    sold.body["id"].as_str().unwrap().to_owned()
+}
+
+/// That it is still known to be in Germany, and taxed there.
+async fn is_in_berlin(north: &Agency<'_>, context: &str) {
+    assert_eq!(place(north).await, berlin(), "{context}");
+    let order = taxed(north.order("2026-08-01T00:00:00Z"), json!({ "enabled": true }));
+    let next = north.sells(&order).await;
+    assert_eq!(next.status, 200, "{context}: {next}");
+    assert_eq!(place(north).await, berlin(), "{context}");
+}
+
+/// A product in euros is refused before the client is told to be in France: the customer is asked for nothing.
+#[tokio::test]
+async fn an_order_in_another_currency_moves_nobody() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    sold_in_berlin(&world, &north).await;
+    let product = north.at_stripe("POST", "/v1/products", "name=Voix").await;
+    let product = product["id"].as_str().unwrap();
+    let form = format!("product={product}&currency=eur&unit_amount=2000&recurring[interval]=month");
+    north.at_stripe("POST", "/v1/prices", &form).await;
+    let mut order = taxed(
+        north.order(NEXT_MONTH),
+        json!({ "enabled": true, "country": "FR" }),
+    );
+    order["data"]["selectedProduct"]["productId"] = json!(product);
+    let machine = world.machine().await;
+    machine.network.holds("POST /v1/customers/cus_");
+    tokio::select! {
+        told = north.sells_on(&machine, &order) => assert_eq!(
+            told.unwrap(),
+            r#"400 {"error":{"fieldErrors":{"data.selectedProduct.productId":["is in another currency than the client pays in"]},"formErrors":[]}}"#
+        ),
+        () = machine.network.reached() => panic!("it is moved"),
+    }
+    is_in_berlin(&north, "another currency").await;
+}
+
+const REFUSED: &str =
+    r#"{"error":{"type":"invalid_request_error","param":"phases[0][items][0][price]","message":"no"}}"#;
+
+/// Stripe refuses it when the client has been told to be in France.
+#[tokio::test]
+async fn an_order_that_stripe_refuses_leaves_its_client_where_it_was() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    sold_in_berlin(&world, &north).await;
+    let machine = world.machine().await;
+    machine
+        .network
+        .tells("POST /v1/subscription_schedules", 400, REFUSED);
+    let order = taxed(
+        north.order(NEXT_MONTH),
+        json!({ "enabled": true, "country": "FR" }),
+    );
+    let told = north.sells_on(&machine, &order).await.unwrap();
+    assert_eq!(told.status, 400, "{told}");
+    is_in_berlin(&north, "a refused order").await;
+}
+
+/// The same of an update, before it begins and while it runs.
+#[tokio::test]
+async fn an_update_that_stripe_refuses_leaves_its_client_where_it_was() {
+    for (start, step) in [
+        (NOW, "POST /v1/subscriptions/sub_"),
+        (NEXT_MONTH, "POST /v1/subscription_schedules/sub_sched_"),
+    ] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let mut id = sold_in_berlin(&world, &north).await;
+        if start == NEXT_MONTH {
+            let sold = north.sells(&north.order(start)).await;
+            id = sold.body["id"].as_str().unwrap().to_owned();
+        } else {
+            // By itself.
+            world.advance("31d").await;
+        }
+        let machine = world.machine().await;
+        machine.network.tells(step, 400, REFUSED);
+        let wish = json!({ "taxSettings": { "enabled": true, "country": "FR" } });
+        let told = north.updates_on(&machine, &id, &wish).await.unwrap();
+        assert!((400..500).contains(&told.status), "{start}: {told}");
+        is_in_berlin(&north, start).await;
+        let moved = north.updates(&id, &wish).await;
+        assert_eq!(moved.status, 200, "{start}: {moved}");
+        assert_eq!(place(&north).await.0, "FR", "{start}");
+    }
+}
+
+/// Neither needs the other: a postal code is one of the country that is known of the client, or says nothing.
+#[tokio::test]
+async fn a_postal_code_needs_no_country() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let alone = |enabled: bool, code: &str| json!({ "enabled": enabled, "postalCode": code });
+    let unknown = north
+        .sells(&taxed(north.order(NEXT_MONTH), alone(false, "10115")))
+        .await;
+    assert_eq!(unknown.status, 200, "{unknown}");
+    let wanted = north
+        .sells(&taxed(north.order(NEXT_MONTH), alone(true, "10115")))
+        .await;
+    assert_eq!(
+        wanted.body["error"]["fieldErrors"],
+        json!({ "data.taxSettings.country": ["is required until the client's country is known"] })
+    );
+    let wrong = json!({ "enabled": true, "country": "Germany", "postalCode": "10115" });
+    assert_eq!(
+        north.sells(&taxed(north.order(NEXT_MONTH), wrong)).await.body["error"]["fieldErrors"],
+        json!({ "data.taxSettings.country": ["must be a country code of two letters (ISO 3166-1 alpha-2)"] })
+    );
+    let id = unknown.body["id"].as_str().unwrap();
+    let germany = json!({ "taxSettings": { "enabled": true, "country": "DE" } });
+    assert_eq!(north.updates(id, &germany).await.status, 200);
+    let moves = json!({ "taxSettings": alone(true, "20095") });
+    assert_eq!(north.updates(id, &moves).await.status, 200);
+    assert_eq!(place(&north).await, (json!("DE"), json!("20095")));
+    let ordered = north
+        .sells(&taxed(north.order("2026-06-01T00:00:00Z"), alone(true, "10115")))
+        .await;
+    assert_eq!(ordered.status, 200, "{ordered}");
+    assert_eq!(place(&north).await, berlin());
+}

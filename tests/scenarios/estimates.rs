@@ -316,8 +316,7 @@ impl Subscription {
         let mode = json!({ "type": "classic" });
         let mut details = json!({ "items": items, "billing_mode": mode });
         let mut params = json!({ "customer": self.customer, "items": items, "billing_mode": mode });
-        if configuration.anchor != AnchorRule::Start
-            && first.estimate.period_start > first.standing.period.start
+        if configuration.anchor != AnchorRule::Start && first.estimate.period_start < first.standing.anchor.at
         {
             let anchor = json!(first.standing.anchor.at.as_second());
             details["billing_cycle_anchor"] = json!({ "type": "timestamp", "timestamp": anchor });

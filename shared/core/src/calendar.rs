@@ -331,6 +331,24 @@ impl Anchor {
         })
     }
 
+    /// The first period of a contract that begins at `start`: a whole one, or one that ends at the anchor. That one is told as what it is a
+    /// share of: as long as a whole one that began at the start would be, and up to the anchor, for Stripe works its share out of an
+    /// imagined period from the start on. So it may begin before the contract does; never after it.
+    ///
+    /// Source: Stripe's page on backdated subscriptions, of the classic billing mode.
+    pub fn first_period(&self, cadence: Cadence, start: Timestamp) -> Result<Period, OutOfTime> {
+        let start = whole_second(start);
+        if start >= self.at {
+            return self.period_at(cadence, start);
+        }
+        let imagined = Self::of(start).boundary(cadence.months())?;
+        let whole = imagined.duration_since(start);
+        Ok(Period {
+            start: self.at.checked_sub(whole).map_err(|_| OutOfTime)?.min(start),
+            end: self.at,
+        })
+    }
+
     /// The instant that many months from the anchor.
     fn boundary(&self, months: i64) -> Result<Timestamp, OutOfTime> {
         let from = utc(self.at);

@@ -77,7 +77,7 @@ pub struct Standing {
     pub configuration: Configuration,
     /// What its periods are counted from.
     pub anchor: Anchor,
-    /// The period that is under way.
+    /// The period that is under way. A first one that an anchor cuts short is what it is a share of ([`Anchor::first_period`]).
     pub period: Period,
     /// What was billed for it, for each product that is taken.
     pub billed: Vec<Billed>,
@@ -178,7 +178,7 @@ pub fn first_invoice(
 ) -> Result<Priced, NoEstimate> {
     let start = whole_second(start);
     let anchor = Anchor::of_contract(configuration.anchor, zone, start)?;
-    let period = anchor.period_at(configuration.cadence, start)?;
+    let period = anchor.first_period(configuration.cadence, start)?;
     let share = Share::of(period, start)?;
     let mut invoice = Invoice::of(configuration, Period { start, ..period });
     for (chosen, amount) in amounts(configuration)? {

@@ -314,10 +314,11 @@ impl Offer {
     /// The first period of a new contract, where its anchor makes that a short one.
     #[must_use]
     pub fn short_first_period(&self) -> Option<Period> {
-        let whole = self.after.period;
-        (self.way == Way::Begin && self.at > whole.start).then_some(Period {
+        // Even where its share is all of a whole one, as from 30 January to 28 February, later periods are counted from the anchor.
+        let anchor = self.after.anchor.at;
+        (self.way == Way::Begin && self.at < anchor).then_some(Period {
             start: self.at,
-            end: whole.end,
+            end: anchor,
         })
     }
 

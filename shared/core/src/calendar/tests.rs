@@ -364,3 +364,74 @@ proptest! {
         }
     }
 }
+
+/// Stripe's examples: from 15 February 14 of the 28 days up to 15 March, from 15 January 17 of 31. What begins as late as a whole one before the
+/// anchor, or later in the day, is a whole one.
+#[test]
+fn a_short_first_period_is_a_share_of_one_that_begins_with_the_contract() {
+    for (cadence, start, anchor, (left, whole)) in [
+        (
+            Cadence::P1M,
+            "2026-02-15T00:00:00Z",
+            "2026-03-01T00:00:00Z",
+            (14, 28),
+        ),
+        (
+            Cadence::P1M,
+            "2026-01-15T00:00:00Z",
+            "2026-02-01T00:00:00Z",
+            (17, 31),
+        ),
+        (
+            Cadence::P1M,
+            "2026-03-01T00:00:00Z",
+            "2026-03-15T00:00:00Z",
+            (14, 31),
+        ),
+        (
+            Cadence::P1M,
+            "2026-01-31T00:00:00Z",
+            "2026-02-15T00:00:00Z",
+            (15, 28),
+        ),
+        (
+            Cadence::P1M,
+            "2028-01-31T00:00:00Z",
+            "2028-02-15T00:00:00Z",
+            (15, 29),
+        ),
+        (
+            Cadence::P1M,
+            "2026-01-30T00:00:00Z",
+            "2026-02-28T00:00:00Z",
+            (29, 29),
+        ),
+        (
+            Cadence::P3M,
+            "2026-01-31T00:00:00Z",
+            "2026-02-15T00:00:00Z",
+            (15, 89),
+        ),
+        (
+            Cadence::P1Y,
+            "2027-12-01T00:00:00Z",
+            "2028-03-01T00:00:00Z",
+            (91, 366),
+        ),
+    ] {
+        let (start, anchor) = (at(start), Anchor::of(at(anchor)));
+        let first = anchor.first_period(cadence, start).unwrap();
+        let days = |from: Timestamp| anchor.at.duration_since(from).as_hours() / 24;
+        assert_eq!((days(start), days(first.start)), (left, whole), "{start}");
+        assert_eq!(first.end, anchor.at);
+    }
+    let later = Anchor::of(at("2026-02-28T10:00:00Z"));
+    let first = later
+        .first_period(Cadence::P1M, at("2026-01-31T05:00:00Z"))
+        .unwrap();
+    assert_eq!(first.start, at("2026-01-31T05:00:00Z"));
+    let whole = later
+        .first_period(Cadence::P1M, at("2026-02-28T10:00:00Z"))
+        .unwrap();
+    assert_eq!(whole, later.period_at(Cadence::P1M, whole.start).unwrap());
+}

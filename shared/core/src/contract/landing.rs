@@ -327,7 +327,7 @@ fn in_period(standing: Standing, period: Period) -> Standing {
     if standing.ends_at == Some(period.end) {
         // It begins there, or is one that the anchor cuts short as well; a first one that was paid for later is counted from then on.
         let counts = |whole: Period| whole.start == period.start || whole.end == standing.anchor.at;
-        let counted = standing.anchor.period_at(cadence, period.start);
+        let counted = standing.anchor.first_period(cadence, period.start);
         let anchor = if counted.is_ok_and(counts) {
             standing.anchor
         } else {
@@ -335,7 +335,7 @@ fn in_period(standing: Standing, period: Period) -> Standing {
         };
         return Standing {
             anchor,
-            period: anchor.period_at(cadence, period.start).unwrap_or(period),
+            period: anchor.first_period(cadence, period.start).unwrap_or(period),
             ..standing
         };
     }

@@ -470,3 +470,26 @@ fn a_sum_that_is_too_large_is_an_error() {
         Err(NoEstimate::TooLarge(TooLarge))
     );
 }
+
+/// Stripe takes the whole from the contract's start on: 14 of the 31 days from 1 March to 1 April, where the 28 days before the 15th would be half. A
+/// seat more on the 8th is 7 of 31 days, and given back as such.
+#[test]
+fn a_short_first_period_is_a_share_of_an_imagined_one_from_the_start_on() {
+    let pricing = serde_json::json!({ "pricing_type": "per_unit", "unit_amount": 1000 });
+    let configuration = plan(
+        "usd",
+        "P1M",
+        serde_json::json!({ "day_of_month": 15 }),
+        serde_json::json!([{ "name": "Seat", "quantity": 3, "pricing": pricing }]),
+    );
+    let first = begun(&configuration, "2026-03-01T00:00:00Z");
+    assert_eq!(amounts_of(&first), [1354]);
+    let explained = first.estimate.lines[0].explanation.unwrap();
+    assert_eq!((explained.days_remaining, explained.days_total), (14, 31));
+    let more = with_quantity(&configuration, SEATS, 4);
+    let changed = change(&first.standing, &more, at("2026-03-08T00:00:00Z")).unwrap();
+    assert_eq!(amounts_of(&changed), [-678, 903]);
+    let next = next_invoice(&changed.standing, &more).unwrap();
+    assert_eq!(amounts_of(&next), [4000]);
+    assert_eq!(next.estimate.period_end, at("2026-04-15T00:00:00Z"));
+}

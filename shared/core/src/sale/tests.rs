@@ -89,6 +89,60 @@ fn a_contract_begins_with_a_whole_period_or_with_a_share_of_one() {
 }
 
 #[test]
+/// From 30 January to the 28th of February is as long as a month from then: all of 10.00, and from the 28th on later periods are counted.
+#[test]
+fn a_first_period_that_is_as_good_as_whole_is_anchored_all_the_same() {
+    let plan = plan(1, "P1M", json!({ "day_of_month": 28 }), 1000);
+    let first = begun(&plan, "2026-01-30", None).unwrap();
+    let period = Period {
+        start: at("2026-01-30T00:00:00Z"),
+        end: at("2026-02-28T00:00:00Z"),
+    };
+    assert_eq!((total(&first), first.short_first_period()), (1500, Some(period)));
+}
+
+/// A year from 16 April on, or a month: what ends within it, or within the day that a session lives, is not begun.
+#[test]
+fn a_change_that_begins_a_period_is_not_cut_short_by_the_end() {
+    let standing = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None)
+        .unwrap()
+        .after;
+    let free = begun(&plan(1, "P1M", json!("start"), 0), "2026-04-01", None);
+    let mut free = free.unwrap().after;
+    for chosen in &mut free.configuration.products {
+        chosen.is_enabled = chosen.product.id.as_str() == SEATS;
+    }
+    let (year, same) = (
+        plan(2, "P1Y", json!("start"), 1000),
+        plan(2, "P1M", json!("start"), 2000),
+    );
+    let ending = |standing: &Standing, plan: &Plan, end: &str| {
+        amend(&Amended {
+            standing,
+            ends_at: Some(at(end)),
+            plan: Some(plan),
+            overrides: &[],
+            at: at("2026-04-16T00:00:00Z"),
+        })
+        .map(|_| ())
+    };
+    let cut = |end: &str| Err(NoOffer::CutShort(CutShort(at(end))));
+    for end in [
+        "2026-05-01T00:00:00Z",
+        "2027-04-16T00:00:00Z",
+        "2027-04-16T23:59:59Z",
+    ] {
+        assert_eq!(ending(&standing, &year, end), cut(end));
+    }
+    assert_eq!(ending(&standing, &year, "2027-04-17T00:00:00Z"), Ok(()));
+    assert_eq!(
+        ending(&free, &same, "2026-05-10T00:00:00Z"),
+        cut("2026-05-10T00:00:00Z")
+    );
+    assert_eq!(ending(&free, &same, "2026-05-17T00:00:00Z"), Ok(()));
+    assert_eq!(ending(&standing, &same, "2026-04-20T00:00:00Z"), Ok(()));
+}
+
 fn what_ends_before_the_next_period_has_no_next_invoice() {
     let plan = plan(1, "P1M", json!("start"), 1000);
     let ends =

@@ -19,22 +19,6 @@ pub(crate) fn next_period_end(anchor: Timestamp, recurrence: &Recurrence, start:
     }
 }
 
-/// Where the period begins that ends at an anchor.
-pub(crate) fn period_before(anchor: Timestamp, recurrence: &Recurrence) -> Timestamp {
-    let count = i64::from(recurrence.interval_count);
-    let days = |days: i64| {
-        anchor
-            .saturating_sub(SignedDuration::from_secs(days * 86_400))
-            .unwrap_or(Timestamp::MIN)
-    };
-    match recurrence.interval {
-        Interval::Day => days(count),
-        Interval::Week => days(7 * count),
-        Interval::Month => plus_months(anchor, -count),
-        Interval::Year => plus_months(anchor, -12 * count),
-    }
-}
-
 /// The period that holds an instant begins here: the latest that lies a whole number of recurrences from the anchor.
 pub(crate) fn period_start(anchor: Timestamp, recurrence: &Recurrence, within: Timestamp) -> Timestamp {
     let count = i64::from(recurrence.interval_count);

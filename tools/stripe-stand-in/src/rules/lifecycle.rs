@@ -108,7 +108,12 @@ fn item(
         Some(first) => (first.start, first.anchor),
         None => (at.now, calendar::next_period_end(at.now, recurrence, at.now)),
     };
-    let whole_period_start = first.map(|first| calendar::period_before(first.anchor, recurrence));
+    // A share of an imagined period from the start on: the anchor counts as the end of one that is as long.
+    let whole_period_start = first.map(|first| {
+        let imagined_end = calendar::next_period_end(first.start, recurrence, first.start);
+        let length = imagined_end.as_second() - first.start.as_second();
+        Timestamp::from_second(first.anchor.as_second() - length).unwrap_or(first.start)
+    });
     SubscriptionItem {
         id: at.world.ids.make(),
         created: at.now,

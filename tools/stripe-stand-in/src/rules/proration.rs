@@ -30,7 +30,8 @@ impl Share {
     }
 }
 
-/// A first period that an anchor cuts short is a share of the period that would have led up to the anchor.
+/// A first period that an anchor cuts short is a share of an imagined one that begins with it; so is what is changed within it, of which Stripe's
+/// page on backdating does not speak.
 fn whole_start(item: &SubscriptionItem) -> Timestamp {
     item.whole_period_start.unwrap_or(item.current_period_start)
 }

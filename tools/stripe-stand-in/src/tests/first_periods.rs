@@ -102,6 +102,29 @@ async fn a_change_within_a_short_first_period_is_a_share_of_a_whole_one() {
     assert_eq!(amounts, [-500, 1000]);
 }
 
+/// The examples of Stripe's page on backdating: 14 of 28 days from 15 February, 17 of 31 from 15 January. From 1 March to the 15th 14 of 31.
+#[tokio::test]
+async fn a_short_first_period_is_a_share_of_an_imagined_one_from_its_start_on() {
+    for (start, anchored, total) in [
+        ("2026-02-15", "2026-03-01", 1500),
+        ("2026-01-15", "2026-02-01", 1645),
+        ("2026-03-01", "2026-03-15", 1354),
+        ("2026-01-30", "2026-02-28", 3000),
+    ] {
+        let shop = Shop::open_at(&format!("{start}T00:00:00Z")).await;
+        let (customer, card) = shop.customer_with_card().await;
+        let order = json!({
+            "customer": customer, "items": [{ "price": shop.monthly, "quantity": 3 }],
+            "default_payment_method": card, "billing_cycle_anchor": day(anchored),
+            "backdate_start_date": day(start),
+        });
+        let subscription = shop.post("/v1/subscriptions", order).await;
+        assert_eq!(shop.invoice_of(&subscription).await["total"], total, "{start}");
+        let item = &subscription["items"]["data"][0];
+        assert_eq!(item["current_period_end"], day(anchored));
+    }
+}
+
 #[tokio::test]
 async fn an_anchor_lies_in_the_first_period() {
     let shop = Shop::open_at("2026-11-21T00:00:00Z").await;

@@ -247,3 +247,23 @@ async fn a_contract_that_is_over_is_not_amended_before_the_news_of_it() {
     assert_eq!(over, r#"409 {"error":"the contract has ended"}"#);
     assert_eq!(world.stripe.charges().await, [3500]);
 }
+
+/// 35.00 for the month from 18:00 on the 1st of April, when it is sold. The next one begins at that hour, and 30.25 of May's 31 days are left of it,
+/// for which 30.00 and 5.00 come to 29.27 and 4.87: told so, and billed so.
+#[tokio::test]
+async fn the_last_period_is_told_from_the_moment_that_the_contract_is_sold_at() {
+    let world = World::at("2026-04-01T18:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["end_date"] = json!("2026-06-01T00:00:00Z");
+    let offered = acme.opens(&order).await;
+    let estimates = &offered.body["estimates"];
+    assert_eq!(estimates["current_invoice"]["total"], 3500, "{offered}");
+    assert_eq!(estimates["next_invoice"]["total"], 3414, "{offered}");
+    assert_eq!(estimates["next_invoice"]["period_start"], "2026-05-01T18:00:00Z");
+    world.advance("1m").await;
+    assert_eq!(acme.opens(&order).await.body["id"], offered.body["id"]);
+    acme.sells(&order).await;
+    world.advance("61d").await;
+    assert_eq!(world.stripe.charges().await, [3500, 3414]);
+}

@@ -144,6 +144,8 @@ mod upgrades;
 mod sold_anew;
 /// Contracts with an end.
 mod end_dates;
+/// An end that an operator moves, takes away or loses.
+mod moved_ends;
 /// Sales whose subscription an operator ends before it is paid.
 mod ended_sales;
 /// The same of accounts.

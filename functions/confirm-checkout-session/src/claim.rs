@@ -158,7 +158,7 @@ async fn hold(call: &Call<'_>, session: &Session, facts: &WishFacts) -> Result<O
     // The frozen start stands for as long as the period that begins with it can be sold.
     let start = if past { today } else { session.start };
     let fresh = facts.offer(&session.wish, start, call.now);
-    let offer = fresh.map_err(|none| Problem::invalid(none.into_invalid()))?;
+    let offer = fresh.map_err(Problem::from)?;
     let requoted = Session {
         version: session.version + 1,
         start,

@@ -95,9 +95,7 @@ fn session(
     facts: &WishFacts,
     start: When,
 ) -> Result<Session, Problem> {
-    let offer = facts
-        .offer(wish, start, call.now)
-        .map_err(|none| Problem::invalid(none.into_invalid()))?;
+    let offer = facts.offer(wish, start, call.now).map_err(Problem::from)?;
     let open_until = session::open_until(wish.expires_at, call.now);
     let open_until = open_until.map_err(|bad| Problem::bad_request(bad.to_string()))?;
     let internal = |error: billing_edge::key::NoRandomness| Problem::internal(error.to_string());

@@ -26,7 +26,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     facts.check_period(call.now)?;
     let start = facts.start(&wish, call.now)?;
     let offer = facts.offer(&wish, start, call.now);
-    let offer = offer.map_err(|none| Problem::invalid(none.into_invalid()))?;
+    let offer = offer.map_err(Problem::from)?;
     Ok(Reply::ok(&Answer {
         estimates: offer.estimates,
     }))

@@ -162,16 +162,16 @@ impl Contract {
         Some((scheduled, schedule))
     }
 
-    /// The end of a contract that a schedule has led where it was to lead, and which the subscription has lost over that: while a schedule leads
-    /// one, its end is the schedule's to say.
+    /// The end of a contract that the subscription has lost over the schedule of a downgrade: while a schedule leads one, its end is the
+    /// schedule's to say, and Stripe drops it when that is let go, having led where it was to lead, or released by an operator, who takes
+    /// the downgrade back and not the end.
     #[must_use]
     pub fn lost_end(&self, read: &Read, now: Timestamp) -> Option<(&Scheduled, Timestamp)> {
         let end = self.ends_at.filter(|end| now < *end)?;
         let billing = &read.billing;
-        let is_lost =
-            billing.schedule.is_none() && billing.status.is_live() && billing.cancel_at != Some(end);
+        let is_lost = billing.schedule.is_none() && billing.status.is_live() && billing.cancel_at.is_none();
         let scheduled = self.scheduled.as_ref().filter(|_| is_lost)?;
-        Self::bills(billing, &scheduled.order).then_some((scheduled, end))
+        Some((scheduled, end))
     }
 
     /// The subscription of an earlier sale that came to nothing, while the contract is being sold anew: what Stripe says of it is not

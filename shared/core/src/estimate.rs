@@ -207,7 +207,7 @@ pub fn change(standing: &Standing, after: &Configuration, at: Timestamp) -> Resu
     let at = whole_second(at);
     let (share, left) = rest(standing.period, at, standing.ends_at)?;
     let (old, new) = (amounts(before)?, amounts(after)?);
-    if before.cadence != after.cadence || is_free(&old) && !is_free(&new) {
+    if begins_anew(before, &old, after, &new) {
         let credits = credits(standing, &old, share, left, |_| true);
         return full_period(credits, after, Anchor::of(at), (at, standing.ends_at));
     }
@@ -227,6 +227,20 @@ pub fn change(standing: &Standing, after: &Configuration, at: Timestamp) -> Resu
     }
     let ends_at = standing.ends_at;
     Ok(invoice.finish(standing.anchor, standing.period)?.until(ends_at))
+}
+
+/// Whether a change begins a new period, whose end Stripe counts from the moment that it is asked.
+pub fn begins_period(before: &Configuration, after: &Configuration) -> Result<bool, NoEstimate> {
+    Ok(begins_anew(before, &amounts(before)?, after, &amounts(after)?))
+}
+
+fn begins_anew(
+    before: &Configuration,
+    old: &[(&Chosen, Amount)],
+    after: &Configuration,
+    new: &[(&Chosen, Amount)],
+) -> bool {
+    before.cadence != after.cadence || is_free(old) && !is_free(new)
 }
 
 /// What is left of a period from an instant on, of a contract that may end within it.

@@ -16,7 +16,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::{OutOfTime, Zone, whole_second};
+use crate::calendar::{Anchor, OutOfTime, Zone, whole_second};
 use crate::catalog::Plan;
 use crate::change::IN_FLIGHT;
 use crate::estimate::{self, Direction, Estimate, NoEstimate, Standing};
@@ -25,7 +25,7 @@ use crate::invalid::Invalid;
 use crate::money::UNCHARGEABLE;
 use crate::offer::{Chosen, Configuration, Override};
 use crate::period::Period;
-use crate::session::{Kind, When};
+use crate::session::{Kind, LONGEST, When};
 
 /// For how long Stripe surely keeps an idempotency key, less what clocks differ by: a day at least.
 pub const KEY_KEPT: SignedDuration = SignedDuration::from_hours(20);
@@ -79,7 +79,15 @@ pub enum NoOffer {
     Invalid(Invalid),
     /// It cannot be priced.
     NoEstimate(NoEstimate),
+    /// The contract allows no such change.
+    CutShort(CutShort),
 }
+
+/// A change that begins a period which the contract's end cuts short. Stripe begins it when it is asked and bills it from then on: no quote could
+/// tell that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the contract ends on {0}, which would cut short the period that the change begins")]
+pub struct CutShort(pub Timestamp);
 
 impl From<Invalid> for NoOffer {
     fn from(invalid: Invalid) -> Self {
@@ -100,15 +108,6 @@ impl From<OutOfTime> for NoOffer {
 }
 
 impl NoOffer {
-    /// The same as faults of a request's members.
-    #[must_use]
-    pub fn into_invalid(self) -> Invalid {
-        match self {
-            Self::Invalid(invalid) => invalid,
-            Self::NoEstimate(why) => Invalid::form(why.to_string()),
-        }
-    }
-
     fn field(name: &str, fault: &str) -> Self {
         let mut invalid = Invalid::default();
         invalid.field(name, fault);
@@ -129,6 +128,8 @@ pub struct NewContract<'a> {
     pub start: When,
     /// When it ends, if ever.
     pub end: Option<When>,
+    /// When it is asked for.
+    pub now: Timestamp,
 }
 
 /// What a contract with the given terms costs.
@@ -141,7 +142,7 @@ pub fn begin(new: &NewContract<'_>) -> Result<Offer, NoOffer> {
         return Err(NoOffer::field("end_date", "must be after start_date"));
     }
     let first = estimate::first_invoice(&configuration, new.zone, at)?.until(ends_at);
-    let next = next_before(&first.standing, &configuration, ends_at)?;
+    let next = next_before(&begun(&first.standing, at, new.now)?, &configuration, ends_at)?;
     chargeable(Offer {
         way: Way::Begin,
         at,
@@ -153,6 +154,21 @@ pub fn begin(new: &NewContract<'_>) -> Result<Offer, NoOffer> {
             current_invoice: first.estimate,
             next_invoice: next,
         },
+    })
+}
+
+/// What a contract that is sold now will stand at. A first period that is whole begins when it is paid: of a contract that ends, that is
+/// what is left for the last one. What goes on is told from its start.
+fn begun(first: &Standing, at: Timestamp, now: Timestamp) -> Result<Standing, OutOfTime> {
+    let is_short = at < first.anchor.at;
+    if is_short || first.ends_at.is_none() || now <= at {
+        return Ok(first.clone());
+    }
+    let anchor = Anchor::of(now);
+    Ok(Standing {
+        anchor,
+        period: anchor.period_at(first.configuration.cadence, now)?,
+        ..first.clone()
     })
 }
 
@@ -219,6 +235,12 @@ pub fn amend(amended: &Amended<'_>) -> Result<Offer, NoOffer> {
         }
         Way::Begin | Way::AtOnce => {
             let priced = estimate::change(standing, &after, at)?;
+            if let Some(end) = amended.ends_at
+                && may_be_cut(&priced.standing, end)
+                && estimate::begins_period(before, &after)?
+            {
+                return Err(NoOffer::CutShort(CutShort(end)));
+            }
             (at, priced.estimate, priced.standing)
         }
     };
@@ -238,6 +260,15 @@ pub fn amend(amended: &Amended<'_>) -> Result<Offer, NoOffer> {
             next_invoice: next,
         },
     })
+}
+
+/// Whether a contract's end may cut a period short that begins when it is asked for, for as long as a session lives.
+fn may_be_cut(standing: &Standing, end: Timestamp) -> bool {
+    end < standing
+        .period
+        .end
+        .saturating_add(LONGEST)
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// How many of a price are sold at once: more than anybody counts, and fewer than Stripe might not. As for accounts.
@@ -293,10 +324,19 @@ fn nothing(standing: &Standing, at: Timestamp) -> Estimate {
 }
 
 impl Offer {
-    /// Whether the offer is the same that was made: what is sold, at which prices and quantities, from when on, and what it costs.
+    /// Whether the offer is the same that was made: what is sold, at which prices and quantities, from when on, and what it costs. What a
+    /// contract that begins is billed next follows from that, and from the moment that it was asked at.
     #[must_use]
     pub fn is_as(&self, made: &Self) -> bool {
-        self == made
+        if self.way != Way::Begin {
+            return self == made;
+        }
+        let mut same_moment = self.clone();
+        same_moment
+            .estimates
+            .next_invoice
+            .clone_from(&made.estimates.next_invoice);
+        same_moment == *made
     }
 
     /// Whether a plan is offered as it was when this was: what it consists of, and what that costs.

@@ -259,6 +259,7 @@ impl WishFacts {
                 zone: &self.entity.time_zone,
                 start,
                 end: wish.end,
+                now: at,
             }),
             (Some(stored), plan) => sale::amend(&Amended {
                 standing: &stored.contract.standing,
@@ -313,6 +314,16 @@ impl WishFacts {
                 }
             }
             Status::Pending | Status::Ended | Status::Refunded => Some(Obstacle::Ended),
+        }
+    }
+}
+
+impl From<NoOffer> for Problem {
+    fn from(none: NoOffer) -> Self {
+        match none {
+            NoOffer::Invalid(invalid) => Self::invalid(invalid),
+            NoOffer::NoEstimate(why) => Self::invalid(Invalid::form(why.to_string())),
+            NoOffer::CutShort(why) => Self::conflict(why.to_string()),
         }
     }
 }

@@ -186,7 +186,7 @@ pub fn land(
         let_go: Vec::new(),
     };
     landing.follow_sale(&read, lateness, now);
-    landing.follow_period(&read)?;
+    landing.follow_period(&read, now)?;
     let landed = &mut landing.contract;
     landed.status = match (landed.status, read.billing.status) {
         (Status::Active, BillingStatus::Canceled | BillingStatus::IncompleteExpired) => Status::Ended,
@@ -289,19 +289,42 @@ impl Landing {
         });
     }
 
-    /// A period after the one that is stored, and what was to happen at its beginning.
-    fn follow_period(&mut self, read: &Read) -> Result<(), NoEstimate> {
+    /// The end that Stripe has of the contract, which is an operator's to set, to move and to take away. While a schedule leads the subscription, its
+    /// end is the schedule's to say. That there is none tells that it was taken away where Stripe had it before, or goes on after it: it is
+    /// set in a request of its own.
+    fn follow_end(&mut self, read: &Read, now: Timestamp) {
         let contract = &mut self.contract;
-        let period = read.billing.period;
-        if contract.status != Status::Active {
+        let billing = &read.billing;
+        if billing.schedule.is_some() || !billing.status.is_live() {
+            return;
+        }
+        let known = contract.billing.as_ref();
+        let had_one = known
+            .is_some_and(|known| known.subscription == billing.subscription && known.cancel_at.is_some());
+        let is_gone = |end: &Timestamp| had_one || *end <= now;
+        contract.ends_at = billing.cancel_at.or(contract.ends_at.filter(|end| !is_gone(end)));
+    }
+
+    /// A period after the one that is stored, and what was to happen at its beginning.
+    fn follow_period(&mut self, read: &Read, now: Timestamp) -> Result<(), NoEstimate> {
+        if self.contract.status != Status::Active {
             return Ok(());
         }
-        contract.standing.ends_at = contract.ends_at;
+        self.follow_end(read, now);
+        let contract = &mut self.contract;
+        let period = read.billing.period;
+        // One that Stripe has gone on after is none.
+        let ends_at = contract.ends_at.filter(|end| *end > period.start);
+        contract.standing.ends_at = ends_at;
         let began = contract.scheduled.take_if(|scheduled| {
             scheduled.effective_at <= period.start && Contract::bills(&read.billing, &scheduled.order)
         });
         if let Some(began) = began {
-            contract.standing = in_period(began.after, period);
+            let after = Standing {
+                ends_at,
+                ..began.after
+            };
+            contract.standing = in_period(after, period);
             contract.order = began.order;
         } else if contract.standing.period.end <= period.start {
             let renewed = estimate::next_invoice(&contract.standing, &contract.standing.configuration)?;

@@ -1,0 +1,152 @@
+//! The end of a contract that an operator moves at Stripe, takes away, or loses with the schedule of a downgrade.
+
+use billing_core::contract::Status;
+use billing_tests::{Organisation, World};
+use serde_json::{Value, json};
+
+fn seconds(instant: &str) -> i64 {
+    instant.parse::<billing_core::Timestamp>().unwrap().as_second()
+}
+
+/// The starter plan, 35.00 a month, until the 1st of June.
+async fn until_june(world: &World) -> (Organisation<'_>, String) {
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["end_date"] = json!("2026-06-01T00:00:00Z");
+    let contract = acme.sells(&order).await;
+    (acme, contract)
+}
+
+/// An operator says when the subscription ends, or with nothing that it does not.
+async fn operator_ends(world: &World, end: &str) {
+    let subscription = world.stripe.all_subscriptions().await.remove(0);
+    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let form = format!("cancel_at={end}&proration_behavior=none");
+    world.stripe.operator("POST", &path, &form).await;
+    world.stripe.stand_in().settle().await;
+}
+
+async fn ends_at(acme: &Organisation<'_>, contract: &str) -> Option<String> {
+    let stored = acme.contract(contract).await.contract;
+    stored.ends_at.map(|end| end.to_string())
+}
+
+/// One more seat, which is offered; and until when the next invoice is for.
+async fn offers_a_seat(acme: &Organisation<'_>, contract: &str) -> Value {
+    let seat = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": 4 });
+    let more = json!({ "contract_id": contract, "product_overrides": [seat] });
+    let offered = acme.opens(&more).await;
+    assert_eq!(offered.status, 201, "{offered}");
+    offered.body["estimates"]["next_invoice"]["period_end"].clone()
+}
+
+#[tokio::test]
+async fn an_end_that_an_operator_moves_is_the_contracts() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = until_june(&world).await;
+    operator_ends(&world, &seconds("2026-05-16T12:00:00Z").to_string()).await;
+    assert_eq!(
+        ends_at(&acme, &contract).await.as_deref(),
+        Some("2026-05-16T12:00:00Z")
+    );
+    assert_eq!(offers_a_seat(&acme, &contract).await, "2026-05-16T12:00:00Z");
+    world.advance("31d").await;
+    assert_eq!(world.stripe.charges().await, [3500, 1750]);
+    world.advance("16d").await;
+    assert_eq!(acme.contract(&contract).await.contract.status, Status::Ended);
+}
+
+/// It goes on, is renewed after what was its end, is covered, and can be changed.
+#[tokio::test]
+async fn an_end_that_an_operator_takes_away_is_none() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = until_june(&world).await;
+    operator_ends(&world, "").await;
+    assert_eq!(ends_at(&acme, &contract).await, None);
+    world.advance("62d").await;
+    assert_eq!(world.stripe.charges().await, [3500, 3500, 3500]);
+    assert_eq!(acme.covered_until(&contract).await, "2026-07-01T00:00:00Z");
+    assert_eq!(offers_a_seat(&acme, &contract).await, "2026-08-01T00:00:00Z");
+}
+
+/// Nobody hears of it until two periods after what was the end: what was paid is covered all the same.
+#[tokio::test]
+async fn an_end_that_was_taken_away_is_heard_of_after_it() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = until_june(&world).await;
+    world.stripe.holds_events(true).await;
+    operator_ends(&world, "").await;
+    world.advance("100d").await;
+    let paid = world.stripe.events("invoice.paid");
+    assert_eq!(world.stripe.delivers(paid.last().unwrap()).await, 200);
+    assert_eq!(ends_at(&acme, &contract).await, None);
+    world.stripe.holds_events(false).await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(acme.covered_until(&contract).await, "2026-08-01T00:00:00Z");
+    offers_a_seat(&acme, &contract).await;
+}
+
+/// An end that an operator gives a contract that goes on is told, and taken back with it.
+#[tokio::test]
+async fn an_end_that_an_operator_sets_is_the_contracts() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    operator_ends(&world, &seconds("2026-05-16T12:00:00Z").to_string()).await;
+    assert_eq!(offers_a_seat(&acme, &contract).await, "2026-05-16T12:00:00Z");
+    operator_ends(&world, "").await;
+    assert_eq!(offers_a_seat(&acme, &contract).await, "2026-06-01T00:00:00Z");
+}
+
+/// A year and a quarter. An operator releases the schedule of its downgrade, which takes the downgrade back, and not the end: Stripe drops it with
+/// the schedule, and it is set again. The quarter is billed at the yearly plan's price.
+#[tokio::test]
+async fn a_downgrade_that_is_taken_back_keeps_the_end() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("team-annual");
+    order["end_date"] = json!("2027-07-01T00:00:00Z");
+    let contract = acme.sells(&order).await;
+    let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+    let id = acme.session(&less).await;
+    acme.confirms(&id, &Value::Null).await;
+    world.stripe.stand_in().settle().await;
+    let schedule = acme.contract(&contract).await.contract.billing.unwrap().schedule;
+    let release = format!("/v1/subscription_schedules/{}/release", schedule.unwrap());
+    world.stripe.operator("POST", &release, "").await;
+    world.stripe.stand_in().settle().await;
+    let at_stripe = world.stripe.all_subscriptions().await.remove(0);
+    assert_eq!(
+        (&at_stripe["schedule"], &at_stripe["cancel_at"]),
+        (&Value::Null, &json!(seconds("2027-07-01T00:00:00Z")))
+    );
+    let stored = acme.contract(&contract).await.contract;
+    assert_eq!(
+        (&stored.scheduled, stored.billing.unwrap().cancel_at),
+        (&None, stored.ends_at)
+    );
+    world.advance("460d").await;
+    // 91 of the 366 days up to April 2028 of 5 × 150.00.
+    assert_eq!(world.stripe.charges().await, [75_000, 18_647]);
+    assert_eq!(acme.contract(&contract).await.contract.status, Status::Ended);
+}
+
+/// A year that begins in April and would end in the next does not fit into a contract that ends in September: Stripe would begin it when it is asked, and
+/// charge a cent less every few minutes. Told before it is quoted; and of a session that was opened before an operator set the end.
+#[tokio::test]
+async fn a_period_that_the_end_would_cut_short_is_not_begun() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    let year = json!({ "contract_id": contract, "plan_id": acme.plan("team-annual") });
+    let id = acme.session(&year).await;
+    operator_ends(&world, &seconds("2026-09-01T00:00:00Z").to_string()).await;
+    let told = r#"409 {"error":"the contract ends on 2026-09-01T00:00:00Z, which would cut short the period that the change begins"}"#;
+    assert_eq!(acme.opens(&year).await, told);
+    assert_eq!(acme.previews(&year).await, told);
+    assert_eq!(acme.confirms(&id, &Value::Null).await, told);
+    assert_eq!(world.stripe.charges().await, [3500]);
+    operator_ends(&world, "").await;
+    let sold = acme.confirms(&acme.session(&year).await, &Value::Null).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+}

@@ -75,9 +75,11 @@ fn unit_amounts() -> impl Strategy<Value = UnitAmount> {
     ]
 }
 
+/// Tiers of which one part at most is a fraction: Stripe rounds each on its own, and of two it does not express the price.
 fn tiers() -> impl Strategy<Value = Vec<Tier>> {
-    let tier = (1_i64..30, unit_amounts(), prop::option::of(unit_amounts()));
-    prop::collection::vec(tier, 1..5).prop_map(|drawn| {
+    let whole = || (0_i64..50_000).prop_map(UnitAmount::whole);
+    let tier = (1_i64..30, whole(), prop::option::of(whole()));
+    (prop::collection::vec(tier, 1..5), 0_usize..10, unit_amounts()).prop_map(|(drawn, fine, fraction)| {
         let last = drawn.len() - 1;
         let mut bound = 0;
         let tiers = drawn.into_iter().enumerate();
@@ -86,8 +88,8 @@ fn tiers() -> impl Strategy<Value = Vec<Tier>> {
                 bound += width;
                 Tier {
                     up_to: (at != last).then(|| Quantity::whole(bound)),
-                    unit_amount,
-                    flat_amount,
+                    unit_amount: if fine == 2 * at { fraction } else { unit_amount },
+                    flat_amount: flat_amount.map(|flat| if fine == 2 * at + 1 { fraction } else { flat }),
                 }
             })
             .collect()

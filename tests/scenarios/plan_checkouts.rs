@@ -167,3 +167,53 @@ async fn a_page_that_was_told_as_a_failure_is_opened_under_the_next_number() {
     let sold = acme.reads(&id).await;
     assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
 }
+
+/// From the 1st to the 15th of March are 14 of the 31 days that Stripe takes the share of: of 100.00 and of 12.00. A seat more on the 8th is a share of the
+/// same, and the next period is a whole one.
+#[tokio::test]
+async fn a_short_first_period_is_the_share_that_stripe_takes() {
+    let world = World::at("2026-03-01T00:00:00Z").await;
+    let mut acme = world.organisation("acme").await;
+    acme.changes_its_catalog("anchor = { day_of_month = 1 }", "anchor = { day_of_month = 15 }")
+        .await;
+    let contract = acme.sells(&acme.order("team")).await;
+    assert_eq!(world.stripe.charges().await, [4516 + 541]);
+    assert_eq!(acme.covered_until(&contract).await, "2026-03-15T00:00:00Z");
+    world.advance("7d").await;
+    let seat = json!({ "product_id": acme.product("team", "Team seat"), "quantity": 6 });
+    let more = json!({ "contract_id": contract, "product_overrides": [seat] });
+    // 7 of 31 days: 100.00 back, and 6 × 15.00 to pay.
+    let id = acme.session(&more).await;
+    let sold = acme.confirms(&id, &serde_json::Value::Null).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    let bill = world.stripe.latest_invoice().await;
+    assert_eq!(bill["total"], 2032 - 2259);
+    world.advance("7d").await;
+    world.advance("2h").await;
+    assert_eq!(acme.covered_until(&contract).await, "2026-04-15T00:00:00Z");
+    assert_eq!(world.stripe.latest_invoice().await["total"], 9000 + 1200);
+}
+
+/// 5 × 99.5 cents and one of 49.5 are 547: Stripe rounds each tier, which comes to 548, so what is sold is the amount.
+#[tokio::test]
+async fn tiers_of_fractions_are_sold_at_what_is_quoted() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let mut acme = world.organisation("acme").await;
+    acme.changes_its_catalog(
+        r#"pricing_type = "volume"
+tiers = [
+    { up_to = 5, unit_amount = 2000 },
+    { unit_amount = 1500 },
+]"#,
+        r#"pricing_type = "tiered"
+tiers = [
+    { up_to = 5, unit_amount = "99.5" },
+    { unit_amount = "49.5" },
+]"#,
+    )
+    .await;
+    let mut order = acme.order("team");
+    order["product_overrides"] = json!([{ "product_id": acme.product("team", "Team seat"), "quantity": 6 }]);
+    acme.sells(&order).await;
+    assert_eq!(world.stripe.charges().await, [547 + 1200]);
+}

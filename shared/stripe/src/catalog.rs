@@ -134,7 +134,8 @@ pub fn native(pricing: &Pricing) -> Option<Native> {
         Model::PerUnit { unit_amount } => Some(Native::PerUnit(*unit_amount)),
         Model::Tiered { tiers } => graduated(tiers, free_units),
         Model::Volume { tiers } if !has_free_units => {
-            has_whole_bounds(tiers).then(|| Native::Volume(tiers.clone()))
+            let is_rounded_once = tiers.iter().all(|tier| fractions(tier) <= 1);
+            (is_rounded_once && has_whole_bounds(tiers)).then(|| Native::Volume(tiers.clone()))
         }
         Model::Package {
             package_size,
@@ -150,6 +151,9 @@ pub fn native(pricing: &Pricing) -> Option<Native> {
 /// Free units are a first tier that costs nothing, and all other tiers come so much later. What is due for entering the first
 /// paid tier is due without a unit, so it moves into the free one.
 fn graduated(tiers: &[Tier], free_units: Quantity) -> Option<Native> {
+    if tiers.iter().map(fractions).sum::<usize>() > 1 {
+        return None;
+    }
     if free_units == Quantity::ZERO {
         return has_whole_bounds(tiers).then(|| Native::Graduated(tiers.to_vec()));
     }
@@ -171,6 +175,13 @@ fn graduated(tiers: &[Tier], free_units: Quantity) -> Option<Native> {
         });
     }
     Some(Native::Graduated(shifted))
+}
+
+/// How many parts of a tier may come to a fraction of a minor unit: what a unit costs, and what is due for entering it. Stripe bills each of
+/// these of each tier as a line of its own and rounds it, where the price of a product is rounded once: with one such part it is the same.
+fn fractions(tier: &Tier) -> usize {
+    let amounts = std::iter::once(tier.unit_amount).chain(tier.flat_amount);
+    amounts.filter(|amount| amount.as_whole().is_none()).count()
 }
 
 /// Stripe counts in whole units.

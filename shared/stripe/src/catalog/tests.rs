@@ -75,6 +75,27 @@ fn what_stripe_would_round_or_count_otherwise_is_billed_as_an_amount() {
     }
 }
 
+/// 5 at 99.5 and one at 49.5 are 547 in one, and 498 and 50 line by line. What is a fraction in one line at most is the same in both.
+#[test]
+fn tiers_that_stripe_would_round_one_by_one_are_billed_as_an_amount() {
+    let tier = |unit: &str, flat: &str| format!(r#"{{"unit_amount": {unit}, "flat_amount": {flat}}}"#);
+    let bounded = |unit: &str, flat: &str| tier(unit, flat).replace('{', r#"{"up_to": 5, "#);
+    let (half, more) = (r#""99.5""#, r#""49.5""#);
+    for (kind, first, last, is_native) in [
+        ("tiered", bounded(half, "0"), tier(more, "0"), false),
+        ("tiered", bounded(half, half), tier("10", "0"), false),
+        ("tiered", bounded(half, "1"), tier("10", half), false),
+        ("tiered", bounded(half, "1"), tier("10", "1"), true),
+        ("tiered", bounded("10", "1"), tier("10", half), true),
+        ("volume", bounded(half, half), tier("10", "0"), false),
+        ("volume", bounded("10", "0"), tier(half, half), false),
+        ("volume", bounded(half, "1"), tier("10", half), true),
+    ] {
+        let json = format!(r#"{{"pricing_type": "{kind}", "tiers": [{first}, {last}]}}"#);
+        assert_eq!(native_of(&json).is_some(), is_native, "{json}");
+    }
+}
+
 #[test]
 fn free_units_are_a_first_tier_that_costs_nothing() {
     assert_eq!(

@@ -1,8 +1,10 @@
-//! The most that Stripe charges at once: 999,999.99 in dollars; and the least, 0.50. Whatever comes to more, or to less where Stripe does
-//! not leave it to the next bill, is told as a fault of the quantity, and nothing is stored, changed or left half-way.
+//! The most that Stripe charges at once, twelve digits, or 999,999.99 in dollars where a payment method has a limit of its own; and the least, 0.50.
+//! Whatever comes to more, or to less where Stripe does not leave it to the next bill, is told as a fault of the quantity, and nothing is
+//! stored, changed or left half-way.
 
 use billing_tests::{Account, Machine, Organisation, World};
 use serde_json::{Value, json};
+use stripe_stand_in::Settings;
 
 use crate::changes::nothing_changed;
 
@@ -10,6 +12,16 @@ const NOW: &str = "2026-04-01T00:00:00Z";
 const TOLD: &str = "comes to more than can be charged at once";
 
 const TOO_LITTLE: &str = "comes to less than can be charged at once";
+
+/// A world in which Stripe charges eight digits of a dollar at once, as where something else than a card pays.
+async fn of_eight_digits() -> World {
+    let world = World::at(NOW).await;
+    world.stripe.is(Settings {
+        charges_twelve_digits: false,
+        ..Settings::default()
+    });
+    world
+}
 
 /// 400, with that one member at fault.
 fn fault(member: &str, told: &str) -> String {
@@ -48,7 +60,7 @@ async fn quotes_of(world: &World, ada: &Account<'_>, answer: &Value) -> usize {
 /// 99,999 × 10.00 and 10,416 × 96.00 can be charged, one more of either cannot. A refused preview is no quote.
 #[tokio::test]
 async fn a_preview_of_too_many_is_a_fault_of_the_quantity() {
-    let world = World::at(NOW).await;
+    let world = of_eight_digits().await;
     let ada = world.account(1).await;
     ada.subscribes("monthly").await;
     let date = json!(world.now().as_second());
@@ -74,7 +86,7 @@ async fn a_preview_of_too_many_is_a_fault_of_the_quantity() {
 /// A code of a half does not make too many chargeable, and is not what is wrong.
 #[tokio::test]
 async fn a_code_is_not_at_fault_for_too_many() {
-    let world = World::at(NOW).await;
+    let world = of_eight_digits().await;
     let ada = world.account(1).await;
     ada.subscribes("monthly").await;
     world
@@ -89,7 +101,7 @@ async fn a_code_is_not_at_fault_for_too_many() {
 /// is asked for, and the subscription, its end and the account are as they were.
 #[tokio::test]
 async fn a_change_that_comes_to_too_much_changes_nothing() {
-    let world = World::at(NOW).await;
+    let world = of_eight_digits().await;
     let ada = billed_for(&world, 10_417).await;
     ada.cancels().await;
     let wish = json!({ "interval": "annual" });
@@ -115,7 +127,7 @@ async fn a_change_that_comes_to_too_much_changes_nothing() {
 /// It was quoted at 10,416, and one more came since: the fresh preview is refused, and nothing is charged.
 #[tokio::test]
 async fn a_quote_that_grew_beyond_what_can_be_charged_charges_nothing() {
-    let world = World::at(NOW).await;
+    let world = of_eight_digits().await;
     let ada = billed_for(&world, 10_416).await;
     let preview = ada.previews(&json!({ "interval": "annual" })).await;
     assert_eq!(preview.body["amountDueCents"], 99_993_600 - 1000, "{preview}");
@@ -149,7 +161,7 @@ async fn machine_at(world: &World, price: &str) -> Machine {
 #[tokio::test]
 async fn a_checkout_that_is_not_charged_leaves_nothing_behind() {
     for (unit_amount, told) in [(50_000_000, TOLD), (24, TOO_LITTLE)] {
-        let world = World::at(NOW).await;
+        let world = of_eight_digits().await;
         let machine = machine_at(&world, &price_of(&world, unit_amount).await).await;
         let ada = world.account(2).await;
         let account = ada.id.parse().unwrap();
@@ -169,7 +181,7 @@ async fn a_checkout_that_is_not_charged_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_checkout_that_is_not_charged_converges_after_a_crash_at_any_step() {
     for (unit_amount, told) in [(50_000_000, TOLD), (24, TOO_LITTLE)] {
-        let world = World::at(NOW).await;
+        let world = of_eight_digits().await;
         let price = price_of(&world, unit_amount).await;
         let other = machine_at(&world, &price).await;
         let mut finished = false;
@@ -321,15 +333,61 @@ async fn a_page_of_too_little_converges_after_a_crash_at_any_step() {
     assert!(world.stripe.all_subscriptions().await.is_empty());
 }
 
-/// 100,000 × 10.00: neither a preview nor a session is made of it, nor of an amendment to as many.
+/// A hundred seats of ten thousand forints, or pesos, are a million: not too much for a card, and sold. Where Stripe charges fewer digits, it refuses, and that is told as a fault of
+/// the quantity: nothing is charged, and the session is open.
+#[tokio::test]
+async fn a_million_is_sold_where_stripe_charges_it() {
+    for (currency, charges_twelve_digits, is_sold) in [
+        ("huf", true, true),
+        ("cop", true, true),
+        ("cop", false, true),
+        ("huf", false, false),
+    ] {
+        let world = World::at(NOW).await;
+        world.stripe.is(Settings {
+            charges_twelve_digits,
+            ..Settings::default()
+        });
+        let mut acme = world.organisation("acme").await;
+        let starter = |currency: &str, unit_amount: u32| {
+            format!(
+                "currency = \"{currency}\"\ncadence = \"P1M\"\n\n[plans.starter.products.seats]\nname = \"Starter seat\"\nrequired = true\n\
+                 default_quantity = 3\nmin = 1\nmax = 100\n\
+                 pricing = {{ pricing_type = \"per_unit\", unit_amount = {unit_amount} }}"
+            )
+        };
+        acme.changes_its_catalog(&starter("usd", 1000), &starter(currency, 1_000_000))
+            .await;
+        let mut order = acme.order("starter");
+        let seats = acme.product("starter", "Starter seat");
+        order["product_overrides"] = json!([{ "product_id": seats, "quantity": 100 }]);
+        let id = acme.session(&order).await;
+        let visa = json!({ "payment_method_id": "pm_card_visa" });
+        let confirmed = acme.confirms(&id, &visa).await;
+        if is_sold {
+            assert_eq!(
+                confirmed.body["checkout_status"], "contract_created",
+                "{confirmed}"
+            );
+            assert_eq!(world.stripe.charges().await, [100_000_500]);
+        } else {
+            assert_eq!(confirmed, faults("product_overrides").as_str());
+            assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
+            assert!(world.stripe.charges().await.is_empty());
+        }
+    }
+}
+
+/// 1,000,000,000 × 10.00: neither a preview nor a session is made of it, nor of an amendment to as many.
 #[tokio::test]
 async fn a_plan_of_too_many_is_no_offer() {
     let world = World::at(NOW).await;
     let mut acme = world.organisation("acme").await;
-    acme.changes_its_catalog("max = 100\n", "max = 1000000\n").await;
+    acme.changes_its_catalog("max = 100\n", "max = 2000000000\n")
+        .await;
     let seats = acme.product("starter", "Starter seat");
     let mut order = acme.order("starter");
-    order["product_overrides"] = json!([{ "product_id": seats, "quantity": 100_000 }]);
+    order["product_overrides"] = json!([{ "product_id": seats, "quantity": 1_000_000_000 }]);
     for answer in [acme.previews(&order).await, acme.opens(&order).await] {
         assert_eq!(answer, faults("product_overrides").as_str());
     }
@@ -340,7 +398,7 @@ async fn a_plan_of_too_many_is_no_offer() {
 
     let contract = acme.sells(&acme.order("starter")).await;
     let amended = json!({
-        "contract_id": contract, "product_overrides": [{ "product_id": seats, "quantity": 100_000 }],
+        "contract_id": contract, "product_overrides": [{ "product_id": seats, "quantity": 1_000_000_000 }],
     });
     assert_eq!(acme.opens(&amended).await, faults("product_overrides").as_str());
     world.stripe.stand_in().settle().await;

@@ -22,7 +22,7 @@ use crate::change::IN_FLIGHT;
 use crate::estimate::{self, Direction, Estimate, NoEstimate, Standing};
 use crate::id::{CheckoutId, InvoiceId, OfferedId, PaymentMethodId, PriceId, ProductId, SessionId};
 use crate::invalid::Invalid;
-use crate::money::UNCHARGEABLE;
+use crate::money::{Currency, UNCHARGEABLE};
 use crate::offer::{Chosen, Configuration, Override};
 use crate::period::Period;
 use crate::session::{Kind, LONGEST, When};
@@ -282,7 +282,7 @@ fn chargeable(offer: Offer) -> Result<Offer, NoOffer> {
         next_invoice,
     } = &offer.estimates;
     let exceeds = |estimate: &Estimate| {
-        let most = estimate.currency.most_charged();
+        let most = Currency::MOST_CHARGED;
         estimate.subtotal > most || estimate.lines.iter().any(|line| line.amount > most)
     };
     if exceeds(current_invoice) || next_invoice.as_ref().is_some_and(exceeds) {

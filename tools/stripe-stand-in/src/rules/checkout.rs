@@ -105,6 +105,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
         checkout_taxes::work_out(&mut items, &at.world.settings);
     }
     limits::check_session(
+        at.world.settings,
         items.iter().map(|item| item.amount - item.amount_discount),
         &currency,
     )?;

@@ -80,7 +80,7 @@ pub(crate) fn new_items(
             .as_ref()
             .ok_or_else(|| Refusal::missing(&change.param))?;
         let price = recurring(at, id, &change.param)?;
-        items.push((price.id().clone(), quantity(price, change, None)?));
+        items.push((price.id().clone(), quantity(at, price, (change, None))?));
     }
     let (first, _) = items.first().ok_or_else(|| Refusal::missing("items"))?;
     let currency = at.world.prices[first].currency.clone();
@@ -109,7 +109,7 @@ fn changed(
         item.price = price.id().clone();
     }
     let price = &at.world.prices[&item.price];
-    item.quantity = quantity(price, change, item.quantity)?;
+    item.quantity = quantity(at, price, (change, item.quantity))?;
     for (key, value) in &change.metadata {
         item.metadata.insert(key.clone(), value.clone());
     }
@@ -126,7 +126,7 @@ fn added(
         .as_ref()
         .ok_or_else(|| Refusal::missing(&change.param))?;
     let price = recurring(at, price, &change.param)?;
-    let quantity = quantity(price, change, None)?;
+    let quantity = quantity(at, price, (change, None))?;
     let price = price.id().clone();
     let period = subscription.items.first();
     Ok(SubscriptionItem {
@@ -161,7 +161,11 @@ pub(crate) fn recurring<'a>(at: &'a Moment<'_>, id: &str, param: &str) -> Result
 }
 
 /// A metered item has none; a licensed one keeps what it had, or has one.
-fn quantity(price: &Price, change: &ItemChange, present: Option<u64>) -> Result<Option<u64>, Refusal> {
+fn quantity(
+    at: &Moment<'_>,
+    price: &Price,
+    (change, present): (&ItemChange, Option<u64>),
+) -> Result<Option<u64>, Refusal> {
     let param = || match change.param.strip_suffix("price]") {
         Some(path) => format!("{path}quantity]"),
         None => "quantity".to_owned(),
@@ -169,7 +173,7 @@ fn quantity(price: &Price, change: &ItemChange, present: Option<u64>) -> Result<
     match lifecycle::recurrence(price).usage_type {
         UsageType::Licensed => {
             let quantity = Some(change.quantity.or(present).unwrap_or(1));
-            limits::check_quantity(price, quantity, &param())?;
+            limits::check_quantity(at.world.settings, price, quantity, &param())?;
             Ok(quantity)
         }
         UsageType::Metered if change.quantity.is_some() => {

@@ -1,21 +1,25 @@
 //! The largest and the smallest amounts that Stripe takes.
 //!
-//! Source: Stripe's page on currencies: an amount has up to twelve digits in IDR, and up to eight in every other currency; the least
-//! that is charged is what that page lists. The words are those that its users have published. What is used up to a bill by itself (metered
+//! Source: Stripe's page on currencies: an amount has up to twelve digits where most cards pay, and where something else pays up to twelve in
+//! IDR, ten in COP, nine in INR and eight in every other currency; the least that is charged is what that page lists. The words are those that its
+//! users have published, of eight digits: which of the two a bill is held to is a setting. What is used up to a bill by itself (metered
 //! usage) is not held to the largest.
 
 use super::item_changes::Ordered;
 use super::{pricing, wording};
 use crate::refusal::Refusal;
-use crate::state::{Currency, Line, Price, PriceAmounts, UnitAmount, World};
+use crate::state::{Currency, Line, Price, PriceAmounts, Settings, UnitAmount, World};
 
 const CODE: &str = "amount_too_large";
 const SESSION: &str = "The Checkout Session's total amount due";
 
 /// The largest amount of a currency, in minor units.
-fn most(currency: &Currency) -> i64 {
+fn most(settings: Settings, currency: &Currency) -> i64 {
     match currency.as_str() {
+        _ if settings.charges_twelve_digits => 999_999_999_999,
         "idr" => 999_999_999_999,
+        "cop" => 9_999_999_999,
+        "inr" => 999_999_999,
         _ => 99_999_999,
     }
 }
@@ -43,16 +47,20 @@ pub(crate) fn is_too_small(due: i64, currency: &Currency) -> bool {
     due > 0 && due < least(currency)
 }
 
-fn at_most(currency: &Currency) -> String {
+fn at_most(settings: Settings, currency: &Currency) -> String {
     format!(
         "must be no more than {}",
-        wording::money(most(currency), currency)
+        wording::money(most(settings, currency), currency)
     )
 }
 
 /// What a unit of a price may cost.
-pub(crate) fn check_price(amounts: &PriceAmounts, currency: &Currency) -> Result<(), Refusal> {
-    let too_large = |amount: &UnitAmount| *amount > UnitAmount::whole(most(currency));
+pub(crate) fn check_price(
+    settings: Settings,
+    amounts: &PriceAmounts,
+    currency: &Currency,
+) -> Result<(), Refusal> {
+    let too_large = |amount: &UnitAmount| *amount > UnitAmount::whole(most(settings, currency));
     let (param, exceeds) = match amounts {
         PriceAmounts::PerUnit(unit) => ("unit_amount", too_large(unit)),
         PriceAmounts::Tiered { tiers, .. } => {
@@ -61,19 +69,24 @@ pub(crate) fn check_price(amounts: &PriceAmounts, currency: &Currency) -> Result
         }
     };
     if exceeds {
-        let message = format!("Amount {}", at_most(currency));
+        let message = format!("Amount {}", at_most(settings, currency));
         return Err(Refusal::invalid_code(CODE, param, message));
     }
     Ok(())
 }
 
 /// What a quantity may come to at its price, before discounts.
-pub(crate) fn check_quantity(price: &Price, quantity: Option<u64>, param: &str) -> Result<(), Refusal> {
+pub(crate) fn check_quantity(
+    settings: Settings,
+    price: &Price,
+    quantity: Option<u64>,
+    param: &str,
+) -> Result<(), Refusal> {
     let amount = quantity.map_or(0, |quantity| pricing::amount(price, quantity));
-    if amount > most(&price.currency) {
+    if amount > most(settings, &price.currency) {
         let message = format!(
             "Invalid quantity: total amount (quantity * price.unit_amount) {} {}",
-            at_most(&price.currency),
+            at_most(settings, &price.currency),
             price.currency.as_str().to_ascii_uppercase()
         );
         return Err(Refusal::invalid(param, message));
@@ -87,26 +100,28 @@ pub(crate) fn check_items(world: &World, items: &[Ordered], currency: &Currency)
         let amount = quantity.map_or(0, |quantity| pricing::amount(&world.prices[price], quantity));
         i128::from(amount)
     });
-    check_sum(amounts, "Amount", currency)
+    check_sum(world.settings, amounts, ("Amount", currency))
 }
 
 /// What the lines of a bill may come to together, before discounts.
 pub(crate) fn check_lines<'a>(
+    settings: Settings,
     lines: impl Iterator<Item = &'a Line>,
     currency: &Currency,
 ) -> Result<(), Refusal> {
     let amounts = lines.map(|line| i128::from(line.list_amount));
-    check_sum(amounts, "Amount", currency)
+    check_sum(settings, amounts, ("Amount", currency))
 }
 
 /// What is due for a checkout session. Nothing may be: then a subscription begins without a payment.
-pub(crate) fn check_session(amounts: impl Iterator<Item = i64>, currency: &Currency) -> Result<(), Refusal> {
+pub(crate) fn check_session(
+    settings: Settings,
+    amounts: impl Iterator<Item = i64>,
+    currency: &Currency,
+) -> Result<(), Refusal> {
     let amounts: Vec<i64> = amounts.collect();
-    check_sum(
-        amounts.iter().map(|&amount| i128::from(amount)),
-        SESSION,
-        currency,
-    )?;
+    let exact = amounts.iter().map(|&amount| i128::from(amount));
+    check_sum(settings, exact, (SESSION, currency))?;
     if is_too_small(amounts.iter().sum(), currency) {
         let least = wording::money(least(currency), currency);
         let message = format!("{SESSION} must add up to at least {least} {}", currency.as_str());
@@ -115,11 +130,15 @@ pub(crate) fn check_session(amounts: impl Iterator<Item = i64>, currency: &Curre
     Ok(())
 }
 
-fn check_sum(amounts: impl Iterator<Item = i128>, what: &str, currency: &Currency) -> Result<(), Refusal> {
-    if amounts.sum::<i128>() > i128::from(most(currency)) {
+fn check_sum(
+    settings: Settings,
+    amounts: impl Iterator<Item = i128>,
+    (what, currency): (&str, &Currency),
+) -> Result<(), Refusal> {
+    if amounts.sum::<i128>() > i128::from(most(settings, currency)) {
         return Err(Refusal::state_code(
             CODE,
-            format!("{what} {}.", at_most(currency)),
+            format!("{what} {}.", at_most(settings, currency)),
         ));
     }
     Ok(())

@@ -49,7 +49,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     params.unsupported(&["currency_options", "custom_unit_amount"])?;
     params.finish()?;
 
-    limits::check_price(&amounts, &currency)?;
+    limits::check_price(at.world.settings, &amounts, &currency)?;
     check_lookup_key(at, lookup_key.as_deref(), transfer)?;
     let product = match (new_product, known_product) {
         (Some(_), Some(_)) => {

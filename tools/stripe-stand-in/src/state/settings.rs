@@ -37,6 +37,12 @@ pub struct Settings {
     /// Whether a change credits the time of a bill that was given up as uncollectible, or made void. Stripe's text says that time is
     /// credited before it is paid, on the assumption that every bill is paid in the end; it does not say what of one that will not be.
     pub given_up_time_is_credited: bool,
+    /// Whether a payment method is refused that is attached to the customer that has it already. Stripe's text says what becomes of one that
+    /// another customer has; some programs expect a refusal, others none.
+    pub attaching_again_is_refused: bool,
+    /// Whether twelve digits are charged at once in any currency, as cards are. Stripe's page says so of most cards, and of other payment methods that
+    /// they have fewer in most currencies; it does not say which of them a bill is held to before it is paid.
+    pub charges_twelve_digits: bool,
     /// The tax that the account collects where automatic tax is on, on top of its prices, in hundredths of a percent: the account's
     /// registrations say so.
     pub tax_basis_points: u32,
@@ -77,6 +83,8 @@ impl Default for Settings {
             given_up_bills_can_be_voided: true,
             tries_begin_subscriptions: false,
             given_up_time_is_credited: true,
+            attaching_again_is_refused: false,
+            charges_twelve_digits: true,
             tax_basis_points: 0,
         }
     }

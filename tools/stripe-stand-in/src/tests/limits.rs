@@ -1,8 +1,20 @@
-//! The most that is charged at once: 999,999.99 in dollars, twelve digits in rupiah. And the least that a checkout session takes.
+//! The most that is charged at once: twelve digits, or where a payment method has fewer 999,999.99 in dollars, twelve digits in rupiah. And the least
+//! that a checkout session takes.
 
 use serde_json::{Value, json};
 
 use super::harness::{Shop, id};
+use crate::Settings;
+
+/// A shop in which as much is charged at once as by other payment methods than cards.
+async fn of_eight_digits() -> Shop {
+    let shop = Shop::open().await;
+    shop.stripe.set(Settings {
+        charges_twelve_digits: false,
+        ..Settings::default()
+    });
+    shop
+}
 
 /// What an update, a preview and a schedule say of the same items.
 fn of_items(items: &Value) -> [Value; 3] {
@@ -17,7 +29,7 @@ fn of_items(items: &Value) -> [Value; 3] {
 /// 99,999 × 10.00 is the most; one more is refused by its quantity, wherever it is asked for, and nothing is changed.
 #[tokio::test]
 async fn a_quantity_that_comes_to_too_much_is_refused_wherever_it_is_asked_for() {
-    let shop = Shop::open().await;
+    let shop = of_eight_digits().await;
     let (customer, subscription) = shop.subscriber().await;
     let path = format!("/v1/subscriptions/{subscription}");
     let before = shop.get(&path).await;
@@ -69,7 +81,7 @@ async fn a_quantity_that_comes_to_too_much_is_refused_wherever_it_is_asked_for()
 /// Two items of 600,000.00 are too much together, as a new subscription and as an update; a checkout of them too.
 #[tokio::test]
 async fn items_that_come_to_too_much_together_are_refused() {
-    let shop = Shop::open().await;
+    let shop = of_eight_digits().await;
     let (customer, subscription) = shop.subscriber().await;
     let dear = [
         id(&shop.price(60_000_000, "month").await),
@@ -99,12 +111,20 @@ async fn items_that_come_to_too_much_together_are_refused() {
 
 #[tokio::test]
 async fn a_price_costs_at_most_what_can_be_charged() {
-    let shop = Shop::open().await;
-    for (currency, most) in [
-        ("usd", 99_999_999_i64),
-        ("jpy", 99_999_999),
-        ("idr", 999_999_999_999),
+    for (by_card, currency, most) in [
+        (true, "usd", 999_999_999_999_i64),
+        (true, "jpy", 999_999_999_999),
+        (false, "usd", 99_999_999),
+        (false, "jpy", 99_999_999),
+        (false, "inr", 999_999_999),
+        (false, "cop", 9_999_999_999),
+        (false, "idr", 999_999_999_999),
     ] {
+        let shop = if by_card {
+            Shop::open().await
+        } else {
+            of_eight_digits().await
+        };
         let of =
             |amount: i64| json!({ "product": shop.product, "currency": currency, "unit_amount": amount });
         shop.post("/v1/prices", of(most)).await;

@@ -110,7 +110,12 @@ async fn a_schedule_of_an_operators_is_nobodys_to_rewrite() {
         let made = operator("POST", "/v1/subscription_schedules", &form).await;
         let schedule = format!("/v1/subscription_schedules/{}", made["id"].as_str().unwrap());
         let (start, end) = (billing.period.start.as_second(), billing.period.end.as_second());
-        let mut planned = format!("phases[0][start_date]={start}&phases[0][end_date]={end}");
+        let paid_by = operator("GET", &format!("/v1/subscriptions/{}", billing.subscription), "").await;
+        let method = paid_by["default_payment_method"].as_str().unwrap();
+        let mut planned = format!(
+            "phases[0][start_date]={start}&phases[0][end_date]={end}\
+             &phases[0][default_payment_method]={method}&phases[1][default_payment_method]={method}"
+        );
         for (n, item) in billing.items.iter().enumerate() {
             let (price, quantity) = (&item.price, item.quantity);
             planned += &format!(
@@ -154,4 +159,26 @@ async fn a_downgrade_that_an_operator_takes_back_is_forgotten() {
         renewed.standing.configuration.plan,
         sold.standing.configuration.plan
     );
+}
+
+/// A guest has bought with a card of his own, which the customer that he typed does not have, and changes to less after a year: the card pays the next
+/// month, too, though Stripe unsets what a schedule does not say.
+#[tokio::test]
+async fn what_pays_a_contract_pays_it_after_a_downgrade() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.guest_order("eve@example.com");
+    order["plan_id"] = json!(acme.plan("team-annual"));
+    let contract = acme.sells(&order).await;
+    let own = world.stripe.all_subscriptions().await.remove(0)["default_payment_method"].clone();
+    let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+    let sold = acme.confirms(&acme.session(&less).await, &Value::Null).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    let method = async || world.stripe.all_subscriptions().await.remove(0)["default_payment_method"].clone();
+    assert!(own.is_string());
+    assert_eq!(method().await, own);
+    let year = world.stripe.charges().await;
+    world.advance("366d").await;
+    assert_eq!(method().await, own);
+    assert_eq!(world.stripe.charges().await, [year[0], 3500]);
 }

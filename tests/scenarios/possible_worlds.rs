@@ -183,3 +183,28 @@ async fn a_quote_is_what_is_charged_wherever_the_new_period_begins_and_however_i
         }
     }
 }
+
+/// The card that paid a contract is named for another of the same customer: whether Stripe gives it to its customer again or refuses to, it pays. Another
+/// customer's does not.
+#[tokio::test]
+async fn a_payment_method_that_the_customer_has_is_taken_whether_it_may_be_given_again_or_not() {
+    for attaching_again_is_refused in [false, true] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        world.stripe.is(Settings {
+            attaching_again_is_refused,
+            ..Settings::default()
+        });
+        let acme = world.organisation("acme").await;
+        acme.sells(&acme.order("starter")).await;
+        let card = world.stripe.all_subscriptions().await.remove(0)["default_payment_method"].clone();
+        let named = json!({ "payment_method_id": card });
+        let own = acme
+            .confirms(&acme.session(&acme.order("starter")).await, &named)
+            .await;
+        assert_eq!(own.body["checkout_status"], "contract_created", "{own}");
+        let guest = acme.session(&acme.guest_order("eve@example.com")).await;
+        let others = acme.confirms(&guest, &named).await;
+        assert_eq!(others.status, 400, "{others}");
+        assert_eq!(world.stripe.charges().await, [3500, 3500]);
+    }
+}

@@ -185,7 +185,7 @@ async fn amend(
     };
     let stripe = call.stripe().await?;
     if sale.offer.way == Way::AtPeriodEnd {
-        let answer = stripe.schedule_contract(&asked, billing).await;
+        let answer = stripe.schedule_contract(&asked, read).await;
         return Box::pin(amended(call, claimed, answer)).await;
     }
     let method = match Box::pin(method::given(call, claimed, sale, customer)).await? {

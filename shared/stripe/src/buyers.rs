@@ -104,7 +104,8 @@ impl Stripe {
             .transpose()
     }
 
-    /// Gives a payment method to a customer; giving it again changes nothing. Answers its id, which for one of Stripe's test methods is
+    /// Gives a payment method to a customer; giving it again changes nothing: what Stripe makes of that it does not say, so one that it
+    /// refuses is read, and is given when it is the customer's. Answers its id, which for one of Stripe's test methods is
     /// another than the one that was given, and its kind.
     pub async fn attach_payment_method(
         &self,
@@ -121,7 +122,38 @@ impl Stripe {
         };
         let path = format!("/payment_methods/{method}/attach");
         let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
-        let attached: Method = self.post(request, &format!("{key}/attach")).await?;
+        let attached: Method = match self.post(request, &format!("{key}/attach")).await {
+            // Of a card that the bank refuses there is nothing to learn.
+            Err(StripeError::Refused(refusal)) if refusal.kind != "card_error" => {
+                let own = self.own_method(method, customer).await?;
+                own.ok_or(StripeError::Refused(refusal))?
+            }
+            answer => answer?,
+        };
         Ok((id(&attached.id, "a payment method")?, attached.kind))
+    }
+
+    /// A payment method that is the customer's; none for another's, nobody's, or one that is not there.
+    async fn own_method(
+        &self,
+        method: &PaymentMethodId,
+        customer: &CustomerId,
+    ) -> Result<Option<Method>, StripeError> {
+        #[derive(Deserialize)]
+        struct Owned {
+            customer: Option<Reference>,
+            #[serde(flatten)]
+            method: Method,
+        }
+        let path = format!("/payment_methods/{method}");
+        let request = RequestBuilder::new(StripeMethod::Get, path);
+        match self.get::<Owned>(request).await {
+            Ok(read) => {
+                let is_own = read.customer.is_some_and(|owner| owner.0 == customer.as_str());
+                Ok(is_own.then_some(read.method))
+            }
+            Err(StripeError::Refused(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }

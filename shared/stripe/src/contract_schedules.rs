@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use billing_core::contract::Billing;
+use billing_core::contract::Read;
 use billing_core::id::{ScheduleId, SubscriptionId};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,8 @@ struct Phase {
     end_date: Option<i64>,
     items: Vec<PhaseItem>,
     proration_behavior: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_payment_method: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -47,13 +49,16 @@ struct PhaseItem {
 
 impl Stripe {
     /// Has the subscription of a contract become what was sold when its period ends: a schedule leads it there and lets it go. Two
-    /// requests, each under a key of its own; nothing is charged before.
+    /// requests, each under a key of its own; nothing is charged before. What pays the subscription is said of both phases: Stripe unsets what a
+    /// schedule that is written does not say again.
     pub async fn schedule_contract(
         &self,
         asked: &AskedSale<'_>,
-        billing: &Billing,
+        read: &Read,
     ) -> Result<ReadContract, StripeError> {
         let sale = asked.sale;
+        let billing = &read.billing;
+        let method = read.payment_method.as_ref().map(ToString::to_string);
         let schedule = match &billing.schedule {
             Some(schedule) => schedule.clone(),
             None => self.schedule_of(&billing.subscription, &key(sale)).await?,
@@ -76,12 +81,14 @@ impl Stripe {
                     end_date: Some(billing.period.end.as_second()),
                     items: present,
                     proration_behavior: "none",
+                    default_payment_method: method.clone(),
                 },
                 Phase {
                     start_date: None,
                     end_date: end.map(|end| end.as_second()),
                     items: priced(&sale.order)?.into_iter().map(item).collect(),
                     proration_behavior: "none",
+                    default_payment_method: method,
                 },
             ],
         };

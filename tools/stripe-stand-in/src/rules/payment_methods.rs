@@ -190,7 +190,8 @@ pub(crate) fn attach(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
     let customer = params.required_text("customer")?;
     params.finish()?;
     let customer = customers::live(at, &customer, "customer")?.id.clone();
-    if let Some(method) = at.world.payment_methods.find(id)
+    if !at.world.settings.attaching_again_is_refused
+        && let Some(method) = at.world.payment_methods.find(id)
         && method.customer.as_ref() == Some(&customer)
     {
         return Ok(render::payment_method(method));

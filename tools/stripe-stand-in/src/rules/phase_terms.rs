@@ -137,14 +137,12 @@ pub(crate) fn give_members(
     for (key, value) in &phase.metadata {
         row.metadata.insert(key.clone(), value.clone());
     }
-    if let Some(method) = phase
+    // What neither the phase nor the schedule says is unset: then the customer's own pays.
+    row.default_payment_method = phase
         .settings
         .default_payment_method
         .clone()
-        .or(defaults.default_payment_method)
-    {
-        row.default_payment_method = Some(method);
-    }
+        .or(defaults.default_payment_method);
     if let Some(description) = phase.settings.description.clone().or(defaults.description) {
         row.description = Some(description);
     }

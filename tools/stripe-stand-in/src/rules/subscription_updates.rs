@@ -127,6 +127,21 @@ impl Update {
         Ok(update)
     }
 
+    /// Whether it changes nothing but what is noted. Source: Stripe's reference, of the status `incomplete`.
+    fn is_of_metadata_alone(&self) -> bool {
+        !self.wish.is_of_terms()
+            && self.wish.discounts.is_none()
+            && self.automatic_tax.is_none()
+            && matches!(self.description, Change::Keep)
+            && matches!(self.default_payment_method, Change::Keep)
+            && self.cancel_at_period_end.is_none()
+            && matches!(self.cancel_at, Change::Keep)
+            && self.collection_method.is_none()
+            && self.days_until_due.is_none()
+            && matches!(self.paused_collection, Change::Keep)
+            && self.missing_payment_method.is_none()
+    }
+
     fn check(&self, params: &Params<'_>, settings: Settings) -> Result<(), Refusal> {
         if self.payment_behavior == PaymentBehavior::Wait {
             pending_updates::check_params(params, settings)?;
@@ -190,6 +205,9 @@ pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
     let id = subscription.id.clone();
     let saves_payment_method = read_payment_settings(params)?;
     let update = Update::read(subscription, params, at.world.settings)?;
+    if saves_payment_method.is_some() && subscription.status == SubscriptionStatus::Incomplete {
+        return Err(incomplete());
+    }
     if let Some(saves) = saves_payment_method {
         at.world.subscriptions[&id].saves_payment_method = saves;
     }
@@ -277,7 +295,11 @@ pub(crate) fn draft(
         end_moved.append(&mut plan.prorations);
         plan.prorations = end_moved;
     }
-    limits::check_lines(plan.prorations.iter().chain(&plan.new_period), &before.currency)?;
+    limits::check_lines(
+        at.world.settings,
+        plan.prorations.iter().chain(&plan.new_period),
+        &before.currency,
+    )?;
     if plan.bills_now || !plan.prorations.is_empty() {
         pending_updates::drop_present(at, id);
     }
@@ -315,12 +337,14 @@ pub(crate) fn draft(
     Ok(Some(invoice))
 }
 
+fn incomplete() -> Refusal {
+    Refusal::state("An incomplete subscription can only have its `metadata` and `default_source` updated.")
+}
+
 /// What cannot be done to a subscription as it is now.
 fn check_state(at: &Moment<'_>, subscription: &Subscription, update: &Update) -> Result<(), Refusal> {
-    if subscription.status == SubscriptionStatus::Incomplete && update.wish.is_of_terms() {
-        let message =
-            "The items of an incomplete subscription cannot be updated before its first invoice is paid.";
-        return Err(Refusal::state(message));
+    if subscription.status == SubscriptionStatus::Incomplete && !update.is_of_metadata_alone() {
+        return Err(incomplete());
     }
     match update.cancel_at {
         Change::Set(end) if end <= at.now => {

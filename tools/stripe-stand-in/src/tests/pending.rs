@@ -419,3 +419,29 @@ async fn a_trial_can_be_ended_now() {
     assert_eq!(ended["items"]["data"][0]["current_period_end"], day("2027-01-05"));
     assert_eq!(shop.latest(&id(&ended)).await["amount_paid"], 3000);
 }
+
+/// Stripe's reference, of the status `incomplete`.
+#[tokio::test]
+async fn an_incomplete_subscription_takes_metadata_and_nothing_else() {
+    let shop = Shop::open().await;
+    let customer = shop.customer().await;
+    shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
+    let items = json!([{ "price": shop.monthly, "quantity": 3 }]);
+    let params = json!({ "customer": customer, "items": items, "payment_behavior": "default_incomplete" });
+    let path = format!(
+        "/v1/subscriptions/{}",
+        id(&shop.post("/v1/subscriptions", params).await)
+    );
+    for refused in [
+        json!({ "cancel_at_period_end": true }),
+        json!({ "cancel_at": super::harness::day("2026-12-20") }),
+        json!({ "description": "For Ada" }),
+        json!({ "collection_method": "send_invoice", "days_until_due": 7 }),
+        json!({ "payment_settings": { "save_default_payment_method": "on_subscription" } }),
+        json!({ "pause_collection": { "behavior": "void" } }),
+    ] {
+        shop.refused(400, "POST", &path, refused).await;
+    }
+    let noted = shop.post(&path, json!({ "metadata": { "a": "1" } })).await;
+    assert_eq!(noted["metadata"]["a"], "1");
+}

@@ -89,8 +89,8 @@ pub(super) struct WirePrice {
     unit_amount: Option<i64>,
     unit_amount_decimal: Option<UnitAmount>,
     recurring: Option<WireRecurring>,
-    #[serde(default)]
-    tiers: Vec<WireTier>,
+    /// Null, or not there, where it has none.
+    tiers: Option<Vec<WireTier>>,
     tiers_mode: Option<String>,
     transform_quantity: Option<WireTransform>,
 }
@@ -150,6 +150,7 @@ impl WirePrice {
             tiers: self
                 .tiers
                 .into_iter()
+                .flatten()
                 .map(|tier| Tier {
                     up_to: tier.up_to,
                     unit_decimal: tier.unit_amount_decimal,

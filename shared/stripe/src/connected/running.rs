@@ -244,8 +244,11 @@ impl Connected {
     ) -> Result<i64, StripeError> {
         let request = CreatePreviewInvoice::new().subscription(subscription.as_str());
         // A POST that only reads.
-        let Some(preview) = found(self.stripe.get::<Preview>(request.build()).await)? else {
-            return Ok(0);
+        let preview: Preview = match self.stripe.get(request.build()).await {
+            Err(StripeError::Refused(refusal)) if refusal.is_about_no_invoice() || refusal.status == 404 => {
+                return Ok(0);
+            }
+            preview => preview?,
         };
         let lines = self.stripe.all_lines(&preview.id, preview.lines).await?;
         let of_item = lines.iter().filter(|line| {

@@ -46,6 +46,21 @@ async fn a_contract_that_a_bank_pays_ends_when_it_was_to_end() {
     assert_eq!(acme.contract(contract).await.contract.status, Status::Ended);
 }
 
+/// Stripe keeps something else under the key of the end: it is set under the next.
+#[tokio::test]
+async fn an_end_that_cannot_be_set_under_its_key_is_set_under_the_next() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = until(&acme, "2026-06-01T00:00:00Z").await;
+    let key = format!("sale/{id}/1/end");
+    world.stripe.spends_idempotency_key(&key).await;
+    let visa = json!({ "payment_method_id": "pm_card_visa" });
+    let sold = acme.confirms(&id, &visa).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    let at_stripe = world.stripe.all_subscriptions().await.remove(0);
+    assert_eq!(at_stripe["cancel_at"], seconds("2026-06-01T00:00:00Z"));
+}
+
 /// The contract is over on the third day, and the bank pays on the fourth.
 #[tokio::test]
 async fn what_a_bank_pays_after_the_end_goes_back() {

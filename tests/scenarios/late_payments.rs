@@ -74,6 +74,43 @@ async fn a_late_payment_is_given_back_when_the_offer_has_moved() {
     }
 }
 
+/// Paid by 25.00, and by 10.00 that the customer had on account: both go back to where they were, once, whatever dies over it, and nothing is
+/// covered.
+#[tokio::test]
+async fn a_late_payment_gives_the_credit_back_that_it_took() {
+    at_every_death(async |death| {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let mut acme = world.organisation("acme").await;
+        let (id, page) = late(&acme, &world).await;
+        let contract = acme.stored(&id).await.contract;
+        let customers = world.stripe.all_customers().await;
+        let path = format!("/v1/customers/{}", customers[0]["id"].as_str().unwrap());
+        world.stripe.operator("POST", &path, "balance=-1000").await;
+        acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
+            .await;
+        world.stripe.holds_events(true).await;
+        world.stripe.pays_page(&page).await;
+        assert_eq!(world.stripe.charges().await, [2500], "{death}");
+        let paid = world.stripe.events("invoice.paid").pop().unwrap();
+        let told = world
+            .dies_over(death, async |machine| {
+                machine.call(world.stripe.signed_event(&paid)).await
+            })
+            .await;
+        world.advance("5m").await;
+        assert_eq!(world.stripe.delivers(&paid).await, 200, "{death}");
+        world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        assert_eq!(world.stripe.refunded().await, [2500], "{death}");
+        assert_eq!(world.stripe.all_customers().await[0]["balance"], -1000, "{death}");
+        let stored = acme.contract(contract.as_str()).await.contract;
+        assert_eq!((stored.status, stored.sale), (Status::Refunded, None), "{death}");
+        assert_eq!(acme.covered_until(contract.as_str()).await, "", "{death}");
+        told.is_some()
+    })
+    .await;
+}
+
 /// Nobody could read at Stripe for a month, in which it was renewed: both payments go back.
 #[tokio::test]
 async fn a_late_payment_is_given_back_with_the_renewals_that_followed() {

@@ -139,6 +139,27 @@ async fn what_is_paid_for_a_bill_that_was_let_go_goes_back_once() {
     }
 }
 
+/// An operator marks the bill as paid outside of Stripe: there is nothing that could be given back here, and somebody is told.
+#[tokio::test]
+async fn what_was_paid_outside_of_stripe_is_told_as_kept() {
+    let world = world().await;
+    let acme = world.organisation("acme").await;
+    let (_, bill) = let_go(&world, &acme).await;
+    world.stripe.holds_events(true).await;
+    let path = format!("/v1/invoices/{}/pay", bill["id"].as_str().unwrap());
+    world
+        .stripe
+        .operator("POST", &path, "paid_out_of_band=true")
+        .await;
+    let machine = world.machine().await;
+    let told = hears_on(&world, &machine, &paid(&world)).await.unwrap();
+    assert_eq!(told.status, 200);
+    let counted = ["LatePaymentsKept", "LatePaymentsRefunded"].map(|metric| machine.metric(metric));
+    assert_eq!(counted, [1, 0]);
+    assert_eq!(world.stripe.refunded().await, [0_i64; 0]);
+    hears(&world).await;
+}
+
 /// The machine that lets it go dies at any step; whoever hears of it next lets it go, and the payment goes back all the same.
 #[tokio::test]
 async fn a_sale_is_let_go_whole() {

@@ -16,7 +16,7 @@ use billing_core::sale::{Sale, Way};
 use billing_core::session::{Session, Status};
 use billing_core::subscription::Status as BillingStatus;
 use billing_store::{SessionWrite, StoredContract, unless_conflict};
-use billing_stripe::OfContract;
+use billing_stripe::{OfContract, Returned, StripeError};
 
 use crate::call::Call;
 use crate::problem::Problem;
@@ -53,8 +53,8 @@ enum Left {
     Nothing,
     /// The subscription that it was to amend, as it is billed now.
     Billed(Box<Billing>),
-    /// Another machine has amended it, or has begun to: nothing is to be forgotten.
-    Amended,
+    /// Another machine has got it through, or has begun to: nothing is to be forgotten.
+    Done,
 }
 
 impl Call<'_> {
@@ -286,8 +286,14 @@ impl Call<'_> {
             let stripe = self.stripe().await?;
             // First its end: whatever keeps the money from going back, nothing more is billed meanwhile.
             let ended = stripe.cancel_contract(&subscription, sale).await?.read;
-            Box::pin(stripe.refund_contract(&subscription, sale)).await?;
-            self.count("LatePaymentsRefunded", 1);
+            match Box::pin(stripe.refund_contract(&subscription, sale)).await? {
+                Returned::Whole => self.count("LatePaymentsRefunded", 1),
+                Returned::InPart => {
+                    let (checkout, number) = (&sale.checkout, sale.number);
+                    tracing::error!(%checkout, number, %subscription, "a sale was paid too late, and not by what could be given back");
+                    self.count("LatePaymentsKept", 1);
+                }
+            }
             return Ok(ended);
         }
         let fate = contract::fate(sale, &read, lateness);
@@ -341,7 +347,7 @@ impl Call<'_> {
     }
 
     /// Forgets a sale that came to nothing; the session is open again while its time lasts. None when something has become of it: somebody
-    /// has landed it, or got an amendment through at Stripe that nobody has landed yet. Then the session has to be looked at again.
+    /// has landed it, or got it through at Stripe, where it is for somebody to land. Then the session has to be looked at again.
     pub async fn release_sale(&self, contract: &Contract) -> Result<Option<()>, Problem> {
         let Some(sale) = &contract.sale else {
             return Ok(Some(()));
@@ -351,7 +357,7 @@ impl Call<'_> {
             let left = match Box::pin(self.take_back(&read, sale)).await? {
                 Left::Nothing => None,
                 Left::Billed(billing) => Some(billing),
-                Left::Amended => return Ok(None),
+                Left::Done => return Ok(None),
             };
             let session = self.store.checkout_session(&sale.checkout).await?;
             let released = Contract {
@@ -382,17 +388,24 @@ impl Call<'_> {
 
     /// Takes back what an amendment that comes to nothing has done at Stripe, as long as nobody has changed that since: what pays; of a
     /// downgrade, the schedule, which would stand in the way of every other change until the period ends. But of two machines at one
-    /// amendment, one may have got it through, and what the other was refused for is just that: it is not forgotten then.
+    /// sale, one may have got it through, and what the other was refused for is just that: it is not forgotten then.
     async fn take_back(&self, contract: &Contract, sale: &Sale) -> Result<Left, Problem> {
-        if sale.offer.way == Way::Begin {
-            return Ok(Left::Nothing);
-        }
         let Some(read) = self.read_contract(contract).await? else {
             return Ok(Left::Nothing);
         };
+        if sale.offer.way == Way::Begin {
+            let read = self.with_first_bill(sale, read).await?;
+            // What waits for its payer is closed by whoever knows where it can be paid.
+            let has_come = match contract::fate(sale, &read, Lateness::InTime) {
+                Fate::TookEffect | Fate::TooLate => true,
+                Fate::Waits(_) => read.is_paying(),
+                Fate::Open | Fate::Over => false,
+            };
+            return Ok(if has_come { Left::Done } else { Left::Nothing });
+        }
         match contract::fate(sale, &read, Lateness::InTime) {
             Fate::Open | Fate::Over => {}
-            Fate::Waits(_) | Fate::TookEffect | Fate::TooLate => return Ok(Left::Amended),
+            Fate::Waits(_) | Fate::TookEffect | Fate::TooLate => return Ok(Left::Done),
         }
         let billed = |billing| Ok(Left::Billed(Box::new(billing)));
         let own = read.plain_schedule.clone();
@@ -438,7 +451,11 @@ impl Call<'_> {
             organisation: contract.organisation.clone(),
             contract: contract.id.clone(),
         };
-        let found = stripe.find_contract_subscription(&customer, &of).await?;
+        let found = match stripe.find_contract_subscription(&customer, &of).await {
+            // An operator deleted it, and with it whatever it had.
+            Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => None,
+            found => found?,
+        };
         let read = found.map(|found| found.read);
         Ok(read.filter(|read| left_behind != Some(&read.billing.subscription)))
     }

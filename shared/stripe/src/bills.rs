@@ -40,7 +40,7 @@ pub(crate) struct WireInvoice {
 #[derive(Deserialize)]
 pub(crate) struct Settled {
     #[serde(default)]
-    amount_paid: i64,
+    pub(crate) amount_paid: i64,
     #[serde(default)]
     starting_balance: i64,
     #[serde(default)]
@@ -63,6 +63,12 @@ impl Settled {
         let of_balance = i128::from(after) - i128::from(self.starting_balance);
         let amount = i128::from(self.amount_paid) + of_balance;
         i64::try_from(amount.max(0)).unwrap_or(i64::MAX)
+    }
+
+    /// What it took of the customer's balance: credit that was there, or a debt that it has left there.
+    pub(crate) fn of_balance(&self) -> i64 {
+        let after = self.ending_balance.unwrap_or(self.starting_balance);
+        after.saturating_sub(self.starting_balance).max(0)
     }
 
     /// Whether something was taken off it by credit notes before it was paid.

@@ -150,6 +150,24 @@ impl Stripe {
         self.call(request, Some(idempotency_key)).await
     }
 
+    /// The same under the next of so many keys (`key`, `key/2`, …), where Stripe keeps a failure under one: for what changes nothing when it is
+    /// done again.
+    pub(crate) async fn post_at_last<T: DeserializeOwned>(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+        key: &str,
+        keys: u32,
+    ) -> Result<T, StripeError> {
+        let mut answer = self.post(request(), key).await;
+        for attempt in 2..=keys {
+            if !matches!(answer, Err(StripeError::Spent { .. })) {
+                break;
+            }
+            answer = self.post(request(), &format!("{key}/{attempt}")).await;
+        }
+        answer
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         request: RequestBuilder,

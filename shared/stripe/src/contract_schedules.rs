@@ -14,7 +14,7 @@ use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use crate::client::Stripe;
 use crate::contract_reads::ReadContract;
-use crate::contracts::{AskedSale, key, priced};
+use crate::contracts::{AskedSale, KEYS, key, priced};
 use crate::error::StripeError;
 use crate::wire::{Reference, id};
 
@@ -133,9 +133,11 @@ impl Stripe {
         let form = Release {
             preserve_cancel_date: true,
         };
-        let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
-        match self.post::<IgnoredAny>(request, &format!("{key}/release")).await {
-            Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(()),
+        let request = || RequestBuilder::new(StripeMethod::Post, path.clone()).form(&form);
+        let key = format!("{key}/release");
+        match self.post_at_last::<IgnoredAny>(request, &key, KEYS).await {
+            Ok(_) | Err(StripeError::Refused(_)) => Ok(()),
+            // Whether it leads its subscription still: nobody may take it for released who has not seen that.
             Err(error) => Err(error),
         }
     }

@@ -17,7 +17,8 @@ use stripe_billing::subscription::{
     CancelSubscription, CreateSubscription, CreateSubscriptionItems, CreateSubscriptionPaymentBehavior,
     CreateSubscriptionPaymentSettings, CreateSubscriptionPaymentSettingsSaveDefaultPaymentMethod,
     ListSubscription, ListSubscriptionStatus, RetrieveSubscription, UpdateSubscription,
-    UpdateSubscriptionItems, UpdateSubscriptionPaymentBehavior, UpdateSubscriptionProrationBehavior,
+    UpdateSubscriptionCancelAt, UpdateSubscriptionItems, UpdateSubscriptionPaymentBehavior,
+    UpdateSubscriptionProrationBehavior,
 };
 use stripe_client_core::StripeRequest;
 
@@ -31,6 +32,9 @@ use crate::wire::{Page, id};
 
 /// The metadata member by which an object at Stripe names its contract: `<organisation>/<contract>`.
 pub(crate) const CONTRACT: &str = "contract";
+
+/// Under how many idempotency keys something is tried that changes nothing when it is done again, where Stripe keeps a failure under one.
+pub(crate) const KEYS: u32 = 4;
 
 /// Which contract an object belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,18 +310,21 @@ impl Stripe {
     }
 
     /// Has a contract's subscription end at an instant, without crediting what is left of the period under way. What is left of a later one is
-    /// not billed. `key` is that of the sale by which it ends then.
+    /// not billed. `key` is that of the sale by which it ends then; setting an end that is set changes nothing.
     pub async fn end_contract_at(
         &self,
         subscription: &SubscriptionId,
         end: Timestamp,
         key: &str,
     ) -> Result<ReadContract, StripeError> {
-        let request = UpdateSubscription::new(subscription.as_str())
-            .cancel_at(stripe_billing::subscription::UpdateSubscriptionCancelAt::Timestamp(end.as_second()))
-            .proration_behavior(UpdateSubscriptionProrationBehavior::None)
-            .expand(expanded());
-        let wire: Wire = self.post(request.build(), &format!("{key}/end")).await?;
+        let request = || {
+            UpdateSubscription::new(subscription.as_str())
+                .cancel_at(UpdateSubscriptionCancelAt::Timestamp(end.as_second()))
+                .proration_behavior(UpdateSubscriptionProrationBehavior::None)
+                .expand(expanded())
+                .build()
+        };
+        let wire: Wire = self.post_at_last(request, &format!("{key}/end"), KEYS).await?;
         wire.try_into()
     }
 

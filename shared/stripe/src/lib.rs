@@ -30,6 +30,8 @@ mod bills;
 mod invoices;
 /// What was given back of an invoice.
 mod reversals;
+/// Giving back what an invoice was settled with.
+mod returns;
 /// What disputes have taken of a charge.
 mod disputes;
 /// What a change would be invoiced at.
@@ -84,6 +86,7 @@ pub use invoices::{Invoice, OpenPayment, PayableInvoice};
 pub use previews::{Preview, PreviewLine, PreviewedChange};
 pub use prices::Price;
 pub use promotions::Sold;
+pub use returns::Returned;
 pub use reversals::{Reversed, ReversedInvoice};
 pub use subscriptions::FetchedSubscription;
 pub use told::Told;

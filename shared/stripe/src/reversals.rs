@@ -171,7 +171,7 @@ impl Refund {
 }
 
 #[derive(Deserialize)]
-struct CreditNote {
+pub(crate) struct CreditNote {
     id: String,
     status: String,
     pre_payment_amount: i64,
@@ -225,24 +225,31 @@ impl Wire {
     }
 }
 
-/// The sum over an invoice's charges, their disputes, and its credit notes. A refund that a credit note made stands in both, and counts once.
-fn sum(invoice: &InvoiceId, paid: Money, payments: &[Paid], notes: &[CreditNote]) -> Reversal {
-    let issued = || notes.iter().filter(|note| note.status == "issued");
-    let of_invoice: Vec<&CreditNote> = issued().collect();
-    let back: Vec<Back> = payments.iter().map(|paid| paid.back(&of_invoice)).collect();
-    let refunded: i64 = back.iter().map(|back| back.refunded).sum();
-    let otherwise: i64 = issued()
+fn issued(notes: &[CreditNote]) -> impl Iterator<Item = &CreditNote> {
+    notes.iter().filter(|note| note.status == "issued")
+}
+
+/// What credit notes have given back of an invoice otherwise than by refunds of its charges: to the balance, or outside of Stripe.
+pub(crate) fn otherwise(notes: &[CreditNote]) -> i64 {
+    issued(notes)
         .map(|note| {
             let twice = note.refunds.iter().filter(|refund| refund.is_told_twice());
             let refunded: i64 = twice.map(|refund| refund.amount_refunded).sum();
             note.post_payment_amount.saturating_sub(refunded).max(0)
         })
-        .sum();
+        .sum()
+}
+
+/// The sum over an invoice's charges, their disputes, and its credit notes. A refund that a credit note made stands in both, and counts once.
+fn sum(invoice: &InvoiceId, paid: Money, payments: &[Paid], notes: &[CreditNote]) -> Reversal {
+    let of_invoice: Vec<&CreditNote> = issued(notes).collect();
+    let back: Vec<Back> = payments.iter().map(|paid| paid.back(&of_invoice)).collect();
+    let refunded: i64 = back.iter().map(|back| back.refunded).sum();
     Reversal {
         invoice: invoice.clone(),
         paid,
-        forgiven: issued().map(|note| note.pre_payment_amount).sum(),
-        given_back: refunded.saturating_add(otherwise),
+        forgiven: issued(notes).map(|note| note.pre_payment_amount).sum(),
+        given_back: refunded.saturating_add(otherwise(notes)),
         lost: back.iter().map(|back| back.lost).sum(),
         disputed: payments
             .iter()
@@ -357,7 +364,7 @@ impl Stripe {
         }
     }
 
-    async fn credit_notes(&self, invoice: &InvoiceId) -> Result<Vec<CreditNote>, StripeError> {
+    pub(crate) async fn credit_notes(&self, invoice: &InvoiceId) -> Result<Vec<CreditNote>, StripeError> {
         let mut notes: Vec<CreditNote> = Vec::new();
         loop {
             let query = Notes {

@@ -8,6 +8,7 @@
 
 use billing_core::coverage::Entry;
 use billing_core::reversal::Reversal;
+use billing_stripe::Returned;
 
 use crate::call::Call;
 use crate::problem::Problem;
@@ -38,9 +39,16 @@ pub(super) async fn was(call: &Call<'_>, told: &Told<'_>) -> Result<bool, Proble
         call.count("Disputes", 1);
     }
     if paid.is_some() {
-        call.stripe().await?.refund_bill(bill).await?;
-        tracing::warn!(invoice = %bill, "a bill that had been given up was paid after it was let go: the money was given back");
-        call.count("LatePaymentsRefunded", 1);
+        match call.stripe().await?.refund_bill(bill).await? {
+            Returned::Whole => {
+                tracing::warn!(invoice = %bill, "a bill that had been given up was paid after it was let go: the money was given back");
+                call.count("LatePaymentsRefunded", 1);
+            }
+            Returned::InPart => {
+                tracing::error!(invoice = %bill, "a bill that had been given up was paid after it was let go, and not by what could be given back");
+                call.count("LatePaymentsKept", 1);
+            }
+        }
     }
     Ok(true)
 }

@@ -1,0 +1,190 @@
+//! Giving back what an invoice was settled with: payments by refunds, and what it took of the customer's balance by a credit note.
+//!
+//! Not here: what was given back already, by whomever ([`crate::reversals`]).
+//!
+//! # If it fails half-way
+//! Giving back what is given back already changes nothing, under whatever key: Stripe refuses a second refund, and credit notes are read
+//! before there is another.
+
+use billing_core::id::{InvoiceId, PaymentIntentId, SubscriptionId};
+use billing_core::sale::Sale;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
+use stripe_billing::invoice_payment::ListInvoicePayment;
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+use stripe_core::refund::CreateRefund;
+
+use crate::bills::Settled;
+use crate::client::Stripe;
+use crate::contracts::key;
+use crate::error::StripeError;
+use crate::reversals::otherwise;
+use crate::wire::{Page, id};
+
+/// Under how many idempotency keys something is to be given back before somebody is told.
+const KEYS: u32 = 8;
+
+/// What became of what an invoice was settled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returned {
+    /// All of it went back, or had gone already.
+    Whole,
+    /// Something did not: it was paid outside of Stripe, or Stripe takes no credit note for it. Somebody has to give it back.
+    InPart,
+}
+
+impl Returned {
+    fn and(self, other: Self) -> Self {
+        if self == Self::Whole { other } else { self }
+    }
+}
+
+#[derive(Deserialize)]
+struct Billed {
+    id: String,
+    #[serde(flatten)]
+    settled: Settled,
+    amount_paid_off_stripe: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Payment {
+    status: String,
+    #[serde(default)]
+    amount_paid: Option<i64>,
+    payment: Paying,
+}
+
+#[derive(Deserialize)]
+struct Paying {
+    payment_intent: Option<Intent>,
+}
+
+#[derive(Deserialize)]
+struct Intent {
+    id: String,
+    status: String,
+}
+
+/// A credit note over what an invoice took of the customer's balance, which gives it back there.
+#[derive(Serialize)]
+struct Credit<'a> {
+    invoice: &'a str,
+    amount: i64,
+    credit_amount: i64,
+}
+
+impl Stripe {
+    /// Gives back all that a contract's subscription was paid with: it may have been renewed before anybody heard that it was paid too
+    /// late. Repeating it changes nothing: what is given back already is answered as it is.
+    pub async fn refund_contract(
+        &self,
+        subscription: &SubscriptionId,
+        sale: &Sale,
+    ) -> Result<Returned, StripeError> {
+        let mut returned = Returned::Whole;
+        let mut after: Option<String> = None;
+        loop {
+            let mut request = ListInvoice::new()
+                .subscription(subscription.as_str())
+                .status(stripe_shared::InvoiceStatus::Paid)
+                .limit(100);
+            if let Some(after) = &after {
+                request = request.starting_after(after);
+            }
+            let page: Page<Billed> = self.get(request.build()).await?;
+            for billed in &page.data {
+                returned = returned.and(self.give_back(billed, &key(sale)).await?);
+            }
+            after = page.data.last().map(|billed| billed.id.clone());
+            if !page.has_more || after.is_none() {
+                return Ok(returned);
+            }
+        }
+    }
+
+    /// Gives back what a bill was paid with that was let go. Repeating it changes nothing.
+    pub async fn refund_bill(&self, bill: &InvoiceId) -> Result<Returned, StripeError> {
+        let billed: Billed = self.get(RetrieveInvoice::new(bill.as_str()).build()).await?;
+        self.give_back(&billed, &format!("let-go/{bill}")).await
+    }
+
+    async fn give_back(&self, billed: &Billed, key: &str) -> Result<Returned, StripeError> {
+        let invoice: InvoiceId = id(&billed.id, "an invoice")?;
+        let request = ListInvoicePayment::new()
+            .invoice(invoice.as_str())
+            .limit(100)
+            .expand(vec!["data.payment.payment_intent".to_owned()]);
+        let payments: Page<Payment> = self.get(request.build()).await?;
+        let mut seen = 0_i64;
+        for payment in payments.data.iter().filter(|payment| payment.status == "paid") {
+            // An invoice that somebody has marked as paid may have tried one in vain before.
+            let intent = payment.payment.payment_intent.as_ref();
+            if let Some(intent) = intent.filter(|intent| intent.status == "succeeded") {
+                seen = seen.saturating_add(payment.amount_paid.unwrap_or_default());
+                let intent: PaymentIntentId = id(&intent.id, "a payment intent")?;
+                self.refund_payment(&intent, key).await?;
+            }
+        }
+        let credited = self
+            .give_credit_back(&invoice, billed.settled.of_balance(), key)
+            .await?;
+        let off_stripe = billed.amount_paid_off_stripe.unwrap_or_default();
+        let is_whole = off_stripe <= 0 && billed.settled.amount_paid <= seen;
+        Ok(credited.and(if is_whole {
+            Returned::Whole
+        } else {
+            Returned::InPart
+        }))
+    }
+
+    /// Gives back what is left of a payment: what is given back already is not given back again, under whatever key. Where its payer's bank
+    /// has taken it, or is about to, there is nothing to give.
+    async fn refund_payment(&self, intent: &PaymentIntentId, key: &str) -> Result<(), StripeError> {
+        let request = || CreateRefund::new().payment_intent(intent.as_str()).build();
+        // A failure is kept for a day, and may be over: the money had not arrived here yet, or was gone already.
+        let key = format!("{key}/refund/{intent}");
+        match self.post_at_last::<IgnoredAny>(request, &key, KEYS).await {
+            Err(StripeError::Refused(refusal)) if refusal.is_about_money_that_is_gone() => Ok(()),
+            answer => answer.map(|_| ()),
+        }
+    }
+
+    /// Gives back what an invoice took of its customer's balance, less what credit notes have given back of it already.
+    async fn give_credit_back(
+        &self,
+        invoice: &InvoiceId,
+        taken: i64,
+        key: &str,
+    ) -> Result<Returned, StripeError> {
+        let mut spent = None;
+        for attempt in 1..=KEYS {
+            // Also after a failure that Stripe keeps: the note may have been made all the same.
+            let left = match taken {
+                ..=0 => 0,
+                taken => taken.saturating_sub(otherwise(&self.credit_notes(invoice).await?)),
+            };
+            if left <= 0 {
+                return Ok(Returned::Whole);
+            }
+            let request = RequestBuilder::new(StripeMethod::Post, "/credit_notes").form(&Credit {
+                invoice: invoice.as_str(),
+                amount: left,
+                credit_amount: left,
+            });
+            let key = match attempt {
+                1 => format!("{key}/credit/{invoice}"),
+                _ => format!("{key}/credit/{invoice}/{attempt}"),
+            };
+            match self.post::<IgnoredAny>(request, &key).await {
+                Ok(_) => return Ok(Returned::Whole),
+                // An operator has taken the invoice back in another way.
+                Err(StripeError::Refused(_)) => return Ok(Returned::InPart),
+                Err(error @ StripeError::Spent { .. }) => spent = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        spent.map_or(Ok(Returned::Whole), Err)
+    }
+}

@@ -57,7 +57,7 @@ async fn whatever_is_sold_is_billed_in_the_mode_that_it_was_decided_for() {
         let mode = &preview.params["subscription_details"]["billing_mode"]["type"];
         assert_eq!(mode, "classic", "{}", preview.params);
     }
-    assert_eq!(of_new, 3, "the contracts that are not sold on a page");
+    assert_eq!(of_new, 4, "every contract, also one that is sold on a page");
 }
 
 /// An operator has Stripe bill the subscription that was made last in the flexible mode: a click, and for good.

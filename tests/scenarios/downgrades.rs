@@ -1,6 +1,6 @@
 //! Downgrades that come to nothing between their two requests at Stripe: the schedule that the first one made stands in nobody's way.
 
-use billing_tests::{Moment, Organisation, World};
+use billing_tests::{Moment, Organisation, World, at_every_step};
 use serde_json::{Value, json};
 
 /// The second request, which writes into the schedule what it leads to.
@@ -47,6 +47,66 @@ async fn phases_that_cannot_be_written_under_their_key_are_written_under_the_nex
     world.stripe.stand_in().settle().await;
     assert!(acme.contract(&contract).await.contract.scheduled.is_some());
     assert_eq!(world.stripe.phases_of_latest_schedule().await, 2);
+}
+
+/// Stripe keeps a failure under the key by which the schedule of a downgrade that is made lets go: under the next it does.
+#[tokio::test]
+async fn a_schedule_that_cannot_be_released_under_its_key_is_under_the_next() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("business")).await;
+    let wish = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+    let id = acme.session(&wish).await;
+    let sold = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    world.stripe.stand_in().settle().await;
+    // By the quarter.
+    world.advance("90d 23h").await;
+    let key = format!("sale/{id}/release");
+    world.stripe.spends_idempotency_key(&key).await;
+    world.advance("3h").await;
+    let at_stripe = world.stripe.all_subscriptions().await.remove(0);
+    assert_eq!(at_stripe["schedule"], Value::Null);
+    let stored = acme.contract(&contract).await.contract;
+    assert_eq!(stored.scheduled, None);
+    assert_eq!(stored.standing.configuration.plan.as_str(), acme.plan("starter"));
+}
+
+/// While one change is being made, another session schedules a downgrade, at whichever moment: one of the two is sold, and the other is told of
+/// it.
+#[tokio::test]
+async fn a_change_is_not_made_beside_a_downgrade_that_is_scheduled_meanwhile() {
+    at_every_step(async |step| {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let (acme, contract, downgrade) = about_to_downgrade(&world).await;
+        let seat = acme.product("team-annual", "Annual team seat");
+        let more =
+            json!({ "contract_id": contract, "product_overrides": [{ "product_id": seat, "quantity": 6 }] });
+        let id = acme.session(&more).await;
+        let held = world
+            .held_over(
+                step,
+                async |machine| acme.confirms_on(machine, &id, &Value::Null).await,
+                acme.confirms(&downgrade, &Value::Null),
+            )
+            .await;
+        let context = format!("{step}: {}, {}", held.answer, held.other);
+        let both = [held.answer.status, held.other.status];
+        if held.was_held {
+            assert!(both == [200, 409] || both == [409, 200], "{context}");
+        }
+        world.stripe.stand_in().settle().await;
+        let stored = acme.contract(&contract).await;
+        let is_scheduled = stored.contract.scheduled.is_some();
+        assert_eq!(is_scheduled, held.other.status == 200, "{context}");
+        assert_eq!(
+            (stored.contract.sale, stored.history.len()),
+            (None, 2),
+            "{context}"
+        );
+        !held.was_held
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -138,6 +138,8 @@ mod checkout_input;
 mod late_payments;
 /// Sales on several machines, which die.
 mod sale_races;
+/// Sales that are taken up again.
+mod taken_up;
 /// What a machine of the build before asked in other words.
 mod upgrades;
 /// Sessions that are sold once more.

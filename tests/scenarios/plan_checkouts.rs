@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use stripe_stand_in::{Fault, FaultKind};
 
 /// A card that pays.
+const INVALID_SUCCESS: &str = r#"{"error":{"type":"invalid_request_error","code":"url_invalid","param":"success_url","message":"Not a valid URL"}}"#;
+const INVALID_CANCEL: &str = r#"{"error":{"type":"invalid_request_error","code":"url_invalid","param":"cancel_url","message":"Not a valid URL"}}"#;
+
 fn visa() -> Value {
     json!({ "payment_method_id": "pm_card_visa" })
 }
@@ -146,6 +149,52 @@ async fn a_card_that_does_not_pay_at_once_charges_nothing() {
     world.stripe.stand_in().settle().await;
     assert_eq!(world.stripe.charges().await, [3500]);
     assert_eq!(world.stripe.latest_page().await["status"], "expired");
+}
+
+/// Stripe reads addresses more strictly than browsers do: which one it does not take is told, and the session stays open. The deployment's own
+/// is nobody's fault who calls.
+#[tokio::test]
+async fn an_address_that_stripe_does_not_take_is_a_fault_of_the_request() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["cancel_url"] = json!("https://app.example.com/cart");
+    let without = acme.session(&order).await;
+    order["success_url"] = json!("https://app.example.com/done");
+    let id = acme.session(&order).await;
+    for (param, session, told) in [
+        ("success_url", &id, 400),
+        ("cancel_url", &id, 400),
+        ("success_url", &without, 502),
+    ] {
+        let machine = world.machine().await;
+        let body = match param {
+            "success_url" => INVALID_SUCCESS,
+            _ => INVALID_CANCEL,
+        };
+        machine.network.tells("POST /v1/checkout/sessions", 400, body);
+        let refused = acme.confirms_on(&machine, session, &Value::Null).await.unwrap();
+        assert_eq!(refused.status, told, "{refused}");
+        if told == 400 {
+            let faults = refused.body["error"]["fieldErrors"].as_object().unwrap();
+            assert_eq!(faults.keys().collect::<Vec<_>>(), [param], "{refused}");
+        }
+        assert_eq!(acme.reads(session).await.body["checkout_status"], "open");
+    }
+}
+
+/// Stripe keeps a failure under the key of a price: the next number asks for it under another.
+#[tokio::test]
+async fn a_price_that_cannot_be_made_under_its_key_is_made_under_the_next() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("business")).await;
+    let machine = world.machine().await;
+    let kept = ("idempotent-replayed", "true");
+    machine.network.answers("POST /v1/prices", 500, kept);
+    let sold = acme.confirms_on(&machine, &id, &visa()).await.unwrap();
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    assert_eq!(world.stripe.charges().await.len(), 1);
 }
 
 /// Stripe opens a page and keeps a failure under the key: nobody has seen its address, and another is opened under the next number.

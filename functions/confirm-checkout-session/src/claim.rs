@@ -21,14 +21,48 @@ pub(crate) struct Claimed {
     pub(crate) session: Session,
     pub(crate) stored: StoredContract,
     /// Whether the sale was found under way: whoever wrote it down may be at it still.
-    pub(crate) is_joined: bool,
+    pub(crate) found: Found,
+}
+
+/// How a machine came to a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It has written it down.
+    New,
+    /// Another has, and may be at it still.
+    UnderWay,
+    /// Another has, and has had its time: this one has written down that it is at it now.
+    LeftBehind,
 }
 
 impl Claimed {
     /// Whether another machine may be at the sale still: what it has just done may be what differs from what was read.
     pub(crate) fn is_of_another(&self, now: Timestamp) -> bool {
         let sale = self.stored.contract.sale.as_ref();
-        self.is_joined && sale.is_some_and(|sale| sale.is_in_flight(now))
+        self.found == Found::UnderWay && sale.is_some_and(|sale| sale.is_in_flight(now))
+    }
+
+    /// Whether Stripe may have been asked for the sale before, by whomever.
+    pub(crate) fn is_old(&self) -> bool {
+        self.found != Found::New
+    }
+
+    /// The same, taken up by this machine: whoever wants to forget the sale meanwhile has to know of it. None when somebody else wrote
+    /// first.
+    pub(crate) async fn joined(self, call: &Call<'_>) -> Result<Option<Self>, Problem> {
+        let Some(sale) = &self.stored.contract.sale else {
+            return Ok(None);
+        };
+        let found = if sale.is_in_flight(call.now) {
+            Found::UnderWay
+        } else {
+            Found::LeftBehind
+        };
+        let claimed = match sale.joined(call.now) {
+            Some(joined) => self.with(call, joined).await?,
+            None => Some(self),
+        };
+        Ok(claimed.map(|claimed| Self { found, ..claimed }))
     }
 
     /// The same with more in its sale, written down. None when somebody else wrote first.
@@ -49,7 +83,7 @@ impl Claimed {
                 },
                 ..self.stored.clone()
             },
-            is_joined: self.is_joined,
+            found: self.found,
         }))
     }
 }
@@ -62,10 +96,15 @@ pub(crate) async fn claim(
     session: &Session,
 ) -> Result<Option<Claimed>, Problem> {
     let organisation = &session.organisation;
-    let (facts, stored) = tokio::try_join!(facts(call, session), async {
-        let stored = call.store.contract(organisation, &session.contract).await;
-        stored.map_err(Problem::from)
+    let (facts, begun) = tokio::try_join!(facts(call, session), async {
+        if session.wish.contract.is_some() {
+            return Ok(None);
+        }
+        let begun = call.store.contract(organisation, &session.contract).await;
+        begun.map_err(Problem::from)
     })?;
+    // What is priced is what is claimed: the contract may become another between two reads of it.
+    let stored = facts.stored.clone().or(begun);
     let sale = stored.as_ref().and_then(|stored| stored.contract.sale.as_ref());
     let refusal = match facts.obstacle() {
         Some(Obstacle::Ended) => return cancel(call, session).await,
@@ -127,7 +166,7 @@ pub(crate) async fn claim(
             ledger,
             history,
         },
-        is_joined: false,
+        found: Found::New,
     }))
 }
 
@@ -244,6 +283,7 @@ fn sale_of(call: &Call<'_>, wanted: &Wanted, session: &Session) -> Result<Sale, 
         payment_method: wanted.payment_method.clone(),
         replaced: None,
         asked_at: call.now,
+        joined_at: None,
         open_until: session.open_until,
         page: None,
         invoice: None,

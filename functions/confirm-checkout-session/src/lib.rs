@@ -64,14 +64,12 @@ async fn confirm(call: &Call<'_>) -> Result<Reply, Problem> {
     let owner = call.authenticate_organisation().await?.owner()?;
     let checkout = call.path("checkoutId").and_then(|id| id.parse().ok());
     let checkout: CheckoutId = checkout.ok_or_else(unknown)?;
-    // The same body at another session is another request.
-    let operation = format!("{NAME}.{checkout}");
-    call.once(
-        owner.organisation(),
-        &operation,
-        confirmed(call, &owner, checkout),
-    )
-    .await
+    // What the build before this one has answered, or is answering, it keeps under a name that has the session in it.
+    let earlier = format!("{NAME}.{checkout}");
+    let organisation = owner.organisation();
+    let work = confirmed(call, &owner, checkout);
+    let work = Box::pin(call.once(organisation, &earlier, work));
+    call.once(organisation, NAME, work).await
 }
 
 async fn confirmed(

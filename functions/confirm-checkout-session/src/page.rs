@@ -63,13 +63,19 @@ pub(crate) async fn open(
         }
         // Whoever wrote the sale down died over it, and by now its page would be too short: the next number's is not.
         Err(StripeError::Refused(refusal))
-            if refusal.param.as_deref() == Some("expires_at") && !sale.is_in_flight(call.now) =>
+            if refusal.param.as_deref() == Some("expires_at")
+                && claimed.is_old()
+                && !claimed.is_of_another(call.now) =>
         {
             call.release_sale(contract).await?;
             return Ok(None);
         }
         Err(error @ StripeError::Refused(_)) => {
-            return sell::forget(call, claimed, sell::unsold(error)).await;
+            let told = match unreachable(session, &error) {
+                Some(member) => Problem::unreachable(member),
+                None => sell::unsold(error),
+            };
+            return sell::forget(call, claimed, told).await;
         }
         // It may have been opened all the same, but nobody has seen its address: the next number opens another.
         Err(StripeError::Spent { .. }) => {
@@ -114,6 +120,22 @@ pub(crate) async fn open(
     };
     let written = call.store.claim_sale(write, Some(contract), &recorded).await;
     Ok(unless_conflict(written)?.map(|()| shown))
+}
+
+/// The member of a session's wish that Stripe does not take for an address to return to. That of the deployment is nobody's to put right who
+/// calls.
+fn unreachable(session: &Session, error: &StripeError) -> Option<&'static str> {
+    let StripeError::Refused(refusal) = error else {
+        return None;
+    };
+    if !refusal.is_about_the_return_address() {
+        return None;
+    }
+    let wish = &session.wish;
+    match refusal.param.as_deref() {
+        Some("cancel_url") => wish.cancel_url.as_ref().map(|_| "cancel_url"),
+        _ => wish.success_url.as_ref().map(|_| "success_url"),
+    }
 }
 
 /// What has become of the page of a sale; with another payment method at hand it is closed, unless it was paid. None when the session

@@ -23,7 +23,7 @@ use billing_edge::{Billed, Call, Problem};
 use billing_store::StoredContract;
 use billing_stripe::{AskedSale, ReadContract, StripeError};
 
-use crate::claim::Claimed;
+use crate::claim::{Claimed, Found};
 use crate::method::Given;
 use crate::{Wanted, busy, customer, expired, method, page};
 
@@ -57,9 +57,31 @@ pub(crate) async fn finish(
         return Ok(landed.filter(|session| session.status != Status::Open));
     }
     if other {
+        return instead(call, &claimed, sale).await;
+    }
+    match claimed.clone().joined(call).await? {
+        Some(joined) => sell(call, owner, &joined).await,
+        None => Ok(None),
+    }
+}
+
+/// Another payment method is named than the sale's, of which nothing is known yet. While somebody may be at it, the caller has to come back;
+/// what has come of it is landed; and what nothing has come of is forgotten, so that the next sale is charged to the other one. None when the session has to
+/// be looked at again.
+async fn instead(call: &Call<'_>, claimed: &Claimed, sale: &Sale) -> Result<Option<Session>, Problem> {
+    if sale.is_in_flight(call.now) {
         return Err(busy());
     }
-    sell(call, owner, &claimed).await
+    let contract = &claimed.stored.contract;
+    let read = call.read_contract(contract).await?;
+    match read.filter(|read| fate(sale, read, Lateness::InTime) != Fate::Open) {
+        Some(read) => {
+            let landed = land(call, claimed, read).await?;
+            // What waits for its payment has a page to be closed now.
+            Ok(landed.filter(|session| !matches!(session.status, Status::Open | Status::Pending)))
+        }
+        None => call.release_sale(contract).await.map(|_| None),
+    }
 }
 
 /// The time of a session has run out, and something was asked of Stripe for it. What was paid is landed; 410 for what was not. None
@@ -86,7 +108,7 @@ async fn claimed(call: &Call<'_>, session: &Session) -> Result<Option<Claimed>, 
     Ok(stored.filter(own).map(|stored| Claimed {
         session: session.clone(),
         stored,
-        is_joined: true,
+        found: Found::UnderWay,
     }))
 }
 
@@ -106,17 +128,19 @@ pub(crate) async fn sell(
     let Some(sale) = &contract.sale else {
         return Ok(None);
     };
-    // Stripe may have forgotten the keys of an old one: it is looked for before it is asked again.
-    if sale.is_forgotten(call.now) || sale.offer.way != Way::Begin {
-        let read = match sale.offer.way {
-            Way::Begin => call.read_contract(contract).await?,
-            Way::AtOnce | Way::AtPeriodEnd => call.read_to_amend(contract).await?,
-        };
-        match (&read, sale.offer.way) {
-            (Some(read), Way::Begin) => return land(call, &claimed, read.clone()).await,
-            (Some(read), _) => return Box::pin(amend(call, owner, &claimed, sale, &customer, read)).await,
-            (None, Way::Begin) => {}
-            (None, _) => return Err(Problem::internal("a contract without a subscription is amended")),
+    if sale.offer.way != Way::Begin {
+        let read = call.read_to_amend(contract).await?;
+        let nothing = || Problem::internal("a contract without a subscription is amended");
+        let read = read.ok_or_else(nothing)?;
+        return Box::pin(amend(call, owner, &claimed, sale, &customer, &read)).await;
+    }
+    // What another machine has asked for may be there, and its answer lost: what is asked now may be something else, or be refused over just
+    // that; and Stripe may have forgotten the keys of an old one.
+    if claimed.is_old() {
+        match Box::pin(come_of(call, &claimed, sale)).await? {
+            Some(read) => return land(call, &claimed, read).await,
+            None if sale.offer.is_past(call.now) => return give_up(call, &claimed).await,
+            None => {}
         }
     }
     let payment_method = match Box::pin(method::given(call, &claimed, sale, &customer)).await? {
@@ -131,9 +155,6 @@ pub(crate) async fn sell(
         sale,
         payment_method: payment_method.as_ref(),
     };
-    if payment_method.is_none() && sale.offer.short_first_period().is_none() && page::is_needed(sale) {
-        return page::open(call, &claimed, &asked).await;
-    }
     let stripe = call.stripe().await?;
     let preview = stripe.preview_contract(&asked).await;
     if preview.as_ref().is_err_and(customer::is_lost) {
@@ -141,6 +162,9 @@ pub(crate) async fn sell(
     }
     if let Check::Overtaken = hold(call, &claimed, preview.map(|preview| preview.charge), false).await? {
         return Ok(None);
+    }
+    if payment_method.is_none() && sale.offer.short_first_period().is_none() && page::is_needed(sale) {
+        return page::open(call, &claimed, &asked).await;
     }
     match stripe.begin_contract(&asked).await {
         Ok(begun) => land(call, &claimed, begun.read).await,
@@ -159,6 +183,24 @@ pub(crate) async fn sell(
     }
 }
 
+/// What has come of a sale that was asked for before and begins a contract, if anything has. What is over does not tell while another machine may
+/// be at the sale: it may be of one before.
+async fn come_of(call: &Call<'_>, claimed: &Claimed, sale: &Sale) -> Result<Option<Read>, Problem> {
+    let read = call.read_contract(&claimed.stored.contract).await?;
+    let tells =
+        |read: &Read| !claimed.is_of_another(call.now) || fate(sale, read, Lateness::InTime) != Fate::Over;
+    Ok(read.filter(tells))
+}
+
+/// Nothing has come of a sale, and by now it would be charged at another amount than was quoted: it is forgotten, so that the offer is made
+/// anew. None, since the session has to be looked at again; what another machine is at, it finds out by itself.
+async fn give_up(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Session>, Problem> {
+    if !claimed.is_of_another(call.now) {
+        call.release_sale(&claimed.stored.contract).await?;
+    }
+    Ok(None)
+}
+
 /// Changes a contract, at once or when its period ends.
 async fn amend(
     call: &Call<'_>,
@@ -172,6 +214,9 @@ async fn amend(
     let billing: &Billing = &read.billing;
     if fate(sale, read, Lateness::InTime) != Fate::Open {
         return land(call, claimed, read.clone()).await;
+    }
+    if sale.offer.is_past(call.now) {
+        return give_up(call, claimed).await;
     }
     if let Some(why) = obstacle(call, claimed, sale, read).await? {
         return cannot_amend(call, claimed, &why).await;
@@ -263,7 +308,9 @@ fn amendable(sale: &Sale, read: &Read) -> Result<(), Unchangeable> {
     let is_paid_by_it = sale.offer.way == Way::AtOnce && sale.payment_method.is_none();
     let payer = read.payer.as_ref().filter(|_| is_paid_by_it);
     change::charged(read.collection)?;
-    if read.is_led_by_an_operator() {
+    // A schedule that bears a sale's name is a downgrade's: of another, that was made since this one was priced.
+    let is_of_another = read.scheduled.as_ref().is_some_and(|of| *of != sale.name());
+    if read.is_led_by_an_operator() || is_of_another {
         return Err(Unchangeable::Scheduled);
     }
     change::payable(payer)
@@ -308,10 +355,12 @@ async fn priced(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Claimed>, P
             Some(price) => Some(price),
             None => {
                 let stripe = call.stripe().await?;
-                let made = stripe
-                    .price_of_line(sale, line, (sold.currency, sold.cadence))
-                    .await?;
-                Some(made)
+                let made = stripe.price_of_line(sale, line, (sold.currency, sold.cadence));
+                match made.await {
+                    Ok(made) => Some(made),
+                    // Kept by Stripe, it would be told as long as the sale is there: the next number asks under another key.
+                    Err(error) => return refused(call, claimed, error).await.map(|_| None),
+                }
             }
         };
         is_new = true;
@@ -350,6 +399,7 @@ pub(crate) async fn hold(
     let quoted = charge(&sale.offer);
     let fresh = match preview {
         // A price that was archived: asking again will not help.
+        Err(StripeError::Refused(_)) if claimed.is_of_another(call.now) => return Ok(Check::Overtaken),
         Err(error @ StripeError::Refused(_)) => {
             let forgotten = forget(call, claimed, unsold(error)).await;
             return forgotten.map(|_| Check::Overtaken);

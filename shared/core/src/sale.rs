@@ -399,6 +399,9 @@ pub struct Sale {
     pub replaced: Option<Replaced>,
     /// When it was written down.
     pub asked_at: Timestamp,
+    /// When it was last taken up by a machine that did not write it down, after that one had had its time; none while nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined_at: Option<Timestamp>,
     /// Until when the session could be confirmed: a payment after that is late.
     pub open_until: Timestamp,
     /// The page that it can be paid on.
@@ -471,10 +474,22 @@ impl Sale {
         format!("{}/{}", self.checkout, self.number)
     }
 
-    /// Whether it may be on its way to Stripe from another machine.
+    /// Whether it may be on its way to Stripe from another machine: from the one that wrote it down, or from one that has joined it.
     #[must_use]
     pub fn is_in_flight(&self, now: Timestamp) -> bool {
-        now.duration_since(self.asked_at) < IN_FLIGHT
+        let since = self.joined_at.unwrap_or(self.asked_at).max(self.asked_at);
+        now.duration_since(since) < IN_FLIGHT
+    }
+
+    /// The same, joined at `now`; none where the time of whoever is at it already lasts for the joining one as well. Once the session has
+    /// ended, its sale is settled by whoever comes by, who has to know of everybody that is at it.
+    #[must_use]
+    pub fn joined(&self, now: Timestamp) -> Option<Self> {
+        let ends_soon = self.open_until.duration_since(now) < IN_FLIGHT;
+        (ends_soon || !self.is_in_flight(now)).then(|| Self {
+            joined_at: Some(now),
+            ..self.clone()
+        })
     }
 
     /// Whether Stripe may have forgotten its keys.

@@ -177,6 +177,34 @@ async fn a_contract_that_would_be_over_is_not_sold() {
     assert_eq!(world.stripe.charges().await, [0_i64; 0]);
 }
 
+/// What is wrong with a quantity is told, and not something else.
+#[tokio::test]
+async fn a_quantity_beyond_what_is_kept_is_told_as_that() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    let seats = acme.product("starter", "Starter seat");
+    for (quantity, fault) in [
+        (
+            json!(1_000_000_000_000_000_i64),
+            "must have at most 15 digits before the point",
+        ),
+        (
+            json!("1000000000000000"),
+            "must have at most 15 digits before the point",
+        ),
+        (json!("0.1234567"), "must have at most 6 decimals"),
+        (json!("-1"), "must be 0 or more, a fraction as a text (\"0.5\")"),
+        (json!(0.5), "must be 0 or more, a fraction as a text (\"0.5\")"),
+        (json!([1]), "must be a number"),
+    ] {
+        let mut order = acme.order("starter");
+        order["product_overrides"] = json!([{ "product_id": seats, "quantity": quantity }]);
+        let told = acme.opens(&order).await;
+        let faults = &told.body["error"]["fieldErrors"]["product_overrides[0].quantity"];
+        assert_eq!(*faults, json!([fault]), "{quantity}: {told}");
+    }
+}
+
 /// JSON has one kind of number: `5.0` is a whole one. Of a fraction, a float has lost what was meant; a text has not.
 #[tokio::test]
 async fn a_whole_quantity_may_be_written_in_any_way() {

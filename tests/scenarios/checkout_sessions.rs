@@ -118,6 +118,24 @@ async fn the_same_intent_is_the_same_session_while_it_lives() {
     assert_ne!(acme.opens(&order).await.body["id"], dearer.body["id"]);
 }
 
+/// A session that is to end at an instant is asked for again when less than half an hour is left of it; when it is over, no other is made that
+/// would be over as well.
+#[tokio::test]
+async fn the_same_intent_with_an_end_is_the_same_session_while_it_lives() {
+    let world = World::at("2026-04-01T01:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["expires_at"] = json!("2026-04-01T01:30:00Z");
+    let first = acme.opens(&order).await;
+    world.advance("29m").await;
+    let again = acme.opens(&order).await;
+    assert_eq!((again.status, &again.body), (201, &first.body));
+    world.advance("1m").await;
+    let told = r#"400 {"error":{"fieldErrors":{"expires_at":["must be from 30 minutes to 24 hours from now"]},"formErrors":[]}}"#;
+    assert_eq!(acme.opens(&order).await, told);
+    assert_eq!(acme.previews(&order).await, told);
+}
+
 /// The archive costs a dollar more than was offered: nothing is charged, and the new offer has to be agreed to by its version.
 #[tokio::test]
 async fn an_offer_that_has_moved_is_told_and_not_charged() {
@@ -201,6 +219,37 @@ async fn a_charge_that_would_not_be_the_estimate_is_not_made() {
     world.stripe.operator("POST", &path, "balance=-500").await;
     assert_eq!(acme.confirms(&id, &visa()).await.status, 200);
     assert_eq!(world.stripe.charges().await, [3500, 3000]);
+}
+
+/// The same of who names no payment method, and of a guest: no page is opened that would charge 55.00.
+#[tokio::test]
+async fn a_page_does_not_charge_what_is_owed_from_before() {
+    for is_guest in [false, true] {
+        let world = World::at("2026-04-01T01:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let order = if is_guest {
+            acme.guest_order("eve@example.com")
+        } else {
+            acme.order("starter")
+        };
+        acme.sells(&order).await;
+        let customers = world.stripe.all_customers().await;
+        let path = format!("/v1/customers/{}", customers[0]["id"].as_str().unwrap());
+        world.stripe.operator("POST", &path, "balance=2000").await;
+        let id = acme.session(&order).await;
+        let refused = acme.confirms(&id, &json!({})).await;
+        assert_eq!(
+            refused,
+            r#"409 {"error":"the customer owes the payment provider something from before, which would be charged too; nothing was charged"}"#
+        );
+        assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
+        assert_eq!(world.stripe.open_pages().await.len(), 0);
+        world.stripe.operator("POST", &path, "balance=-500").await;
+        let pending = acme.confirms(&id, &json!({})).await;
+        assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+        world.stripe.pays_page(&world.stripe.latest_page().await).await;
+        assert_eq!(world.stripe.charges().await, [3500, 3000]);
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@
 //! The session, its deadline and the hash are written in one transaction. Repeating the request finds the session.
 
 use billing_core::id::{CheckoutId, OrganisationId};
-use billing_core::session::{self, KEPT, Session, Status, When, Wish};
+use billing_core::session::{KEPT, Session, Status, When, Wish};
 use billing_edge::key::{self, uuid};
 use billing_edge::{Call, Function, Problem, Reply, ToldSession, WishFacts};
 use billing_store::unless_conflict;
@@ -96,8 +96,7 @@ fn session(
     start: When,
 ) -> Result<Session, Problem> {
     let offer = facts.offer(wish, start, call.now).map_err(Problem::from)?;
-    let open_until = session::open_until(wish.expires_at, call.now);
-    let open_until = open_until.map_err(|bad| Problem::bad_request(bad.to_string()))?;
+    let open_until = call.open_until(wish)?;
     let internal = |error: billing_edge::key::NoRandomness| Problem::internal(error.to_string());
     let contract = match &facts.stored {
         Some(stored) => stored.contract.id.clone(),

@@ -19,6 +19,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     let caller = call.authenticate_organisation().await?;
     let caller = caller.with(Scope::BillingRead)?;
     let wish = call.read_wish()?;
+    call.open_until(&wish)?;
     let facts = call.wish_facts(caller.organisation(), &wish).await?;
     if let Some(obstacle) = facts.obstacle() {
         return Err(Problem::conflict(obstacle.to_string()));

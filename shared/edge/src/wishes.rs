@@ -8,13 +8,13 @@ use billing_core::calendar::whole_second;
 use billing_core::catalog::{BusinessEntity, Buyer, Plan};
 use billing_core::contact::Address;
 use billing_core::contract::Status;
-use billing_core::decimal::Quantity;
+use billing_core::decimal::{NotADecimal, Quantity};
 use billing_core::id::OrganisationId;
 use billing_core::invalid::Invalid;
 use billing_core::offer::Override;
 use billing_core::return_url::ReturnUrl;
 use billing_core::sale::{self, Amended, Estimates, NewContract, NoOffer, Offer, Way};
-use billing_core::session::{Asked, Guest, Kind, Session, When, Wish};
+use billing_core::session::{self, Asked, Guest, Kind, Session, When, Wish};
 use billing_core::subscription::Status as BillingStatus;
 use billing_store::{StoreError, StoredContract};
 use serde::Serialize;
@@ -44,7 +44,7 @@ pub struct ToldSession<'a> {
     organisation_id: &'a str,
     #[serde(rename = "type")]
     kind: Kind,
-    checkout_status: billing_core::session::Status,
+    checkout_status: session::Status,
     plan_id: Option<&'a str>,
     contract_id: Option<&'a str>,
     customer_id: Option<&'a str>,
@@ -125,24 +125,35 @@ impl Call<'_> {
             overrides: overrides(&mut members),
             faulty: Vec::new(),
         };
-        if let Some(at) = asked.expires_at
-            && let Err(bad) = billing_core::session::open_until(Some(at), self.now)
-        {
-            members.fault("expires_at", bad.to_string());
-        }
+        let expires_at = asked.expires_at;
         asked.faulty = members.faulty();
         // Under whichever name they are given: what is there and wrong is not missing.
         if asked.faulty.iter().any(|name| name == OLDER_OVERRIDES) {
             asked.faulty.push(OVERRIDES.to_owned());
         }
-        match asked.wish() {
-            Ok(wish) => members.finish().map(|()| wish),
-            Err(invalid) => {
-                members.and(invalid);
-                members.finish()?;
-                Err(Problem::internal("a wish was refused without a reason"))
-            }
+        let wish = match asked.wish() {
+            Ok(wish) if members.faulty().is_empty() => return Ok(wish),
+            wish => wish,
+        };
+        // No session was ever made of this body, so that a life which cannot be had now is one fault more.
+        if let Err(bad) = session::open_until(expires_at, self.now) {
+            members.fault("expires_at", bad.to_string());
         }
+        if let Err(invalid) = wish {
+            members.and(invalid);
+        }
+        members.finish()?;
+        Err(Problem::internal("a wish was refused without a reason"))
+    }
+
+    /// Until when a session of a wish would live that is made now. 400 for a life that is too short or too long: of a session that lives, the same
+    /// wish names it still.
+    pub fn open_until(&self, wish: &Wish) -> Result<Timestamp, Problem> {
+        session::open_until(wish.expires_at, self.now).map_err(|bad| {
+            let mut invalid = Invalid::default();
+            invalid.field("expires_at", bad.to_string());
+            Problem::invalid(invalid)
+        })
     }
 
     /// What a wish is priced on. 400 when it names what is not there.
@@ -428,9 +439,17 @@ fn quantity(given: &Value) -> Option<Quantity> {
     }
 }
 
-fn quantity_fault(given: &Value) -> &'static str {
-    match given {
-        Value::Number(_) | Value::String(_) => "must be 0 or more, a fraction as a text (\"0.5\")",
-        _ => "must be a number",
+fn quantity_fault(given: &Value) -> String {
+    let text = match given {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        _ => return "must be a number".to_owned(),
+    };
+    match text.parse::<Quantity>() {
+        Err(NotADecimal::TooLarge) => "must have at most 15 digits before the point".to_owned(),
+        Err(NotADecimal::TooFine { places }) if given.is_string() => {
+            format!("must have at most {places} decimals")
+        }
+        _ => "must be 0 or more, a fraction as a text (\"0.5\")".to_owned(),
     }
 }

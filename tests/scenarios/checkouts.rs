@@ -373,6 +373,7 @@ async fn a_key_that_looks_in_the_wrong_account_sells_nothing_there() {
     machine.network.tells("GET /v1/checkout/sessions/", 404, missing);
     let answer = ada.starts_checkout_on(&machine, "annual").await.unwrap();
     assert_eq!(answer.status, 502, "{answer}");
+    assert_eq!(ada.stored().await.profile, before, "nothing was reserved");
 
     let machine = live().await;
     let expired = json!({ "id": before.open_session, "object": "checkout.session", "status": "expired", "client_secret": null,

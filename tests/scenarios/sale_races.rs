@@ -1,9 +1,6 @@
 //! Confirmations on several machines at once, and on machines that die: one contract, one charge.
 
-use billing_core::access::Holder;
 use billing_core::contract::Status;
-use billing_edge::key::hash;
-use billing_store::{ReplyClaim, ReplyKey};
 use billing_tests::{Machine, Moment, Organisation, World, at_every_death, at_every_step};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -326,35 +323,6 @@ async fn an_idempotency_key_confirms_one_session() {
     assert_eq!(acme.sends(under_key(&second)).await.status, 422);
     assert_eq!(acme.reads(&second).await.body["checkout_status"], "open");
     assert_eq!(world.stripe.charges().await, [3500]);
-}
-
-/// What the build before has answered under a key is told again: it kept that under a name with the session in it.
-#[tokio::test]
-async fn an_answer_of_the_build_before_is_told_again() {
-    let world = World::at("2026-04-01T00:00:00Z").await;
-    let acme = world.organisation("acme").await;
-    let id = acme.session(&acme.guest_order("eve@example.com")).await;
-    let mut request = acme.confirmation(&id, &visa());
-    let key = "k1".parse().unwrap();
-    request.headers_mut().insert("idempotency-key", key);
-    let fingerprint = format!("checkoutId={id}\n{}", visa());
-    let claim = ReplyClaim {
-        key: ReplyKey {
-            caller: &Holder::Organisation(acme.id.clone()),
-            operation: &format!("confirm-checkout-session.{id}"),
-            key_hash: &hash("k1"),
-        },
-        request: &hash(&fingerprint),
-        token: "t1",
-    };
-    let store = world.stack().app.store();
-    store.claim_reply(&claim, world.now(), world.now()).await.unwrap();
-    let declined = r#"{"error":"Your card was declined."}"#;
-    store.finish_reply(&claim, 402, declined).await.unwrap();
-    let told = acme.sends(request).await;
-    assert_eq!(told, format!("402 {declined}").as_str());
-    assert_eq!(told.header("idempotent-replayed"), "true");
-    assert_eq!(world.stripe.charges().await, [0_i64; 0]);
 }
 
 /// One card is being charged when another is named: whoever named it is told to come back.

@@ -64,12 +64,8 @@ async fn confirm(call: &Call<'_>) -> Result<Reply, Problem> {
     let owner = call.authenticate_organisation().await?.owner()?;
     let checkout = call.path("checkoutId").and_then(|id| id.parse().ok());
     let checkout: CheckoutId = checkout.ok_or_else(unknown)?;
-    // What the build before this one has answered, or is answering, it keeps under a name that has the session in it.
-    let earlier = format!("{NAME}.{checkout}");
-    let organisation = owner.organisation();
-    let work = confirmed(call, &owner, checkout);
-    let work = Box::pin(call.once(organisation, &earlier, work));
-    call.once(organisation, NAME, work).await
+    call.once(owner.organisation(), NAME, confirmed(call, &owner, checkout))
+        .await
 }
 
 async fn confirmed(

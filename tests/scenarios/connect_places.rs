@@ -118,6 +118,30 @@ async fn an_update_that_stripe_refuses_leaves_its_client_where_it_was() {
     }
 }
 
+/// The schedule was made, and nobody heard of it; then the client moves, and the address of the order is another one. The same order is the same sale.
+#[tokio::test]
+async fn an_order_whose_client_has_moved_since_is_the_same() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let first = sold_in_berlin(&world, &north).await;
+    world.stripe.holds_events(true).await;
+    let order = taxed(
+        north.order(NEXT_MONTH),
+        json!({ "enabled": true, "postalCode": "20095" }),
+    );
+    let making = "/v1/subscription_schedules";
+    world.stripe.applies_without_answering("POST", making).await;
+    assert_eq!(north.sells(&order).await.status, 503);
+    world.stripe.recovers().await;
+    let moves = json!({ "taxSettings": { "enabled": true, "country": "AT", "postalCode": "1010" } });
+    assert_eq!(north.updates(&first, &moves).await.status, 200);
+    let again = north.sells(&order).await;
+    assert_eq!(again.status, 200, "{again}");
+    assert_eq!(north.schedules().await.len(), 2);
+    let same = north.sells(&order).await;
+    assert_eq!(same.body["id"], again.body["id"]);
+}
+
 /// Neither needs the other: a postal code is one of the country that is known of the client, or says nothing.
 #[tokio::test]
 async fn a_postal_code_needs_no_country() {

@@ -1,9 +1,9 @@
 //! What is wrong with an order beyond its form: what is not the agency's, and what the account does not sell.
 
-use billing_core::connect::contract::State;
+use billing_core::Timestamp;
 use billing_core::connect::offer::Offer;
 use billing_core::connect::order::{Fault, Order};
-use billing_core::connect::sale::{Buyer, NamedAgent, Sale};
+use billing_core::connect::sale::{Buyer, KEY_KEPT, NamedAgent, Sale};
 use billing_core::connect::{Agent, Client};
 use billing_core::id::ConnectedAccountId;
 use billing_core::invalid::Invalid;
@@ -102,7 +102,7 @@ pub(crate) async fn sellable(
         );
     }
     if let Some(offer) = &offer
-        && pays_otherwise(&stripe, before, order, offer).await?
+        && pays_otherwise(&stripe, before, (order, offer), call.now).await?
     {
         invalid.field(product, OTHER_CURRENCY);
     }
@@ -117,8 +117,8 @@ pub(crate) async fn sellable(
 async fn pays_otherwise(
     stripe: &Connected,
     before: SoldBefore<'_>,
-    order: &Order,
-    offer: &Offer,
+    (order, offer): (&Order, &Offer),
+    now: Timestamp,
 ) -> Result<bool, Problem> {
     let Some(buyer) = before.buyer else {
         return Ok(false);
@@ -127,7 +127,11 @@ async fn pays_otherwise(
     let moves = told.is_some() && buyer.country.is_some() && told != buyer.country.as_ref();
     let currency = offer.flat.currency;
     let pays_in_another = |sale: &Sale| {
-        let is_over = sale.state.as_ref().is_some_and(State::is_over);
+        // One that nothing has come of by now cannot be finished any more.
+        let is_over = match &sale.state {
+            Some(state) => state.is_over(),
+            None => sale.schedule.is_none() && now.duration_since(sale.asked_at) >= KEY_KEPT,
+        };
         !is_over && sale.terms.currency.is_some_and(|known| known != currency)
     };
     let Some(customer) = buyer.customer.as_ref().filter(|_| moves) else {

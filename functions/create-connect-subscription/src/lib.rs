@@ -21,11 +21,13 @@ use billing_core::connect::Client;
 use billing_core::connect::contract::{Contract, Stage};
 use billing_core::connect::order::{self, Metric, Order};
 use billing_core::connect::sale::{self, Buyer, NamedAgent, NewSale, Next, Sale, Terms};
-use billing_core::id::{AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, ProductId};
+use billing_core::id::{
+    AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, CustomerId, ProductId, ScheduleId,
+};
 use billing_edge::connect::{ConnectAnswer, Fields, Named, Payer, Paying, refused};
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::{FoundSale, Listener, SoldBefore, Unfinished, unless_conflict};
-use billing_stripe::{NewSchedule, StripeError};
+use billing_stripe::{Connected, NewSchedule, StripeError};
 
 const NAME: &str = "create-connect-subscription";
 /// How much earlier than our record of it a schedule may seem to be made, by Stripe's clock.
@@ -283,11 +285,11 @@ async fn open(
     begun: &Begun<'_>,
 ) -> Result<Option<(Sale, Contract)>, Problem> {
     let &Begun {
-        request,
         client,
         buyer,
         sale,
         is_in_flight,
+        ..
     } = begun;
     let stripe = call.stripe_of(&sale.account).await?;
     let address = format!("connect-address/{}/{}/{}", sale.account, client.id, sale.number);
@@ -303,8 +305,18 @@ async fn open(
     let (customer, moved) = match payer {
         Payer::Is(customer, moved) => (customer, moved),
         Payer::Overtaken => return Ok(None),
-        // The next number has another key.
-        Payer::Unlocated(StripeError::Spent { .. }) => return dropped(call, sale).await,
+        // Stripe keeps a failure under this number, or was told of another place: the schedule may have been made after that. The next number
+        // has another key.
+        Payer::Unlocated(StripeError::Spent { .. }) => {
+            let made = match &buyer.customer {
+                Some(customer) => made_before(&stripe, sale, customer).await?,
+                None => None,
+            };
+            return match made {
+                Some(schedule) => record(call, begun, &schedule).await,
+                None => dropped(call, sale).await,
+            };
+        }
         Payer::Unlocated(StripeError::Refused(refusal))
             if refusal.is_missing("id") || refusal.is_missing("customer") =>
         {
@@ -324,10 +336,7 @@ async fn open(
         }
         // Stripe keeps a failure under this number, and may have made it before it failed. The next number has another key.
         Err(error @ StripeError::Spent { .. }) => {
-            let since = sale.asked_at.saturating_sub(CLOCK_SKEW);
-            let since = since.map_err(|error| Problem::internal(error.to_string()))?;
-            let found = stripe.find_schedule(sale, &customer, since).await;
-            match found.map_err(|error| refused(error, &FIELDS))? {
+            match made_before(&stripe, sale, &customer).await? {
                 Some(schedule) => schedule,
                 None => match error.asked_in_other_words().filter(|_| is_in_flight) {
                     // A machine of the build before this one may be waiting for its answer.
@@ -349,11 +358,32 @@ async fn open(
         }
         Err(error) => return Err(error.into()),
     };
+    record(call, begun, &schedule).await
+}
+
+/// The schedule that Stripe has made of a sale, if it has.
+async fn made_before(
+    stripe: &Connected,
+    sale: &Sale,
+    customer: &CustomerId,
+) -> Result<Option<ScheduleId>, Problem> {
+    let since = sale.asked_at.saturating_sub(CLOCK_SKEW);
+    let since = since.map_err(|error| Problem::internal(error.to_string()))?;
+    let found = stripe.find_schedule(sale, customer, since).await;
+    found.map_err(|error| refused(error, &FIELDS))
+}
+
+/// Reads the schedule of a sale, and writes it into the sale; none when somebody else wrote first.
+async fn record(
+    call: &Call<'_>,
+    &Begun { request, sale, .. }: &Begun<'_>,
+    schedule: &ScheduleId,
+) -> Result<Option<(Sale, Contract)>, Problem> {
     let named = Named::Schedule(schedule.clone());
     let contract = call.contract(&sale.account, &named).await?;
     let contract = contract.ok_or_else(|| Problem::bad_gateway("a new schedule is not there"))?;
     let found = FoundSale {
-        schedule: Some(&schedule),
+        schedule: Some(schedule),
         contract: &contract,
         amendment: Unfinished::Stays,
         listener: request.listener(call),

@@ -150,7 +150,8 @@ impl Difference {
         };
         if drops && contract.has_more_phases {
             Some(Refusal::Rearranged)
-        } else if rewrites && contract.has_other_terms {
+        } else if rewrites && (contract.has_other_terms || self.terms.is_some() && contract.has_other_items())
+        {
             Some(Refusal::Furnished)
         } else {
             None

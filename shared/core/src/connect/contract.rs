@@ -160,6 +160,13 @@ impl Contract {
         self.lines.iter().find(|line| line.price.usage != Usage::Licensed)
     }
 
+    /// Whether more is charged than what is sold here: one of a flat price, and usage.
+    #[must_use]
+    pub fn has_other_items(&self) -> bool {
+        let sold = usize::from(self.flat().is_some()) + usize::from(self.metered().is_some());
+        self.lines.len() > sold
+    }
+
     /// What is written down of it.
     #[must_use]
     pub fn state(&self) -> State {

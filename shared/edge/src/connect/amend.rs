@@ -32,8 +32,12 @@ impl Call<'_> {
         let mut contract = contract;
         let moves_from = moves_from(&stripe, &contract, amendment).await;
         let moves_from = moves_from.map_err(|error| refused(error, &Fields::NONE))?;
+        let mut is_tried = false;
         for _ in 0..MOST_STEPS {
             if let Some(refusal) = amendment.overtaken(&contract, self.now) {
+                if is_tried {
+                    put_back(&stripe, (sale, &contract), amendment, moves_from.as_ref()).await?;
+                }
                 return match self.land_amended(sale, &contract).await? {
                     Some(_) => Err(Problem::conflict(refusal.to_string())),
                     None => Ok(None),
@@ -42,6 +46,7 @@ impl Call<'_> {
             let Some(step) = amendment.next(&contract) else {
                 break;
             };
+            is_tried |= matches!(step, Step::Rewrite(_) | Step::Change(_));
             let last = !matches!(step, Step::Release(_) | Step::Migrate(_));
             match take(&stripe, (sale, &contract), amendment, &step).await {
                 Ok(()) if matches!(step, Step::Rewrite(_) | Step::Change(_)) => {
@@ -60,12 +65,7 @@ impl Call<'_> {
                         contract = now;
                         continue;
                     }
-                    // What runs is taxed where it was.
-                    if let Some(address) = &moves_from {
-                        let moved_back =
-                            stripe.put_back_amended(&contract.customer, sale, amendment, address);
-                        moved_back.await.or_else(unless_refused)?;
-                    }
+                    put_back(&stripe, (sale, &contract), amendment, moves_from.as_ref()).await?;
                     unless_conflict(self.store.drop_amendment(sale).await)?;
                     return Err(not_possible(error, amendment, fields));
                 }
@@ -148,11 +148,21 @@ async fn moves_from(
     Ok(there.address.filter(|address| !address.is_in(country)))
 }
 
-/// What Stripe does not take back it has never had.
-fn unless_refused(error: StripeError) -> Result<(), StripeError> {
-    match error {
-        StripeError::Refused(_) | StripeError::Spent { .. } => Ok(()),
-        error => Err(error),
+/// Has a client be where it was before an amendment that comes to nothing: what runs is taxed there.
+async fn put_back(
+    stripe: &Connected,
+    (sale, contract): (&Sale, &Contract),
+    amendment: &Amendment,
+    moved_from: Option<&Address>,
+) -> Result<(), StripeError> {
+    let Some(address) = moved_from else {
+        return Ok(());
+    };
+    let moved_back = stripe.put_back_amended(&contract.customer, sale, amendment, address);
+    match moved_back.await {
+        // What Stripe does not take back it has never had.
+        Ok(()) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -131,6 +131,64 @@ async fn a_downgrade_that_is_taken_back_keeps_the_end() {
     assert_eq!(acme.contract(&contract).await.contract.status, Status::Ended);
 }
 
+/// An operator has a contract end, or takes its end away, and nobody has heard of that. A downgrade that was offered before would write its schedule, and
+/// with it what was the end before: it is offered anew, and keeps what the operator said.
+#[tokio::test]
+async fn a_downgrade_does_not_undo_what_an_operator_said_of_the_end() {
+    for (ordered, said) in [
+        (Value::Null, seconds("2028-07-01T00:00:00Z").to_string()),
+        (json!("2028-07-01T00:00:00Z"), String::new()),
+    ] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let mut order = acme.order("team-annual");
+        if !ordered.is_null() {
+            order["end_date"] = ordered;
+        }
+        let contract = acme.sells(&order).await;
+        let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+        let id = acme.session(&less).await;
+        world.stripe.holds_events(true).await;
+        operator_ends(&world, &said).await;
+        let anew = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(anew.status, 409, "{said}: {anew}");
+        let version = json!({ "version": acme.reads(&id).await.body["version"] });
+        let told = acme.confirms(&id, &version).await;
+        assert_eq!(told.status, 200, "{said}: {told}");
+        world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        let end = said.parse::<i64>().ok();
+        let stored = acme.contract(&contract).await.contract;
+        assert!(stored.scheduled.is_some(), "{said}");
+        assert_eq!(stored.ends_at.map(|end| end.as_second()), end, "{said}");
+        let schedules = world
+            .stripe
+            .operator("GET", "/v1/subscription_schedules?limit=1", "");
+        let schedule = schedules.await["data"][0].take();
+        let led_to = schedule["phases"][1]["end_date"].as_i64();
+        let ends = (schedule["end_behavior"] == "cancel").then_some(led_to).flatten();
+        assert_eq!(ends, end, "{said}: {schedule}");
+    }
+}
+
+/// An amendment that comes to nothing, between an operator's taking the end away and the news of that, does not hide it.
+#[tokio::test]
+async fn an_end_that_was_taken_away_is_seen_after_a_refused_amendment() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = until_june(&world).await;
+    let seat = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": 4 });
+    let more = json!({ "contract_id": contract, "product_overrides": [seat] });
+    let id = acme.session(&more).await;
+    world.stripe.holds_events(true).await;
+    operator_ends(&world, "").await;
+    let declined = json!({ "payment_method_id": "pm_card_chargeDeclined" });
+    let refused = acme.confirms(&id, &declined).await;
+    assert!((400..500).contains(&refused.status), "{refused}");
+    world.stripe.holds_events(false).await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(ends_at(&acme, &contract).await, None);
+}
+
 /// A year that begins in April and would end in the next does not fit into a contract that ends in September: Stripe would begin it when it is asked, and
 /// charge a cent less every few minutes. Told before it is quoted; and of a session that was opened before an operator set the end.
 #[tokio::test]

@@ -202,9 +202,22 @@ async fn a_payment_method_that_the_customer_has_is_taken_whether_it_may_be_given
             .confirms(&acme.session(&acme.order("starter")).await, &named)
             .await;
         assert_eq!(own.body["checkout_status"], "contract_created", "{own}");
+        // Twice at once.
+        let twice = acme.session(&acme.order("starter")).await;
+        let (machine, other) = (world.machine().await, world.machine().await);
+        let answers = tokio::join!(
+            acme.confirms_on(&machine, &twice, &named),
+            acme.confirms_on(&other, &twice, &named)
+        );
+        assert!(
+            [answers.0, answers.1]
+                .into_iter()
+                .flatten()
+                .any(|told| told.status == 200)
+        );
         let guest = acme.session(&acme.guest_order("eve@example.com")).await;
         let others = acme.confirms(&guest, &named).await;
         assert_eq!(others.status, 400, "{others}");
-        assert_eq!(world.stripe.charges().await, [3500, 3500]);
+        assert_eq!(world.stripe.charges().await, [3500, 3500, 3500]);
     }
 }

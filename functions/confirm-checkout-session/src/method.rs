@@ -60,6 +60,8 @@ pub(crate) async fn given(
         Ok(method) => return Ok(Given::Method(method)),
         Err(error) if customer::is_lost(&error) => return Ok(Given::Lost),
         Err(StripeError::Refused(refusal)) if sale.payment_method.is_some() => refusal,
+        // Another machine may have been told otherwise, and be charging.
+        Err(StripeError::Spent { .. }) if claimed.is_of_another(call.now) => return Ok(Given::Again),
         Err(StripeError::Spent { .. }) if sale.payment_method.is_some() => {
             call.release_sale(&claimed.stored.contract).await?;
             return Ok(Given::Again);

@@ -11,9 +11,10 @@
 
 use std::pin::Pin;
 
+use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::change::{self, Unchangeable};
-use billing_core::contract::{Billing, Fate, Lateness, Read, charge, fate};
+use billing_core::contract::{Billing, Contract, Fate, Lateness, Read, charge, fate};
 use billing_core::id::{CustomerId, OrganisationId};
 use billing_core::invalid::Invalid;
 use billing_core::quote::Charge;
@@ -230,6 +231,9 @@ async fn amend(
     };
     let stripe = call.stripe().await?;
     if sale.offer.way == Way::AtPeriodEnd {
+        if has_other_end(contract, billing) {
+            return land_end(call, claimed, read.clone()).await;
+        }
         let answer = stripe.schedule_contract(&asked, read).await;
         return Box::pin(amended(call, claimed, answer)).await;
     }
@@ -253,6 +257,29 @@ async fn amend(
     };
     let answer = stripe.amend_contract(&asked, billing).await;
     Box::pin(amended(call, &paying, answer)).await
+}
+
+/// Whether Stripe has another end of a contract than the contract: an operator has set, moved or taken it away, and its event is still to come. A
+/// schedule that was written now would say the old one.
+fn has_other_end(contract: &Contract, billing: &Billing) -> bool {
+    let second = |at: Option<Timestamp>| at.map(Timestamp::as_second);
+    billing.schedule.is_none() && second(billing.cancel_at) != second(contract.ends_at)
+}
+
+/// Lands what Stripe has of a contract before it is amended: the sale is forgotten, and offered anew. None, since the session has to be looked
+/// at again.
+fn land_end<'a>(call: &'a Call<'_>, claimed: &'a Claimed, read: Read) -> Step<'a> {
+    Box::pin(async move {
+        let contract = &claimed.stored.contract;
+        if claimed.is_of_another(call.now) || call.release_sale(contract).await?.is_none() {
+            return Ok(None);
+        }
+        let stored = call.store.contract(&contract.organisation, &contract.id).await?;
+        if let Some(stored) = stored {
+            call.land_contract(&stored, read, Billed::default()).await?;
+        }
+        Ok(None)
+    })
 }
 
 /// What Stripe's answer to an amendment comes to.

@@ -481,12 +481,13 @@ impl Sale {
         now.duration_since(since) < IN_FLIGHT
     }
 
-    /// The same, joined at `now`; none where the time of whoever is at it already lasts for the joining one as well. Once the session has
-    /// ended, its sale is settled by whoever comes by, who has to know of everybody that is at it.
+    /// The same, joined at `now`; none where the time of whoever is at it already lasts for the joining one as well: half of it is left, which is
+    /// more than a function runs. Once the session has ended, its sale is settled by whoever comes by, who has to know of everybody that is at it.
     #[must_use]
     pub fn joined(&self, now: Timestamp) -> Option<Self> {
         let ends_soon = self.open_until.duration_since(now) < IN_FLIGHT;
-        (ends_soon || !self.is_in_flight(now)).then(|| Self {
+        let half_a_time_on = now.saturating_add(IN_FLIGHT / 2).unwrap_or(Timestamp::MAX);
+        (ends_soon || !self.is_in_flight(half_a_time_on)).then(|| Self {
             joined_at: Some(now),
             ..self.clone()
         })

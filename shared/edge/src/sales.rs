@@ -9,6 +9,7 @@
 //! The sale stays in the contract until it is landed, and what is done at Stripe repeats under the sale's keys.
 
 use billing_core::Timestamp;
+use billing_core::access::Mode;
 use billing_core::contract::{self, Billing, Contract, Facts, Fate, Landing, Lateness, Read, Told};
 use billing_core::coverage::Entry;
 use billing_core::reversal::Reversal;
@@ -16,7 +17,7 @@ use billing_core::sale::{Sale, Way};
 use billing_core::session::{Session, Status};
 use billing_core::subscription::Status as BillingStatus;
 use billing_store::{SessionWrite, StoredContract, unless_conflict};
-use billing_stripe::{OfContract, Returned, StripeError};
+use billing_stripe::{OfContract, Returned};
 
 use crate::call::Call;
 use crate::problem::Problem;
@@ -360,9 +361,14 @@ impl Call<'_> {
                 Left::Done => return Ok(None),
             };
             let session = self.store.checkout_session(&sale.checkout).await?;
+            let mut billing = left.map(|left| *left).or_else(|| read.billing.clone());
+            if let (Some(billing), Some(known)) = (&mut billing, &read.billing) {
+                // That an end was taken away is for whoever lands it to see, by what was there before.
+                billing.cancel_at = billing.cancel_at.or(known.cancel_at);
+            }
             let released = Contract {
                 sale: None,
-                billing: left.map(|left| *left).or_else(|| read.billing.clone()),
+                billing,
                 updated_at: self.now,
                 ..read.clone()
             };
@@ -452,8 +458,14 @@ impl Call<'_> {
             contract: contract.id.clone(),
         };
         let found = match stripe.find_contract_subscription(&customer, &of).await {
-            // An operator deleted it, and with it whatever it had.
-            Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => None,
+            // An operator deleted it, and with it whatever it had. Where real money moves Stripe keeps a trace of that, and it may be our key that
+            // looks in the wrong account.
+            Err(error) if error.is_missing("customer") => {
+                if self.app.config.mode == Mode::Live && !stripe.knows_customer(&customer).await? {
+                    return Err(error.into());
+                }
+                None
+            }
             found => found?,
         };
         let read = found.map(|found| found.read);

@@ -105,7 +105,7 @@ impl Stripe {
     }
 
     /// Gives a payment method to a customer; giving it again changes nothing: what Stripe makes of that it does not say, so one that it
-    /// refuses is read, and is given when it is the customer's. Answers its id, which for one of Stripe's test methods is
+    /// refuses, or has refused under this key, is read, and is given when it is the customer's. Answers its id, which for one of Stripe's test methods is
     /// another than the one that was given, and its kind.
     pub async fn attach_payment_method(
         &self,
@@ -124,9 +124,11 @@ impl Stripe {
         let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
         let attached: Method = match self.post(request, &format!("{key}/attach")).await {
             // Of a card that the bank refuses there is nothing to learn.
-            Err(StripeError::Refused(refusal)) if refusal.kind != "card_error" => {
-                let own = self.own_method(method, customer).await?;
-                own.ok_or(StripeError::Refused(refusal))?
+            Err(StripeError::Refused(refusal)) if refusal.kind == "card_error" => {
+                return Err(StripeError::Refused(refusal));
+            }
+            Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {
+                self.own_method(method, customer).await?.ok_or(error)?
             }
             answer => answer?,
         };

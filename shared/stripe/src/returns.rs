@@ -179,8 +179,11 @@ impl Stripe {
             };
             match self.post::<IgnoredAny>(request, &key).await {
                 Ok(_) => return Ok(Returned::Whole),
-                // An operator has taken the invoice back in another way.
-                Err(StripeError::Refused(_)) => return Ok(Returned::InPart),
+                // What a restricted key lacks can be given to it, and the event comes again.
+                Err(StripeError::Refused(refusal)) if !matches!(refusal.status, 401 | 403) => {
+                    // An operator has taken the invoice back in another way.
+                    return Ok(Returned::InPart);
+                }
                 Err(error @ StripeError::Spent { .. }) => spent = Some(error),
                 Err(error) => return Err(error),
             }

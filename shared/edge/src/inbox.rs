@@ -108,9 +108,7 @@ impl Call<'_> {
         };
         let outcome = match errand {
             Ok(Work::Own(errand)) => landing::run(self, event, &errand).await,
-            Ok(Work::Connected(account, errand)) => connected::run(self, &account, &errand)
-                .await
-                .map(|()| Taken::Done),
+            Ok(Work::Connected(account, errand)) => connected::run(self, &account, &errand).await,
             Err(unreadable) => Err(Problem::internal(unreadable.to_string())),
         };
         match outcome {

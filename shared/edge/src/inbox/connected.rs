@@ -12,6 +12,7 @@ use billing_core::id::{ConnectedAccountId, InvoiceId, NotAnId};
 use billing_store::{FoundSale, Listener, Unfinished, unless_conflict};
 use billing_stripe::webhook::Event;
 
+use super::Taken;
 use crate::call::Call;
 use crate::connect::{Fields, Named, refused};
 use crate::problem::Problem;
@@ -64,7 +65,7 @@ pub(super) async fn run(
     call: &Call<'_>,
     account: &ConnectedAccountId,
     errand: &ConnectedErrand,
-) -> Result<(), Problem> {
+) -> Result<Taken, Problem> {
     let named = match errand {
         ConnectedErrand::Sold(named) => named.clone(),
         ConnectedErrand::Invoice(invoice) => {
@@ -73,15 +74,17 @@ pub(super) async fn run(
             match billed.map_err(|error| refused(error, &Fields::NONE))? {
                 Some(subscription) => Named::Subscription(subscription),
                 // An invoice of something else.
-                None => return Ok(()),
+                None => return Ok(Taken::OfNobody),
             }
         }
     };
     let mut rounds = call.rounds();
-    while refresh(call, account, &named).await?.is_none() {
+    loop {
+        if let Some(taken) = refresh(call, account, &named).await? {
+            return Ok(taken);
+        }
         rounds.lost().await?;
     }
-    Ok(())
 }
 
 /// One round; none when somebody else wrote first.
@@ -89,10 +92,10 @@ async fn refresh(
     call: &Call<'_>,
     account: &ConnectedAccountId,
     named: &Named,
-) -> Result<Option<()>, Problem> {
+) -> Result<Option<Taken>, Problem> {
     // What the agency made by itself names no sale of ours.
     let Some((sale, _)) = call.find_sale(account, named).await? else {
-        return Ok(Some(()));
+        return Ok(Some(Taken::OfNobody));
     };
     // First what we have, then what Stripe has: see `docs/architecture.md`. A look through the schedule finds its subscription.
     let schedule = match (&sale.schedule, named) {
@@ -100,13 +103,13 @@ async fn refresh(
         (None, named) => named.clone(),
     };
     let Some(contract) = call.contract(account, &schedule).await? else {
-        return Ok(Some(()));
+        return Ok(Some(Taken::Done));
     };
     if let Some(left) = sale.amendment.clone().filter(|left| left.is_fresh(call.now))
         && contract.stage() != Stage::Over
     {
         return Ok(match call.amend(&sale, &left, contract, &Fields::NONE).await {
-            Ok(amended) => amended.map(drop),
+            Ok(amended) => amended.map(|_| Taken::Done),
             Err(problem) if problem.status >= 500 => return Err(problem),
             // It came to nothing, and is forgotten; what there is has to be looked at once more.
             Err(_) => None,
@@ -125,5 +128,5 @@ async fn refresh(
         listener: Listener::Other,
     };
     let landed = call.store.land_sale(&sale, &found).await;
-    Ok(unless_conflict(landed)?.map(drop))
+    Ok(unless_conflict(landed)?.map(|_| Taken::Done))
 }

@@ -141,12 +141,8 @@ impl<'w> Account<'w> {
 
     /// Its key is revoked, as an administrator does.
     pub async fn revokes_its_key(&self) {
+        let key = self.own_key().await;
         let store = self.world.stack().app.store();
-        let key = store
-            .api_key(&billing_edge::key::hash(&self.key))
-            .await
-            .unwrap()
-            .unwrap();
         assert!(
             store
                 .revoke_api_key(&key.holder, &key.id, self.world.now())
@@ -157,36 +153,29 @@ impl<'w> Account<'w> {
 
     /// From now on it acts with a key that may only read.
     pub async fn uses_a_key_that_may_only_read(&mut self) {
-        let store = self.world.stack().app.store();
-        let own = store
-            .api_key(&billing_edge::key::hash(&self.key))
-            .await
-            .unwrap()
-            .unwrap();
-        let made = NewKey::generate(Mode::Test).unwrap();
-        let key = Key {
-            id: made.id,
-            scopes: vec![Scope::BillingRead],
-            ..own
-        };
-        store.put_api_key(&made.hash, &key).await.unwrap();
-        self.key = made.secret.expose().to_owned();
+        let own = self.own_key().await;
+        let scopes = vec![Scope::BillingRead];
+        self.uses(Key { scopes, ..own }).await;
     }
 
     /// From now on it acts with a key to where real money moves.
     pub async fn uses_a_live_key(&mut self) {
+        let own = self.own_key().await;
+        let mode = Mode::Live;
+        self.uses(Key { mode, ..own }).await;
+    }
+
+    async fn own_key(&self) -> Key {
+        let hash = billing_edge::key::hash(&self.key);
         let store = self.world.stack().app.store();
-        let own = store
-            .api_key(&billing_edge::key::hash(&self.key))
-            .await
-            .unwrap()
-            .unwrap();
-        let made = NewKey::generate(Mode::Live).unwrap();
-        let key = Key {
-            id: made.id,
-            mode: Mode::Live,
-            ..own
-        };
+        store.api_key(&hash).await.unwrap().unwrap()
+    }
+
+    /// A new key like this one is put in the place of its own.
+    async fn uses(&mut self, like: Key) {
+        let made = NewKey::generate(like.mode).unwrap();
+        let key = Key { id: made.id, ..like };
+        let store = self.world.stack().app.store();
         store.put_api_key(&made.hash, &key).await.unwrap();
         self.key = made.secret.expose().to_owned();
     }

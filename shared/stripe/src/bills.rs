@@ -58,17 +58,19 @@ impl Settled {
     /// What was paid for the invoice itself: payments, and as much of the customer's balance as it used up; without what was owed before, which
     /// is paid with it.
     pub(crate) fn amount(&self) -> i64 {
-        let after = self.ending_balance.unwrap_or(self.starting_balance);
-        // A balance is negative where the customer has credit, and positive where it owes something.
-        let of_balance = i128::from(after) - i128::from(self.starting_balance);
-        let amount = i128::from(self.amount_paid) + of_balance;
-        i64::try_from(amount.max(0)).unwrap_or(i64::MAX)
+        self.amount_paid.saturating_add(self.balance_used()).max(0)
     }
 
     /// What it took of the customer's balance: credit that was there, or a debt that it has left there.
     pub(crate) fn of_balance(&self) -> i64 {
+        self.balance_used().max(0)
+    }
+
+    /// By how much the customer's balance rose, which is negative where the customer has credit, and positive where it owes something. Below zero
+    /// where a debt of before was paid with it.
+    fn balance_used(&self) -> i64 {
         let after = self.ending_balance.unwrap_or(self.starting_balance);
-        after.saturating_sub(self.starting_balance).max(0)
+        after.saturating_sub(self.starting_balance)
     }
 
     /// Whether something was taken off it by credit notes before it was paid.

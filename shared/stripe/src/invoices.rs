@@ -134,21 +134,25 @@ struct LineParent {
     invoice_item_details: Option<SubscriptionDetails>,
 }
 
+/// A payment of an invoice, or a try.
 #[derive(Deserialize)]
-struct InvoicePayment {
+pub(crate) struct InvoicePayment {
     #[serde(default)]
-    status: String,
-    payment: Paying,
+    pub(crate) status: String,
+    /// How much of it paid the invoice; none before it is paid.
+    pub(crate) amount_paid: Option<i64>,
+    pub(crate) payment: Paying,
 }
 
 #[derive(Deserialize)]
-struct Paying {
-    payment_intent: Option<Intent>,
+pub(crate) struct Paying {
+    pub(crate) payment_intent: Option<Intent>,
 }
 
 #[derive(Deserialize)]
-struct Intent {
-    status: String,
+pub(crate) struct Intent {
+    pub(crate) id: String,
+    pub(crate) status: String,
     payment_method: Option<Reference>,
 }
 
@@ -331,9 +335,11 @@ impl Stripe {
             .collect()
     }
 
-    async fn payments(&self, invoice: &InvoiceId) -> Result<Vec<InvoicePayment>, StripeError> {
+    /// What an invoice was paid by, and what was tried.
+    pub(crate) async fn payments(&self, invoice: &InvoiceId) -> Result<Vec<InvoicePayment>, StripeError> {
         let request = ListInvoicePayment::new()
             .invoice(invoice.as_str())
+            .limit(100)
             .expand(vec!["data.payment.payment_intent".to_owned()]);
         let page: Page<InvoicePayment> = self.get(request.build()).await?;
         Ok(page.data)

@@ -11,7 +11,6 @@ use billing_core::sale::Sale;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
-use stripe_billing::invoice_payment::ListInvoicePayment;
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_core::refund::CreateRefund;
 
@@ -46,25 +45,6 @@ struct Billed {
     #[serde(flatten)]
     settled: Settled,
     amount_paid_off_stripe: Option<i64>,
-}
-
-#[derive(Deserialize)]
-struct Payment {
-    status: String,
-    #[serde(default)]
-    amount_paid: Option<i64>,
-    payment: Paying,
-}
-
-#[derive(Deserialize)]
-struct Paying {
-    payment_intent: Option<Intent>,
-}
-
-#[derive(Deserialize)]
-struct Intent {
-    id: String,
-    status: String,
 }
 
 /// A credit note over what an invoice took of the customer's balance, which gives it back there.
@@ -112,13 +92,9 @@ impl Stripe {
 
     async fn give_back(&self, billed: &Billed, key: &str) -> Result<Returned, StripeError> {
         let invoice: InvoiceId = id(&billed.id, "an invoice")?;
-        let request = ListInvoicePayment::new()
-            .invoice(invoice.as_str())
-            .limit(100)
-            .expand(vec!["data.payment.payment_intent".to_owned()]);
-        let payments: Page<Payment> = self.get(request.build()).await?;
+        let payments = self.payments(&invoice).await?;
         let mut seen = 0_i64;
-        for payment in payments.data.iter().filter(|payment| payment.status == "paid") {
+        for payment in payments.iter().filter(|payment| payment.status == "paid") {
             // An invoice that somebody has marked as paid may have tried one in vain before.
             let intent = payment.payment.payment_intent.as_ref();
             if let Some(intent) = intent.filter(|intent| intent.status == "succeeded") {

@@ -1,7 +1,7 @@
 //! What an operator adds to a bill by hand: fees and favours. They are paid, or taken off; service is what the subscription bills.
 
 use billing_core::coverage::GivenBack;
-use billing_tests::{Account, World};
+use billing_tests::{Account, World, path_of};
 
 /// An item for the next bill of the account's subscription.
 async fn adds(world: &World, ada: &Account<'_>, item: &str) {
@@ -19,8 +19,7 @@ async fn adds(world: &World, ada: &Account<'_>, item: &str) {
 #[tokio::test]
 async fn a_fee_is_paid_and_covers_nothing() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let (april, next_april) = (1_775_001_600, 1_806_537_600);
     let fee = format!("amount=500&period[start]={april}&period[end]={next_april}");
     adds(&world, &ada, &fee).await;
@@ -35,13 +34,12 @@ async fn a_fee_is_paid_and_covers_nothing() {
 #[tokio::test]
 async fn a_favour_gives_no_service_back() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(2).await;
-    ada.subscribes("annual").await;
+    let ada = world.subscriber(2, "annual").await;
     world.advance("30d").await;
     adds(&world, &ada, "amount=-500").await;
     world.advance("10d").await;
     let subscription = world.stripe.subscription(&ada).await;
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let path = path_of(&subscription);
     let item = subscription["items"]["data"][0]["id"].as_str().unwrap();
     let form = format!("items[0][id]={item}&items[0][quantity]=3&proration_behavior=always_invoice");
     world.stripe.operator("POST", &path, &form).await;

@@ -2,7 +2,7 @@
 //! Whatever comes to more, or to less where Stripe does not leave it to the next bill, is told as a fault of the quantity, and nothing is
 //! stored, changed or left half-way.
 
-use billing_tests::{Account, Machine, Organisation, World};
+use billing_tests::{Account, Machine, Organisation, World, path_of};
 use serde_json::{Value, json};
 use stripe_stand_in::Settings;
 
@@ -34,14 +34,13 @@ fn faults(member: &str) -> String {
 
 /// An account that is billed for that many by an operator's doing, from the next period on.
 async fn billed_for(world: &World, quantity: u64) -> Account<'_> {
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let subscription = world.stripe.subscription(&ada).await;
     let form = format!(
         "items[0][id]={}&items[0][quantity]={quantity}&proration_behavior=none",
         subscription["items"]["data"][0]["id"].as_str().unwrap()
     );
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let path = path_of(&subscription);
     world.stripe.operator("POST", &path, &form).await;
     world.stripe.stand_in().settle().await;
     ada
@@ -61,8 +60,7 @@ async fn quotes_of(world: &World, ada: &Account<'_>, answer: &Value) -> usize {
 #[tokio::test]
 async fn a_preview_of_too_many_is_a_fault_of_the_quantity() {
     let world = of_eight_digits().await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let date = json!(world.now().as_second());
     for (interval, most) in [("monthly", 99_999), ("annual", 10_416)] {
         for quantity in [most + 1, u32::MAX] {
@@ -87,8 +85,7 @@ async fn a_preview_of_too_many_is_a_fault_of_the_quantity() {
 #[tokio::test]
 async fn a_code_is_not_at_fault_for_too_many() {
     let world = of_eight_digits().await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world
         .stripe
         .makes_code("percent_off=50&duration=once", "code=HALF")
@@ -136,7 +133,7 @@ async fn a_quote_that_grew_beyond_what_can_be_charged_charges_nothing() {
         "items[0][id]={}&items[0][quantity]=10417&proration_behavior=none",
         subscription["items"]["data"][0]["id"].as_str().unwrap()
     );
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let path = path_of(&subscription);
     world.stripe.operator("POST", &path, &form).await;
     let quoted = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
     assert_eq!(ada.changes(&quoted).await, faults("quantity").as_str());

@@ -1,7 +1,7 @@
 //! Time that nobody has paid for is not given back: Stripe would credit what was billed, paid or not, and call the subscription active while a
 //! renewal is a draft, and once an operator has given it up or made it void.
 
-use billing_tests::{Account, Moment, Organisation, World};
+use billing_tests::{Account, Moment, Organisation, World, path_of};
 use serde_json::{Value, json};
 use stripe_stand_in::Settings;
 
@@ -52,8 +52,7 @@ async fn nothing_moved(world: &World, ada: &Account<'_>, paid: &[i64], context: 
 
 /// An account whose year was not paid again: its card was declined two hours ago.
 async fn declined(world: &World) -> Account<'_> {
-    let ada = world.account(1).await;
-    ada.subscribes("annual").await;
+    let ada = world.subscriber(1, "annual").await;
     world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
     world.advance("365d").await;
     world.advance("2h").await;
@@ -65,8 +64,7 @@ async fn declined(world: &World) -> Account<'_> {
 #[tokio::test]
 async fn a_year_that_was_given_back_is_not_given_back_again() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("annual").await;
+    let ada = world.subscriber(1, "annual").await;
     let charge = world.stripe.latest_charge(&ada).await;
     world.stripe.refunds(&charge, 9599).await;
     world.advance("1d").await;
@@ -115,8 +113,7 @@ async fn a_year_that_was_given_up_is_not_given_back() {
 #[tokio::test]
 async fn a_renewal_that_is_a_draft_is_waited_for() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("30d").await;
     assert_eq!(world.stripe.latest_invoice().await["status"], "draft");
     is_refused(&ada, "annual", "without a quote").await;
@@ -142,8 +139,7 @@ async fn a_renewal_that_is_a_draft_is_waited_for() {
 #[tokio::test]
 async fn a_change_that_was_begun_in_a_paid_month_is_not_made_in_an_unpaid_one() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("29d").await;
     world.advance("23h").await;
     world.advance("59m").await;
@@ -152,11 +148,7 @@ async fn a_change_that_was_begun_in_a_paid_month_is_not_made_in_an_unpaid_one() 
     machine
         .network
         .stops_named(Moment::Before, "POST /v1/subscriptions/");
-    tokio::select! {
-        answer = ada.changes_on(&machine, &annual) => panic!("answered {answer:?}"),
-        () = machine.network.reached() => {}
-    }
-    machine.dies();
+    machine.dies_over(ada.changes_on(&machine, &annual)).await;
     world.advance("20s").await;
     is_refused(&ada, "annual", "taken over").await;
     world.advance("2h").await;
@@ -170,12 +162,11 @@ async fn a_change_that_was_begun_in_a_paid_month_is_not_made_in_an_unpaid_one() 
 #[tokio::test]
 async fn a_later_bill_that_is_paid_does_not_hide_the_renewal() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("30d").await;
     world.advance("30m").await;
     let standing = world.stripe.subscription(&ada).await;
-    let path = format!("/v1/subscriptions/{}", standing["id"].as_str().unwrap());
+    let path = path_of(&standing);
     let item = standing["items"]["data"][0]["id"].as_str().unwrap();
     let form = format!("items[0][id]={item}&items[0][quantity]=2&proration_behavior=always_invoice");
     world.stripe.operator("POST", &path, &form).await;
@@ -194,8 +185,7 @@ async fn a_later_bill_that_is_paid_does_not_hide_the_renewal() {
 #[tokio::test]
 async fn a_change_that_was_dropped_is_not_in_the_way_of_the_next() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("1d").await;
     world
         .stripe
@@ -219,10 +209,9 @@ async fn a_change_that_was_dropped_is_not_in_the_way_of_the_next() {
 async fn a_month_that_took_no_payment_is_no_obstacle() {
     for how in ["a coupon", "a balance", "too little"] {
         let world = World::at("2026-04-01T00:00:00Z").await;
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         let standing = world.stripe.subscription(&ada).await;
-        let subscription = format!("/v1/subscriptions/{}", standing["id"].as_str().unwrap());
+        let subscription = path_of(&standing);
         let customer = format!("/v1/customers/{}", standing["customer"].as_str().unwrap());
         let off = async |form: &str| {
             let coupon = world.stripe.operator("POST", "/v1/coupons", form).await;
@@ -257,8 +246,7 @@ async fn a_renewal_that_was_forgiven_covers_nothing_and_is_not_given_back() {
         ),
         (&["credit_note.created", "invoice.paid"], "and before it"),
     ] {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
         world.advance("31d").await;
         world.advance("2h").await;
@@ -288,8 +276,7 @@ async fn a_renewal_that_was_forgiven_covers_nothing_and_is_not_given_back() {
 #[tokio::test]
 async fn a_renewal_that_was_forgiven_in_part_and_paid_covers() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
     world.advance("30d").await;
     world.advance("2h").await;
@@ -308,7 +295,7 @@ async fn is_declined_from_now_on(world: &World, method: &str) {
     let form = format!("customer={}", latest["customer"].as_str().unwrap());
     let path = format!("/v1/payment_methods/{method}/attach");
     let attached = world.stripe.operator("POST", &path, &form).await;
-    let path = format!("/v1/subscriptions/{}", latest["id"].as_str().unwrap());
+    let path = path_of(&latest);
     let form = format!("default_payment_method={}", attached["id"].as_str().unwrap());
     world.stripe.operator("POST", &path, &form).await;
     world.stripe.stand_in().settle().await;
@@ -447,7 +434,7 @@ async fn a_contract_is_not_covered_by_a_renewal_that_was_forgiven() {
     let form = format!("invoice={}&amount=3500", bill["id"].as_str().unwrap());
     world.stripe.operator("POST", "/v1/credit_notes", &form).await;
     assert_eq!(world.stripe.latest_invoice().await["status"], "paid");
-    let event = world.stripe.events("invoice.paid").pop().unwrap();
+    let event = world.stripe.event("invoice.paid");
     for _ in 0..2 {
         assert_eq!(world.stripe.delivers(&event).await, 200);
         assert_eq!(acme.covered_until(&contract).await, "");

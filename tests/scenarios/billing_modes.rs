@@ -1,7 +1,7 @@
 //! How Stripe works out periods and credits: what is quoted here is classic, whoever makes it, and what an agency sells is flexible; what others made
 //! flexible is told, quoted and covered as Stripe bills it.
 
-use billing_tests::{Account, Answer, Organisation, World, at_every_death};
+use billing_tests::{Account, Answer, Organisation, World, at_every_death, path_of};
 use serde_json::{Value, json};
 use stripe_stand_in::{NewPeriodStart, Settings};
 
@@ -15,8 +15,7 @@ fn modes(of: &[Value]) -> Vec<&Value> {
 #[tokio::test]
 async fn whatever_is_sold_is_billed_in_the_mode_that_it_was_decided_for() {
     let world = World::at("2026-04-11T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    world.subscriber(1, "monthly").await;
     let acme = world.organisation("acme").await;
     let contract = acme.sells(&acme.order("team-annual")).await;
     let downgrade = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
@@ -106,8 +105,7 @@ async fn a_flexible_account_is_charged_what_it_was_quoted_and_covered_as_paid() 
                 ..Settings::default()
             });
         }
-        let ada = world.account(3).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(3, "monthly").await;
         is_migrated(&world).await;
         world.advance("10d").await;
         changes_as_quoted(&ada, "annual", [-2000, 28_010]).await;
@@ -146,8 +144,7 @@ async fn a_flexible_account_is_charged_what_it_was_quoted_and_covered_as_paid() 
 #[tokio::test]
 async fn a_flexible_change_that_is_not_paid_gives_nothing_back() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     is_migrated(&world).await;
     world.advance("10d").await;
     world
@@ -166,7 +163,7 @@ async fn a_flexible_change_that_is_not_paid_gives_nothing_back() {
 /// The payer ends it in Stripe's portal, which for a flexible subscription sets the date of its period's end. Answers that.
 async fn ends_in_the_portal(world: &World, ada: &Account<'_>) -> Value {
     let subscription = world.stripe.subscription(ada).await;
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let path = path_of(&subscription);
     let end = subscription["items"]["data"][0]["current_period_end"].clone();
     let form = format!("cancel_at={end}");
     world.stripe.operator("POST", &path, &form).await;
@@ -177,8 +174,7 @@ async fn ends_in_the_portal(world: &World, ada: &Account<'_>) -> Value {
 #[tokio::test]
 async fn a_flexible_account_that_was_ended_in_the_portal_is_resumed() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     is_migrated(&world).await;
     ends_in_the_portal(&world, &ada).await;
     world.stripe.stand_in().settle().await;
@@ -206,8 +202,7 @@ async fn a_flexible_account_that_was_ended_in_the_portal_is_changed_as_quoted() 
     let mut accounts = 0;
     at_every_death(async |death| {
         accounts += 1;
-        let ada = world.account(3).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(3, "monthly").await;
         is_migrated(&world).await;
         let end = ends_in_the_portal(&world, &ada).await;
         let preview = ada.previews(&json!({ "interval": "annual" })).await;
@@ -239,8 +234,7 @@ async fn a_flexible_account_that_was_ended_in_the_portal_is_changed_as_quoted() 
 #[tokio::test]
 async fn a_flexible_account_that_was_ended_in_the_portal_stays_ended_by_a_change_that_is_not_paid() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     is_migrated(&world).await;
     let end = ends_in_the_portal(&world, &ada).await;
     world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
@@ -306,19 +300,15 @@ async fn a_contract_that_was_made_flexible_is_charged_as_quoted_or_not_at_all() 
 #[tokio::test]
 async fn a_flexible_subscription_that_is_taken_over_is_quoted_as_it_is_billed() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    let customer = world.stripe.customers(&ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let ada = world.subscriber(1, "monthly").await;
+    let customer = world.stripe.customer_id(&ada).await;
     let own = world.stripe.subscription(&ada).await;
     let form = format!(
         "customer={customer}&items[0][price]={}&default_payment_method={}",
         world.stack().variables["PRICE_ANNUAL"],
         own["default_payment_method"].as_str().unwrap(),
     );
-    let path = format!("/v1/subscriptions/{}", own["id"].as_str().unwrap());
+    let path = path_of(&own);
     world.stripe.operator("DELETE", &path, "").await;
     world.stripe.stand_in().settle().await;
     let sold = world.stripe.operator("POST", "/v1/subscriptions", &form).await;

@@ -41,8 +41,7 @@ const DEEDS: [Deed; 3] = [
 
 impl Deed {
     async fn before<'w>(&self, world: &'w World) -> Account<'w> {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         if self.cancelled {
             ada.cancels().await;
         }
@@ -205,8 +204,7 @@ async fn a_spent_key_does_not_keep_a_change_from_being_finished() {
 async fn a_change_that_took_effect_under_a_failure_is_told_as_made() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for card in ["pm_card_visa", "pm_card_authenticationRequired"] {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         world.stripe.gives_card(&ada, card).await;
         world.stripe.fails_after("POST", "/v1/subscriptions/*", 500).await;
         let answer = ada.changes(&json!({ "interval": "annual" })).await;
@@ -236,8 +234,7 @@ async fn a_change_that_took_effect_under_a_failure_is_told_as_made() {
 #[tokio::test]
 async fn a_change_of_another_call_is_not_told_as_made_by_this_one() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let key = format!("change/{}/1", ada.id);
     world.stripe.spends_idempotency_key(&key).await;
     let machine = world.machine().await;
@@ -274,7 +271,7 @@ async fn a_change_that_waited_is_finished_when_the_webhook_dies_at_any_step() {
         world.stripe.stand_in().settle().await;
         world.stripe.holds_events(true).await;
         world.stripe.pays_open_invoice(&ada).await;
-        let paid = world.stripe.events("invoice.paid").pop().unwrap();
+        let paid = world.stripe.event("invoice.paid");
         let told = world
             .dies_over(death, async |machine| {
                 machine.call(world.stripe.signed_event(&paid)).await

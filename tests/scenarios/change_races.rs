@@ -2,7 +2,7 @@
 //! once.
 
 use billing_core::Timestamp;
-use billing_tests::{Account, Machine, Moment, World, at_every_death};
+use billing_tests::{Account, Machine, Moment, World, at_every_death, path_of};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -29,8 +29,7 @@ async fn a_change_converges_after_a_crash_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for retries in [true, false] {
         at_every_death(async |death| {
-            let ada = world.account(1).await;
-            ada.subscribes("monthly").await;
+            let ada = world.subscriber(1, "monthly").await;
             ada.cancels().await;
             world.stripe.stand_in().settle().await;
             let wish = json!({ "interval": "annual" });
@@ -62,8 +61,7 @@ async fn a_change_converges_after_a_crash_at_any_step() {
 async fn a_lost_answer_of_a_change_is_found_out_within_the_call() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for step in 1..=7 {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         ada.cancels().await;
         world.stripe.stand_in().settle().await;
         let machine = world.machine().await;
@@ -81,12 +79,8 @@ async fn a_lost_answer_of_a_change_is_found_out_within_the_call() {
 #[tokio::test]
 async fn an_unknown_outcome_of_a_change_converges() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    let id = world.stripe.subscription(&ada).await["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let ada = world.subscriber(1, "monthly").await;
+    let id = world.stripe.subscription_id(&ada).await;
     world
         .stripe
         .applies_without_answering("POST", &format!("/v1/subscriptions/{id}"))
@@ -105,8 +99,7 @@ async fn an_unknown_outcome_of_a_change_converges() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_four_concurrent_changes_charge_once() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     ada.cancels().await;
     let machines = [world.machine().await, world.machine().await];
     let wish = json!({ "interval": "annual" });
@@ -121,8 +114,7 @@ async fn twenty_four_concurrent_changes_charge_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_different_changes_at_once_charge_once() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let machines = [world.machine().await, world.machine().await];
     let now = world.now().as_second();
     let wishes = [
@@ -140,8 +132,7 @@ async fn two_different_changes_at_once_charge_once() {
 #[tokio::test]
 async fn the_webhook_before_the_answer_changes_nothing_about_it() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     ada.cancels().await;
     let machine = world.machine().await;
     machine.network.holds("POST /v1/subscriptions/");
@@ -160,8 +151,7 @@ async fn the_webhook_before_the_answer_changes_nothing_about_it() {
 #[tokio::test]
 async fn a_change_under_an_idempotency_key_is_answered_the_same() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let under_key = |body| {
         let mut request = ada.change_request(&body);
         request
@@ -189,22 +179,15 @@ async fn a_change_under_an_idempotency_key_is_answered_the_same() {
 #[tokio::test]
 async fn a_change_that_is_taken_over_is_not_made_of_what_is_to_end() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let wish = json!({ "interval": "annual" });
     let machine = world.machine().await;
     machine
         .network
         .stops_named(Moment::Before, "POST /v1/subscriptions/");
-    tokio::select! {
-        _ = ada.changes_on(&machine, &wish) => panic!("it was to be stopped"),
-        () = machine.network.reached() => machine.dies(),
-    }
+    machine.dies_over(ada.changes_on(&machine, &wish)).await;
     let end: Timestamp = "2026-08-01T00:00:00Z".parse().unwrap();
-    let path = format!(
-        "/v1/subscriptions/{}",
-        world.stripe.subscription(&ada).await["id"].as_str().unwrap()
-    );
+    let path = path_of(&world.stripe.subscription(&ada).await);
     let form = format!("cancel_at={}&proration_behavior=none", end.as_second());
     world.stripe.operator("POST", &path, &form).await;
     let busy = ada.changes(&wish).await;

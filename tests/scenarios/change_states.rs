@@ -22,10 +22,7 @@ async fn refused_both_ways(ada: &Account<'_>, told: &str) {
 /// A subscription that an operator made for the account's customer in the classic billing mode, with these parameters besides.
 pub(crate) async fn made_by_operator(world: &World, ada: &Account<'_>, form: &str) -> String {
     ada.starts_checkout("monthly").await.client_secret();
-    let customer = world.stripe.customers(ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let customer = world.stripe.customer_id(ada).await;
     let form = format!(
         "customer={customer}&items[0][price]={}&billing_mode[type]=classic&metadata[account]={}&{form}",
         world.stack().variables["PRICE_MONTHLY"],
@@ -50,10 +47,7 @@ async fn without_a_subscription_there_is_nothing_to_change() {
         r#"409 {"error":"the account has no subscription"}"#
     );
     ada.subscribes("monthly").await;
-    let id = world.stripe.subscription(&ada).await["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = world.stripe.subscription_id(&ada).await;
     world.stripe.holds_events(true).await;
     world
         .stripe
@@ -75,10 +69,7 @@ async fn an_incomplete_subscription_is_named() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let ada = world.account(1).await;
     ada.starts_checkout("monthly").await.client_secret();
-    let customer = world.stripe.customers(&ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let customer = world.stripe.customer_id(&ada).await;
     let form = format!(
         "customer={customer}&items[0][price]={}&payment_behavior=default_incomplete&metadata[account]={}",
         world.stack().variables["PRICE_MONTHLY"],
@@ -106,8 +97,7 @@ async fn an_incomplete_subscription_is_named() {
 #[tokio::test]
 async fn an_overdue_subscription_is_named() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
     world.advance("30d").await;
     world.advance("2h").await;
@@ -132,8 +122,7 @@ async fn an_overdue_subscription_is_named() {
 #[tokio::test]
 async fn two_items_are_named() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let subscription = world.stripe.subscription(&ada).await;
     let price = "product_data[name]=Extra&currency=usd&unit_amount=100&recurring[interval]=month";
     let price = world.stripe.operator("POST", "/v1/prices", price).await;
@@ -154,12 +143,8 @@ async fn two_items_are_named() {
 #[tokio::test]
 async fn a_subscription_that_a_schedule_owns_is_named() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    let id = world.stripe.subscription(&ada).await["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let ada = world.subscriber(1, "monthly").await;
+    let id = world.stripe.subscription_id(&ada).await;
     world
         .stripe
         .operator(
@@ -188,8 +173,7 @@ async fn an_unpaid_subscription_is_named_and_can_be_ended() {
         after_last_retry: AfterLastRetry::Unpaid,
         ..Settings::default()
     });
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
     world.advance("50d").await;
     assert_eq!(world.stripe.subscription(&ada).await["status"], "unpaid");
@@ -231,15 +215,11 @@ async fn what_an_operator_does_between_reading_and_asking_is_told_as_the_state_t
         ("resume", 400),
         ("preview", 400),
     ] {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         if path == "resume" {
             ada.cancels().await;
         }
-        let id = world.stripe.subscription(&ada).await["id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let id = world.stripe.subscription_id(&ada).await;
         let machine = world.machine().await;
         machine.network.holds("GET /v1/subscriptions/");
         let (answer, ()) = tokio::join!(acts(&ada, &machine, path), async {
@@ -261,8 +241,7 @@ async fn what_an_operator_does_between_reading_and_asking_is_told_as_the_state_t
 #[tokio::test]
 async fn a_deleted_customer_has_no_subscription() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.stripe.holds_events(true).await;
     world.stripe.loses_its_customer(&ada).await;
     refused_both_ways(&ada, "the account has no subscription").await;
@@ -276,15 +255,11 @@ async fn a_deleted_customer_has_no_subscription() {
 async fn a_schedule_that_comes_in_between_is_told() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for path in ["cancel", "resume"] {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         if path == "resume" {
             ada.cancels().await;
         }
-        let id = world.stripe.subscription(&ada).await["id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let id = world.stripe.subscription_id(&ada).await;
         let machine = world.machine().await;
         machine.network.holds("GET /v1/subscriptions/");
         let (answer, ()) = tokio::join!(acts(&ada, &machine, path), async {

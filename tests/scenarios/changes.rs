@@ -18,8 +18,7 @@ pub(crate) async fn nothing_changed(world: &World, account: &Account<'_>, paid: 
 #[tokio::test]
 async fn a_month_becomes_a_year_when_its_invoice_is_paid() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
     let preview = ada.previews(&json!({ "interval": "annual" })).await;
     assert_eq!(
@@ -62,8 +61,7 @@ async fn a_month_becomes_a_year_when_its_invoice_is_paid() {
 #[tokio::test]
 async fn already_there_is_no_write_not_even_to_a_scheduled_cancellation() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     assert_eq!(ada.cancels().await.status, 200);
     world.stripe.stand_in().settle().await;
     let before = ada.stored().await;
@@ -94,8 +92,7 @@ async fn already_there_is_no_write_not_even_to_a_scheduled_cancellation() {
 #[tokio::test]
 async fn a_year_becomes_a_month_and_covers_no_longer_than_that() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("annual").await;
+    let ada = world.subscriber(1, "annual").await;
     assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
     world.advance("73d").await;
     let preview = ada.previews(&json!({ "interval": "monthly" })).await;
@@ -129,8 +126,7 @@ async fn a_year_becomes_a_month_and_covers_no_longer_than_that() {
 #[tokio::test]
 async fn a_year_that_is_given_back_at_once_covers_nothing() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("annual").await;
+    let ada = world.subscriber(1, "annual").await;
     assert_eq!(
         ada.changes(&json!({ "interval": "monthly" })).await.body["changed"],
         true
@@ -143,8 +139,7 @@ async fn a_year_that_is_given_back_at_once_covers_nothing() {
 #[tokio::test]
 async fn a_scheduled_cancellation_is_cleared_by_a_change_that_took_effect() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     ada.cancels().await;
     assert_eq!(
         ada.changes(&json!({ "interval": "annual" })).await.body["changed"],
@@ -205,8 +200,7 @@ async fn a_currency_without_decimals_is_rounded_to_its_own_unit() {
 #[tokio::test]
 async fn a_period_that_is_anchored_on_the_31st_is_prorated_by_its_own_length() {
     let world = World::at("2026-01-31T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("31d").await;
     assert_eq!(
         ada.billing().await.body["subscription"]["periodEnd"],
@@ -224,8 +218,7 @@ async fn a_period_that_is_anchored_on_the_31st_is_prorated_by_its_own_length() {
 #[tokio::test]
 async fn a_preview_takes_another_quantity_and_what_is_left_out_is_as_it_is() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
     assert_eq!(
         ada.previews(&json!({ "quantity": 5 })).await.body["amountDueCents"],
@@ -248,8 +241,7 @@ async fn a_preview_takes_another_quantity_and_what_is_left_out_is_as_it_is() {
 #[tokio::test]
 async fn an_impersonator_previews_and_changes_nothing() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let mut ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let mut ada = world.subscriber(1, "monthly").await;
     ada.key = ada.impersonated_key.clone();
     let wish = json!({ "interval": "annual" });
     assert_eq!(ada.previews(&wish).await.status, 200);
@@ -290,8 +282,7 @@ async fn every_fault_of_a_body_is_told_at_once() {
 #[tokio::test]
 async fn a_preview_writes_nothing_at_stripe() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world
         .stripe
         .makes_code("percent_off=20&duration=once", "code=SPRING20")
@@ -316,8 +307,7 @@ async fn a_preview_writes_nothing_at_stripe() {
 #[tokio::test]
 async fn a_failure_of_stripes_is_no_amount() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     for (status, told) in [(500, 503), (429, 503), (400, 502)] {
         world
             .stripe

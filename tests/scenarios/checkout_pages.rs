@@ -125,8 +125,7 @@ async fn a_tax_that_was_raised_since_charges_nothing() {
 #[tokio::test]
 async fn a_preview_without_tax_says_nothing_of_it() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     let preview = ada.previews(&json!({ "interval": "annual" })).await;
     assert!(preview.body.get("taxCents").is_none(), "{preview}");
 }
@@ -152,11 +151,7 @@ async fn a_switch_that_is_turned_in_between_leaves_one_session() {
     let ada = world.account(3).await;
     let before = world.machine().await;
     before.network.stops_named(Moment::After, "/v1/checkout/sessions");
-    tokio::select! {
-        answer = ada.starts_checkout_on(&before, "monthly") => panic!("{answer:?}"),
-        () = before.network.reached() => {}
-    }
-    before.dies();
+    before.dies_over(ada.starts_checkout_on(&before, "monthly")).await;
     let after = world.machine_told(&TAXED).await;
     let secret = checkout_on(&ada, &after).await;
     world

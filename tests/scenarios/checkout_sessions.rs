@@ -1,7 +1,7 @@
 //! The life of a checkout session: an offer that stands for a while, and not a second longer.
 
 use billing_core::access::Scope;
-use billing_tests::{Organisation, World};
+use billing_tests::{Organisation, World, path_of};
 use serde_json::{Value, json};
 
 fn visa() -> Value {
@@ -234,7 +234,7 @@ async fn a_page_does_not_charge_what_is_owed_from_before() {
         };
         acme.sells(&order).await;
         let customers = world.stripe.all_customers().await;
-        let path = format!("/v1/customers/{}", customers[0]["id"].as_str().unwrap());
+        let path = path_of(&customers[0]);
         world.stripe.operator("POST", &path, "balance=2000").await;
         let id = acme.session(&order).await;
         let refused = acme.confirms(&id, &json!({})).await;

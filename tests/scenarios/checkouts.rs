@@ -112,12 +112,8 @@ async fn a_session_that_was_expired_at_stripe_is_replaced() {
 #[tokio::test]
 async fn an_account_subscribes_again_after_its_subscription_ended() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    let subscription = world.stripe.subscriptions(&ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let ada = world.subscriber(1, "monthly").await;
+    let subscription = world.stripe.subscription_id(&ada).await;
     world
         .stripe
         .operator("DELETE", &format!("/v1/subscriptions/{subscription}"), "")
@@ -141,10 +137,7 @@ async fn a_customer_that_was_deleted_at_stripe_is_replaced() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let ada = world.account(1).await;
     ada.starts_checkout("monthly").await.client_secret();
-    let first = world.stripe.customers(&ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let first = world.stripe.customer_id(&ada).await;
     world
         .stripe
         .operator("DELETE", &format!("/v1/customers/{first}"), "")
@@ -207,7 +200,7 @@ async fn a_late_event_of_a_deleted_customer_does_not_bring_it_back() {
     let checkout = ada.starts_checkout_on(&machine, "annual");
     let event = async {
         machine.network.reached().await;
-        let expired = world.stripe.events("checkout.session.expired").pop().unwrap();
+        let expired = world.stripe.event("checkout.session.expired");
         assert_eq!(world.stripe.delivers(&expired).await, 200);
         machine.network.lets_go();
     };
@@ -263,17 +256,10 @@ async fn a_subscription_that_ended_is_in_nobodys_way_although_its_sessions_end_w
     world.stripe.holds_events(true).await;
     let secret = ada.starts_checkout("monthly").await.client_secret();
     world.stripe.checks_out(&secret, "succeed").await;
-    let subscription = world.stripe.subscriptions(&ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let subscription = world.stripe.subscription_id(&ada).await;
     let path = format!("/v1/subscriptions/{subscription}");
     world.stripe.operator("DELETE", &path, "").await;
-    let deleted = world
-        .stripe
-        .events("customer.subscription.deleted")
-        .pop()
-        .unwrap();
+    let deleted = world.stripe.event("customer.subscription.deleted");
     assert_eq!(world.stripe.delivers(&deleted).await, 200);
     assert_ne!(ada.starts_checkout("monthly").await.client_secret(), secret);
     assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 1);

@@ -23,10 +23,7 @@ fn wish() -> Value {
 }
 
 async fn operator_sets(world: &World, ada: &Account<'_>, form: &str) {
-    let id = world.stripe.subscription(ada).await["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = world.stripe.subscription_id(ada).await;
     world
         .stripe
         .operator("POST", &format!("/v1/subscriptions/{id}"), form)
@@ -39,8 +36,7 @@ async fn operator_sets(world: &World, ada: &Account<'_>, form: &str) {
 async fn they_are_named_and_can_be_ended() {
     for (form, told) in WAYS {
         let world = World::at("2026-04-01T00:00:00Z").await;
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         let quoted = ada.previews(&wish()).await.body["prorationDate"].clone();
         world
             .stripe
@@ -85,8 +81,7 @@ async fn they_are_named_and_can_be_ended() {
 async fn nobody_is_served_before_the_invoice_is_paid() {
     for (form, _) in WAYS {
         let world = World::at("2026-04-01T00:00:00Z").await;
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         operator_sets(&world, &ada, form).await;
         world.advance("31d").await;
         let billing = ada.billing().await;
@@ -119,8 +114,7 @@ async fn what_an_operator_sets_in_between_is_told() {
                 .makes_code("percent_off=20&duration=once", "code=SPRING20")
                 .await;
             for code in [false, true] {
-                let ada = world.account(1).await;
-                ada.subscribes("monthly").await;
+                let ada = world.subscriber(1, "monthly").await;
                 let machine = world.machine().await;
                 machine.network.holds("GET /v1/subscriptions/");
                 let mut wish = wish();

@@ -94,8 +94,7 @@ async fn no_other_call_names_an_account() {
     world.agency().await;
     let acme = world.organisation("acme").await;
     world.stripe.stand_in().clear_requests();
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let wish = json!({ "interval": "annual" });
     for answer in [
         ada.cancels().await,

@@ -108,11 +108,7 @@ async fn a_change_that_nobody_finishes_leaves_the_end_that_was_scheduled() {
         let machine = world.machine().await;
         machine.network.holds("/release");
         let wish = json!({ "productId": other });
-        tokio::select! {
-            _ = north.updates_on(&machine, &id, &wish) => unreachable!("it is held"),
-            () = machine.network.reached() => {}
-        }
-        machine.dies();
+        machine.dies_over(north.updates_on(&machine, &id, &wish)).await;
         world.advance("1d").await;
         if finishes {
             let told = north.updates(&id, &wish).await;

@@ -79,11 +79,7 @@ async fn an_older_fact_does_not_overwrite_a_newer_one() {
     world.stripe.holds_events(true).await;
     let sold = north.sells(&north.order(NEXT_MONTH)).await;
     let id = sold.body["id"].as_str().unwrap();
-    let created = world
-        .stripe
-        .events("subscription_schedule.created")
-        .pop()
-        .unwrap();
+    let created = world.stripe.event("subscription_schedule.created");
     let machine = world.machine().await;
     machine.network.holds("DynamoDB GetItem");
     let slow = async {
@@ -151,11 +147,7 @@ async fn receipts_are_kept_apart_by_account() {
     let north = world.agency().await;
     north.sells(&north.order(NEXT_MONTH)).await;
     world.stripe.stand_in().settle().await;
-    let event = world
-        .stripe
-        .events("subscription_schedule.created")
-        .pop()
-        .unwrap();
+    let event = world.stripe.event("subscription_schedule.created");
     let receipt = async |connected_account: Option<&str>| {
         let key = billing_store::EventKey {
             connected_account: connected_account.map(|account| account.parse().unwrap()),
@@ -174,11 +166,7 @@ async fn an_event_that_cannot_be_handled_is_delivered_again() {
     let north = world.agency().await;
     world.stripe.holds_events(true).await;
     north.sells(&north.order(NEXT_MONTH)).await;
-    let created = world
-        .stripe
-        .events("subscription_schedule.created")
-        .pop()
-        .unwrap();
+    let created = world.stripe.event("subscription_schedule.created");
     world
         .stripe
         .fails("GET", "/v1/subscription_schedules/*", 500)
@@ -305,11 +293,7 @@ async fn the_last_events_of_a_disconnected_account_wait_for_it_to_come_back() {
             "",
         )
         .await;
-    let event = world
-        .stripe
-        .events("subscription_schedule.canceled")
-        .pop()
-        .unwrap();
+    let event = world.stripe.event("subscription_schedule.canceled");
     world.stripe.stand_in().has_access(&north.account, false);
     let told = r#"409 {"error":"the connected account gives no access to its Stripe account"}"#;
     assert_eq!(north.gets(schedule).await, told);
@@ -354,11 +338,7 @@ async fn a_key_that_lacks_a_permission_is_no_disconnected_account() {
     let north = world.agency().await;
     world.stripe.holds_events(true).await;
     north.sells(&north.order(NEXT_MONTH)).await;
-    let created = world
-        .stripe
-        .events("subscription_schedule.created")
-        .pop()
-        .unwrap();
+    let created = world.stripe.event("subscription_schedule.created");
     let fault = stripe_stand_in::Fault::new(stripe_stand_in::FaultKind::Status {
         status: 403,
         code: None,

@@ -178,11 +178,7 @@ async fn a_schedule_that_nobody_recorded_is_recorded_by_its_event() {
     let machine = world.machine().await;
     machine.network.holds("POST /v1/subscription_schedules");
     let order = north.order(NEXT_MONTH);
-    tokio::select! {
-        _ = north.sells_on(&machine, &order) => unreachable!("it is held"),
-        () = machine.network.reached() => {}
-    }
-    machine.dies();
+    machine.dies_over(north.sells_on(&machine, &order)).await;
     sold_once(&world, &north, "by its event").await;
 }
 
@@ -231,11 +227,7 @@ async fn a_schedule_whose_making_was_told_as_a_failure_is_found() {
         let making = "POST /v1/subscription_schedules";
         let lost = world.machine().await;
         lost.network.stops_named(Moment::After, making);
-        tokio::select! {
-            answer = north.sells_on(&lost, &order) => panic!("{answer:?}"),
-            () = lost.network.reached() => {}
-        }
-        lost.dies();
+        lost.dies_over(north.sells_on(&lost, &order)).await;
         let machine = world.machine().await;
         let replayed = ("idempotent-replayed", "true");
         machine.network.answers(making, 500, replayed);
@@ -366,11 +358,7 @@ async fn a_change_that_nobody_asks_for_again_is_finished_by_an_event() {
     let machine = world.machine().await;
     machine.network.holds("/release");
     let wish = json!({ "productId": other });
-    tokio::select! {
-        _ = north.updates_on(&machine, id, &wish) => unreachable!("it is held"),
-        () = machine.network.reached() => {}
-    }
-    machine.dies();
+    machine.dies_over(north.updates_on(&machine, id, &wish)).await;
     world.stripe.stand_in().settle().await;
     let told = north.gets(id).await;
     assert_eq!(told.body["product"]["id"], other.as_str());

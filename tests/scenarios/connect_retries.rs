@@ -72,10 +72,9 @@ async fn a_key_whose_answer_was_not_kept_is_the_same_sale() {
         let order = north.order(start);
         let machine = world.machine().await;
         machine.network.stops_named(Moment::After, "DynamoDB PutItem");
-        tokio::select! {
-            told = machine.call(request(&north, &order, Some("k1"))) => panic!("{told:?}"),
-            () = machine.network.reached() => machine.dies(),
-        }
+        machine
+            .dies_over(machine.call(request(&north, &order, Some("k1"))))
+            .await;
         world.advance("11m").await;
         let told = is_told(&north, &order, Some("k1"), start).await;
         let replayed = is_told(&north, &order, Some("k1"), start).await;
@@ -95,10 +94,7 @@ async fn each_key_that_an_order_came_under_is_the_same_sale() {
     let machine = world.machine().await;
     machine.network.stops_named(Moment::After, "DynamoDB PutItem");
     let second = async |machine: &Machine| machine.call(request(&north, &order, Some("k2"))).await;
-    tokio::select! {
-        told = second(&machine) => panic!("{told:?}"),
-        () = machine.network.reached() => machine.dies(),
-    }
+    machine.dies_over(second(&machine)).await;
     world.advance("11m").await;
     let again = is_told(&north, &order, Some("k2"), "again").await;
     assert_eq!(again.body["id"], first.body["id"]);

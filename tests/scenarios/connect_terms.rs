@@ -57,11 +57,7 @@ async fn a_product_whose_change_was_told_as_a_failure_is_what_is_charged() {
     let wish = json!({ "productId": other });
     let lost = world.machine().await;
     lost.network.stops_named(Moment::After, rewriting);
-    tokio::select! {
-        answer = north.updates_on(&lost, &id, &wish) => panic!("{answer:?}"),
-        () = lost.network.reached() => {}
-    }
-    lost.dies();
+    lost.dies_over(north.updates_on(&lost, &id, &wish)).await;
     let machine = world.machine().await;
     machine
         .network
@@ -260,10 +256,7 @@ async fn another_interval_that_meets_the_start_is_refused() {
     let rewriting = "POST /v1/subscription_schedules/";
     machine.network.stops_named(Moment::Before, rewriting);
     let wish = json!({ "productId": year });
-    tokio::select! {
-        told = north.updates_on(&machine, &id, &wish) => panic!("{told:?}"),
-        () = machine.network.reached() => machine.dies(),
-    }
+    machine.dies_over(north.updates_on(&machine, &id, &wish)).await;
     assert!(north.sales().await[0].amendment.is_some());
     world.advance("12h").await;
     world.stripe.stand_in().settle().await;

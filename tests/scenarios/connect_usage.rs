@@ -1,6 +1,6 @@
 //! What a client used of a price that goes: whoever changes the product loses none of it.
 
-use billing_tests::{Agency, Moment, World, at_every_death};
+use billing_tests::{Agency, Moment, World, at_every_death, path_of};
 use serde_json::json;
 
 const NOW: &str = "2026-04-01T00:00:00Z";
@@ -15,10 +15,7 @@ async fn sold_by_an_earlier_build(world: &World, north: &Agency<'_>) -> String {
         .network
         .stops_named(Moment::Before, "POST /v1/subscription_schedules");
     let order = north.order(&world.now().to_string());
-    tokio::select! {
-        told = north.sells_on(&machine, &order) => panic!("{told:?}"),
-        () = machine.network.reached() => machine.dies(),
-    }
+    machine.dies_over(north.sells_on(&machine, &order)).await;
     let sale = north.sales().await.remove(0);
     let customer = north.customers().await.remove(0);
     let form = format!(
@@ -179,7 +176,7 @@ async fn what_was_used_before_a_renewal_is_paid_although_it_is_canceled_within_t
         north.client_talks(TALKED).await;
         if !pause.is_empty() {
             let subscription = north.subscriptions().await.remove(0);
-            let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+            let path = path_of(&subscription);
             let pause = format!("pause_collection[behavior]={pause}");
             north.at_stripe("POST", &path, &pause).await;
         }
@@ -207,7 +204,7 @@ async fn a_renewal_that_is_sent_is_not_charged() {
         north.client_gives_card().await;
         world.advance("29d").await;
         let subscription = north.subscriptions().await.remove(0);
-        let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+        let path = path_of(&subscription);
         let sends = "collection_method=send_invoice&days_until_due=14";
         north.at_stripe("POST", &path, sends).await;
         world.advance("1d").await;

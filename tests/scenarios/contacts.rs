@@ -14,11 +14,9 @@ const MAKES_CUSTOMER: &str = "POST /v1/customers";
 async fn dies_over_its_customer(world: &World, ada: &Account<'_>, moment: Moment) {
     let machine = world.machine().await;
     machine.network.stops_named(moment, MAKES_CUSTOMER);
-    tokio::select! {
-        _ = ada.starts_checkout_on(&machine, "monthly") => panic!("it was to be stopped"),
-        () = machine.network.reached() => {}
-    }
-    machine.dies();
+    machine
+        .dies_over(ada.starts_checkout_on(&machine, "monthly"))
+        .await;
 }
 
 /// Stripe has one customer, with the new address, and it can pay.

@@ -1,7 +1,7 @@
 //! Contracts that a bank debit pays. What changes at once has to be paid at once, by Stripe's rule: such an amendment is refused in words,
 //! unless a card is named for it. What changes when the period ends needs no payment.
 
-use billing_tests::{Answer, Machine, Organisation, World, at_every_death, at_every_step};
+use billing_tests::{Answer, Machine, Organisation, World, at_every_death, at_every_step, path_of};
 use serde_json::{Value, json};
 
 const BANK: &str = "pm_usBankAccount";
@@ -45,7 +45,7 @@ async fn operator_gives(world: &World, method: &str) {
     let form = format!("customer={}", latest["customer"].as_str().unwrap());
     let path = format!("/v1/payment_methods/{method}/attach");
     let attached = world.stripe.operator("POST", &path, &form).await;
-    let path = format!("/v1/subscriptions/{}", latest["id"].as_str().unwrap());
+    let path = path_of(&latest);
     let form = format!("default_payment_method={}", attached["id"].as_str().unwrap());
     world.stripe.operator("POST", &path, &form).await;
     world.stripe.stand_in().settle().await;
@@ -306,7 +306,7 @@ async fn what_nothing_pays_is_amended_by_a_card_that_is_named() {
     let acme = world.organisation("acme").await;
     let contract = acme.sells(&acme.order("starter")).await;
     let latest = world.stripe.all_subscriptions().await.remove(0);
-    let path = format!("/v1/subscriptions/{}", latest["id"].as_str().unwrap());
+    let path = path_of(&latest);
     world
         .stripe
         .operator("POST", &path, "default_payment_method=")

@@ -1,7 +1,7 @@
 //! Subscriptions that a bank debit pays. Stripe makes no change wait for one, and nobody is served before it has paid: such a change is
 //! refused in words, before Stripe is asked, and a card makes it possible.
 
-use billing_tests::{Account, Answer, Machine, World, at_every_death, at_every_step};
+use billing_tests::{Account, Answer, Machine, World, at_every_death, at_every_step, path_of};
 use serde_json::{Value, json};
 use stripe_stand_in::{InvoiceAct, Settings};
 
@@ -104,8 +104,7 @@ async fn a_change_that_costs_nothing_is_refused_too() {
 #[tokio::test]
 async fn what_pays_is_the_subscriptions_method_or_else_the_customers() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let subscription = world.stripe.subscription(&ada).await;
     let customer = subscription["customer"].as_str().unwrap();
     let own = async |method: &str| {
@@ -122,7 +121,7 @@ async fn what_pays_is_the_subscriptions_method_or_else_the_customers() {
     own(BANK).await;
     assert_eq!(ada.changes(&to("annual")).await.body["changed"], true);
     world.stripe.stand_in().settle().await;
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let path = path_of(&subscription);
     world
         .stripe
         .operator("POST", &path, "default_payment_method=")
@@ -137,8 +136,7 @@ async fn what_pays_is_the_subscriptions_method_or_else_the_customers() {
 #[tokio::test]
 async fn a_change_that_waits_for_a_card_goes_on() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
     let waits = ada.changes(&to("annual")).await;
     assert_eq!(
@@ -199,8 +197,7 @@ async fn an_account_that_is_given_in_between_is_told() {
             .makes_code("percent_off=20&duration=once", "code=SPRING20")
             .await;
         for code in [None, Some("SPRING20")] {
-            let ada = world.account(1).await;
-            ada.subscribes("monthly").await;
+            let ada = world.subscriber(1, "monthly").await;
             let mut wish = to("annual");
             if let Some(code) = code {
                 wish["promotionCode"] = json!(code);
@@ -224,8 +221,7 @@ async fn an_account_that_is_given_in_between_is_told() {
 async fn a_refusal_whose_answer_was_lost_is_told_too() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     at_every_step(async |step| {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         let machine = world.machine().await;
         machine.network.loses_answer(step);
         let wish = to("annual");
@@ -260,8 +256,7 @@ async fn a_refusal_that_nobody_expects_is_told_and_leaves_nothing_behind() {
         }
         ada.changes_on(machine, &wish).await
     };
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let machine = world.machine().await;
     let told = asks(&ada, &machine).await.unwrap();
     assert_eq!(
@@ -270,8 +265,7 @@ async fn a_refusal_that_nobody_expects_is_told_and_leaves_nothing_behind() {
     );
     nothing_changed(&world, &ada, &[1000]).await;
     at_every_death(async |death| {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         let told = world
             .dies_over(death, async |machine: &Machine| asks(&ada, machine).await)
             .await;
@@ -310,10 +304,9 @@ async fn whoever_asks_at_the_same_time_is_told_the_same() {
 #[tokio::test]
 async fn what_nothing_pays_is_not_changed() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let subscription = world.stripe.subscription(&ada).await;
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let path = path_of(&subscription);
     world
         .stripe
         .operator("POST", &path, "default_payment_method=")

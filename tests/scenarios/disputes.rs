@@ -16,8 +16,7 @@ async fn reversal(account: &Account<'_>) -> Reversal {
 
 /// An account that has paid 1000 for April, and the charge.
 async fn paid(world: &World) -> (Account<'_>, Value) {
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let charge = world.stripe.latest_charge(&ada).await;
     (ada, charge)
 }
@@ -33,7 +32,7 @@ async fn a_disputed_payment_covers_until_the_dispute_is_lost() {
         assert_eq!(ada.covered_until().await, APRIL_ENDS);
         world.stripe.decides(&dispute, won).await;
         assert_eq!(ada.covered_until().await, covered, "won: {won}");
-        let created = world.stripe.events("charge.dispute.created").pop().unwrap();
+        let created = world.stripe.event("charge.dispute.created");
         world.stripe.delivers(&created).await;
         world.stripe.credits(&ada, 1, "credit_amount").await;
         assert_eq!(ada.covered_until().await, covered, "won: {won}");
@@ -108,7 +107,7 @@ async fn an_appeal_lands_when_the_webhook_dies_at_any_step() {
         world.stripe.decides(&dispute, false).await;
         world.stripe.holds_events(true).await;
         world.stripe.decides(&dispute, true).await;
-        let event = world.stripe.events("charge.dispute.closed").pop().unwrap();
+        let event = world.stripe.event("charge.dispute.closed");
         let told = world
             .dies_over(death, async |machine| {
                 machine.call(world.stripe.signed_event(&event)).await

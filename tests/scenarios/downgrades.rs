@@ -1,6 +1,6 @@
 //! Downgrades that come to nothing between their two requests at Stripe: the schedule that the first one made stands in nobody's way.
 
-use billing_tests::{Moment, Organisation, World, at_every_step};
+use billing_tests::{Moment, Organisation, World, at_every_step, path_of};
 use serde_json::{Value, json};
 
 /// The second request, which writes into the schedule what it leads to.
@@ -131,10 +131,9 @@ async fn a_downgrade_whose_machine_died_and_whose_time_ran_out_leaves_no_schedul
         let (acme, contract, id) = about_to_downgrade(&world).await;
         let machine = world.machine().await;
         machine.network.stops_named(Moment::Before, PHASES);
-        tokio::select! {
-            _ = acme.confirms_on(&machine, &id, &Value::Null) => panic!("it was to be stopped"),
-            () = machine.network.reached() => machine.dies(),
-        }
+        machine
+            .dies_over(acme.confirms_on(&machine, &id, &Value::Null))
+            .await;
         world.stripe.stand_in().settle().await;
         let other = json!({ "contract_id": contract, "plan_id": acme.plan("team") });
         let other = acme.session(&other).await;
@@ -168,7 +167,7 @@ async fn a_schedule_of_an_operators_is_nobodys_to_rewrite() {
         let billing = acme.contract(&contract).await.contract.billing.unwrap();
         let form = format!("from_subscription={}", billing.subscription);
         let made = operator("POST", "/v1/subscription_schedules", &form).await;
-        let schedule = format!("/v1/subscription_schedules/{}", made["id"].as_str().unwrap());
+        let schedule = path_of(&made);
         let (start, end) = (billing.period.start.as_second(), billing.period.end.as_second());
         let paid_by = operator("GET", &format!("/v1/subscriptions/{}", billing.subscription), "").await;
         let method = paid_by["default_payment_method"].as_str().unwrap();

@@ -1,7 +1,7 @@
 //! An operator ends the subscription of an account at Stripe before it is paid. A bank debit that is under way cannot be called back:
 //! nothing else is sold meanwhile. A bill that waits for its payer is made void before anything is.
 
-use billing_tests::{Account, Machine, World, at_every_death};
+use billing_tests::{Account, Machine, World, at_every_death, path_of};
 use serde_json::{Value, json};
 use stripe_stand_in::InvoiceAct;
 
@@ -18,14 +18,14 @@ async fn debited<'a>(world: &'a World, later: &str) -> Account<'a> {
 /// An operator ends the subscription that was made last.
 async fn ends_latest(world: &World) {
     let latest = world.stripe.all_subscriptions().await.remove(0);
-    let path = format!("/v1/subscriptions/{}", latest["id"].as_str().unwrap());
+    let path = path_of(&latest);
     world.stripe.operator("DELETE", &path, "").await;
     world.stripe.stand_in().settle().await;
 }
 
 /// What an invoice is by now.
 async fn status_of(world: &World, invoice: &Value) -> Value {
-    let path = format!("/v1/invoices/{}", invoice["id"].as_str().unwrap());
+    let path = path_of(&invoice);
     world.stripe.operator("GET", &path, "").await["status"].clone()
 }
 
@@ -109,8 +109,7 @@ async fn a_bill_that_a_bank_pays_while_it_is_made_void_bars_a_checkout() {
 #[tokio::test]
 async fn what_nobody_heard_of_before_its_end_is_waited_for() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     ends_latest(&world).await;
     world.advance("1h").await;
     let secret = ada.starts_checkout("monthly").await.client_secret();
@@ -129,8 +128,7 @@ async fn what_nobody_heard_of_before_its_end_is_waited_for() {
 #[tokio::test]
 async fn a_renewal_of_what_was_ended_is_not_made_void() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
     world.advance("31d").await;
     let bill = world.stripe.invoices(&ada).await.remove(0);
@@ -149,8 +147,7 @@ async fn a_renewal_of_what_was_ended_is_not_made_void() {
 #[tokio::test]
 async fn a_checkout_after_a_paid_subscription_asks_for_no_bill() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     ends_latest(&world).await;
     let machine = world.machine().await;
     ada.starts_checkout_on(&machine, "monthly")

@@ -3,7 +3,7 @@
 
 use billing_core::contract::Status;
 use billing_core::session::LatePayment;
-use billing_tests::{Machine, Organisation, World, at_every_death};
+use billing_tests::{Machine, Organisation, World, at_every_death, path_of};
 use serde_json::{Value, json};
 
 fn visa() -> Value {
@@ -26,7 +26,7 @@ async fn debited(acme: &Organisation<'_>, outcome: &str) -> String {
 /// An operator ends the subscription that was made last.
 async fn ends_latest(world: &World) {
     let latest = world.stripe.all_subscriptions().await.remove(0);
-    let path = format!("/v1/subscriptions/{}", latest["id"].as_str().unwrap());
+    let path = path_of(&latest);
     world.stripe.operator("DELETE", &path, "").await;
 }
 
@@ -82,11 +82,7 @@ async fn a_sale_that_nobody_recorded_and_that_is_ended_during_its_debit_waits_fo
     let after = billing_tests::Moment::After;
     machine.network.stops_named(after, "POST /v1/subscriptions");
     let debit = json!({ "payment_method_id": "pm_usBankAccount" });
-    tokio::select! {
-        answer = acme.confirms_on(&machine, &id, &debit) => panic!("{answer:?}"),
-        () = machine.network.reached() => {}
-    }
-    machine.dies();
+    machine.dies_over(acme.confirms_on(&machine, &id, &debit)).await;
     ends_latest(&world).await;
     let ended = world.stripe.events("customer.subscription.deleted").remove(0);
     assert_eq!(world.stripe.delivers(&ended).await, 200);
@@ -165,11 +161,7 @@ async fn a_bill_of_what_was_ended_cannot_be_paid_beside_what_is_sold_anew() {
         world.stripe.stand_in().settle().await;
         world.stripe.holds_events(true).await;
         ends_latest(&world).await;
-        let ended = world
-            .stripe
-            .events("customer.subscription.deleted")
-            .pop()
-            .unwrap();
+        let ended = world.stripe.event("customer.subscription.deleted");
         let hears = async |machine: &Machine| machine.call(world.stripe.signed_event(&ended)).await;
         let told = world.dies_over(death, hears).await;
         // Within the lease nobody else may be at it.
@@ -181,7 +173,7 @@ async fn a_bill_of_what_was_ended_cannot_be_paid_beside_what_is_sold_anew() {
             sold.body["checkout_status"], "contract_created",
             "{death}: {sold}"
         );
-        let tab = format!("/v1/invoices/{}", bill["id"].as_str().unwrap());
+        let tab = path_of(&bill);
         let bill = world.stripe.operator("GET", &tab, "").await;
         assert_eq!(bill["status"], "void", "{death}");
         told.is_some()
@@ -199,11 +191,7 @@ async fn a_sale_is_not_forgotten_while_its_bill_can_be_paid() {
     world.stripe.stand_in().settle().await;
     world.stripe.holds_events(true).await;
     ends_latest(&world).await;
-    let ended = world
-        .stripe
-        .events("customer.subscription.deleted")
-        .pop()
-        .unwrap();
+    let ended = world.stripe.event("customer.subscription.deleted");
     let machine = world.machine().await;
     let refusal = r#"{"error":{"type":"invalid_request_error","message":"Not now."}}"#;
     machine.network.tells("POST /v1/invoices/", 400, refusal);
@@ -228,11 +216,7 @@ async fn a_bill_that_is_paid_while_it_is_made_void_is_paid() {
         world.stripe.stand_in().settle().await;
         world.stripe.holds_events(true).await;
         ends_latest(&world).await;
-        let ended = world
-            .stripe
-            .events("customer.subscription.deleted")
-            .pop()
-            .unwrap();
+        let ended = world.stripe.event("customer.subscription.deleted");
         let machine = world.machine().await;
         // The subscription, then the payments of its bill.
         machine.network.holds("GET /v1/invoice_payments");

@@ -1,6 +1,6 @@
 //! Ending a subscription with its period, and taking that back.
 
-use billing_tests::{Account, Moment, World};
+use billing_tests::{Account, Moment, World, path_of};
 use serde_json::json;
 
 const CANCELLED: &str = r#"200 {"cancelAtPeriodEnd":true,"periodEnd":"2026-05-01T00:00:00Z"}"#;
@@ -9,8 +9,7 @@ const RUNNING: &str = r#"200 {"cancelAtPeriodEnd":false,"periodEnd":"2026-05-01T
 #[tokio::test]
 async fn a_subscription_is_cancelled_and_resumed_as_often_as_one_likes() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     // Stripe's events are late: every write has to be one of its own all the same.
     world.stripe.holds_events(true).await;
     for _ in 0..2 {
@@ -61,11 +60,10 @@ async fn what_is_cancelled_ends_with_what_was_paid_for() {
 #[tokio::test]
 async fn an_end_that_was_set_by_its_date_is_taken_back() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let subscription = world.stripe.subscription(&ada).await;
     let end = &subscription["items"]["data"][0]["current_period_end"];
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let path = path_of(&subscription);
     world
         .stripe
         .operator("POST", &path, &format!("cancel_at={end}"))
@@ -82,7 +80,7 @@ fn seconds(instant: &str) -> i64 {
 /// An operator has the account's subscription end on a date; answers its path at Stripe.
 async fn operator_ends(world: &World, ada: &Account<'_>, date: i64) -> String {
     let subscription = world.stripe.subscription(ada).await;
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let path = path_of(&subscription);
     let form = format!("cancel_at={date}");
     world.stripe.operator("POST", &path, &form).await;
     path
@@ -93,8 +91,7 @@ async fn operator_ends(world: &World, ada: &Account<'_>, date: i64) -> String {
 #[tokio::test]
 async fn a_later_end_that_an_operator_set_is_kept_by_cancelling_and_resuming() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let july = seconds("2026-07-15T00:00:00Z");
     let path = operator_ends(&world, &ada, july).await;
     assert_eq!(
@@ -139,8 +136,7 @@ async fn a_later_end_that_an_operator_set_is_kept_by_a_change() {
     let later = seconds("2027-10-01T00:00:00Z");
     let mut finished = false;
     for step in 1..40 {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         operator_ends(&world, &ada, later).await;
         ada.cancels().await;
         let machine = world.machine().await;
@@ -173,8 +169,7 @@ async fn a_later_end_that_an_operator_set_is_kept_by_a_change() {
 #[tokio::test]
 async fn an_earlier_end_that_an_operator_set_is_not_put_off_by_cancelling() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let sooner = seconds("2026-04-20T00:00:00Z");
     operator_ends(&world, &ada, sooner).await;
     for (path, ends) in [("cancel", true), ("resume", false), ("cancel", true)] {
@@ -205,8 +200,7 @@ async fn an_end_that_an_operator_set_is_changed_by_nobody_else() {
         ("2026-07-15T00:00:00Z", true, true),
         ("2027-04-01T00:00:00Z", false, true),
     ] {
-        let ada = world.account(3).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(3, "monthly").await;
         operator_ends(&world, &ada, seconds(date)).await;
         if cancelled {
             ada.cancels().await;
@@ -235,8 +229,7 @@ async fn ending_and_resuming_converge_after_a_crash_at_any_step() {
         for moment in [Moment::Before, Moment::After] {
             let mut finished = false;
             for step in 1..20 {
-                let ada = world.account(1).await;
-                ada.subscribes("monthly").await;
+                let ada = world.subscriber(1, "monthly").await;
                 if path == "resume" {
                     ada.cancels().await;
                 }

@@ -4,7 +4,7 @@ use billing_admin::Failure;
 use billing_admin::accounts::{self, Wanted};
 use billing_admin::erasure::Obstacle;
 use billing_core::access::Holder;
-use billing_tests::{Account, Moment, World, at_every_step};
+use billing_tests::{Account, Moment, World, at_every_step, path_of};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
 
@@ -24,7 +24,7 @@ async fn was_a_customer(world: &World) -> Account<'_> {
 
 async fn ends_at_once(world: &World, ada: &Account<'_>) {
     let subscription = world.stripe.subscription(ada).await;
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let path = path_of(&subscription);
     operator(world, "DELETE", &path).await;
 }
 
@@ -108,8 +108,7 @@ async fn what_is_refunded_late_is_taken_down_all_the_same() {
 #[tokio::test]
 async fn an_account_is_not_erased_while_it_can_be_billed() {
     let world = World::at(NOW).await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     assert!(matches!(obstacle(&world, &ada).await, Obstacle::Subscribed(_)));
     // Its end is scheduled: until then it is paid for.
     ada.cancels().await;
@@ -153,8 +152,7 @@ async fn an_account_is_erased_once_its_checkout_is_over() {
 #[tokio::test]
 async fn an_account_is_not_erased_while_it_owes() {
     let world = World::at(NOW).await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
     world.advance("31d").await;
     ends_at_once(&world, &ada).await;

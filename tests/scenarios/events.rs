@@ -17,8 +17,7 @@ async fn subscribed_once(world: &World, account: &Account<'_>) {
 #[tokio::test]
 async fn an_event_that_arrives_twice_changes_nothing_the_second_time() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let before = ada.stored().await;
     for kind in [
         "checkout.session.completed",
@@ -108,7 +107,7 @@ async fn an_event_delivered_many_times_at_once_lands_once() {
     world.stripe.holds_events(true).await;
     let secret = ada.starts_checkout("monthly").await.client_secret();
     world.stripe.checks_out(&secret, "succeed").await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let paid = world.stripe.event("invoice.paid");
     let machines = [world.machine().await, world.machine().await];
     let deliveries = (0..12).map(|n| machines[n % 2].call(world.stripe.signed_event(&paid)));
     let statuses: Vec<_> = join_all(deliveries)
@@ -133,7 +132,7 @@ async fn an_event_that_is_being_handled_is_not_acknowledged_by_another() {
     world.stripe.holds_events(true).await;
     let secret = ada.starts_checkout("monthly").await.client_secret();
     world.stripe.checks_out(&secret, "succeed").await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let paid = world.stripe.event("invoice.paid");
     let (at_it, other) = (world.machine().await, world.machine().await);
     at_it.network.holds("GET /v1/invoices");
     let (first, second) = tokio::join!(at_it.call(world.stripe.signed_event(&paid)), async {
@@ -178,29 +177,17 @@ async fn different_events_at_once_all_land() {
 #[tokio::test]
 async fn an_older_event_does_not_bring_back_an_older_state() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    let subscription = world.stripe.subscriptions(&ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let ada = world.subscriber(1, "monthly").await;
+    let subscription = world.stripe.subscription_id(&ada).await;
     let path = format!("/v1/subscriptions/{subscription}");
     world.stripe.holds_events(true).await;
     world
         .stripe
         .operator("POST", &path, "cancel_at_period_end=true")
         .await;
-    let updated = world
-        .stripe
-        .events("customer.subscription.updated")
-        .pop()
-        .unwrap();
+    let updated = world.stripe.event("customer.subscription.updated");
     world.stripe.operator("DELETE", &path, "").await;
-    let deleted = world
-        .stripe
-        .events("customer.subscription.deleted")
-        .pop()
-        .unwrap();
+    let deleted = world.stripe.event("customer.subscription.deleted");
     assert_eq!(world.stripe.delivers(&deleted).await, 200);
     assert_eq!(world.stripe.delivers(&updated).await, 200);
     assert!(ada.billing().await.body["subscription"].is_null());
@@ -209,12 +196,8 @@ async fn an_older_event_does_not_bring_back_an_older_state() {
 #[tokio::test]
 async fn a_scheduled_cancellation_is_shown() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    let subscription = world.stripe.subscriptions(&ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let ada = world.subscriber(1, "monthly").await;
+    let subscription = world.stripe.subscription_id(&ada).await;
     let path = format!("/v1/subscriptions/{subscription}");
     world
         .stripe
@@ -256,7 +239,7 @@ async fn an_event_that_failed_stays_visible_and_lands_with_the_next_delivery() {
     let secret = ada.starts_checkout("monthly").await.client_secret();
     world.stripe.fails("GET", "/v1/invoices/*", 500).await;
     world.stripe.pays(&secret).await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let paid = world.stripe.event("invoice.paid");
     let receipt = world.receipt(&paid).await;
     assert_eq!(receipt.status, billing_store::ReceiptStatus::Failed);
     assert_eq!((receipt.attempts, receipt.kind.as_str()), (1, "invoice.paid"));
@@ -317,21 +300,13 @@ async fn what_is_not_ours_is_acknowledged_and_left_alone() {
 #[tokio::test]
 async fn an_event_that_finds_nothing_to_change_still_overtakes_older_facts() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    let subscription = world.stripe.subscriptions(&ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let ada = world.subscriber(1, "monthly").await;
+    let subscription = world.stripe.subscription_id(&ada).await;
     let path = format!("/v1/subscriptions/{subscription}");
     let cancels = async |word: &str| {
         let form = format!("cancel_at_period_end={word}");
         world.stripe.operator("POST", &path, &form).await;
-        world
-            .stripe
-            .events("customer.subscription.updated")
-            .pop()
-            .unwrap()
+        world.stripe.event("customer.subscription.updated")
     };
     world.stripe.holds_events(true).await;
     let scheduled = cancels("true").await;
@@ -375,9 +350,8 @@ async fn a_delayed_payment_covers_when_it_arrives() {
 #[tokio::test]
 async fn events_signed_with_either_secret_are_taken_while_one_is_rotated() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    world.subscriber(1, "monthly").await;
+    let paid = world.stripe.event("invoice.paid");
     let old = world.stack().directory.webhook_secret.clone();
     for (secrets, status) in [
         (format!("whsec_new, {old}"), 200),

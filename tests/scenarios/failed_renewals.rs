@@ -16,8 +16,7 @@ async fn told(ada: &Account<'_>) -> String {
 
 /// A subscription whose second month was declined two hours ago.
 async fn declined(world: &World) -> Account<'_> {
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
     world.advance("30d").await;
     world.advance("2h").await;
@@ -68,10 +67,7 @@ async fn what_nobody_paid_for_can_be_bought_anew_once_it_is_over() {
                 again.body,
                 json!({ "error": "the account already has a subscription" })
             );
-            let id = world.stripe.subscription(&ada).await["id"]
-                .as_str()
-                .unwrap()
-                .to_owned();
+            let id = world.stripe.subscription_id(&ada).await;
             let path = format!("/v1/subscriptions/{id}");
             world.stripe.operator("DELETE", &path, "").await;
             world.stripe.stand_in().settle().await;

@@ -4,7 +4,7 @@
 
 use billing_core::contract::Status;
 use billing_core::session::LatePayment;
-use billing_tests::{Organisation, World};
+use billing_tests::{Organisation, World, path_of};
 use serde_json::{Value, json};
 
 fn visa() -> Value {
@@ -89,7 +89,7 @@ async fn a_first_bill_behind_a_last_one_cannot_be_paid_beside_what_is_sold_anew(
     let (id, _) = acme.session_whose_debit_failed().await;
     // The bank is not asked for the fee.
     let debited = world.stripe.all_subscriptions().await.remove(0);
-    let path = format!("/v1/subscriptions/{}", debited["id"].as_str().unwrap());
+    let path = path_of(&debited);
     world
         .stripe
         .operator("POST", &path, "default_payment_method=")
@@ -100,7 +100,7 @@ async fn a_first_bill_behind_a_last_one_cannot_be_paid_beside_what_is_sold_anew(
     assert_eq!(payable(&world).await, 0);
     let sold = acme.confirms(&id, &visa()).await;
     assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
-    let path = format!("/v1/invoices/{}", first["id"].as_str().unwrap());
+    let path = path_of(&first);
     assert_eq!(world.stripe.operator("GET", &path, "").await["status"], "void");
     world.stripe.stand_in().settle().await;
     assert_eq!(world.stripe.charges().await, [3500]);
@@ -118,11 +118,7 @@ async fn what_was_paid_behind_a_last_bill_was_sold() {
         .network
         .stops_named(billing_tests::Moment::After, "POST /v1/subscriptions");
     let visa = visa();
-    tokio::select! {
-        answer = acme.confirms_on(&machine, &id, &visa) => panic!("{answer:?}"),
-        () = machine.network.reached() => {}
-    }
-    machine.dies();
+    machine.dies_over(acme.confirms_on(&machine, &id, &visa)).await;
     ends_with_a_last_bill(&world).await;
     let ended = world.stripe.events("customer.subscription.deleted").remove(0);
     assert_eq!(world.stripe.delivers(&ended).await, 200);

@@ -96,10 +96,9 @@ async fn a_request_that_died_is_taken_over_after_its_lease() {
     let ada = world.account(1).await;
     let machine = world.machine().await;
     machine.network.holds("POST /v1/checkout/sessions");
-    tokio::select! {
-        _ = machine.call(keyed(&ada, "k1", "monthly")) => panic!("it was to be held"),
-        () = machine.network.reached() => machine.dies(),
-    }
+    machine
+        .dies_over(machine.call(keyed(&ada, "k1", "monthly")))
+        .await;
     assert_eq!(ada.sends(keyed(&ada, "k1", "monthly")).await.status, 409);
     world.advance("5m").await;
     assert_eq!(ada.sends(keyed(&ada, "k1", "annual")).await.status, 422);

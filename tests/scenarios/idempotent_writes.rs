@@ -46,8 +46,7 @@ impl<'w> Writer<'w> {
         let who = match function {
             "create-subscription-checkout" => Who::Account(world.account(1).await),
             "change-subscription-interval" | "cancel-subscription" | "resume-subscription" => {
-                let ada = world.account(1).await;
-                ada.subscribes("monthly").await;
+                let ada = world.subscriber(1, "monthly").await;
                 if function == "resume-subscription" {
                     ada.cancels().await;
                 }
@@ -219,10 +218,9 @@ async fn one_that_died_half_way_is_taken_over_by_the_same_request() {
         let claim = claim(&world, function).await;
         let writer = Writer::of(&world, function, "writes").await;
         let machine = writer.machine(claim).await;
-        tokio::select! {
-            answer = machine.call(writer.asks(function, false, KEY)) => panic!("{function} was to be held: {answer:?}"),
-            () = machine.network.reached() => machine.dies(),
-        }
+        machine
+            .dies_over(machine.call(writer.asks(function, false, KEY)))
+            .await;
         let waits = writer.sends(writer.asks(function, false, KEY)).await;
         assert_eq!(waits.status, 409, "{function}: {waits}");
         world.advance("5m").await;

@@ -11,8 +11,7 @@ fn to_a_year() -> Value {
 
 /// Cancelled, and changed by a payment that has just been made and that no event has told of: the cancellation is to be taken back.
 async fn paid_unheard(world: &World) -> Account<'_> {
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     ada.cancels().await;
     world
         .stripe
@@ -34,8 +33,7 @@ async fn cancelled_at_stripe(world: &World, ada: &Account<'_>) -> Value {
 #[tokio::test]
 async fn a_cancellation_while_the_change_is_on_its_way_stays() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     ada.cancels().await;
     world.stripe.holds_events(true).await;
     let machine = world.machine().await;
@@ -67,7 +65,7 @@ async fn a_cancellation_while_the_change_is_on_its_way_stays() {
 async fn a_cancellation_while_an_older_one_is_taken_back_waits_for_that() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let ada = paid_unheard(&world).await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let paid = world.stripe.event("invoice.paid");
     let machine = world.machine().await;
     machine.network.holds("POST /v1/subscriptions/");
     let (delivered, ()) = tokio::join!(machine.call(world.stripe.signed_event(&paid)), async {
@@ -95,15 +93,14 @@ async fn a_cancellation_while_an_older_one_is_taken_back_waits_for_that() {
 async fn nobody_waits_for_ever_for_a_machine_that_died_taking_a_cancellation_back() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let ada = paid_unheard(&world).await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let paid = world.stripe.event("invoice.paid");
     let machine = world.machine().await;
     machine
         .network
         .stops_named(billing_tests::Moment::Before, "POST /v1/subscriptions/");
-    tokio::select! {
-        _ = machine.call(world.stripe.signed_event(&paid)) => panic!("it was to be stopped"),
-        () = machine.network.reached() => machine.dies(),
-    }
+    machine
+        .dies_over(machine.call(world.stripe.signed_event(&paid)))
+        .await;
     assert_eq!(ada.cancels().await.status, 503);
     world.advance("61s").await;
     assert_eq!(ada.cancels().await.body["cancelAtPeriodEnd"], true);
@@ -141,11 +138,7 @@ async fn what_a_long_run_begins_is_not_taken_for_old() {
         () = machine.network.reached_beyond(listed) => {}
     }
     assert_eq!(ada.cancels().await.status, 503);
-    let handled = world
-        .stripe
-        .events("customer.subscription.updated")
-        .pop()
-        .unwrap();
+    let handled = world.stripe.event("customer.subscription.updated");
     assert_eq!(world.stripe.delivers(&handled).await, 409);
 }
 
@@ -161,8 +154,7 @@ async fn the_last_word_before_an_open_payment_is_paid_is_what_is() {
         &["cancel", "resume", "cancel"],
     ] {
         for cancelled_before in [false, true] {
-            let ada = world.account(1).await;
-            ada.subscribes("monthly").await;
+            let ada = world.subscriber(1, "monthly").await;
             if cancelled_before {
                 ada.cancels().await;
             }
@@ -200,8 +192,7 @@ async fn the_last_word_before_an_open_payment_is_paid_is_what_is() {
 async fn changes_cancellations_and_resumptions_at_once_leave_one_charge_and_one_truth() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for round in 0..3 {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         if round % 2 == 0 {
             ada.cancels().await;
         }
@@ -247,8 +238,7 @@ async fn different_wishes_at_once_charge_one_of_them() {
         json!({ "interval": "annual", "promotionCode": "spring20", "prorationDate": now }),
     ];
     for _ in 0..3 {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         let machines = [world.machine().await, world.machine().await];
         let answers = join_all((0..8).map(|n| ada.changes_on(&machines[n % 2], &wishes[n % 4]))).await;
         let mut changed = 0;
@@ -272,18 +262,14 @@ async fn different_wishes_at_once_charge_one_of_them() {
 #[tokio::test]
 async fn a_wish_without_a_date_joins_the_change_that_is_on_its_way() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let preview = ada.previews(&to_a_year()).await;
     let machine = world.machine().await;
     machine
         .network
         .stops_named(billing_tests::Moment::Before, "POST /v1/subscriptions/");
     let quoted = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
-    tokio::select! {
-        _ = ada.changes_on(&machine, &quoted) => panic!("it was to be stopped"),
-        () = machine.network.reached() => machine.dies(),
-    }
+    machine.dies_over(ada.changes_on(&machine, &quoted)).await;
     let busy = r#"409 {"error":"another change of the subscription is being made"}"#;
     let coded = json!({ "interval": "annual", "promotionCode": "SPRING20" });
     assert_eq!(ada.changes(&coded).await, busy);
@@ -299,18 +285,14 @@ async fn a_wish_without_a_date_joins_the_change_that_is_on_its_way() {
 #[tokio::test]
 async fn a_conflict_that_passes_is_not_kept_under_an_idempotency_key() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let machine = world.machine().await;
     machine
         .network
         .stops_named(billing_tests::Moment::Before, "POST /v1/subscriptions/");
     let dated = json!({ "interval": "annual", "prorationDate": world.now().as_second() });
     let plain = to_a_year();
-    tokio::select! {
-        _ = ada.changes_on(&machine, &plain) => panic!("it was to be stopped"),
-        () = machine.network.reached() => machine.dies(),
-    }
+    machine.dies_over(ada.changes_on(&machine, &plain)).await;
     let under_key = || {
         let mut request = ada.change_request(&dated);
         request
@@ -332,8 +314,7 @@ async fn a_conflict_that_passes_is_not_kept_under_an_idempotency_key() {
 #[tokio::test]
 async fn cancelling_under_an_idempotency_key_is_answered_the_same() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let under_key = |path| {
         let mut request = ada.end_request(path);
         request
@@ -364,8 +345,7 @@ async fn cancelling_under_an_idempotency_key_is_answered_the_same() {
 #[tokio::test]
 async fn a_change_whose_payment_is_open_at_the_periods_end_is_dropped_with_it() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("29d").await;
     world.advance("12h").await;
     world
@@ -396,8 +376,7 @@ async fn a_change_whose_payment_is_open_at_the_periods_end_is_dropped_with_it() 
 #[tokio::test]
 async fn a_change_that_an_operator_replaces_is_forgotten() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     ada.cancels().await;
     world
         .stripe
@@ -405,10 +384,7 @@ async fn a_change_that_an_operator_replaces_is_forgotten() {
         .await;
     ada.changes(&to_a_year()).await;
     world.stripe.gives_card(&ada, "pm_card_visa").await;
-    let item = world.stripe.subscription(&ada).await["items"]["data"][0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let item = world.stripe.item_id(&ada).await;
     let path = format!("/v1/subscription_items/{item}");
     let form = "quantity=2&proration_behavior=always_invoice";
     world.stripe.operator("POST", &path, form).await;
@@ -425,13 +401,9 @@ async fn a_change_that_an_operator_replaces_is_forgotten() {
 #[tokio::test]
 async fn a_quantity_that_moves_between_reading_and_asking_is_charged_as_shown() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let preview = ada.previews(&to_a_year()).await;
-    let item = world.stripe.subscription(&ada).await["items"]["data"][0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let item = world.stripe.item_id(&ada).await;
     // The event would have the change decided anew, on the new quantity: 409, and nothing charged.
     world.stripe.holds_events(true).await;
     let machine = world.machine().await;

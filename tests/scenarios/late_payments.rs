@@ -3,7 +3,7 @@
 
 use billing_core::contract::Status;
 use billing_core::session::{LatePayment, Status as SessionStatus};
-use billing_tests::{Moment, Organisation, World, at_every_death};
+use billing_tests::{Moment, Organisation, World, at_every_death, path_of};
 use serde_json::{Value, json};
 
 /// Where a page is closed.
@@ -84,14 +84,14 @@ async fn a_late_payment_gives_the_credit_back_that_it_took() {
         let (id, page) = late(&acme, &world).await;
         let contract = acme.stored(&id).await.contract;
         let customers = world.stripe.all_customers().await;
-        let path = format!("/v1/customers/{}", customers[0]["id"].as_str().unwrap());
+        let path = path_of(&customers[0]);
         world.stripe.operator("POST", &path, "balance=-1000").await;
         acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
             .await;
         world.stripe.holds_events(true).await;
         world.stripe.pays_page(&page).await;
         assert_eq!(world.stripe.charges().await, [2500], "{death}");
-        let paid = world.stripe.events("invoice.paid").pop().unwrap();
+        let paid = world.stripe.event("invoice.paid");
         let told = world
             .dies_over(death, async |machine| {
                 machine.call(world.stripe.signed_event(&paid)).await
@@ -148,7 +148,7 @@ async fn a_late_payment_that_is_disputed_ends_all_the_same() {
             .await;
         world.stripe.holds_events(true).await;
         world.stripe.pays_page(&page).await;
-        let paid = world.stripe.events("invoice.paid").pop().unwrap();
+        let paid = world.stripe.event("invoice.paid");
         let invoice = world.stripe.latest_invoice().await;
         let charge = world.stripe.charge_of(invoice["id"].as_str().unwrap()).await;
         world.stripe.is_disputed(&charge).await;
@@ -188,7 +188,7 @@ async fn a_late_payment_that_cannot_go_back_yet_ends_all_the_same() {
         .await;
     world.stripe.holds_events(true).await;
     world.stripe.pays_page(&page).await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let paid = world.stripe.event("invoice.paid");
     let empty = stripe_stand_in::Fault::new(stripe_stand_in::FaultKind::Status {
         status: 400,
         code: Some("balance_insufficient".to_owned()),
@@ -469,10 +469,7 @@ async fn a_late_payment_of_an_amendment_is_honoured_and_recorded() {
                 dying
                     .network
                     .stops_named(Moment::After, "POST /v1/subscriptions/");
-                tokio::select! {
-                    _ = acme.confirms_on(&dying, &id, &Value::Null) => panic!("it was to be stopped"),
-                    () = dying.network.reached() => dying.dies(),
-                }
+                dying.dies_over(acme.confirms_on(&dying, &id, &Value::Null)).await;
             }
             let price = |amount: u32| {
                 format!("max = 100\npricing = {{ pricing_type = \"per_unit\", unit_amount = {amount} }}")

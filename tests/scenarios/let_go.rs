@@ -2,7 +2,7 @@
 //! as its page is shown. The sale is let go, so that the same can be sold again, and whatever is paid for the old bill goes back, once.
 
 use billing_core::contract::Status;
-use billing_tests::{Account, Machine, Organisation, World, at_every_death, at_every_step};
+use billing_tests::{Account, Machine, Organisation, World, at_every_death, at_every_step, path_of};
 use serde_json::{Value, json};
 use stripe_stand_in::Settings;
 
@@ -36,7 +36,7 @@ async fn gives_up_bill(world: &World, bill: &Value) {
     let id = bill["id"].as_str().unwrap();
     world.stripe.stand_in().write_off_invoice(id).await.unwrap();
     let latest = world.stripe.all_subscriptions().await.remove(0);
-    let path = format!("/v1/subscriptions/{}", latest["id"].as_str().unwrap());
+    let path = path_of(&latest);
     world.stripe.operator("DELETE", &path, "").await;
 }
 
@@ -64,7 +64,7 @@ async fn kept(world: &World) -> i64 {
 
 /// The latest news that a bill was paid.
 fn paid(world: &World) -> String {
-    world.stripe.events("invoice.paid").pop().unwrap()
+    world.stripe.event("invoice.paid")
 }
 
 async fn hears_on(world: &World, machine: &Machine, event: &str) -> Option<billing_tests::Answer> {
@@ -169,11 +169,7 @@ async fn a_sale_is_let_go_whole() {
     at_every_death(async |death| {
         let (id, _) = acme.session_whose_debit_failed().await;
         let bill = gives_up(&world).await;
-        let ended = world
-            .stripe
-            .events("customer.subscription.deleted")
-            .pop()
-            .unwrap();
+        let ended = world.stripe.event("customer.subscription.deleted");
         let hear = async |machine: &Machine| hears_on(&world, machine, &ended).await;
         let told = world.dies_over(death, hear).await;
         world.advance("5m").await;
@@ -282,11 +278,7 @@ async fn a_payment_while_it_is_let_go_is_honoured_or_goes_back() {
     at_every_step(async |step| {
         let (id, _) = acme.session_whose_debit_failed().await;
         let bill = gives_up(&world).await;
-        let ended = world
-            .stripe
-            .events("customer.subscription.deleted")
-            .pop()
-            .unwrap();
+        let ended = world.stripe.event("customer.subscription.deleted");
         let hear = async |machine: &Machine| hears_on(&world, machine, &ended).await;
         let held = world
             .held_over(step, hear, async {
@@ -459,7 +451,7 @@ async fn a_dispute_of_what_was_let_go_rings() {
     let charge = world.stripe.charge_of(bill["id"].as_str().unwrap()).await;
     world.stripe.holds_events(true).await;
     world.stripe.is_disputed(&charge).await;
-    let event = world.stripe.events("charge.dispute.created").pop().unwrap();
+    let event = world.stripe.event("charge.dispute.created");
     let machine = world.machine().await;
     let told = hears_on(&world, &machine, &event).await.unwrap();
     assert_eq!(told.status, 200, "{told}");

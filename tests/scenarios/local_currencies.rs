@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn an_account_abroad_pays_what_it_was_told() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     let session = world.stripe.sessions(&ada).await.remove(0);
     assert_eq!(session["status"], "complete");
     assert_eq!(session["adaptive_pricing"], json!({ "enabled": false }));

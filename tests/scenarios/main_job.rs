@@ -52,8 +52,7 @@ async fn an_account_subscribes_pays_and_is_covered() {
 #[tokio::test]
 async fn a_year_is_covered_by_one_payment() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("annual").await;
+    let ada = world.subscriber(3, "annual").await;
     assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
     assert_eq!(ada.ledger().await[0].amount.minor, 28_800);
 }
@@ -63,8 +62,7 @@ async fn a_year_is_covered_by_one_payment() {
 #[tokio::test]
 async fn coverage_ends_with_the_period_and_begins_again_with_the_renewals_payment() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("2591999s").await;
     assert_eq!(
         ada.covered_until().await,
@@ -83,8 +81,7 @@ async fn coverage_ends_with_the_period_and_begins_again_with_the_renewals_paymen
 #[tokio::test]
 async fn a_deployments_grace_bridges_the_hour_of_a_renewal_and_no_more() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let lenient = world.machine_told(&[("COVERAGE_GRACE_SECONDS", "7200")]).await;
     let tells = async || {
         let request = ada.request("GET", "/api/v1/billing", &Value::Null);
@@ -136,8 +133,7 @@ async fn two_accounts_do_not_touch_each_other() {
 #[tokio::test]
 async fn a_number_added_later_is_not_covered_by_what_was_paid_before() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(2).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(2, "monthly").await;
     world.advance("1d").await;
     ada.adds_number("+15559990000").await;
     let billing = ada.billing().await;
@@ -154,8 +150,7 @@ async fn a_number_added_later_is_not_covered_by_what_was_paid_before() {
 #[tokio::test]
 async fn a_number_that_is_renamed_keeps_its_place() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("1d").await;
     ada.adds_number("+15559990000").await;
     world.advance("1d").await;

@@ -1,7 +1,7 @@
 //! The end of a contract that an operator moves at Stripe, takes away, or loses with the schedule of a downgrade.
 
 use billing_core::contract::Status;
-use billing_tests::{Organisation, World};
+use billing_tests::{Organisation, World, path_of};
 use serde_json::{Value, json};
 
 fn seconds(instant: &str) -> i64 {
@@ -20,7 +20,7 @@ async fn until_june(world: &World) -> (Organisation<'_>, String) {
 /// An operator says when the subscription ends, or with nothing that it does not.
 async fn operator_ends(world: &World, end: &str) {
     let subscription = world.stripe.all_subscriptions().await.remove(0);
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let path = path_of(&subscription);
     let form = format!("cancel_at={end}&proration_behavior=none");
     world.stripe.operator("POST", &path, &form).await;
     world.stripe.stand_in().settle().await;

@@ -1,7 +1,7 @@
 //! A payment method that is named for an amendment becomes its subscription's, and stays that only if it pays for it: what was declined
 //! would be tried again when the contract renews.
 
-use billing_tests::{Machine, Organisation, World, at_every_death, at_every_step};
+use billing_tests::{Machine, Organisation, World, at_every_death, at_every_step, path_of};
 use serde_json::{Value, json};
 
 const DECLINING: &str = "pm_card_chargeCustomerFail";
@@ -36,7 +36,7 @@ async fn last4(world: &World, method: &Value) -> Value {
 /// An operator has the subscription that was made last paid by something else.
 async fn operator_sets(world: &World, method: &str) {
     let latest = world.stripe.all_subscriptions().await.remove(0);
-    let path = format!("/v1/subscriptions/{}", latest["id"].as_str().unwrap());
+    let path = path_of(&latest);
     let form = format!("default_payment_method={method}");
     world.stripe.operator("POST", &path, &form).await;
 }
@@ -155,18 +155,10 @@ async fn whether_a_method_paid_is_asked_where_nobody_has_heard() {
         machine.network.stops_named(after, "POST /v1/subscriptions/sub_");
         let named = by(named);
         // It is set, then it is charged.
-        tokio::select! {
-            answer = acme.confirms_on(&machine, &id, &named) => panic!("{answer:?}"),
-            () = machine.network.reached() => {}
-        }
-        machine.dies();
+        machine.dies_over(acme.confirms_on(&machine, &id, &named)).await;
         let machine = world.machine().await;
         machine.network.stops_named(after, "POST /v1/subscriptions/sub_");
-        tokio::select! {
-            answer = acme.confirms_on(&machine, &id, &named) => panic!("{answer:?}"),
-            () = machine.network.reached() => {}
-        }
-        machine.dies();
+        machine.dies_over(acme.confirms_on(&machine, &id, &named)).await;
         let bill = world.stripe.latest_invoice().await;
         if bill["status"] == "open" {
             world.stripe.pays_invoice(&bill, "pm_card_amex").await;

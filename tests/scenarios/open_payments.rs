@@ -7,8 +7,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_change_that_has_to_be_confirmed_takes_effect_when_it_is() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
     ada.cancels().await;
     world
@@ -64,8 +63,7 @@ async fn a_change_that_has_to_be_confirmed_takes_effect_when_it_is() {
 #[tokio::test]
 async fn a_declined_change_is_dropped_and_leaves_everything_as_it_was() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("10d").await;
     ada.cancels().await;
     world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
@@ -106,8 +104,7 @@ async fn a_declined_change_is_dropped_and_leaves_everything_as_it_was() {
 async fn a_cancellation_that_is_newer_than_the_change_stays() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for cancelled_before in [false, true] {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         if cancelled_before {
             ada.cancels().await;
         }
@@ -136,8 +133,7 @@ async fn a_cancellation_that_is_newer_than_the_change_stays() {
 async fn a_change_that_is_asked_for_again_takes_back_what_was_cancelled_meanwhile() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     at_every_death(async |death| {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         world
             .stripe
             .gives_card(&ada, "pm_card_authenticationRequired")

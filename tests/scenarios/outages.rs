@@ -237,7 +237,6 @@ async fn survives_these<'w, D: Deed<'w>>(world: &'w World, deed: &D, attempts: &
 
 /// An account with a subscription.
 async fn subscriber(world: &World) -> Account<'_> {
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     ada
 }

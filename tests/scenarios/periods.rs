@@ -1,6 +1,6 @@
 //! Periods: their first and last second, months and years of every length, clocks that differ.
 
-use billing_tests::{Account, World};
+use billing_tests::{Account, World, path_of};
 use serde_json::{Value, json};
 
 use crate::changes::nothing_changed;
@@ -16,8 +16,7 @@ async fn previews_a_year(ada: &Account<'_>) -> (Value, Value) {
 #[tokio::test]
 async fn the_last_second_of_a_period_is_quoted_and_charged_within_it() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("2591999s").await;
     let (due, wish) = previews_a_year(&ada).await;
     assert_eq!(due, 9599);
@@ -32,8 +31,7 @@ async fn the_last_second_of_a_period_is_quoted_and_charged_within_it() {
 #[tokio::test]
 async fn a_quote_does_not_outlive_a_renewal() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("2591999s").await;
     let (_, wish) = previews_a_year(&ada).await;
     world.advance("1s").await;
@@ -57,8 +55,7 @@ async fn a_quote_of_a_machine_whose_clock_differs_is_kept() {
     for (seconds, into_the_period) in [(-5, "0s"), (5, "0s"), (-5, "2591998s"), (5, "2591998s")] {
         for moves in [false, true] {
             let world = World::at("2026-04-01T00:00:00Z").await;
-            let ada = world.account(1).await;
-            ada.subscribes("monthly").await;
+            let ada = world.subscriber(1, "monthly").await;
             world.advance(into_the_period).await;
             let machine = world.machine_ahead(seconds).await;
             let context = format!("{seconds} s ahead, {into_the_period} into the period, moves: {moves}");
@@ -69,10 +66,7 @@ async fn a_quote_of_a_machine_whose_clock_differs_is_kept() {
             assert_eq!(preview.status, 200, "{context}: {preview}");
             let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
             if moves {
-                let customer = world.stripe.customers(&ada).await[0]["id"]
-                    .as_str()
-                    .unwrap()
-                    .to_owned();
+                let customer = world.stripe.customer_id(&ada).await;
                 let path = format!("/v1/customers/{customer}");
                 world.stripe.operator("POST", &path, "balance=500").await;
             }
@@ -114,7 +108,7 @@ async fn a_quote_is_kept_when_an_operator_puts_the_end_of_the_period_off() {
     let form = format!("trial_end={later}&proration_behavior=none");
     world.stripe.operator("POST", &path, &form).await;
     world.advance("9d").await;
-    let customer = format!("/v1/customers/{}", customer[0]["id"].as_str().unwrap());
+    let customer = path_of(&customer[0]);
     world.stripe.operator("POST", &customer, "balance=500").await;
     let period = world.stripe.subscription(&ada).await;
     let start = period["items"]["data"][0]["current_period_start"]
@@ -135,8 +129,7 @@ async fn a_quote_is_kept_when_an_operator_puts_the_end_of_the_period_off() {
 #[tokio::test]
 async fn a_year_from_a_leap_day_ends_on_the_last_of_february() {
     let world = World::at("2028-02-29T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     assert_eq!(ada.covered_until().await, "2028-03-29T00:00:00Z");
     let (due, wish) = previews_a_year(&ada).await;
     assert_eq!(due, 8600);
@@ -154,8 +147,7 @@ async fn a_year_from_a_leap_day_ends_on_the_last_of_february() {
 #[tokio::test]
 async fn numbers_beyond_reason_are_refused_by_their_name() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     for (date, told) in [
         (json!(-1), "must lie in the current period"),
         (json!(0), "must lie in the current period"),

@@ -1,6 +1,6 @@
 //! The one customer that Stripe has of an organisation's: made once, also when nobody recorded it, and when Stripe failed to make it.
 
-use billing_tests::{Machine, Moment, Network, Organisation, World, at_every_death};
+use billing_tests::{Machine, Moment, Network, Organisation, World, at_every_death, path_of};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -30,11 +30,7 @@ async fn a_customer_that_nobody_recorded_is_found_days_later() {
         let lost = acme.session(&order).await;
         let machine = world.machine().await;
         machine.network.stops_named(Moment::After, "POST /v1/customers");
-        tokio::select! {
-            answer = acme.confirms_on(&machine, &lost, &visa) => panic!("{answer:?}"),
-            () = machine.network.reached() => {}
-        }
-        machine.dies();
+        machine.dies_over(acme.confirms_on(&machine, &lost, &visa)).await;
         world.advance("2d").await;
         let id = acme.session(&order).await;
         assert_eq!(acme.confirms(&id, &visa).await.status, 200, "{email}");
@@ -94,11 +90,7 @@ async fn a_customer_whose_making_was_told_as_a_failure_is_found() {
     let lost = world.machine().await;
     lost.network.stops_named(Moment::After, "POST /v1/customers");
     let visa = visa();
-    tokio::select! {
-        answer = acme.confirms_on(&lost, &id, &visa) => panic!("{answer:?}"),
-        () = lost.network.reached() => {}
-    }
-    lost.dies();
+    lost.dies_over(acme.confirms_on(&lost, &id, &visa)).await;
     let machine = world.machine().await;
     machine
         .network
@@ -217,7 +209,7 @@ async fn a_guests_address_that_stripe_does_not_take_is_a_fault_of_the_request() 
 
 /// An operator deletes a customer at Stripe.
 async fn deletes(world: &World, customer: &Value) {
-    let path = format!("/v1/customers/{}", customer["id"].as_str().unwrap());
+    let path = path_of(&customer);
     world.stripe.operator("DELETE", &path, "").await;
     world.stripe.stand_in().settle().await;
 }

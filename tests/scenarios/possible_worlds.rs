@@ -20,8 +20,7 @@ fn with_code() -> Value {
 
 /// An account that pays 10.00 for April since ten days, and a code for a fifth off.
 async fn ten_days_later(world: &World) -> (Account<'_>, String) {
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("10d").await;
     let code = world
         .stripe
@@ -120,8 +119,7 @@ async fn where_a_change_with_a_code_may_not_wait_it_converges_after_a_crash_at_a
     for moment in [Moment::Before, Moment::After] {
         let mut finished = false;
         for step in 1..40 {
-            let ada = world.account(1).await;
-            ada.subscribes("monthly").await;
+            let ada = world.subscriber(1, "monthly").await;
             let machine = world.machine().await;
             machine.network.stops(moment, step);
             let wish = with_code();

@@ -15,8 +15,7 @@ async fn redeemed(world: &World, code: &str) -> i64 {
 }
 
 async fn subscribed(world: &World) -> Account<'_> {
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
     ada
 }
@@ -85,12 +84,8 @@ async fn a_code_that_does_not_apply_is_refused_by_both() {
         .await;
     world.stripe.makes_code(share, "code=OFF&active=false").await;
     world.stripe.makes_code(share, "code=ONE&max_redemptions=1").await;
-    let bob = world.account(1).await;
-    bob.subscribes("monthly").await;
-    let customer = world.stripe.customers(&bob).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let bob = world.subscriber(1, "monthly").await;
+    let customer = world.stripe.customer_id(&bob).await;
     world
         .stripe
         .makes_code(share, &format!("code=BOBS&customer={customer}"))
@@ -120,8 +115,7 @@ async fn a_code_that_does_not_apply_is_refused_by_both() {
 #[tokio::test]
 async fn a_code_that_was_used_up_since_the_quote_changes_nothing() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let bob = world.account(1).await;
-    bob.subscribes("monthly").await;
+    let bob = world.subscriber(1, "monthly").await;
     let ada = subscribed(&world).await;
     world
         .stripe
@@ -197,8 +191,7 @@ async fn a_code_that_the_subscription_has_is_neither_redeemed_again_nor_started_
     );
     assert_eq!(world.stripe.subscription(&ada).await["discounts"], discounts);
     assert_eq!(redeemed(&world, &code).await, 1);
-    let bob = world.account(1).await;
-    bob.subscribes("monthly").await;
+    let bob = world.subscriber(1, "monthly").await;
     assert_eq!(
         bob.changes(&with("LONG20")).await,
         r#"400 {"error":"promotion code \"LONG20\" has been used up"}"#
@@ -260,8 +253,7 @@ async fn with_one(world: &World) -> (Account<'_>, Value) {
         .stripe
         .makes_code("percent_off=20&duration=once", "code=ONE&max_redemptions=1")
         .await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let preview = ada.previews(&with("ONE")).await;
     assert_eq!(preview.body["amountDueCents"], 9600 - 1000 - 1920, "{preview}");
     let mut quoted = with("ONE");

@@ -1,6 +1,6 @@
 //! A quote is what is charged, or nothing is charged.
 
-use billing_tests::{Answer, Moment, World};
+use billing_tests::{Answer, Moment, World, path_of};
 use serde_json::json;
 
 use crate::changes::nothing_changed;
@@ -10,8 +10,7 @@ use crate::changes::nothing_changed;
 async fn a_quote_is_charged_ten_minutes_and_a_day_later() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for (later, quoted, charged) in [("10m", true, 26_800), ("1d", true, 26_800), ("1d", false, 26_900)] {
-        let ada = world.account(3).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(3, "monthly").await;
         world.advance("10d").await;
         let preview = ada.previews(&json!({ "interval": "annual" })).await;
         assert_eq!(preview.body["amountDueCents"], 26_800);
@@ -34,8 +33,7 @@ async fn a_quote_is_charged_ten_minutes_and_a_day_later() {
 #[tokio::test]
 async fn a_date_at_which_nothing_was_due_charges_nothing() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
     let preview = ada.previews(&json!({ "promotionCode": "LAUNCH20" })).await;
     assert_eq!(preview.body["amountDueCents"], 0, "{preview}");
@@ -50,8 +48,7 @@ async fn a_date_at_which_nothing_was_due_charges_nothing() {
 #[tokio::test]
 async fn a_subscription_that_ends_before_its_quote_is_held_is_told_as_ended() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
     let preview = ada.previews(&json!({ "interval": "annual" })).await;
     let subscription = world.stripe.subscription(&ada).await;
@@ -60,7 +57,7 @@ async fn a_subscription_that_ends_before_its_quote_is_held_is_told_as_ended() {
     let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
     let (answer, ()) = tokio::join!(ada.changes_on(&machine, &wish), async {
         machine.network.reached().await;
-        let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+        let path = path_of(&subscription);
         world.stripe.operator("DELETE", &path, "").await;
         machine.network.lets_go();
     });
@@ -75,14 +72,10 @@ async fn a_subscription_that_ends_before_its_quote_is_held_is_told_as_ended() {
 #[tokio::test]
 async fn a_quote_that_went_stale_by_quantity_charges_nothing() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
     let preview = ada.previews(&json!({ "interval": "annual" })).await;
-    let item = world.stripe.subscription(&ada).await["items"]["data"][0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let item = world.stripe.item_id(&ada).await;
     world
         .stripe
         .operator(
@@ -112,8 +105,7 @@ async fn a_quote_that_went_stale_by_quantity_charges_nothing() {
 #[tokio::test]
 async fn a_quote_that_went_stale_by_price_charges_nothing() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
     let preview = ada.previews(&json!({ "interval": "annual" })).await;
     let dearer = "product_data[name]=Number&currency=usd&unit_amount=10000&recurring[interval]=year";
@@ -134,8 +126,7 @@ async fn a_quote_that_went_stale_by_price_charges_nothing() {
 #[tokio::test]
 async fn forgetting_the_code_of_a_quote_charges_nothing() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
     world
         .stripe
@@ -163,14 +154,10 @@ async fn forgetting_the_code_of_a_quote_charges_nothing() {
 #[tokio::test]
 async fn what_an_operator_adds_after_the_last_look_does_not_stop_the_change() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
     let preview = ada.previews(&json!({ "interval": "annual" })).await;
-    let customer = world.stripe.customers(&ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let customer = world.stripe.customer_id(&ada).await;
     let machine = world.machine().await;
     machine.network.holds("create_preview");
     let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
@@ -191,14 +178,10 @@ async fn what_an_operator_adds_after_the_last_look_does_not_stop_the_change() {
 async fn an_invoice_that_differs_from_its_quote_is_told_by_whoever_sees_it_first() {
     for (added, mismatches) in [(500, 1), (0, 0)] {
         let world = World::at("2026-04-01T00:00:00Z").await;
-        let ada = world.account(3).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(3, "monthly").await;
         world.advance("10d").await;
         let preview = ada.previews(&json!({ "interval": "annual" })).await;
-        let customer = world.stripe.customers(&ada).await[0]["id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let customer = world.stripe.customer_id(&ada).await;
         world.stripe.holds_events(true).await;
         let (machine, other) = (world.machine().await, world.machine().await);
         machine.network.holds("create_preview");
@@ -218,7 +201,7 @@ async fn an_invoice_that_differs_from_its_quote_is_told_by_whoever_sees_it_first
             machine.ends();
         });
         assert_eq!(world.stripe.payments(&ada).await, [3000, 26_800 + added]);
-        let paid = world.stripe.events("invoice.paid").pop().unwrap();
+        let paid = world.stripe.event("invoice.paid");
         let delivered = other.call(world.stripe.signed_event(&paid)).await.unwrap();
         assert_eq!(delivered.status, 200);
         assert_eq!(other.metric("QuoteMismatches"), mismatches);
@@ -232,15 +215,11 @@ async fn an_invoice_that_differs_from_its_quote_is_told_by_whoever_sees_it_first
 #[tokio::test]
 async fn two_amounts_told_within_one_second_are_charged_to_nobody() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
     let wish = json!({ "interval": "annual" });
     let first = ada.previews(&wish).await;
-    let customer = world.stripe.customers(&ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let customer = world.stripe.customer_id(&ada).await;
     let path = format!("/v1/customers/{customer}");
     world.stripe.operator("POST", &path, "balance=500").await;
     let second = ada.previews(&wish).await;
@@ -271,28 +250,21 @@ async fn two_amounts_told_within_one_second_are_charged_to_nobody() {
 async fn a_change_that_is_taken_over_is_held_to_its_quote_again() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for moved in [false, true] {
-        let ada = world.account(3).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(3, "monthly").await;
         let preview = ada.previews(&json!({ "interval": "annual" })).await;
         let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
         let machine = world.machine().await;
         machine
             .network
             .stops_named(Moment::Before, "POST /v1/subscriptions/");
-        tokio::select! {
-            _ = ada.changes_on(&machine, &wish) => panic!("it was to be stopped"),
-            () = machine.network.reached() => machine.dies(),
-        }
+        machine.dies_over(ada.changes_on(&machine, &wish)).await;
         assert!(ada.stored().await.profile.change.is_some());
         if !moved {
             assert_eq!(ada.changes(&wish).await.body["changed"], true);
             assert_eq!(world.stripe.payments(&ada).await, [3000, 25_800]);
             continue;
         }
-        let customer = world.stripe.customers(&ada).await[0]["id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let customer = world.stripe.customer_id(&ada).await;
         let path = format!("/v1/customers/{customer}");
         world.stripe.operator("POST", &path, "balance=500").await;
         let taken_over = ada.changes(&wish).await;
@@ -318,13 +290,9 @@ async fn a_change_that_is_taken_over_is_held_to_its_quote_again() {
 #[tokio::test]
 async fn all_lines_of_a_preview_are_told() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     world.advance("10d").await;
-    let customer = world.stripe.customers(&ada).await[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let customer = world.stripe.customer_id(&ada).await;
     for _ in 0..12 {
         let form = format!("customer={customer}&amount=100&currency=usd");
         world.stripe.operator("POST", "/v1/invoiceitems", &form).await;
@@ -347,8 +315,7 @@ async fn all_lines_of_a_preview_are_told() {
 #[tokio::test]
 async fn a_proration_date_lies_in_the_current_period_and_not_in_the_future() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("10d").await;
     let now = world.now().as_second();
     for (date, why) in [

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use billing_store::{EventClaim, EventKey, FailedAttempt, ReceiptStatus};
 use billing_stripe::{Told, webhook};
-use billing_tests::{Account, Moment, World};
+use billing_tests::{Account, Moment, World, path_of};
 use serde_json::{Value, json};
 
 const SCHEDULED: &str = "reconcile";
@@ -118,7 +118,7 @@ async fn a_long_list_is_read_to_its_end() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let accounts = unheard(&world, 2).await;
     let subscription = world.stripe.subscription(&accounts[0]).await;
-    let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+    let path = path_of(&subscription);
     for number in 0..210 {
         let form = format!("metadata[note]={number}");
         world.stripe.operator("POST", &path, &form).await;
@@ -286,7 +286,7 @@ async fn what_failed_is_tried_again_until_it_is_done() {
     world.stripe.fails("GET", "/v1/invoices/*", 500).await;
     world.stripe.pays(&secret).await;
     world.stripe.stops_delivering().await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let paid = world.stripe.event("invoice.paid");
     assert_eq!(world.receipt(&paid).await.status, ReceiptStatus::Failed);
     world.advance("5h").await;
     assert!(world.receipt(&paid).await.attempts >= 2);
@@ -310,11 +310,7 @@ async fn a_failed_event_that_cannot_be_read_keeps_no_other_waiting() {
     world.stripe.fails("GET", "/v1/invoices/*", 500).await;
     north.sells(&north.order("2026-05-01T00:00:00Z")).await;
     world.stripe.stand_in().settle().await;
-    let sold = world
-        .stripe
-        .events("subscription_schedule.created")
-        .pop()
-        .unwrap();
+    let sold = world.stripe.event("subscription_schedule.created");
     world.advance("1m").await;
     ada.subscribes("monthly").await;
     world.stripe.stops_delivering().await;
@@ -340,8 +336,7 @@ async fn a_failed_event_that_cannot_be_read_keeps_no_other_waiting() {
 #[tokio::test]
 async fn what_stripe_does_not_tell_any_more_rests() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let customer = world.stripe.customers(&ada).await[0]["id"].clone();
     let payload =
         json!({ "id": "evt_of_long_ago", "object": "event", "type": "invoice.paid", "livemode": false,
@@ -368,7 +363,7 @@ async fn what_an_operator_told_is_tried_again() {
     let secret = ada.starts_checkout("monthly").await.client_secret();
     world.stripe.holds_events(true).await;
     world.stripe.checks_out(&secret, "succeed").await;
-    let completed = world.stripe.events("checkout.session.completed").pop().unwrap();
+    let completed = world.stripe.event("checkout.session.completed");
     assert_eq!(world.stripe.delivers(&completed).await, 200);
     let invoice = world.stripe.invoices(&ada).await[0]["id"].clone();
     let told = Told::from_str(invoice.as_str().unwrap()).unwrap();
@@ -401,17 +396,10 @@ async fn what_an_operator_told_is_tried_again() {
 async fn what_turned_out_to_be_done_is_not_listed_for_ever() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let store = world.stack().app.store();
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    world.subscriber(1, "monthly").await;
     let event = EventKey {
         connected_account: None,
-        event: world
-            .stripe
-            .events("invoice.paid")
-            .pop()
-            .unwrap()
-            .parse()
-            .unwrap(),
+        event: world.stripe.event("invoice.paid").parse().unwrap(),
     };
     store.reopen_event(&event).await.unwrap();
     let (now, second) = (world.now(), billing_core::SignedDuration::from_secs(1));

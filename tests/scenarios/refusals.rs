@@ -110,8 +110,7 @@ async fn without_phone_numbers_there_is_nothing_to_subscribe() {
 #[tokio::test]
 async fn a_live_subscription_bars_another() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     for interval in ["monthly", "annual"] {
         assert_eq!(
             ada.starts_checkout(interval).await,

@@ -79,8 +79,7 @@ async fn a_checkout_on_facts_that_have_grown_old_comes_to_the_one_session() {
 #[tokio::test]
 async fn a_change_on_facts_that_have_grown_old_is_charged_once() {
     let world = World::at(NOW).await;
-    let ada = world.account(2).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(2, "monthly").await;
     world.advance("1d").await;
     let machine = acquainted(&world, &ada).await;
     let annual = json!({ "interval": "annual" });
@@ -97,8 +96,7 @@ async fn a_change_on_facts_that_have_grown_old_is_charged_once() {
 #[tokio::test]
 async fn an_account_that_was_read_beside_its_key_is_used_once() {
     let world = World::at(NOW).await;
-    let ada = world.account(2).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(2, "monthly").await;
     world.advance("1d").await;
     let machine = acquainted(&world, &ada).await;
     let annual = json!({ "interval": "annual" });

@@ -43,7 +43,7 @@ async fn a_failed_event_is_listed_shown_and_replayed() {
     let secret = ada.starts_checkout("monthly").await.client_secret();
     world.stripe.fails("GET", "/v1/invoices/*", 500).await;
     world.stripe.pays(&secret).await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let paid = world.stripe.event("invoice.paid");
     let listed = admin(&world, "events list").await.unwrap();
     assert!(
         listed.starts_with(&format!(
@@ -88,7 +88,7 @@ async fn every_failed_event_is_replayed_whatever_becomes_of_another() {
     let signature = webhook::sign(gone.as_bytes(), secret_of_ours, world.now());
     assert_eq!(world.posts_event(&gone, &signature).await.status, 503);
     world.stripe.pays(&secret).await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let paid = world.stripe.event("invoice.paid");
     let told = world.stripe.invoices(&ada).await[0]["id"].clone();
     let told = told.as_str().unwrap();
     world.stripe.recovers().await;
@@ -133,9 +133,8 @@ async fn what_stripe_does_not_have_is_not_told_as_done() {
 #[tokio::test]
 async fn an_event_that_is_done_is_done_again_when_an_operator_insists() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    let ada = world.subscriber(1, "monthly").await;
+    let paid = world.stripe.event("invoice.paid");
     for (again, attempts) in [("", 1), ("--again", 2)] {
         admin(&world, &format!("events replay {paid} {again} {}", place(&world)))
             .await
@@ -148,9 +147,8 @@ async fn an_event_that_is_done_is_done_again_when_an_operator_insists() {
 #[tokio::test]
 async fn a_replay_that_cannot_be_is_told_in_one_sentence() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
-    let paid = world.stripe.events("invoice.paid").pop().unwrap();
+    world.subscriber(1, "monthly").await;
+    let paid = world.stripe.event("invoice.paid");
     let told = async |command: &str| admin(&world, command).await.unwrap_err();
     let unknown = told(&format!("events replay evt_unknown {}", place(&world))).await;
     assert!(
@@ -184,11 +182,7 @@ async fn a_failed_event_of_a_connected_account_is_replayed_on_it() {
     world.stripe.recovers().await;
     let listed = admin(&world, "events list").await.unwrap();
     assert!(listed.contains(&north.account), "{listed}");
-    let created = world
-        .stripe
-        .events("subscription_schedule.created")
-        .pop()
-        .unwrap();
+    let created = world.stripe.event("subscription_schedule.created");
     let on = format!("--connected {}", north.account);
     let place = place(&world);
     let replayed = admin(&world, &format!("events replay {created} {on} {place}")).await;

@@ -1,7 +1,7 @@
 //! Money that goes back: refunded in full, an invoice covers nothing; short of that its coverage stays, and people see it.
 
 use billing_core::reversal::Reversal;
-use billing_tests::{Account, Moment, World};
+use billing_tests::{Account, Moment, World, path_of};
 use futures_util::future::join_all;
 use serde_json::json;
 use stripe_stand_in::Settings;
@@ -19,8 +19,7 @@ async fn reversal(account: &Account<'_>) -> Reversal {
 #[tokio::test]
 async fn what_is_refunded_in_full_is_covered_no_longer() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(3).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(3, "monthly").await;
     let charge = world.stripe.latest_charge(&ada).await;
     let ledger = ada.ledger().await;
 
@@ -67,8 +66,7 @@ async fn a_refund_that_failed_is_covered_again() {
             failed_refunds_stay_on_charges,
             ..Settings::default()
         });
-        let ada = world.account(3).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(3, "monthly").await;
         let charge = world.stripe.latest_charge(&ada).await;
         let ledger = ada.ledger().await;
         world.stripe.refunds(&charge, 2000).await;
@@ -94,16 +92,15 @@ async fn a_refund_that_failed_is_covered_again() {
 async fn a_refund_and_its_failure_land_in_any_order() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for failure_first in [false, true] {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         let charge = world.stripe.latest_charge(&ada).await;
         world.stripe.refunds(&charge, 1000).await;
         assert_eq!(ada.covered_until().await, "");
         world.stripe.holds_events(true).await;
         world.stripe.refund_fails().await;
         let mut events = vec![
-            world.stripe.events("charge.refunded").pop().unwrap(),
-            world.stripe.events("refund.failed").pop().unwrap(),
+            world.stripe.event("charge.refunded"),
+            world.stripe.event("refund.failed"),
         ];
         if failure_first {
             events.reverse();
@@ -135,13 +132,12 @@ async fn a_refund_and_its_failure_land_in_any_order() {
 async fn a_failed_refund_lands_when_the_webhook_dies_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for step in 1..40 {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         let charge = world.stripe.latest_charge(&ada).await;
         world.stripe.refunds(&charge, 1000).await;
         world.stripe.holds_events(true).await;
         world.stripe.refund_fails().await;
-        let event = world.stripe.events("refund.failed").pop().unwrap();
+        let event = world.stripe.event("refund.failed");
         let machine = world.machine().await;
         machine.network.stops(Moment::After, step);
         let finished = tokio::select! {
@@ -167,8 +163,7 @@ async fn a_failed_refund_lands_when_the_webhook_dies_at_any_step() {
 #[tokio::test]
 async fn the_order_of_refunds_does_not_matter() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let charge = world.stripe.latest_charge(&ada).await;
     world.stripe.holds_events(true).await;
     world.stripe.refunds(&charge, 400).await;
@@ -187,8 +182,7 @@ async fn the_order_of_refunds_does_not_matter() {
 async fn a_credit_note_gives_back_in_any_form() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for how in ["refund_amount", "credit_amount", "out_of_band_amount"] {
-        let ada = world.account(2).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(2, "monthly").await;
         world.stripe.credits(&ada, 500, how).await;
         assert_eq!(ada.covered_until().await, APRIL_ENDS, "{how}");
         world.stripe.credits(&ada, 1500, how).await;
@@ -201,8 +195,7 @@ async fn a_credit_note_gives_back_in_any_form() {
 #[tokio::test]
 async fn a_change_that_was_refunded_leaves_what_was_paid_before() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     world.advance("10d").await;
     assert_eq!(ada.changes(&json!({ "interval": "annual" })).await.status, 200);
     world.stripe.stand_in().settle().await;
@@ -219,8 +212,7 @@ async fn a_change_that_was_refunded_leaves_what_was_paid_before() {
 #[tokio::test]
 async fn a_refund_reaches_the_payment_of_a_customer_that_was_replaced() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("annual").await;
+    let ada = world.subscriber(1, "annual").await;
     let charge = world.stripe.latest_charge(&ada).await;
     world.stripe.loses_its_customer(&ada).await;
     world.stripe.stand_in().settle().await;
@@ -236,12 +228,11 @@ async fn a_refund_lands_when_the_webhook_dies_at_any_step() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let mut finished = false;
     for step in 1..40 {
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         world.stripe.holds_events(true).await;
         let charge = world.stripe.latest_charge(&ada).await;
         world.stripe.refunds(&charge, 1000).await;
-        let event = world.stripe.events("charge.refunded").pop().unwrap();
+        let event = world.stripe.event("charge.refunded");
         let machine = world.machine().await;
         machine.network.stops(Moment::After, step);
         tokio::select! {
@@ -269,10 +260,9 @@ async fn a_refund_lands_when_the_webhook_dies_at_any_step() {
 async fn what_was_owed_before_is_no_payment_of_the_period() {
     for before_it_is_paid in [true, false] {
         let world = World::at("2026-04-01T00:00:00Z").await;
-        let ada = world.account(1).await;
-        ada.subscribes("monthly").await;
+        let ada = world.subscriber(1, "monthly").await;
         let customer = world.stripe.customers(&ada).await.remove(0);
-        let path = format!("/v1/customers/{}", customer["id"].as_str().unwrap());
+        let path = path_of(&customer);
         world.stripe.operator("POST", &path, "balance=500").await;
         if before_it_is_paid {
             world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;

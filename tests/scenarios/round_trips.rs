@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use billing_tests::{Account, Machine, World};
+use billing_tests::{Account, Machine, World, path_of};
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
@@ -212,8 +212,7 @@ async fn of_selling(measured: &mut Measured) {
 
 async fn of_changing(measured: &mut Measured) {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(2).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(2, "monthly").await;
     world.advance("1d").await;
 
     let machine = far_machine(&world).await;
@@ -232,12 +231,8 @@ async fn of_changing(measured: &mut Measured) {
         measured.insert(("get-billing", way), since(before, &machine));
     }
 
-    let eve = world.account(1).await;
-    eve.subscribes("monthly").await;
-    let path = format!(
-        "/v1/subscriptions/{}",
-        world.stripe.subscription(&eve).await["id"].as_str().unwrap()
-    );
+    let eve = world.subscriber(1, "monthly").await;
+    let path = path_of(&world.stripe.subscription(&eve).await);
     world.stripe.operator("DELETE", &path, "").await;
     world.stripe.stand_in().settle().await;
     let machine = far_machine(&world).await;

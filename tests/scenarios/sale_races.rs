@@ -267,7 +267,7 @@ async fn a_sale_lands_once_when_the_webhook_dies_at_any_step() {
         let id = acme.session(&acme.guest_order(&email)).await;
         acme.confirms(&id, &Value::Null).await;
         world.stripe.pays_page(&world.stripe.latest_page().await).await;
-        let paid = world.stripe.events("invoice.paid").pop().unwrap();
+        let paid = world.stripe.event("invoice.paid");
         let told = world
             .dies_over(death, async |machine| {
                 machine.call(world.stripe.signed_event(&paid)).await
@@ -373,10 +373,9 @@ async fn a_sale_that_took_the_place_of_another_is_finished_by_its_own_session_al
     dying
         .network
         .stops_named(Moment::Before, "POST /v1/subscriptions/");
-    tokio::select! {
-        _ = acme.confirms_on(&dying, &dead, &Value::Null) => panic!("it was to be stopped"),
-        () = dying.network.reached() => dying.dies(),
-    }
+    dying
+        .dies_over(acme.confirms_on(&dying, &dead, &Value::Null))
+        .await;
     let (late, selling) = (world.machine().await, world.machine().await);
     // The key, then the session.
     late.network.holds_step(2);
@@ -476,10 +475,7 @@ async fn an_amendment_that_another_machine_got_through_is_not_forgotten() {
             let (told, ()) = tokio::join!(acme.confirms_on(&slow, id, &none), async {
                 slow.network.reached().await;
                 world.advance(later).await;
-                tokio::select! {
-                    _ = acme.confirms_on(&dying, id, &none) => panic!("it was to be stopped"),
-                    () = dying.network.reached() => dying.dies(),
-                }
+                dying.dies_over(acme.confirms_on(&dying, id, &none)).await;
                 slow.network.lets_go();
             });
             let told = told.unwrap();

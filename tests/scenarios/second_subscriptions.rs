@@ -4,8 +4,7 @@ use billing_tests::{Account, World, at_every_death};
 
 /// An account with one number and a subscription, for which an operator has made another. Answers both.
 async fn with_two(world: &World) -> (Account<'_>, String, String) {
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let own = world.stripe.subscription(&ada).await;
     let customer = own["customer"].as_str().unwrap();
     let card = world
@@ -75,11 +74,7 @@ async fn the_second_takes_its_place_when_the_webhook_dies_at_any_step() {
         world.stripe.holds_events(true).await;
         let path = format!("/v1/subscriptions/{own}");
         world.stripe.operator("DELETE", &path, "").await;
-        let ended = world
-            .stripe
-            .events("customer.subscription.deleted")
-            .pop()
-            .unwrap();
+        let ended = world.stripe.event("customer.subscription.deleted");
         let told = world
             .dies_over(death, async |machine| {
                 machine.call(world.stripe.signed_event(&ended)).await

@@ -23,8 +23,7 @@ async fn charged(world: &World, ada: &Account<'_>, code: &str, amount: i64) {
 #[tokio::test]
 async fn the_own_code_is_found_among_those_that_many_customers_have() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let stripe = &world.stripe;
     let coupon = stripe
         .operator("POST", "/v1/coupons", "percent_off=10&duration=once")
@@ -48,8 +47,7 @@ async fn the_own_code_is_found_among_those_that_many_customers_have() {
 #[tokio::test]
 async fn a_code_in_several_currencies_takes_off_the_amount_of_the_subscriptions() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let coupon = "amount_off=500&currency=eur&currency_options[usd][amount_off]=600&duration=once";
     world.stripe.makes_code(coupon, "code=ABROAD").await;
     charged(&world, &ada, "ABROAD", 8600 - 600).await;
@@ -59,8 +57,7 @@ async fn a_code_in_several_currencies_takes_off_the_amount_of_the_subscriptions(
 #[tokio::test]
 async fn a_minimum_in_several_currencies_is_the_one_of_the_subscriptions() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let code = "code=LARGE&restrictions[minimum_amount]=9000&restrictions[minimum_amount_currency]=eur\
                 &restrictions[currency_options][usd][minimum_amount]=9600";
     world

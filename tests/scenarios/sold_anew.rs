@@ -2,7 +2,7 @@
 //! of the earlier subscription at any moment.
 
 use billing_core::contract::Status;
-use billing_tests::{Machine, Organisation, World, at_every_death};
+use billing_tests::{Machine, Organisation, World, at_every_death, path_of};
 use serde_json::{Value, json};
 
 fn visa() -> Value {
@@ -109,7 +109,7 @@ async fn late_news_of_an_earlier_subscription_do_not_undo_the_sale_under_way() {
     world.stripe.holds_events(true).await;
     let id = waiting(&world, &acme).await;
     let earlier = world.stripe.all_subscriptions().await.remove(0);
-    let path = format!("/v1/subscriptions/{}", earlier["id"].as_str().unwrap());
+    let path = path_of(&earlier);
     world.stripe.operator("DELETE", &path, "").await;
     let ended = world.stripe.events("customer.subscription.deleted").remove(0);
     assert_eq!(world.stripe.delivers(&ended).await, 200);
@@ -138,7 +138,7 @@ async fn a_payment_of_what_is_sold_anew_covers_before_the_answer() {
         let acme = world.organisation("acme").await;
         let id = waiting(&world, &acme).await;
         let earlier = world.stripe.all_subscriptions().await.remove(0);
-        let path = format!("/v1/subscriptions/{}", earlier["id"].as_str().unwrap());
+        let path = path_of(&earlier);
         world.stripe.operator("DELETE", &path, "").await;
         world.stripe.stand_in().settle().await;
         assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
@@ -177,11 +177,7 @@ async fn a_sale_that_nobody_recorded_is_found_among_many() {
         .network
         .stops_named(billing_tests::Moment::After, "POST /v1/subscriptions");
     let visa = visa();
-    tokio::select! {
-        answer = acme.confirms_on(&machine, &id, &visa) => panic!("{answer:?}"),
-        () = machine.network.reached() => {}
-    }
-    machine.dies();
+    machine.dies_over(acme.confirms_on(&machine, &id, &visa)).await;
     let sold = world.stripe.all_subscriptions().await.remove(0);
     let (customer, price) = (&sold["customer"], &sold["items"]["data"][0]["price"]["id"]);
     let form = format!(
@@ -286,7 +282,7 @@ async fn a_short_first_period_that_nobody_confirms_is_given_up() {
             assert_eq!(acme.reads(&id).await.body["checkout_status"], "expired");
             assert_eq!(world.stripe.charges().await, [0_i64; 0]);
         }
-        let path = format!("/v1/invoices/{}", bill["id"].as_str().unwrap());
+        let path = path_of(&bill);
         assert_eq!(world.stripe.operator("GET", &path, "").await["status"], "void");
     }
 }

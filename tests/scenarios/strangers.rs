@@ -48,8 +48,7 @@ async fn what_a_link_sells_in_the_name_of_an_account_is_not_the_accounts() {
 #[tokio::test]
 async fn a_refund_of_no_charge_is_none_of_an_invoice() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.account(1).await;
-    ada.subscribes("monthly").await;
+    let ada = world.subscriber(1, "monthly").await;
     let charge = world.stripe.latest_charge(&ada).await;
     world.stripe.holds_events(true).await;
     world.stripe.refunds(&charge, 1000).await;

@@ -21,10 +21,7 @@ fn by(card: &str) -> Value {
 async fn dies(world: &World, acme: &Organisation<'_>, id: &str, body: &Value, at: (Moment, &'static str)) {
     let machine = world.machine().await;
     machine.network.stops_named(at.0, at.1);
-    tokio::select! {
-        told = acme.confirms_on(&machine, id, body) => panic!("it was to be stopped: {told:?}"),
-        () = machine.network.reached() => machine.dies(),
-    }
+    machine.dies_over(acme.confirms_on(&machine, id, body)).await;
 }
 
 /// One subscription, charged once, and one contract that is covered.

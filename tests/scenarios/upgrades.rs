@@ -16,14 +16,6 @@ async fn before_the_upgrade(world: &World, moment: Moment, step: &'static str) -
     machine
 }
 
-/// The call comes to the step that is stopped.
-async fn stops_over<T>(machine: &Machine, call: impl Future<Output = T>) {
-    tokio::select! {
-        _ = call => panic!("it was to be stopped"),
-        () = machine.network.reached() => {}
-    }
-}
-
 /// The card was charged and the answer lost: what was bought is found.
 #[tokio::test]
 async fn a_plan_that_was_bought_before_the_upgrade_is_charged_once() {
@@ -32,8 +24,7 @@ async fn a_plan_that_was_bought_before_the_upgrade_is_charged_once() {
     let id = acme.session(&acme.order("starter")).await;
     let visa = json!({ "payment_method_id": "pm_card_visa" });
     let earlier = before_the_upgrade(&world, Moment::After, "POST /v1/subscriptions").await;
-    stops_over(&earlier, acme.confirms_on(&earlier, &id, &visa)).await;
-    earlier.dies();
+    earlier.dies_over(acme.confirms_on(&earlier, &id, &visa)).await;
     let confirmed = acme.confirms(&id, &visa).await;
     assert_eq!(
         confirmed.body["checkout_status"], "contract_created",
@@ -55,8 +46,7 @@ async fn a_plan_that_is_being_bought_during_the_upgrade_is_waited_for() {
     let id = acme.session(&acme.order("starter")).await;
     let visa = json!({ "payment_method_id": "pm_card_visa" });
     let earlier = before_the_upgrade(&world, Moment::Before, "POST /v1/subscriptions").await;
-    stops_over(&earlier, acme.confirms_on(&earlier, &id, &visa)).await;
-    earlier.dies();
+    earlier.dies_over(acme.confirms_on(&earlier, &id, &visa)).await;
     world.stripe.spends_idempotency_key(&format!("sale/{id}/1")).await;
     let waits = acme.confirms(&id, &visa).await;
     assert_eq!(waits.status, 503, "{waits}");
@@ -80,8 +70,9 @@ async fn a_page_that_was_opened_before_the_upgrade_is_opened_anew() {
     let acme = world.organisation("acme").await;
     let id = acme.session(&acme.order("starter")).await;
     let earlier = before_the_upgrade(&world, Moment::After, "POST /v1/checkout/sessions").await;
-    stops_over(&earlier, acme.confirms_on(&earlier, &id, &Value::Null)).await;
-    earlier.dies();
+    earlier
+        .dies_over(acme.confirms_on(&earlier, &id, &Value::Null))
+        .await;
     let shown = acme.confirms(&id, &Value::Null).await;
     let page = world.stripe.latest_page().await;
     assert_eq!(shown.body["url"], page["url"], "{shown}");
@@ -97,8 +88,9 @@ async fn a_checkout_that_was_started_before_the_upgrade_is_started_anew() {
     let world = World::at(NOW).await;
     let ada = world.account(1).await;
     let earlier = before_the_upgrade(&world, Moment::After, "POST /v1/checkout/sessions").await;
-    stops_over(&earlier, ada.starts_checkout_on(&earlier, "monthly")).await;
-    earlier.dies();
+    earlier
+        .dies_over(ada.starts_checkout_on(&earlier, "monthly"))
+        .await;
     let client_secret = ada.starts_checkout("monthly").await.client_secret();
     assert_eq!(
         ada.starts_checkout("monthly").await.client_secret(),
@@ -116,8 +108,7 @@ async fn an_order_that_was_placed_before_the_upgrade_is_one_schedule() {
     let north = world.agency().await;
     let order = north.order("2026-05-01T00:00:00Z");
     let earlier = before_the_upgrade(&world, Moment::After, "POST /v1/subscription_schedules").await;
-    stops_over(&earlier, north.sells_on(&earlier, &order)).await;
-    earlier.dies();
+    earlier.dies_over(north.sells_on(&earlier, &order)).await;
     let sold = north.sells(&order).await;
     assert_eq!(sold.status, 200, "{sold}");
     world.stripe.holds_events(false).await;
@@ -132,8 +123,7 @@ async fn an_order_that_is_being_placed_during_the_upgrade_is_waited_for() {
     let north = world.agency().await;
     let order = north.order("2026-05-01T00:00:00Z");
     let earlier = before_the_upgrade(&world, Moment::Before, "POST /v1/subscription_schedules").await;
-    stops_over(&earlier, north.sells_on(&earlier, &order)).await;
-    earlier.dies();
+    earlier.dies_over(north.sells_on(&earlier, &order)).await;
     let key = format!("connect-sale/{}/{}/1", north.account, north.client);
     world.stripe.spends_idempotency_key_on(&north.account, &key).await;
     let waits = north.sells(&order).await;

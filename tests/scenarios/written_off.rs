@@ -1,7 +1,7 @@
 //! An operator gives a first bill up as uncollectible. It can still be paid on its page, and it is not known whether Stripe lets it be made
 //! void: whoever is sold the same anew is charged once in either Stripe, or gets the other payment back.
 
-use billing_tests::World;
+use billing_tests::{World, path_of};
 use serde_json::{Value, json};
 use stripe_stand_in::Settings;
 
@@ -64,7 +64,7 @@ async fn a_session_whose_bill_was_given_up_runs_out() {
         world.advance("4d").await;
         assert_eq!(acme.reads(&id).await.body["checkout_status"], "expired");
         acme.sells(&acme.order("starter")).await;
-        let path = format!("/v1/invoices/{}", bill["id"].as_str().unwrap());
+        let path = path_of(&bill);
         if world.stripe.operator("GET", &path, "").await["status"] == "uncollectible" {
             world.stripe.pays_invoice(&bill, "pm_card_visa").await;
         }
@@ -84,7 +84,7 @@ async fn an_account_whose_first_bill_was_given_up_can_buy() {
         world.advance("4d").await;
         writes_off(&world).await;
         let standing = world.stripe.subscription(&ada).await;
-        let path = format!("/v1/subscriptions/{}", standing["id"].as_str().unwrap());
+        let path = path_of(&standing);
         world.stripe.operator("DELETE", &path, "").await;
         world.stripe.stand_in().settle().await;
         let again = ada.starts_checkout("monthly").await;
@@ -106,7 +106,7 @@ async fn a_debit_for_a_bill_that_was_given_up_is_waited_for() {
         world.advance("4d").await;
         let bill = writes_off(&world).await;
         let standing = world.stripe.subscription(&ada).await;
-        let path = format!("/v1/subscriptions/{}", standing["id"].as_str().unwrap());
+        let path = path_of(&standing);
         world.stripe.operator("DELETE", &path, "").await;
         world.stripe.stand_in().settle().await;
         let machine = world.machine().await;

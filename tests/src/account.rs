@@ -10,6 +10,7 @@ use local_stack::world::DemoAccount;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::asked::asking;
 use crate::machine::Machine;
 use crate::world::World;
 
@@ -245,13 +246,7 @@ impl<'w> Account<'w> {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("authorization", format!("Bearer {}", self.key))
-            .header("content-type", "application/json");
-        let body = if body.is_null() {
-            Bytes::new()
-        } else {
-            Bytes::from(body.to_string())
-        };
-        request.body(body).unwrap()
+            .header("authorization", format!("Bearer {}", self.key));
+        asking(request, body)
     }
 }

@@ -5,14 +5,14 @@
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::stripe::Stripe;
+use crate::stripe::{Stripe, path_of};
 
 impl Stripe {
     /// From now on Stripe delivers nothing: an operator has disabled every endpoint.
     pub async fn stops_delivering(&self) {
         let endpoints = self.operator("GET", "/v1/webhook_endpoints", "").await;
         for endpoint in endpoints["data"].as_array().unwrap() {
-            let path = format!("/v1/webhook_endpoints/{}", endpoint["id"].as_str().unwrap());
+            let path = path_of(endpoint);
             self.operator("POST", &path, "disabled=true").await;
         }
     }

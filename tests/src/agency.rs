@@ -9,6 +9,7 @@ use local_stack::world::DemoAgency;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::asked::asking;
 use crate::machine::Machine;
 use crate::world::World;
 
@@ -124,14 +125,8 @@ impl<'w> Agency<'w> {
             .uri(format!(
                 "/v1/public/stripe/connect/accounts/{account}/subscriptions{rest}"
             ))
-            .header("authorization", &self.key)
-            .header("content-type", "application/json");
-        let body = if body.is_null() {
-            Bytes::new()
-        } else {
-            Bytes::from(body.to_string())
-        };
-        request.body(body).unwrap()
+            .header("authorization", &self.key);
+        asking(request, body)
     }
 
     /// Sends a request to the stack.

@@ -16,6 +16,8 @@ mod account;
 mod agency;
 /// An organisation that sells plans, and what it does.
 mod organisation;
+/// What it asks.
+mod asked;
 /// What it is answered.
 mod answer;
 /// Stripe's side.
@@ -56,5 +58,5 @@ pub use organisation::Organisation;
 pub use outage::{Outage, Reach};
 pub use paper_stripe::stripe_of;
 pub use steps::{Death, Held, at_every_death, at_every_step};
-pub use stripe::Stripe;
+pub use stripe::{Stripe, path_of};
 pub use world::World;

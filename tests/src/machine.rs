@@ -2,6 +2,7 @@
 //!
 //! Killing it ends everything on it at once, in the middle of whatever it was doing, as when Lambda takes a sandbox away.
 
+use std::fmt::Debug;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use billing_core::SignedDuration;
@@ -142,6 +143,18 @@ impl Machine {
     /// Ends it, in the middle of whatever it is doing.
     pub fn dies(self) {
         self.ends();
+    }
+
+    /// Has it do something, and die where its network stops it.
+    ///
+    /// # Panics
+    ///
+    /// Panics when that is done before anything stops it.
+    pub async fn dies_over(&self, deed: impl Future<Output: Debug>) {
+        tokio::select! {
+            done = deed => panic!("it was to be stopped: {done:?}"),
+            () = self.network.reached() => self.ends(),
+        }
     }
 
     /// The same, while somebody waits for it.

@@ -12,6 +12,7 @@ use http::Request;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::asked::asking;
 use crate::machine::Machine;
 use crate::world::World;
 
@@ -265,13 +266,7 @@ impl<'w> Organisation<'w> {
             .method(method)
             .uri(path)
             .header("x-api-key", &self.key)
-            .header("organisation", self.id.as_str())
-            .header("content-type", "application/json");
-        let body = if body.is_null() {
-            Bytes::new()
-        } else {
-            Bytes::from(body.to_string())
-        };
-        request.body(body).unwrap()
+            .header("organisation", self.id.as_str());
+        asking(request, body)
     }
 }

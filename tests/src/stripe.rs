@@ -81,25 +81,31 @@ impl Stripe {
         self.subscriptions(account).await.swap_remove(0)
     }
 
+    /// The id of its first customer.
+    pub async fn customer_id(&self, account: &Account<'_>) -> String {
+        id_of(&self.customers(account).await[0])
+    }
+
+    /// The id of its latest subscription.
+    pub async fn subscription_id(&self, account: &Account<'_>) -> String {
+        id_of(&self.subscription(account).await)
+    }
+
+    /// The id of the first item of that.
+    pub async fn item_id(&self, account: &Account<'_>) -> String {
+        id_of(&self.subscription(account).await["items"]["data"][0])
+    }
+
     /// The invoices of this account, newest first.
     pub async fn invoices(&self, account: &Account<'_>) -> Vec<Value> {
-        let customer = self.customers(account).await[0]["id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let customer = self.customer_id(account).await;
         self.list(&format!("/v1/invoices?customer={customer}&limit=100"))
             .await
     }
 
     /// What this account has paid so far, invoice by invoice, oldest first.
     pub async fn payments(&self, account: &Account<'_>) -> Vec<i64> {
-        let invoices = self.invoices(account).await;
-        let paid = invoices
-            .iter()
-            .rev()
-            .filter(|invoice| invoice["status"] == "paid");
-        paid.map(|invoice| invoice["amount_paid"].as_i64().unwrap())
-            .collect()
+        paid(&self.invoices(account).await)
     }
 
     /// What everybody's invoices have charged so far, oldest first.
@@ -114,13 +120,7 @@ impl Stripe {
     }
 
     async fn charged(&self, path: &str) -> Vec<i64> {
-        let invoices = self.list(path).await;
-        let paid = invoices
-            .iter()
-            .rev()
-            .filter(|invoice| invoice["status"] == "paid");
-        paid.map(|invoice| invoice["amount_paid"].as_i64().unwrap())
-            .collect()
+        paid(&self.list(path).await)
     }
 
     /// What was refunded so far, oldest first.
@@ -215,7 +215,7 @@ impl Stripe {
             .operator("POST", &path, &format!("customer={customer}"))
             .await;
         let method = method["id"].as_str().unwrap();
-        let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+        let path = path_of(&subscription);
         self.operator("POST", &path, &format!("default_payment_method={method}"))
             .await;
         self.stand_in.settle().await;
@@ -319,7 +319,7 @@ impl Stripe {
     /// An operator deletes the account's customer in the dashboard.
     pub async fn loses_its_customer(&self, account: &Account<'_>) {
         for customer in self.customers(account).await {
-            let path = format!("/v1/customers/{}", customer["id"].as_str().unwrap());
+            let path = path_of(&customer);
             self.operator("DELETE", &path, "").await;
         }
     }
@@ -357,6 +357,12 @@ impl Stripe {
             .filter(|event| event["type"] == kind)
             .map(|event| event["id"].as_str().unwrap().to_owned());
         ids.collect()
+    }
+
+    /// The latest event of a kind.
+    #[must_use]
+    pub fn event(&self, kind: &str) -> String {
+        self.events(kind).pop().unwrap()
     }
 
     /// Delivers an event once more, and answers the webhook's status.
@@ -450,4 +456,25 @@ impl Stripe {
         assert!(status.is_success(), "{method} {path}: {status} {body}");
         body
     }
+}
+
+/// Where Stripe's API has an object.
+#[must_use]
+pub fn path_of(object: &Value) -> String {
+    let kind = object["object"].as_str().unwrap().replace('.', "/");
+    format!("/v1/{kind}s/{}", id_of(object))
+}
+
+fn id_of(object: &Value) -> String {
+    object["id"].as_str().unwrap().to_owned()
+}
+
+/// What invoices charged, oldest first.
+fn paid(newest_first: &[Value]) -> Vec<i64> {
+    let paid = newest_first
+        .iter()
+        .rev()
+        .filter(|invoice| invoice["status"] == "paid");
+    paid.map(|invoice| invoice["amount_paid"].as_i64().unwrap())
+        .collect()
 }

@@ -85,6 +85,13 @@ impl World {
         )
     }
 
+    /// The same, subscribed: its first checkout is paid.
+    pub async fn subscriber(&self, phone_numbers: u32, interval: &str) -> Account<'_> {
+        let account = self.account(phone_numbers).await;
+        account.subscribes(interval).await;
+        account
+    }
+
     /// A new agency with a connected account of its own, a client, two agents, a product and a coupon.
     pub async fn agency(&self) -> Agency<'_> {
         let showcase = self.stripe.catalog().create_showcase().await.unwrap();

@@ -1,6 +1,6 @@
 //! The steps of a history, and living through it.
 
-use billing_tests::{Account, Death, Machine, Moment, World};
+use billing_tests::{Account, Death, Machine, Moment, World, path_of};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -383,7 +383,7 @@ async fn drops(world: &World, drop: bool) {
     let stand_in = world.stripe.stand_in();
     let (_, endpoints) = stand_in.call("GET", "/v1/webhook_endpoints", &json!({}), None);
     for endpoint in endpoints["data"].as_array().unwrap() {
-        let path = format!("/v1/webhook_endpoints/{}", endpoint["id"].as_str().unwrap());
+        let path = path_of(endpoint);
         stand_in.call("POST", &path, &json!({ "disabled": drop }), None);
     }
 }

@@ -4,7 +4,7 @@ use billing_core::SignedDuration;
 use billing_core::contract::Status;
 use billing_core::id::CheckoutId;
 use billing_core::reversal::Reversal;
-use billing_tests::{Answer, Machine, Organisation, World};
+use billing_tests::{Answer, Machine, Organisation, World, path_of};
 use serde_json::{Value, json};
 use stripe_stand_in::{FaultKind, InvoiceAct, Payment};
 
@@ -373,7 +373,7 @@ fn confirmation(by: usize, version: &Value) -> Value {
 async fn ends(world: &World, which: usize, at_once: bool) {
     let subscriptions = contracts::subscriptions(world);
     if let Some(at) = place(which, subscriptions.len()) {
-        let path = format!("/v1/subscriptions/{}", subscriptions[at]["id"].as_str().unwrap());
+        let path = path_of(&subscriptions[at]);
         let stand_in = world.stripe.stand_in();
         // Over already, or led by a schedule: Stripe says so.
         if at_once {

@@ -1,7 +1,7 @@
 //! What comes as an event: payments that are heard of, reservations that were deleted, the hour of the schedule.
 
 use billing_store::ReceiptStatus;
-use billing_tests::{Account, Agency, World};
+use billing_tests::{Account, Agency, World, path_of};
 use serde_json::{Value, json};
 
 use super::{Ask, Deed, NOW, subscriber, survives};
@@ -23,7 +23,7 @@ impl<'w> Deed<'w> for Payment<'w> {
         let ada = self.0.account(1).await;
         let secret = ada.starts_checkout("monthly").await.client_secret();
         self.0.stripe.checks_out(&secret, "succeed").await;
-        let paid = self.0.stripe.events("invoice.paid").pop().unwrap();
+        let paid = self.0.stripe.event("invoice.paid");
         (ada, paid)
     }
 
@@ -81,11 +81,7 @@ impl<'w> Deed<'w> for Sold<'w> {
     async fn prepares(&mut self, _: usize) -> String {
         let path = format!("/v1/subscription_schedules/{}", self.schedule);
         self.north.at_stripe("POST", &path, "metadata[seen]=yes").await;
-        self.world
-            .stripe
-            .events("subscription_schedule.updated")
-            .pop()
-            .unwrap()
+        self.world.stripe.event("subscription_schedule.updated")
     }
 
     fn ask(&self, event: &String) -> Ask {
@@ -165,7 +161,7 @@ impl<'w> Deed<'w> for Reconciliation<'w> {
     async fn prepares(&mut self, _: usize) -> Self::To {
         self.ends = !self.ends;
         let subscription = self.world.stripe.subscription(&self.ada).await;
-        let path = format!("/v1/subscriptions/{}", subscription["id"].as_str().unwrap());
+        let path = path_of(&subscription);
         let form = format!("cancel_at_period_end={}", self.ends);
         self.world.stripe.operator("POST", &path, &form).await;
         let updated = self.world.stripe.events("customer.subscription.updated").pop();

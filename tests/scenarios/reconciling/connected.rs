@@ -270,9 +270,7 @@ async fn what_failed_on_a_connected_account_is_tried_again() {
         connected_account: Some(north.account.parse().unwrap()),
         event: world
             .stripe
-            .events("customer.subscription.created")
-            .pop()
-            .unwrap()
+            .event("customer.subscription.created")
             .parse()
             .unwrap(),
     };

@@ -9,6 +9,7 @@ mod contract;
 mod documents;
 mod emulator;
 mod operations;
+mod parameters;
 mod process;
 mod project;
 mod secrets;

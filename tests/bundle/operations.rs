@@ -39,6 +39,14 @@ impl Declared {
         self.events().any(|event| event["Type"] == "HttpApi")
     }
 
+    fn is_fed_by_a_stream(&self) -> bool {
+        let template = project::template();
+        let feeds = of_type(&template, "AWS::Lambda::EventSourceMapping");
+        feeds
+            .values()
+            .any(|feed| referred(&feed["Properties"]["FunctionName"]) == self.id)
+    }
+
     /// Whether what it writes at Stripe may stay unknown: it calls Stripe, and keeps replies because repeating it matters.
     fn writes_at_stripe(&self) -> bool {
         let policies = text(&self.resource["Properties"]["Policies"]);
@@ -70,6 +78,10 @@ fn a_function_has_its_alarms_its_log_and_its_line_of_the_dashboard() {
         }
         if function.writes_at_stripe() {
             wanted.push(("Billing", "UnknownOutcomes"));
+        }
+        // One record that fails keeps those behind it waiting, and is neither an error nor often.
+        if function.is_fed_by_a_stream() {
+            wanted.push(("AWS/Lambda", "IteratorAge"));
         }
         for (namespace, metric) in wanted {
             if !alarms(&template)
@@ -137,6 +149,39 @@ fn an_alarm_watches_something_of_this_template_and_tells_the_topic() {
             "{alarm} looks at one period, when what belongs to it is not told yet"
         );
     }
+}
+
+/// An alarm for a slow function that only rings when it was ended already tells nothing that *Errors* does not. One that rings of a run
+/// that takes the time it may is soon looked at by nobody.
+#[test]
+fn a_slow_function_is_told_of_before_its_time_out_and_not_of_what_it_does_by_design() {
+    let template = project::template();
+    let mut functions = 0;
+    for function in Declared::all() {
+        let alarms = alarms(&template).into_values();
+        for alarm in alarms.filter(|alarm| watches(alarm, &function.id, "AWS/Lambda", "Duration")) {
+            let threshold = alarm["Threshold"].as_u64().unwrap();
+            let timeout = function.timeout() * 1000;
+            assert!(
+                threshold < timeout,
+                "{}: {threshold} of {timeout} ms",
+                function.name
+            );
+            if function.name == "reconcile" {
+                let code = project::text("functions/reconcile/src/lib.rs");
+                let (_, enough) = code
+                    .split_once("const ENOUGH: Duration = Duration::from_secs(")
+                    .unwrap();
+                let enough: u64 = enough.split(')').next().unwrap().parse().unwrap();
+                assert!(
+                    threshold > timeout - enough * 1000,
+                    "reconcile reads on for as long as {enough} s are left"
+                );
+            }
+            functions += 1;
+        }
+    }
+    assert_eq!(functions, Declared::all().len());
 }
 
 /// For an event of another kind SAM gives the function's role more than it needs: for a stream's, all streams of the AWS account.
@@ -218,7 +263,7 @@ fn what_is_watched_is_counted() {
         );
         let known = match namespace.as_str() {
             "Billing" => told.contains(&metric),
-            "AWS/Lambda" => ["Invocations", "Errors", "Throttles"].contains(&metric.as_str()),
+            "AWS/Lambda" => ["Invocations", "Errors", "Throttles", "IteratorAge"].contains(&metric.as_str()),
             "AWS/ApiGateway" => ["Count", "4xx", "5xx", "Latency"].contains(&metric.as_str()),
             "AWS/DynamoDB" => [
                 "ConsumedReadCapacityUnits",

@@ -159,8 +159,7 @@ pub(super) fn judged(function: &str, status: u16) -> Result<(), String> {
 
 /// An account that has a subscription: there is something to preview, change and cancel.
 async fn subscribed(world: &World) -> Account<'_> {
-    let ada = world.subscriber(2, "monthly").await;
-    ada
+    world.subscriber(2, "monthly").await
 }
 
 #[test]

@@ -25,7 +25,7 @@ async fn ends_latest(world: &World) {
 
 /// What an invoice is by now.
 async fn status_of(world: &World, invoice: &Value) -> Value {
-    let path = path_of(&invoice);
+    let path = path_of(invoice);
     world.stripe.operator("GET", &path, "").await["status"].clone()
 }
 

@@ -237,6 +237,5 @@ async fn survives_these<'w, D: Deed<'w>>(world: &'w World, deed: &D, attempts: &
 
 /// An account with a subscription.
 async fn subscriber(world: &World) -> Account<'_> {
-    let ada = world.subscriber(1, "monthly").await;
-    ada
+    world.subscriber(1, "monthly").await
 }

@@ -209,7 +209,7 @@ async fn a_guests_address_that_stripe_does_not_take_is_a_fault_of_the_request() 
 
 /// An operator deletes a customer at Stripe.
 async fn deletes(world: &World, customer: &Value) {
-    let path = path_of(&customer);
+    let path = path_of(customer);
     world.stripe.operator("DELETE", &path, "").await;
     world.stripe.stand_in().settle().await;
 }

@@ -17,8 +17,6 @@ mod quote;
 /// What becomes of a change at Stripe, and what is left to do.
 mod outcome;
 
-use std::time::Duration;
-
 use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::account::{Account, Profile};
@@ -36,8 +34,6 @@ use crate::outcome::Answer;
 const NAME: &str = "change-subscription-interval";
 /// Stripe refused what it should not have.
 const BAD_GATEWAY: u16 = 502;
-/// When to come back to a subscription that somebody is changing.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// This Lambda.
 pub const FUNCTION: Function = Function::new(NAME, |call| Box::pin(change_interval(call)));
@@ -306,9 +302,9 @@ async fn begin(
 }
 
 fn refuse(refusal: Refusal) -> Problem {
-    let problem = Problem::conflict(refusal.to_string());
+    let told = refusal.to_string();
     match refusal {
-        Refusal::Busy => problem.after(BUSY),
-        Refusal::Unchangeable(_) | Refusal::AwaitingPayment => problem,
+        Refusal::Busy => Problem::busy(told),
+        Refusal::Unchangeable(_) | Refusal::AwaitingPayment => Problem::conflict(told),
     }
 }

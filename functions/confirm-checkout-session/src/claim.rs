@@ -262,11 +262,11 @@ async fn make_way(call: &Call<'_>, session: &Session, other: &Sale) -> Result<()
 
 /// Another session of the same contract is being sold.
 fn other_sale(other: &Sale, call: &Call<'_>) -> Problem {
-    let problem = Problem::conflict("another change of the contract is being paid for");
+    const TOLD: &str = "another change of the contract is being paid for";
     if other.is_in_flight(call.now) {
-        problem.after(crate::BUSY)
+        Problem::busy(TOLD)
     } else {
-        problem
+        Problem::conflict(TOLD)
     }
 }
 

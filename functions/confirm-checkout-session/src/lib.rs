@@ -23,8 +23,6 @@ mod method;
 /// The hosted page of a sale.
 mod page;
 
-use std::time::Duration;
-
 use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::calendar::whole_second;
@@ -34,8 +32,6 @@ use billing_edge::{Call, Function, Problem, Reply};
 use serde::Serialize;
 
 const NAME: &str = "confirm-checkout-session";
-/// When to come back to a session or contract that somebody is selling.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// This Lambda.
 pub const FUNCTION: Function = Function::new(NAME, |call| Box::pin(confirm(call)));
@@ -154,7 +150,7 @@ pub(crate) fn expired() -> Problem {
 
 /// Somebody is at it: come back.
 pub(crate) fn busy() -> Problem {
-    Problem::conflict("the checkout session is being confirmed with another payment method").after(BUSY)
+    Problem::busy("the checkout session is being confirmed with another payment method")
 }
 
 fn refuse(refusal: Refusal, session: &Session) -> Problem {

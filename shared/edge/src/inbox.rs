@@ -23,8 +23,6 @@ mod contracts;
 /// What is paid for nothing, and goes back.
 mod let_go;
 
-use std::time::Duration;
-
 use billing_core::access::Mode;
 use billing_core::id::{AccountId, ConnectedAccountId, NotAnId, SessionId};
 use billing_store::{Claim, EventClaim, EventKey, FailedAttempt};
@@ -36,9 +34,6 @@ pub use connected::CONNECTED_EVENT_TYPES;
 use connected::ConnectedErrand;
 pub use errand::EVENT_TYPES;
 use errand::Errand;
-
-/// When to come back to an event that somebody is at.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// What became of an event that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +98,7 @@ impl Call<'_> {
             } => (attempts, failed_before),
             Claim::Done => return Ok(Taken::DoneBefore),
             Claim::Busy => {
-                return Err(Problem::conflict("this event is being handled").after(BUSY));
+                return Err(Problem::busy("this event is being handled"));
             }
         };
         let outcome = match errand {

@@ -25,6 +25,8 @@ const BAD_GATEWAY: &str = "the payment provider gave an unusable answer";
 const INTERNAL: &str = "internal error";
 /// When to come back, unless somebody said otherwise.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// When to come back to what somebody is at.
+const BUSY: Duration = Duration::from_secs(5);
 /// The longest that a caller is told to stay away because Stripe asked for it.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
@@ -113,6 +115,11 @@ impl Problem {
     /// 409.
     pub fn conflict(told: impl Into<String>) -> Self {
         Self::new(409, told, "")
+    }
+
+    /// 409: somebody is at it, and done with it in seconds.
+    pub fn busy(told: impl Into<String>) -> Self {
+        Self::conflict(told).after(BUSY)
     }
 
     /// 429: the caller is to wait.

@@ -187,7 +187,7 @@ impl Account {
 
     /// Whether an invoice stands in the ledger.
     #[must_use]
-    pub fn has_landed(&self, invoice: &InvoiceId) -> bool {
+    pub(crate) fn has_landed(&self, invoice: &InvoiceId) -> bool {
         self.ledger.iter().any(|entry| entry.invoice == *invoice)
     }
 

@@ -17,7 +17,7 @@ use crate::offer::Configuration;
 use crate::pricing::{Dimensions, Model, Pricing};
 
 /// The most products of a plan. Source: Stripe's limit of items on a subscription.
-pub const MOST_PRODUCTS: usize = 20;
+const MOST_PRODUCTS: usize = 20;
 
 /// The part of an organisation that sells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -50,7 +50,7 @@ impl Currency {
     ///
     /// Source: Stripe's page on currencies: twelve digits for most cards; of other payment methods twelve in IDR, ten in COP, nine in INR, and eight in
     /// every other.
-    pub const MOST_CHARGED: i64 = 999_999_999_999;
+    pub(crate) const MOST_CHARGED: i64 = 999_999_999_999;
 
     /// The least that Stripe charges at once, in minor units. It is held to where the money is settled, in another currency perhaps: there,
     /// and of a currency that Stripe lists no least of, what it is depends on the day.

@@ -492,12 +492,6 @@ impl Sale {
             ..self.clone()
         })
     }
-
-    /// Whether Stripe may have forgotten its keys.
-    #[must_use]
-    pub fn is_forgotten(&self, now: Timestamp) -> bool {
-        now.duration_since(self.asked_at) > KEY_KEPT
-    }
 }
 
 #[cfg(test)]

@@ -201,7 +201,7 @@ impl Standing {
     /// The end that an operator has set: on another date than the period's own, whether it has cut the period short or is still to
     /// come, or has been set aside by a cancellation.
     #[must_use]
-    pub fn operators_end(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    pub(crate) fn operators_end(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
         match self.end? {
             ScheduledEnd::OnDate(end) if !self.subscription.cancel_at_period_end => Some(end),
             ScheduledEnd::OnDate(_) | ScheduledEnd::WithPeriod => self.end_before_cancellation(now),

@@ -130,7 +130,7 @@ impl Members {
     }
 
     /// A whole number that must be there and be good.
-    pub fn required_integer<T, E: ToString>(
+    pub(crate) fn required_integer<T, E: ToString>(
         &mut self,
         name: &str,
         judge: impl FnOnce(i64) -> Result<T, E>,
@@ -140,7 +140,7 @@ impl Members {
     }
 
     /// Yes or no, which must be there.
-    pub fn required_flag(&mut self, name: &str) -> Option<bool> {
+    pub(crate) fn required_flag(&mut self, name: &str) -> Option<bool> {
         self.must_be_there(name)?;
         self.optional_flag(name)
     }
@@ -208,7 +208,7 @@ impl Members {
     }
 
     /// A list of objects, if it is there, each read by its own members. Their faults are told by path: `product_overrides[0].quantity`.
-    pub fn optional_list<T>(
+    pub(crate) fn optional_list<T>(
         &mut self,
         name: &str,
         mut read: impl FnMut(&mut Self) -> Option<T>,

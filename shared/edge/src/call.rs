@@ -257,7 +257,7 @@ impl<'a> Call<'a> {
     }
 
     /// A name for a claim of this request's, which no other has.
-    pub fn claim_token(&self) -> Result<String, Problem> {
+    pub(crate) fn claim_token(&self) -> Result<String, Problem> {
         random::<16>()
             .map(hex::encode)
             .map_err(|error| Problem::internal(error.to_string()))

@@ -148,7 +148,7 @@ impl Problem {
 
     /// 409: the same request is under way.
     #[must_use]
-    pub fn in_progress() -> Self {
+    pub(crate) fn in_progress() -> Self {
         Self::conflict("a request with this idempotency key is in progress").after(RETRY_AFTER)
     }
 
@@ -166,7 +166,7 @@ impl Problem {
 
     /// 415.
     #[must_use]
-    pub fn unsupported_media_type() -> Self {
+    pub(crate) fn unsupported_media_type() -> Self {
         Self::new(415, "the body must be application/json", "")
     }
 

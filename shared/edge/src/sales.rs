@@ -34,7 +34,7 @@ pub struct Billed {
 impl Billed {
     /// Whether somebody paid money for it.
     #[must_use]
-    pub fn costs_money(&self) -> bool {
+    pub(crate) fn costs_money(&self) -> bool {
         self.paid.iter().any(|entry| entry.amount.minor > 0)
     }
 }

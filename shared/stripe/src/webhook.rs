@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 /// How far a signature's time may be from ours, either way.
-pub const TOLERANCE: SignedDuration = SignedDuration::from_secs(300);
+const TOLERANCE: SignedDuration = SignedDuration::from_secs(300);
 
 /// The signature is missing, malformed, too old, or nobody's we know. Which one is not told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

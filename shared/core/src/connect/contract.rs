@@ -162,7 +162,7 @@ impl Contract {
 
     /// Whether more is charged than what is sold here: one of a flat price, and usage.
     #[must_use]
-    pub fn has_other_items(&self) -> bool {
+    pub(crate) fn has_other_items(&self) -> bool {
         let sold = usize::from(self.flat().is_some()) + usize::from(self.metered().is_some());
         self.lines.len() > sold
     }

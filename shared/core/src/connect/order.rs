@@ -154,7 +154,7 @@ impl Tax {
 
     /// Whether it tells where the client is.
     #[must_use]
-    pub fn tells_place(&self) -> bool {
+    pub(crate) fn tells_place(&self) -> bool {
         self.country.is_some() || self.postal_code.is_some()
     }
 }

@@ -449,3 +449,33 @@ async fn two_orders_of_a_new_client_at_once_make_one_customer() {
     let numbers: Vec<u64> = north.sales().await.iter().map(|sale| sale.number).collect();
     assert_eq!(numbers, [1, 2]);
 }
+
+/// A second click on a client's first order reads that nobody buys, and then the sale that the first click has begun since and not finished.
+#[tokio::test]
+async fn a_sale_that_begins_while_it_is_looked_for_is_finished() {
+    let world = World::at(NOW).await;
+    at_every_step(async |step| {
+        let north = world.agency().await;
+        let order = north.order(NEXT_MONTH);
+        let first = world.machine().await;
+        first.network.stops_named(Moment::Before, "POST /v1/customers");
+        let second = async |machine: &Machine| north.sells_on(machine, &order).await;
+        let clicked = async {
+            tokio::select! {
+                answer = north.sells_on(&first, &order) => answer.map(|answer| answer.status),
+                () = first.network.reached() => None,
+            }
+        };
+        let held = world.held_over(step, second, clicked).await;
+        first.dies();
+        assert!(
+            matches!(held.other, None | Some(200)),
+            "held step {step}: {:?}",
+            held.other
+        );
+        assert_eq!(held.answer.status, 200, "held step {step}: {}", held.answer);
+        sold_once(&world, &north, &format!("held step {step}")).await;
+        !held.was_held
+    })
+    .await;
+}

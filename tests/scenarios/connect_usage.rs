@@ -97,6 +97,40 @@ async fn what_was_used_is_paid_when_another_product_takes_its_place() {
     }
 }
 
+/// Ten minutes above what is included, at a product that was left for one with dearer minutes, that for one without, and that for the first: what is
+/// told is what the next invoice charges, although the price that they were used at has been away.
+#[tokio::test]
+async fn what_was_used_is_told_when_its_price_comes_back() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let id = sold(&world, &north, false).await;
+    north.client_gives_card().await;
+    world.advance("2h").await;
+    north.client_talks(TALKED).await;
+    world.advance("1m").await;
+    let dearer = north.offers_minutes("Dearer", 2999, "0.5").await;
+    let flat = north.offers("Flat", 2999).await;
+    let told = async |product: &str| {
+        let changed = north.updates(&id, &json!({ "productId": product })).await;
+        assert_eq!(changed.status, 200, "{product}: {changed}");
+        north.client_talks(600).await;
+        world.advance("1m").await;
+        let told = north.gets(&id).await.body;
+        (
+            told["totalPrice"].as_i64().unwrap(),
+            told["totalUsage"].as_u64().unwrap(),
+        )
+    };
+    assert_eq!(told(&dearer).await, (2999 + OVERAGE + 300, 120));
+    assert_eq!(told(&flat).await, (2999, 0), "no minutes");
+    // Ten that cost nothing in between, and ten of the hundred that are included once more.
+    assert_eq!(told(&north.product).await, (2999 + OVERAGE + 300, 140));
+    world.advance("31d").await;
+    let paid: i64 = north.payments().await.iter().sum();
+    // The shares of what goes and what comes are rounded towards the smaller: a cent less in all.
+    assert_eq!(paid, 2 * 2999 - 1 + OVERAGE + 300);
+}
+
 /// Whatever dies between the migration, the change and their records: used minutes are charged once, and so is the rest of the period.
 #[tokio::test]
 async fn what_was_used_is_charged_once_whatever_dies() {

@@ -138,11 +138,10 @@ async fn used(
         ..period
     };
     let units = stripe.usage(&metered.meter, &contract.customer, so_far);
-    let item = contract.metered().and_then(|line| line.item.as_ref());
     let charge = async {
-        match item {
-            Some(item) if contract.stage() != Stage::Over => stripe.usage_charge(subscription, item).await,
-            _ => Ok(0),
+        match contract.stage() {
+            Stage::Over => Ok(0),
+            _ => stripe.usage_charge(subscription, contract).await,
         }
     };
     let (units, charge) = tokio::try_join!(units, charge).map_err(|error| refused(error, &Fields::NONE))?;

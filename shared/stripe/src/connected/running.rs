@@ -1,11 +1,14 @@
 //! Subscriptions that have begun: changed, canceled, and what was used of them.
 
+use std::collections::BTreeMap;
+
 use billing_core::SignedDuration;
 use billing_core::access::Owner;
 use billing_core::connect::amendment::Amendment;
 use billing_core::connect::contract::Contract;
+use billing_core::connect::offer::Usage;
 use billing_core::connect::sale::{Sale, Terms};
-use billing_core::id::{AgencyId, CustomerId, InvoiceId, ItemId, MeterId, SubscriptionId};
+use billing_core::id::{AgencyId, CustomerId, InvoiceId, MeterId, SubscriptionId};
 use billing_core::period::Period;
 use billing_core::subscription::Collection;
 use serde::Deserialize;
@@ -17,11 +20,12 @@ use stripe_billing::subscription::{
     UpdateSubscriptionItems, UpdateSubscriptionProrationBehavior,
 };
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+use stripe_product::price::RetrievePrice;
 
 use super::schedules::step_key;
 use super::{Connected, KEYS, found};
 use crate::error::StripeError;
-use crate::wire::{Listed, Page, collection, id};
+use crate::wire::{Listed, Page, Reference, collection, id, segment};
 
 /// Stripe sums a meter up by whole minutes.
 const MINUTE: i64 = 60;
@@ -76,7 +80,15 @@ struct Preview {
 struct PreviewLine {
     id: String,
     amount: i64,
-    parent: Option<Parent>,
+    pricing: Option<Pricing>,
+}
+
+impl PreviewLine {
+    /// What it is charged at; none of what an agency has charged without a price.
+    fn price(&self) -> Option<&str> {
+        let details = self.pricing.as_ref()?.price_details.as_ref()?;
+        Some(&details.price.0)
+    }
 }
 
 impl Listed for PreviewLine {
@@ -86,13 +98,24 @@ impl Listed for PreviewLine {
 }
 
 #[derive(Deserialize)]
-struct Parent {
-    subscription_item_details: Option<Details>,
+struct Pricing {
+    price_details: Option<Details>,
 }
 
 #[derive(Deserialize)]
 struct Details {
-    subscription_item: Option<String>,
+    price: Reference,
+}
+
+/// A price, as far as it tells what it is for.
+#[derive(Deserialize)]
+struct Purpose {
+    recurring: Option<Recurring>,
+}
+
+#[derive(Deserialize)]
+struct Recurring {
+    usage_type: String,
 }
 
 impl Connected {
@@ -236,11 +259,12 @@ impl Connected {
         Ok(u64::try_from(counted).unwrap_or_default())
     }
 
-    /// What the usage of the period under way comes to so far, by the engine that bills it; nothing when no invoice is to come.
+    /// What the usage of the period under way comes to so far, by the engine that bills it, also at metered prices that were taken away since;
+    /// nothing when no invoice is to come.
     pub async fn usage_charge(
         &self,
         subscription: &SubscriptionId,
-        metered: &ItemId,
+        contract: &Contract,
     ) -> Result<i64, StripeError> {
         let request = CreatePreviewInvoice::new().subscription(subscription.as_str());
         // A POST that only reads.
@@ -251,20 +275,41 @@ impl Connected {
             preview => preview?,
         };
         let lines = self.stripe.all_lines(&preview.id, preview.lines).await?;
-        let of_item = lines.iter().filter(|line| {
-            let details = line
-                .parent
-                .as_ref()
-                .and_then(|parent| parent.subscription_item_details.as_ref());
-            let item = details.and_then(|details| details.subscription_item.as_deref());
-            item == Some(metered.as_str())
+        let known = contract.lines.iter().map(|line| {
+            let is_metered = line.price.usage != Usage::Licensed;
+            (line.price.id.to_string(), is_metered)
         });
-        of_item
-            .map(|line| line.amount)
-            .try_fold(0_i64, i64::checked_add)
-            .ok_or_else(|| StripeError::Unexpected {
-                reason: "the lines of a preview are beyond counting".to_owned(),
-            })
+        let mut known: BTreeMap<String, bool> = known.collect();
+        let mut charge = 0_i64;
+        for line in &lines {
+            let Some(price) = line.price() else {
+                continue;
+            };
+            let is_metered = match known.get(price) {
+                Some(is_metered) => *is_metered,
+                // One that another took the place of in this period.
+                None => {
+                    let is_metered = self.is_metered(price).await?;
+                    known.insert(price.to_owned(), is_metered);
+                    is_metered
+                }
+            };
+            if is_metered {
+                charge = charge
+                    .checked_add(line.amount)
+                    .ok_or_else(|| StripeError::Unexpected {
+                        reason: "the lines of a preview are beyond counting".to_owned(),
+                    })?;
+            }
+        }
+        Ok(charge)
+    }
+
+    async fn is_metered(&self, price: &str) -> Result<bool, StripeError> {
+        let request = RetrievePrice::new(segment(price)).build();
+        let found = found(self.stripe.get::<Purpose>(request).await)?;
+        let recurring = found.and_then(|price| price.recurring);
+        Ok(recurring.is_some_and(|recurring| recurring.usage_type == "metered"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a client is: told by orders and updates, and left as it was when these come to nothing.
 
-use billing_tests::{Agency, World};
+use billing_tests::{Agency, Moment, World};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
@@ -175,4 +175,43 @@ async fn a_postal_code_needs_no_country() {
         .await;
     assert_eq!(ordered.status, 200, "{ordered}");
     assert_eq!(place(&north).await, berlin());
+}
+
+/// What Stripe refuses of a change that nobody told the outcome of is a fault of whoever asked for it: the event that finds it is done, and so is
+/// the next change.
+#[tokio::test]
+async fn what_another_caller_is_refused_is_nothing_to_whoever_finds_it() {
+    for by_event in [true, false] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let id = sold_in_berlin(&world, &north).await;
+        world.advance("31d").await;
+        world.stripe.holds_events(true).await;
+        let machine = world.machine().await;
+        machine
+            .network
+            .stops_named(Moment::Before, "POST /v1/customers/cus_");
+        let unlocated = json!({ "taxSettings": { "enabled": true, "country": "US" } });
+        machine
+            .dies_over(north.updates_on(&machine, &id, &unlocated))
+            .await;
+        assert!(north.sales().await[0].amendment.is_some());
+        if by_event {
+            let path = format!("/v1/subscriptions/{id}");
+            north.at_stripe("POST", &path, "metadata[note]=x").await;
+            let event = world.stripe.event("customer.subscription.updated");
+            assert_eq!(world.stripe.delivers(&event).await, 200);
+        } else {
+            let told = north.updates(&id, &json!({ "cancelAtPeriodEnd": true })).await;
+            assert_eq!(
+                (told.status, &told.body["cancel_at_period_end"]),
+                (200, &json!(true)),
+                "{told}"
+            );
+        }
+        assert_eq!(north.sales().await[0].amendment, None);
+        assert_eq!(place(&north).await, berlin());
+        let failures = world.stack().app.store().failures().await.unwrap();
+        assert!(failures.is_empty(), "{failures:?}");
+    }
 }

@@ -16,7 +16,7 @@ use billing_core::connect::order::{self, Tax};
 use billing_core::connect::sale::{Sale, Terms};
 use billing_core::id::{AgencyId, ConnectedAccountId, ProductId};
 use billing_core::invalid::Invalid;
-use billing_edge::connect::{ConnectAnswer, Fields, Named};
+use billing_edge::connect::{ConnectAnswer, Fields, Named, NotAmended};
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::unless_conflict;
 
@@ -95,8 +95,8 @@ async fn attempt(
         if left.is_fresh(call.now) {
             // What it was refused for is nothing to this caller.
             match call.amend(&sale, left, contract, &Fields::NONE).await {
-                Err(problem) if problem.status >= 500 => return Err(problem),
-                _ => {}
+                Err(NotAmended::Failed(problem)) => return Err(problem),
+                Ok(_) | Err(NotAmended::Refused(_)) => {}
             }
         } else {
             unless_conflict(call.store.drop_amendment(&sale).await)?;
@@ -120,7 +120,7 @@ async fn attempt(
     let Some(sale) = begun else {
         return Ok(None);
     };
-    call.amend(&sale, &amendment, contract, &FIELDS).await
+    Ok(call.amend(&sale, &amendment, contract, &FIELDS).await?)
 }
 
 /// A start that lies behind is the one that there is, or a fault.

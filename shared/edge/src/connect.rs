@@ -20,6 +20,7 @@ use crate::body::Members;
 use crate::call::Call;
 use crate::problem::Problem;
 
+pub use amend::NotAmended;
 pub use answer::ConnectAnswer;
 pub use buyer::{Moved, Payer, Paying};
 pub use refused::{Fields, OTHER_CURRENCY, refused};

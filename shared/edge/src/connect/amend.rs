@@ -7,7 +7,7 @@ use billing_core::connect::amendment::{Amendment, Step};
 use billing_core::connect::contract::Contract;
 use billing_core::connect::sale::Sale;
 use billing_core::id::CouponId;
-use billing_store::{FoundSale, Listener, Unfinished, unless_conflict};
+use billing_store::{FoundSale, Listener, StoreError, Unfinished, unless_conflict};
 use billing_stripe::{Address, Connected, StripeError};
 
 use super::{Fields, Named, refused};
@@ -17,16 +17,52 @@ use crate::problem::Problem;
 /// How many steps an amendment can take, and then some: what moves meanwhile is looked at again.
 const MOST_STEPS: u32 = 6;
 
+/// Why an amendment was not carried to its end.
+#[derive(Debug)]
+pub enum NotAmended {
+    /// It cannot be: it is forgotten, and this is what whoever asked for it is told. To anybody else it is nothing.
+    Refused(Problem),
+    /// It could not be now: it is there still.
+    Failed(Problem),
+}
+
+impl From<Problem> for NotAmended {
+    fn from(problem: Problem) -> Self {
+        Self::Failed(problem)
+    }
+}
+
+impl From<StripeError> for NotAmended {
+    fn from(error: StripeError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<StoreError> for NotAmended {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<NotAmended> for Problem {
+    fn from(not: NotAmended) -> Self {
+        match not {
+            NotAmended::Refused(problem) | NotAmended::Failed(problem) => problem,
+        }
+    }
+}
+
 impl Call<'_> {
     /// Does the rest of a sale's amendment and writes down what came of it: answers that, and what Stripe has then. None when
-    /// somebody else wrote first, or it has to be asked under another number. `fields` are what the caller called it.
+    /// somebody else wrote first, or it has to be asked under another number. `fields` are what the caller called it: none of one that
+    /// somebody else asked for.
     pub async fn amend(
         &self,
         sale: &Sale,
         amendment: &Amendment,
         contract: Contract,
         fields: &Fields,
-    ) -> Result<Option<(Sale, Contract)>, Problem> {
+    ) -> Result<Option<(Sale, Contract)>, NotAmended> {
         let stripe = self.stripe_of(&sale.account).await?;
         let named = named(sale, &contract)?;
         let mut contract = contract;
@@ -39,7 +75,7 @@ impl Call<'_> {
                     put_back(&stripe, (sale, &contract), amendment, moves_from.as_ref()).await?;
                 }
                 return match self.land_amended(sale, &contract).await? {
-                    Some(_) => Err(Problem::conflict(refusal.to_string())),
+                    Some(_) => Err(NotAmended::Refused(Problem::conflict(refusal.to_string()))),
                     None => Ok(None),
                 };
             }
@@ -67,9 +103,9 @@ impl Call<'_> {
                     }
                     put_back(&stripe, (sale, &contract), amendment, moves_from.as_ref()).await?;
                     unless_conflict(self.store.drop_amendment(sale).await)?;
-                    return Err(not_possible(error, amendment, fields));
+                    return Err(NotAmended::Refused(not_possible(error, amendment, fields)));
                 }
-                Err(error) => return Err(refused(error, fields)),
+                Err(error) => return Err(refused(error, fields).into()),
             }
             contract = self.look_again(&sale.account, &named).await?;
             if last {

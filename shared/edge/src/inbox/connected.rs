@@ -14,7 +14,7 @@ use billing_stripe::webhook::Event;
 
 use super::Taken;
 use crate::call::Call;
-use crate::connect::{Fields, Named, refused};
+use crate::connect::{Fields, Named, NotAmended, refused};
 use crate::problem::Problem;
 
 /// Every type of event that means something on a connected account: what the endpoint for connected accounts has to be registered
@@ -110,9 +110,9 @@ async fn refresh(
     {
         return Ok(match call.amend(&sale, &left, contract, &Fields::NONE).await {
             Ok(amended) => amended.map(|_| Taken::Done),
-            Err(problem) if problem.status >= 500 => return Err(problem),
-            // It came to nothing, and is forgotten; what there is has to be looked at once more.
-            Err(_) => None,
+            Err(NotAmended::Failed(problem)) => return Err(problem),
+            // What there is has to be looked at once more.
+            Err(NotAmended::Refused(_)) => None,
         });
     }
     // A schedule that was made and not recorded: its maker died.

@@ -133,6 +133,47 @@ async fn a_start_that_is_moved_to_now_begins_now() {
     assert_eq!(north.subscriptions().await.len(), 1);
 }
 
+/// Now is the moment at which Stripe takes it up, and no second that anybody named: whoever asks again is told the same, and so is whoever asked
+/// first when the event of what Stripe did was faster.
+#[tokio::test]
+async fn a_start_of_now_may_be_told_again() {
+    for event_is_faster in [false, true] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let id = sold(&north, NEXT_MONTH).await;
+        world.stripe.stand_in().settle().await;
+        let wish = json!({ "startDate": at(NOW) - 4 });
+        let machine = world.machine().await;
+        if event_is_faster {
+            machine.network.holds("POST /v1/subscription_schedules/");
+        }
+        let (first, ()) = tokio::join!(north.updates_on(&machine, &id, &wish), async {
+            if event_is_faster {
+                machine.network.reached().await;
+                world.stripe.stand_in().settle().await;
+                machine.network.lets_go();
+            }
+        });
+        let first = first.unwrap();
+        assert_eq!(
+            first.status, 200,
+            "the event is faster: {event_is_faster}: {first}"
+        );
+        assert_eq!(first.body["startDate"], at(NOW));
+        world.advance("4m").await;
+        for wish in [wish, json!({ "startDate": at(NOW) + 2 })] {
+            let again = updated(&north, &id, wish).await;
+            assert_eq!(again.body["startDate"], at(NOW));
+        }
+        let now = north.updates(&id, &json!({ "startDate": at(NOW) + 240 })).await;
+        assert_eq!(
+            now,
+            r#"409 {"error":"the subscription has started: its start cannot be changed"}"#
+        );
+        assert_eq!(north.subscriptions().await.len(), 1);
+    }
+}
+
 #[tokio::test]
 async fn what_is_so_already_asks_stripe_for_nothing() {
     let world = World::at(NOW).await;
@@ -322,7 +363,7 @@ async fn a_coupon_that_has_expired_meanwhile_stands_in_nobodys_way() {
     assert_eq!(later.body["startDate"], at("2026-06-01T00:00:00Z"));
 }
 
-/// An archived product goes on being sold to those who have it; a new date needs another product.
+/// An archived price or product goes on being sold to those who have it; a new date needs another product.
 #[tokio::test]
 async fn a_product_that_was_archived_meanwhile_is_told_as_such() {
     let world = World::at(NOW).await;
@@ -335,13 +376,18 @@ async fn a_product_that_was_archived_meanwhile_is_told_as_such() {
         north.at_stripe("POST", &path, "active=false").await;
     }
     let path = format!("/v1/products/{}", north.product);
-    north.at_stripe("POST", &path, "active=false").await;
-    assert_eq!(
-        north
-            .updates(&id, &json!({ "startDate": at("2026-06-01T00:00:00Z") }))
-            .await,
-        r#"409 {"error":"the product is not sold any more: name another productId"}"#
-    );
+    for archived in ["prices", "product"] {
+        if archived == "product" {
+            north.at_stripe("POST", &path, "active=false").await;
+        }
+        assert_eq!(
+            north
+                .updates(&id, &json!({ "startDate": at("2026-06-01T00:00:00Z") }))
+                .await,
+            r#"409 {"error":"what it was sold at is not sold any more: name another productId, or cancel it and sell it anew"}"#,
+            "{archived}"
+        );
+    }
     let taxed = json!({ "taxSettings": { "enabled": true, "country": "US", "postalCode": "94103" }, "cancelAtPeriodEnd": true });
     assert_eq!(updated(&north, &id, taxed).await.body["automatic_tax"], true);
     let moved = json!({ "startDate": at("2026-06-01T00:00:00Z"), "productId": other });

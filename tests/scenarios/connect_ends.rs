@@ -1,6 +1,6 @@
 //! Ends that were scheduled on connected accounts: what comes between keeps them, and they are taken back however they were set.
 
-use billing_tests::{Agency, World};
+use billing_tests::{Agency, Answer, World};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
@@ -183,4 +183,94 @@ async fn an_end_that_a_schedule_left_is_taken_back_with_another_product() {
     world.advance("40d").await;
     assert_eq!(north.gets(&id).await.body["status"], "active");
     assert_eq!(north.payments().await, [2999; 2]);
+}
+
+/// The agency has the phase last for so many months from its start on, after which its schedule does that.
+async fn lasts(north: &Agency<'_>, months: u8, end_behavior: &str) {
+    let schedule = north.schedules().await.remove(0);
+    let phase = &schedule["phases"][0];
+    let mut form = format!(
+        "end_behavior={end_behavior}&phases[0][start_date]={}&phases[0][duration][interval]=month\
+         &phases[0][duration][interval_count]={months}&phases[0][metadata][client]={}&phases[0][metadata][sale]=1",
+        phase["start_date"], north.client,
+    );
+    for (number, item) in phase["items"].as_array().unwrap().iter().enumerate() {
+        let price = item["price"].as_str().unwrap();
+        form += &format!("&phases[0][items][{number}][price]={price}");
+        if let Some(quantity) = item["quantity"].as_u64() {
+            form += &format!("&phases[0][items][{number}][quantity]={quantity}");
+        }
+    }
+    let path = format!("/v1/subscription_schedules/{}", schedule["id"].as_str().unwrap());
+    let told = north.at_stripe("POST", &path, &form).await;
+    assert_eq!(told["end_behavior"], end_behavior, "{told}");
+}
+
+/// Sold from now on, for three months as the agency has it: with or without an end after them.
+async fn sold_for_three_months(world: &World, north: &Agency<'_>, end_behavior: &str) -> String {
+    let sold = north.sells(&north.order(NOW)).await;
+    let id = sold.body["id"].as_str().unwrap().to_owned();
+    north.client_gives_card().await;
+    world.advance("2h").await;
+    lasts(north, 3, end_behavior).await;
+    world.stripe.stand_in().settle().await;
+    id
+}
+
+/// A schedule that reaches beyond the period cannot end it with the period: it lets go, also of the end that it was to bring later, and the
+/// subscription ends by itself. Whatever dies in between leaves that later end.
+#[tokio::test]
+async fn an_end_with_the_period_does_not_wait_for_a_longer_phase() {
+    for (end_behavior, shown) in [
+        ("release", Value::Null),
+        ("cancel", json!("Cancels on 1 July 2026")),
+    ] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let id = sold_for_three_months(&world, &north, end_behavior).await;
+        let goes_on = |told: Answer| {
+            assert_eq!(
+                (
+                    told.status,
+                    &told.body["cancel_at_period_end"],
+                    &told.body["cancelAtPeriodEndDisplay"]
+                ),
+                (200, &json!(false), &shown),
+                "{end_behavior}: {told}"
+            );
+        };
+        goes_on(north.gets(&id).await);
+        goes_on(north.updates(&id, &json!({ "cancelAtPeriodEnd": false })).await);
+        let machine = world.machine().await;
+        machine.network.holds("/release");
+        world.stripe.holds_events(true).await;
+        let wish = json!({ "cancelAtPeriodEnd": true });
+        machine.dies_over(north.updates_on(&machine, &id, &wish)).await;
+        goes_on(north.gets(&id).await);
+        let ends = north.updates(&id, &wish).await;
+        assert_eq!(ends.body["cancel_at_period_end"], true, "{end_behavior}: {ends}");
+        world.stripe.holds_events(false).await;
+        ends_with_april(&world, &north, &id, end_behavior).await;
+    }
+}
+
+/// In its last month an end of the schedule's is one with the period, and is taken back as such.
+#[tokio::test]
+async fn the_end_of_a_longer_phase_is_one_with_its_last_period() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let id = sold_for_three_months(&world, &north, "cancel").await;
+    world.advance("61d").await;
+    assert_eq!(north.gets(&id).await.body["cancel_at_period_end"], true);
+    let stays = north.updates(&id, &json!({ "cancelAtPeriodEnd": false })).await;
+    assert_eq!(
+        (
+            &stays.body["cancel_at_period_end"],
+            &stays.body["cancelAtPeriodEndDisplay"]
+        ),
+        (&json!(false), &Value::Null),
+        "{stays}"
+    );
+    world.advance("40d").await;
+    assert_eq!(north.payments().await, [2999; 4]);
 }

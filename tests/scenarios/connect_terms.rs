@@ -102,7 +102,7 @@ async fn what_an_agency_has_changed_by_itself_stays_when_the_date_is_changed() {
 }
 
 /// A phase of the agency's own is not taken away: not by another date or product before it begins, nor, in its first phase, by what takes the
-/// schedule away. Its end is the schedule's to say all the same.
+/// schedule away, or would end it before the others.
 #[tokio::test]
 async fn phases_that_an_agency_has_added_are_not_dropped() {
     let world = World::at(NOW).await;
@@ -115,24 +115,21 @@ async fn phases_that_an_agency_has_added_are_not_dropped() {
         json!({ "startDate": at(JUNE) }),
         json!({ "productId": other }),
         json!({ "productId": other, "startDate": at(NOW), "cancelAtPeriodEnd": true }),
+        json!({ "cancelAtPeriodEnd": true }),
     ] {
         assert_eq!(north.updates(&id, &data).await, REARRANGED, "{data}");
     }
-    let ends = north.updates(&id, &json!({ "cancelAtPeriodEnd": true })).await;
-    assert_eq!(
-        ends.body["cancelAtPeriodEndDisplay"], "Cancels on 1 July 2026",
-        "{ends}"
-    );
     world.advance("31d").await;
     for data in [
         json!({ "productId": other }),
         json!({ "taxSettings": { "enabled": true, "country": "DE" } }),
+        json!({ "cancelAtPeriodEnd": true }),
     ] {
         assert_eq!(north.updates(&id, &data).await, REARRANGED, "{data}");
     }
     // May, and June twice; in its last phase nothing of the agency's is lost.
     world.advance("31d").await;
-    let taxed = json!({ "taxSettings": { "enabled": true, "country": "DE" } });
+    let taxed = json!({ "taxSettings": { "enabled": true, "country": "DE" }, "cancelAtPeriodEnd": true });
     let taxed = north.updates(&id, &taxed).await;
     assert_eq!(
         (
@@ -184,8 +181,8 @@ async fn a_date_that_meets_the_start_is_refused() {
     }
 }
 
-/// What an agency has put into the phase by itself, another date or product would lose with the phase: they are refused. What leaves the phase
-/// alone is done.
+/// What an agency has put into the phase by itself, another date or product would lose with the phase, and so would an end before the phase's:
+/// they are refused. What leaves the phase alone is done.
 #[tokio::test]
 async fn what_an_agency_has_put_into_a_phase_is_not_lost() {
     for extra in [
@@ -213,14 +210,97 @@ async fn what_an_agency_has_put_into_a_phase_is_not_lost() {
         ] {
             assert_eq!(north.updates(&id, &data).await, FURNISHED, "{extra}: {data}");
         }
-        let ends = json!({ "cancelAtPeriodEnd": true, "taxSettings": { "enabled": true, "country": "DE" } });
-        let told = north.updates(&id, &ends).await;
+        let is_one_period = !extra.ends_with("=3");
+        let mut wish = json!({ "taxSettings": { "enabled": true, "country": "DE" } });
+        if is_one_period {
+            wish["cancelAtPeriodEnd"] = json!(true);
+        } else {
+            let ends = json!({ "cancelAtPeriodEnd": true });
+            assert_eq!(north.updates(&id, &ends).await, FURNISHED, "{extra}");
+        }
+        let told = north.updates(&id, &wish).await;
         assert_eq!(
-            (&told.body["cancel_at_period_end"], &told.body["automatic_tax"]),
-            (&json!(true), &json!(true)),
+            (
+                &told.body["cancel_at_period_end"],
+                &told.body["automatic_tax"],
+                &told.body["current_period_end"]
+            ),
+            (&json!(is_one_period), &json!(true), &json!(at(JUNE))),
             "{extra}: {told}"
         );
         assert_eq!(north.schedules().await[0]["phases"], before, "{extra}");
+    }
+}
+
+/// Three months that the agency has sold as such, from May on: they end when it has them end, whatever else is changed before.
+#[tokio::test]
+async fn a_term_that_an_agency_has_set_is_kept() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let id = sold(&north, NEXT_MONTH).await;
+    let term = phase(&north, 0, 1).await + "&phases[0][duration][interval_count]=3&end_behavior=cancel";
+    rewrites(&north, NEXT_MONTH, &[term]).await;
+    for (wish, taxed) in [
+        (
+            json!({ "taxSettings": { "enabled": true, "country": "DE" } }),
+            true,
+        ),
+        (json!({ "cancelAtPeriodEnd": false }), true),
+        (json!({ "taxSettings": { "enabled": false } }), false),
+    ] {
+        let told = north.updates(&id, &wish).await;
+        assert_eq!(
+            (
+                &told.body["automatic_tax"],
+                &told.body["cancel_at_period_end"],
+                &told.body["cancelAtPeriodEndDisplay"]
+            ),
+            (&json!(taxed), &json!(false), &json!("Cancels on 1 August 2026")),
+            "{wish}: {told}"
+        );
+    }
+    world.advance("130d").await;
+    assert_eq!(north.payments().await, [2999; 3]);
+    assert_eq!(north.gets(&id).await.body["status"], "canceled");
+}
+
+/// A phase that says by itself whether taxes are worked out is what counts, and is written anew for another answer; where the client is, alone, is
+/// nothing of the phase's.
+#[tokio::test]
+async fn another_tax_is_told_to_a_phase_that_has_its_own() {
+    for (extra, refusal) in [("", None), ("&phases[0][description]=Autumn", Some(FURNISHED))] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let mut order = north.order(NEXT_MONTH);
+        order["data"]["taxSettings"] = json!({ "enabled": true, "country": "DE" });
+        let id = north.sells(&order).await.body["id"].as_str().unwrap().to_owned();
+        let own = phase(&north, 0, 1).await + "&phases[0][automatic_tax][enabled]=true" + extra;
+        rewrites(&north, NEXT_MONTH, &[own]).await;
+        let moves = json!({ "taxSettings": { "enabled": true, "country": "AT" } });
+        assert_eq!(
+            north.updates(&id, &moves).await.body["automatic_tax"],
+            true,
+            "{extra}"
+        );
+        let untaxed = north
+            .updates(&id, &json!({ "taxSettings": { "enabled": false } }))
+            .await;
+        match refusal {
+            Some(refusal) => assert_eq!(untaxed, refusal, "{extra}"),
+            None => {
+                assert_eq!(
+                    (
+                        untaxed.status,
+                        &untaxed.body["automatic_tax"],
+                        &untaxed.body["startDate"]
+                    ),
+                    (200, &json!(false), &json!(at(NEXT_MONTH))),
+                    "{untaxed}"
+                );
+                world.advance("31d").await;
+                assert_eq!(north.gets(&id).await.body["automatic_tax"], false);
+            }
+        }
     }
 }
 

@@ -110,7 +110,7 @@ async fn attempt(
         tax: wish.tax.clone(),
         ends: wish.ends,
     };
-    let difference = wanted.from(&contract).map_err(refuse)?;
+    let difference = wanted.from(&contract, call.now).map_err(refuse)?;
     if difference.is_nothing() {
         return Ok(Some((sale, contract)));
     }

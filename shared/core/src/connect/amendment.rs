@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::contract::{Contract, Stage};
-use super::order::Tax;
+use super::order::{self, Tax};
 use super::sale::{KEY_KEPT, Sale, Terms};
 use crate::access::Owner;
 use crate::id::{AgencyId, ScheduleId, SubscriptionId};
@@ -97,9 +97,9 @@ impl Difference {
         *self == Self::default()
     }
 
-    /// What is left of what is wanted once what there is already is taken away. What tells where the client is always counts:
+    /// What is left at `now` of what is wanted once what there is already is taken away. What tells where the client is always counts:
     /// it goes to its customer.
-    pub fn from(self, contract: &Contract) -> Result<Self, Refusal> {
+    pub fn from(self, contract: &Contract, now: Timestamp) -> Result<Self, Refusal> {
         let begun = match contract.stage() {
             Stage::Over => return Err(Refusal::Over),
             Stage::Waiting(_) => false,
@@ -110,10 +110,14 @@ impl Difference {
                 .flat()
                 .is_some_and(|line| line.price.product == terms.product)
         };
-        let start = self.start.filter(|start| contract.start != Some(*start));
+        let has_start = |asked: Timestamp| {
+            let began = contract.start.filter(|_| begun);
+            contract.start == Some(asked)
+                || began.is_some_and(|began| order::began_as_asked(began, asked, now))
+        };
         let left = Self {
             terms: self.terms.filter(|terms| !same_product(terms)),
-            start,
+            start: self.start.filter(|asked| !has_start(*asked)),
             tax: self
                 .tax
                 .filter(|tax| tax.enabled != contract.taxed || tax.tells_place()),
@@ -130,7 +134,7 @@ impl Difference {
     /// A schedule that lets go of its subscription leaves it the date of its end; an end with the period is told once more, in the way
     /// that an end is told of what runs by itself. A later date is left as it is.
     fn carrying(self, contract: &Contract) -> Self {
-        let released = matches!(contract.stage(), Stage::Owned(..)) && self.needs_release();
+        let released = matches!(contract.stage(), Stage::Owned(..)) && self.needs_release(contract);
         let with_period = contract.ends && contract.ends_at == contract.period.map(|period| period.end);
         match self.ends {
             None if released && with_period => Self {
@@ -143,10 +147,13 @@ impl Difference {
 
     /// What Stripe would be asked for takes away what is not ours: phases, or what the phase says.
     fn dropping(&self, contract: &Contract) -> Option<Refusal> {
-        let (rewrites, drops) = match contract.stage() {
-            Stage::Waiting(_) => (self.is_of_the_phase(), self.is_of_the_phase()),
-            Stage::Owned(..) => (false, self.needs_release()),
-            Stage::Free(_) | Stage::Over => (false, false),
+        let rewrites = match contract.stage() {
+            Stage::Waiting(_) => self.is_of_the_phase(contract) || self.cuts_short(contract),
+            Stage::Owned(..) | Stage::Free(_) | Stage::Over => false,
+        };
+        let drops = match contract.stage() {
+            Stage::Owned(..) => self.needs_release(contract),
+            Stage::Waiting(_) | Stage::Free(_) | Stage::Over => rewrites,
         };
         if drops && contract.has_more_phases {
             Some(Refusal::Rearranged)
@@ -166,15 +173,22 @@ impl Difference {
         }
     }
 
-    /// Whether the phase of a schedule has to be written anew for it.
+    /// Whether the phase of a schedule has to be written anew for it: also for another tax, where the phase says its own.
     #[must_use]
-    pub fn is_of_the_phase(&self) -> bool {
-        self.terms.is_some() || self.start.is_some()
+    pub fn is_of_the_phase(&self, contract: &Contract) -> bool {
+        let tax = self.tax.as_ref().filter(|_| contract.phase_says_tax);
+        let other_tax = tax.is_some_and(|tax| tax.enabled != contract.taxed);
+        self.terms.is_some() || self.start.is_some() || other_tax
+    }
+
+    /// Whether it is to end with a period that its schedule reaches beyond: an end of the schedule's would come too late.
+    fn cuts_short(&self, contract: &Contract) -> bool {
+        self.ends == Some(true) && contract.outlasts_period
     }
 
     /// Whether it is more than the schedule of a running subscription can see to.
-    fn needs_release(&self) -> bool {
-        self.terms.is_some() || self.tax.is_some()
+    fn needs_release(&self, contract: &Contract) -> bool {
+        self.terms.is_some() || self.tax.is_some() || self.cuts_short(contract)
     }
 }
 
@@ -218,7 +232,7 @@ impl Amendment {
         match contract.stage() {
             Stage::Over => None,
             Stage::Waiting(schedule) => Some(Step::Rewrite(schedule.clone())),
-            Stage::Owned(schedule, _) if self.difference.needs_release() => {
+            Stage::Owned(schedule, _) if self.difference.needs_release(contract) => {
                 Some(Step::Release(schedule.clone()))
             }
             Stage::Owned(schedule, _) => {

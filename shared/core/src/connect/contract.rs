@@ -27,7 +27,7 @@ pub struct Contract {
     pub start: Option<Timestamp>,
     /// When Stripe made it.
     pub created: Timestamp,
-    /// Whether it ends with its period.
+    /// Whether it ends with its period. A later end is told by `ends_at` alone.
     pub ends: bool,
     /// Whether its end is a date that was set, and no mark that it ends with its period: each is taken back in its own way.
     pub ends_on_date: bool,
@@ -49,6 +49,11 @@ pub struct Contract {
     pub lines: Vec<Line>,
     /// Whether its schedule leads it on to other terms. We write one phase, so somebody gave it more at Stripe.
     pub has_more_phases: bool,
+    /// Whether its schedule reaches beyond the period, by a phase that lasts longer or by another one: ending what was sold with the schedule
+    /// would not end it with the period. Somebody wrote it so at Stripe.
+    pub outlasts_period: bool,
+    /// Whether the phase that it waits for says by itself whether taxes are worked out, whatever its schedule says.
+    pub phase_says_tax: bool,
     /// Whether the phase that it waits for says more than we write into one (somebody at Stripe did), which writing it anew would lose.
     pub has_other_terms: bool,
     /// Which sale it is of.

@@ -132,6 +132,14 @@ pub(super) fn means_now(start: Timestamp, asked_at: Timestamp) -> bool {
     (-NOW_AT_MOST..=CLOCKS_DIFFER).contains(&ahead)
 }
 
+/// Whether what began then began as it is asked to at `now`: at once, by this request the first time, or by Stripe's clock a moment before or
+/// after.
+pub(super) fn began_as_asked(began: Timestamp, asked: Timestamp, now: Timestamp) -> bool {
+    means_now(asked, now)
+        && began.duration_since(asked) >= -CLOCKS_DIFFER
+        && began.duration_since(now) <= CLOCKS_DIFFER
+}
+
 /// A start in unix seconds that a sale may have at `now`, or be given: what lies behind is refused once it is known to be another
 /// one than the sale has.
 pub fn present_or_new_start(seconds: i64, now: Timestamp) -> Result<Timestamp, Fault> {
@@ -240,6 +248,27 @@ mod tests {
             (i64::MIN, Some(Fault::Past)),
         ] {
             assert_eq!(present_or_new_start(seconds, now).err(), told, "{seconds}");
+        }
+    }
+
+    /// Asked for four seconds ago, and told again up to five minutes later.
+    #[test]
+    fn what_began_when_it_was_to_begin_now_has_that_start() {
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
+        for (began, now, as_asked) in [
+            (4, 4, true),
+            (-30, 4, true),
+            (-31, 4, false),
+            (34, 4, true),
+            (35, 4, false),
+            (4, 300, true),
+            (4, 301, false),
+        ] {
+            assert_eq!(
+                began_as_asked(at(began), at(0), at(now)),
+                as_asked,
+                "{began} {now}"
+            );
         }
     }
 

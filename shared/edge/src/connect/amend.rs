@@ -252,12 +252,14 @@ async fn still_valid(
     Ok(applies.then(|| coupon.clone()))
 }
 
-/// A phase is written whole, so Stripe may object to what nobody asked to change: a product that was archived meanwhile.
+/// A phase is written whole, so Stripe may object to what nobody asked to change: a price or product that was archived meanwhile.
 fn not_possible(error: StripeError, amendment: &Amendment, fields: &Fields) -> Problem {
     let about_items = matches!(&error, StripeError::Refused(refusal)
         if refusal.param.as_deref().is_some_and(|param| param.contains("items")));
     if about_items && amendment.difference.terms.is_none() {
-        return Problem::conflict("the product is not sold any more: name another productId");
+        return Problem::conflict(
+            "what it was sold at is not sold any more: name another productId, or cancel it and sell it anew",
+        );
     }
     refused(error, fields)
 }

@@ -215,7 +215,7 @@ impl Readable for Schedule {
         let has_more_phases = wire.phases.len() > 1;
         let last_end = wire.phases.last().map(|phase| phase.end_date);
         let first = wire.phases.into_iter().next();
-        let ends = wire.end_behavior == "cancel";
+        let is_ended = wire.end_behavior == "cancel";
         let mut contract = Contract {
             schedule: Some(id(&wire.id, of)?),
             subscription: None,
@@ -225,7 +225,7 @@ impl Readable for Schedule {
             period: None,
             start: None,
             created: at(wire.created, of)?,
-            ends,
+            ends: false,
             ends_on_date: false,
             ends_at: None,
             canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
@@ -236,21 +236,22 @@ impl Readable for Schedule {
             coupon: None,
             lines: Vec::new(),
             has_more_phases,
+            outlasts_period: false,
+            phase_says_tax: false,
             has_other_terms: false,
             sold,
         };
         let Some(phase) = first else {
             return Ok(contract);
         };
-        let period = Period {
+        let span = Period {
             start: at(phase.start_date, of)?,
             end: at(phase.end_date, of)?,
         };
-        contract.period = Some(period);
-        contract.start = Some(period.start);
-        contract.ends_at = last_end.filter(|_| ends).map(|end| at(end, of)).transpose()?;
+        contract.start = Some(span.start);
         // A phase that says nothing leaves it to the schedule.
         let says_more = phase.says_more();
+        contract.phase_says_tax = phase.automatic_tax.is_some();
         contract.taxed = phase.automatic_tax.map_or(contract.taxed, |tax| tax.enabled);
         contract.coupon = coupon(phase.discounts.into_iter().find_map(|discount| discount.coupon))?;
         for item in phase.items {
@@ -262,7 +263,13 @@ impl Readable for Schedule {
                 name,
             });
         }
-        contract.has_other_terms = says_more || !phases::is_one(period, &contract);
+        let period = phases::first_period(span, &contract);
+        let last_end = last_end.map(|end| at(end, of)).transpose()?;
+        contract.outlasts_period = last_end.is_some_and(|end| end > period.end);
+        contract.ends = is_ended && !contract.outlasts_period;
+        contract.ends_at = last_end.filter(|_| is_ended);
+        contract.period = Some(period);
+        contract.has_other_terms = says_more || period != span;
         Ok(contract)
     }
 }
@@ -273,11 +280,14 @@ impl Readable for Subscription {
         let of = "a subscription";
         let (customer, email) = wire.customer.read();
         let owning = wire.schedule.filter(|schedule| schedule.status == "active");
-        let ends_with_schedule = owning
+        let schedule_end = owning
             .as_ref()
-            .filter(|schedule| schedule.end_behavior == "cancel")
             .and_then(|schedule| schedule.phases.last())
             .map(|phase| phase.end_date);
+        let is_ended = owning
+            .as_ref()
+            .is_some_and(|schedule| schedule.end_behavior == "cancel");
+        let ends_with_schedule = schedule_end.filter(|_| is_ended);
         let first = wire.items.data.first();
         let span = first.map(|item| (item.current_period_start, item.current_period_end));
         let period = match span {
@@ -288,6 +298,9 @@ impl Readable for Subscription {
             None => None,
         };
         let with_period = wire.cancel_at.is_some() && wire.cancel_at == span.map(|(_, end)| end);
+        let outlasts_period = schedule_end
+            .zip(span)
+            .is_some_and(|(end, (_, period_end))| end > period_end);
         let ends_at = ends_with_schedule.or(wire.cancel_at);
         let mut lines = Vec::new();
         for item in wire.items.data {
@@ -315,7 +328,9 @@ impl Readable for Subscription {
             period,
             start: wire.start_date.map(|start| at(start, of)).transpose()?,
             created: at(wire.created, of)?,
-            ends: wire.cancel_at_period_end || with_period || ends_with_schedule.is_some(),
+            ends: wire.cancel_at_period_end
+                || with_period
+                || ends_with_schedule.is_some() && !outlasts_period,
             ends_on_date: wire.cancel_at.is_some() && !wire.cancel_at_period_end,
             ends_at: ends_at.map(|end| at(end, of)).transpose()?,
             canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
@@ -326,6 +341,8 @@ impl Readable for Subscription {
             coupon: coupon(discount)?,
             lines,
             has_more_phases,
+            outlasts_period,
+            phase_says_tax: false,
             has_other_terms: false,
             sold,
         })

@@ -100,13 +100,16 @@ impl Phase {
     }
 }
 
-/// Whether a phase lasts one period of what it charges, give or take what is less than a day: how Stripe counts is Stripe's affair.
-pub(super) fn is_one(phase: Period, contract: &Contract) -> bool {
-    let Some(line) = contract.flat().or(contract.lines.first()) else {
-        return true;
-    };
-    let end = line.price.cadence.end_of_period(phase.start);
-    end.is_none_or(|end| end.duration_since(phase.end).abs() < DAY)
+/// The first period of what a phase charges: the phase itself where it is as long, give or take what is less than a day, as how Stripe counts is
+/// Stripe's affair.
+pub(super) fn first_period(phase: Period, contract: &Contract) -> Period {
+    let line = contract.flat().or(contract.lines.first());
+    let end = line.and_then(|line| line.price.cadence.end_of_period(phase.start));
+    let end = end.filter(|end| end.duration_since(phase.end).abs() >= DAY);
+    Period {
+        end: end.unwrap_or(phase.end),
+        ..phase
+    }
 }
 
 impl InvoiceSettings {

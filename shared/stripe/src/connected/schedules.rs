@@ -282,13 +282,14 @@ impl Connected {
             customer: None,
             billing_mode: None,
             start_date: None,
-            end_behavior: end_behavior(difference.ends.unwrap_or(contract.ends)),
+            // Also an end that comes later than its first period: it is not ours.
+            end_behavior: end_behavior(difference.ends.unwrap_or(contract.ends_at.is_some())),
             default_settings: Settings {
                 automatic_tax: AutomaticTax {
                     enabled: difference.tax.as_ref().map_or(contract.taxed, |tax| tax.enabled),
                 },
             },
-            phases: if difference.is_of_the_phase() {
+            phases: if difference.is_of_the_phase(contract) {
                 vec![phase(sale, charges, coupon, start)]
             } else {
                 Vec::new()
@@ -333,7 +334,7 @@ impl Connected {
         amendment: &Amendment,
     ) -> Result<(), StripeError> {
         let request = ReleaseSubscriptionSchedule::new(schedule.as_str())
-            .preserve_cancel_date(contract.ends)
+            .preserve_cancel_date(contract.ends || contract.ends_at.is_some())
             .build();
         let _made: Made = self
             .stripe

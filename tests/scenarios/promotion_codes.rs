@@ -75,7 +75,7 @@ async fn a_code_that_does_not_apply_is_refused_by_both() {
         .stripe
         .makes_code(
             share,
-            "code=BIG&restrictions[minimum_amount]=28801&restrictions[minimum_amount_currency]=usd",
+            "code=BIG&restrictions[minimum_amount]=1000&restrictions[minimum_amount_currency]=usd",
         )
         .await;
     world
@@ -97,7 +97,7 @@ async fn a_code_that_does_not_apply_is_refused_by_both() {
         ("OLD", "has expired"),
         ("OTHER", "is not valid for this subscription"),
         ("NEW", "is for first-time customers only"),
-        ("BIG", "needs a higher amount"),
+        ("BIG", "is for new subscriptions only, as it has a minimum amount"),
         ("EURO", "is not valid for this subscription"),
         ("OFF", "is not active"),
         ("one", "has been used up"),
@@ -128,6 +128,25 @@ async fn a_code_that_was_used_up_since_the_quote_changes_nothing() {
     assert_eq!(
         ada.changes(&wish).await,
         r#"400 {"error":"promotion code \"ONE\" has been used up"}"#
+    );
+    nothing_changed(&world, &ada, &[3000]).await;
+}
+
+/// What Stripe alone knows of a code it says in words alone: refused, nothing changed.
+#[tokio::test]
+async fn a_code_that_stripe_refuses_without_a_word_that_is_documented_changes_nothing() {
+    const TOLD: &str = r#"{"error":{"type":"invalid_request_error","message":"This promotion code cannot be redeemed because the associated customer has prior transactions."}}"#;
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = subscribed(&world).await;
+    world
+        .stripe
+        .makes_code("percent_off=20&duration=once", "code=SPRING20")
+        .await;
+    let machine = world.machine().await;
+    machine.network.tells("POST /v1/subscriptions/", 400, TOLD);
+    assert_eq!(
+        ada.changes_on(&machine, &with("SPRING20")).await.unwrap(),
+        r#"400 {"error":"promotion code \"SPRING20\" is not valid for this subscription"}"#
     );
     nothing_changed(&world, &ada, &[3000]).await;
 }

@@ -3,6 +3,8 @@
 use billing_tests::{Account, World};
 use serde_json::{Value, json};
 
+use crate::changes::nothing_changed;
+
 fn with(code: &str) -> Value {
     json!({ "interval": "annual", "promotionCode": code })
 }
@@ -53,23 +55,37 @@ async fn a_code_in_several_currencies_takes_off_the_amount_of_the_subscriptions(
     charged(&world, &ada, "ABROAD", 8600 - 600).await;
 }
 
-/// For purchases of 90.00 euro, or 96.00 dollars, which a year is and a month is not: 8600 − 960.
+/// For purchases of 20.00 euro, or 10.00 dollars, on the page of a checkout: 30.00 less a tenth. Stripe takes such a code on no change, of
+/// whatever amount, in whatever currency.
 #[tokio::test]
-async fn a_minimum_in_several_currencies_is_the_one_of_the_subscriptions() {
+async fn a_code_with_a_minimum_is_for_what_begins_and_for_no_change() {
     let world = World::at("2026-04-01T00:00:00Z").await;
-    let ada = world.subscriber(1, "monthly").await;
-    let code = "code=LARGE&restrictions[minimum_amount]=9000&restrictions[minimum_amount_currency]=eur\
-                &restrictions[currency_options][usd][minimum_amount]=9600";
+    let code = "code=LARGE&restrictions[minimum_amount]=2000&restrictions[minimum_amount_currency]=eur\
+                &restrictions[currency_options][usd][minimum_amount]=1000";
     world
         .stripe
         .makes_code("percent_off=10&duration=once", code)
         .await;
-    let refused = ada
-        .previews(&json!({ "quantity": 2, "promotionCode": "LARGE" }))
+    let machine = world.machine_told(&[("CHECKOUT_PROMOTION_CODES", "true")]).await;
+    let ada = world.account(3).await;
+    let started = ada.starts_checkout_on(&machine, "monthly").await.unwrap();
+    let typed = json!({ "promotionCode": "large" });
+    world
+        .stripe
+        .checks_out_with(&started.client_secret(), &typed)
         .await;
-    assert_eq!(
-        refused,
-        r#"400 {"error":"promotion code \"LARGE\" needs a higher amount"}"#
-    );
-    charged(&world, &ada, "LARGE", 8600 - 960).await;
+    assert_eq!(world.stripe.payments(&ada).await, [2700]);
+    world.advance("10d").await;
+    for answer in [
+        ada.previews(&with("LARGE")).await,
+        ada.previews(&json!({ "quantity": 4, "promotionCode": "LARGE" }))
+            .await,
+        ada.changes(&with("LARGE")).await,
+    ] {
+        assert_eq!(
+            answer,
+            r#"400 {"error":"promotion code \"LARGE\" is for new subscriptions only, as it has a minimum amount"}"#
+        );
+    }
+    nothing_changed(&world, &ada, &[2700]).await;
 }

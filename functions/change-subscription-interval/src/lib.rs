@@ -259,7 +259,6 @@ async fn plan(
                 account,
                 standing,
                 price,
-                quantity: standing.subscription.quantity,
             };
             call.promotion_code(word, codes, &redemption).await?
         }

@@ -87,7 +87,6 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
                 account: &account,
                 standing: &standing,
                 price: &price,
-                quantity,
             };
             call.promotion_code(word, &codes, &redemption).await?
         }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CustomerId, ProductId, PromotionCodeId};
-use crate::money::{Currency, Money};
+use crate::money::Currency;
 
 /// The longest code that Stripe takes.
 const MAX_LENGTH: usize = 500;
@@ -71,8 +71,9 @@ pub struct PromotionCode {
     pub customer: Option<CustomerId>,
     /// Whether it is for those who never paid before.
     pub first_time: bool,
-    /// What has to be bought at least, in each currency that it may be bought in; nothing for any purchase.
-    pub minima: Vec<Money>,
+    /// Whether so much has to be bought at least. Such a code begins a subscription, and none that there is takes it. Source: Stripe's
+    /// page "Coupons and promotion codes", of promotion codes with amount restrictions.
+    pub has_minimum: bool,
     /// Whether the coupon behind it is still worth anything.
     pub coupon_valid: bool,
     /// The products that it is for; none for all.
@@ -81,7 +82,7 @@ pub struct PromotionCode {
     pub currencies: Option<Vec<Currency>>,
 }
 
-/// Who wants to use a code, and for what.
+/// Who wants to use a code, and for which change of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purchase {
     /// Who pays.
@@ -92,9 +93,6 @@ pub struct Purchase {
     pub product: ProductId,
     /// The currency that it is sold in.
     pub currency: Currency,
-    /// What it costs for a period, as its price tells first; none for a price that is not a plain amount for each unit. A price in
-    /// several currencies tells another than the purchase's.
-    pub full_price: Option<Money>,
     /// The codes whose discounts the subscription has.
     pub has: Vec<PromotionCodeId>,
 }
@@ -133,8 +131,8 @@ pub enum Why {
     NotForThis,
     /// It is for those who never paid before.
     FirstTimeOnly,
-    /// More has to be bought.
-    BelowMinimum,
+    /// It has a minimum amount: Stripe takes it where a subscription begins, and on no change.
+    ForNewOnly,
     /// Stripe says no.
     Refused,
 }
@@ -148,7 +146,7 @@ impl fmt::Display for Why {
             Self::UsedUp => "has been used up",
             Self::NotForThis | Self::Refused => "is not valid for this subscription",
             Self::FirstTimeOnly => "is for first-time customers only",
-            Self::BelowMinimum => "needs a higher amount",
+            Self::ForNewOnly => "is for new subscriptions only, as it has a minimum amount",
         })
     }
 }
@@ -190,15 +188,6 @@ pub fn choose<'a>(
 }
 
 fn judge(code: &PromotionCode, purchase: &Purchase, now: Timestamp) -> Option<Why> {
-    let of_purchase = |minimum: &&Money| minimum.currency == purchase.currency;
-    let is_below = match code.minima.iter().find(of_purchase) {
-        // What cannot be compared, Stripe judges.
-        Some(minimum) => purchase
-            .full_price
-            .is_some_and(|price| price.currency == minimum.currency && price.minor < minimum.minor),
-        // One in another currency cannot be met.
-        None => !code.minima.is_empty(),
-    };
     // Stripe turns a code off when it is over; why is told first.
     if code.expires_at.is_some_and(|at| at <= now) {
         Some(Why::Expired)
@@ -220,8 +209,8 @@ fn judge(code: &PromotionCode, purchase: &Purchase, now: Timestamp) -> Option<Wh
         Some(Why::NotForThis)
     } else if code.first_time && purchase.paid_before {
         Some(Why::FirstTimeOnly)
-    } else if is_below {
-        Some(Why::BelowMinimum)
+    } else if code.has_minimum {
+        Some(Why::ForNewOnly)
     } else {
         None
     }

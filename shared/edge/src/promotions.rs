@@ -2,7 +2,6 @@
 
 use billing_core::account::Account;
 use billing_core::id::{PriceId, PromotionCodeId, SubscriptionId};
-use billing_core::money::Money;
 use billing_core::promotion::{self, Choice, PromotionCode, Purchase, Word};
 use billing_core::subscription::Standing;
 
@@ -18,8 +17,6 @@ pub struct Redemption<'a> {
     pub standing: &'a Standing,
     /// The price to move to.
     pub price: &'a PriceId,
-    /// The quantity to move to.
-    pub quantity: u64,
 }
 
 impl Call<'_> {
@@ -52,22 +49,13 @@ impl Call<'_> {
             account,
             standing,
             price,
-            quantity,
         } = redemption;
-        let sold = self.stripe().await?.sold(price).await?;
-        let full_price = sold.unit.map(|unit| {
-            let minor = i128::from(unit.minor) * i128::from(*quantity);
-            Money {
-                minor: i64::try_from(minor).unwrap_or(i64::MAX),
-                ..unit
-            }
-        });
+        let product = self.stripe().await?.product_of(price).await?;
         let purchase = Purchase {
             customer: standing.customer.clone(),
             paid_before: !account.ledger.is_empty(),
-            product: sold.product,
+            product,
             currency: standing.currency,
-            full_price,
             has: standing.codes.clone(),
         };
         match promotion::choose(found, word, &purchase, self.now)

@@ -74,15 +74,20 @@ impl Refusal {
     }
 
     /// Whether Stripe objects to the discounts of a request: a code that was used up since it was looked up, or that Stripe
-    /// knows more about than it tells.
+    /// knows more about than it tells. Where it names neither a parameter nor a code of its own, its words do, which begin with what they
+    /// are about.
     #[must_use]
     pub fn is_about_discounts(&self) -> bool {
+        const WORDS: [&str; 3] = ["This promotion code", "This coupon", "Coupon expired"];
         let code = self.code.as_deref().unwrap_or_default();
         let param = self.param.as_deref().unwrap_or_default();
         param.starts_with("discounts")
             || param.starts_with("promotion_code")
             || code.starts_with("promotion_code")
             || code.starts_with("coupon")
+            || (param.is_empty()
+                && code.is_empty()
+                && WORDS.iter().any(|words| self.message.starts_with(words)))
     }
 
     /// Whether Stripe objects to an amount that is less than it charges at once.
@@ -313,5 +318,16 @@ mod tests {
         assert!(refused("discounts[0][promotion_code]", None, "").is_about_discounts());
         assert!(refused("", Some("coupon_expired"), "").is_about_discounts());
         assert!(!refused("items[0][price]", Some("resource_missing"), "").is_about_discounts());
+    }
+
+    /// Such refusals have come without parameter and code. What names a parameter of ours, or another code, is none whatever its words.
+    #[test]
+    fn a_refused_code_that_is_told_of_in_words_alone_is_known_by_them() {
+        let words =
+            "This promotion code cannot be redeemed because the associated customer has prior transactions.";
+        assert!(refused("", None, words).is_about_discounts());
+        assert!(!refused("items[0][price]", None, words).is_about_discounts());
+        assert!(!refused("", Some("rate_limit"), words).is_about_discounts());
+        assert!(!refused("", None, "A promotion code and a price were given.").is_about_discounts());
     }
 }

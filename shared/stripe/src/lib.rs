@@ -85,7 +85,6 @@ pub use inspection::{PriceState, Recurring, TaxSettings, WebhookEndpoint, api_ve
 pub use invoices::{Invoice, OpenPayment, PayableInvoice};
 pub use previews::{Preview, PreviewLine, PreviewedChange};
 pub use prices::Price;
-pub use promotions::Sold;
 pub use returns::Returned;
 pub use reversals::{Reversed, ReversedInvoice};
 pub use subscriptions::FetchedSubscription;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use billing_core::id::{CustomerId, PriceId, ProductId, PromotionCodeId};
-use billing_core::money::{Currency, Money};
+use billing_core::money::Currency;
 use billing_core::promotion::{PromotionCode, Word};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -14,15 +14,6 @@ use stripe_product::promotion_code::ListPromotionCode;
 use crate::client::Stripe;
 use crate::error::StripeError;
 use crate::wire::{Page, Reference, at, currency, id};
-
-/// What a price sells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sold {
-    /// The product.
-    pub product: ProductId,
-    /// The amount of one unit; none where it is not one amount.
-    pub unit: Option<Money>,
-}
 
 #[derive(Deserialize)]
 struct Code {
@@ -41,32 +32,8 @@ struct Code {
 #[derive(Deserialize)]
 struct Restrictions {
     first_time_transaction: bool,
+    /// In the first of the currencies that it has one in.
     minimum_amount: Option<i64>,
-    minimum_amount_currency: Option<String>,
-    /// By currency, the first one's among them or not.
-    #[serde(default)]
-    currency_options: BTreeMap<String, Minimum>,
-}
-
-#[derive(Deserialize)]
-struct Minimum {
-    minimum_amount: i64,
-}
-
-impl Restrictions {
-    /// What has to be bought at least, in each currency.
-    fn minima(&self) -> Result<Vec<Money>, StripeError> {
-        let own = self.minimum_amount_currency.as_deref().zip(self.minimum_amount);
-        let options = self.currency_options.iter();
-        let options = options.map(|(code, minimum)| (code.as_str(), minimum.minimum_amount));
-        own.into_iter()
-            .chain(options)
-            .map(|(code, minor)| {
-                let currency = currency(code, "the minimum amount of a promotion code")?;
-                Ok(Money { minor, currency })
-            })
-            .collect()
-    }
 }
 
 #[derive(Deserialize)]
@@ -107,8 +74,6 @@ struct AppliesTo {
 #[derive(Deserialize)]
 struct Price {
     product: Reference,
-    unit_amount: Option<i64>,
-    currency: String,
 }
 
 impl TryFrom<Code> for PromotionCode {
@@ -139,7 +104,7 @@ impl TryFrom<Code> for PromotionCode {
                 .is_some_and(|most| wire.times_redeemed >= most),
             customer,
             first_time: wire.restrictions.first_time_transaction,
-            minima: wire.restrictions.minima()?,
+            has_minimum: wire.restrictions.minimum_amount.is_some(),
             coupon_valid: coupon.as_ref().is_some_and(|coupon| coupon.valid),
             products: products.transpose()?,
             currencies: coupon.as_ref().map_or(Ok(None), Coupon::currencies)?,
@@ -160,7 +125,6 @@ impl Stripe {
                 .expand(vec![
                     "data.promotion.coupon.applies_to".to_owned(),
                     "data.promotion.coupon.currency_options".to_owned(),
-                    "data.restrictions.currency_options".to_owned(),
                 ]);
             if let Some(after) = &after {
                 request = request.starting_after(after);
@@ -176,13 +140,9 @@ impl Stripe {
         }
     }
 
-    /// What a price sells.
-    pub async fn sold(&self, price: &PriceId) -> Result<Sold, StripeError> {
+    /// The product that a price sells.
+    pub async fn product_of(&self, price: &PriceId) -> Result<ProductId, StripeError> {
         let wire: Price = self.get(RetrievePrice::new(price.as_str()).build()).await?;
-        let currency = currency(&wire.currency, "a price")?;
-        Ok(Sold {
-            product: id(&wire.product.0, "a product")?,
-            unit: wire.unit_amount.map(|minor| Money { minor, currency }),
-        })
+        id(&wire.product.0, "a product")
     }
 }

@@ -4,10 +4,10 @@
 
 use super::Moment;
 use super::discounting::{self, Base};
-use super::redemption::{self, Asked, Purchase};
+use super::redemption::{self, Asked, Occasion, Purchase};
 use crate::id::{CheckoutSessionId, CustomerId, ProductId};
 use crate::refusal::Refusal;
-use crate::state::{CouponTerms, Currency, Grant, SessionItem, World};
+use crate::state::{CheckoutSession, CouponTerms, Currency, Grant, SessionItem, World};
 
 /// What a new session is given.
 pub(crate) struct Given {
@@ -38,14 +38,15 @@ pub(crate) fn granted(
             "You may only specify one discount for a Checkout Session.",
         ));
     }
-    redemption::check(at, asked, &purchase(at.world, items, currency, customer))
+    let purchase = purchase(at.world, (items, currency), customer, None);
+    redemption::check(at, asked, &purchase)
 }
 
 fn purchase<'a>(
     world: &World,
-    items: &[SessionItem],
-    currency: &'a Currency,
+    (items, currency): (&[SessionItem], &'a Currency),
     customer: Option<&'a CustomerId>,
+    page: Option<&'a CheckoutSession>,
 ) -> Purchase<'a> {
     Purchase {
         customer,
@@ -55,6 +56,7 @@ fn purchase<'a>(
             .map(|item| (world.prices[&item.price].product.clone(), item.amount))
             .collect(),
         present: &[],
+        occasion: page.map_or(Occasion::Beginning, Occasion::Page),
     }
 }
 
@@ -91,12 +93,8 @@ fn terms<'a>(world: &'a World, grant: &Grant) -> &'a CouponTerms {
 /// The customer is about to pay: takes the code they typed, and holds what the session has to what holds now.
 pub(crate) fn enter(at: &mut Moment<'_>, id: &CheckoutSessionId, typed: Option<&str>) -> Result<(), Refusal> {
     let session = &at.world.sessions[id];
-    let purchase = purchase(
-        at.world,
-        &session.items,
-        &session.currency,
-        session.customer.as_ref(),
-    );
+    let sold = (&session.items[..], &session.currency);
+    let purchase = purchase(at.world, sold, session.customer.as_ref(), Some(session));
     redemption::check_again(at, &session.discounts, &purchase)?;
     let Some(typed) = typed else {
         return Ok(());

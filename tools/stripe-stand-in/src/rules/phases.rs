@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::item_changes::{self, ItemChange};
-use super::redemption::{self, Asked, Purchase};
+use super::redemption::{self, Asked, Occasion, Purchase};
 use super::{Moment, calendar, customers, lifecycle, taxes};
 use crate::id::{CustomerId, DiscountId};
 use crate::params::{Change, Params};
@@ -239,6 +239,11 @@ fn looked_up(
         currency: &currency,
         lines: redemption::charges(at, items.iter().map(|item| (&item.price, item.quantity))),
         present,
+        occasion: if start <= at.now {
+            Occasion::Beginning
+        } else {
+            Occasion::Later
+        },
     };
     let discounts = redemption::check(at, &asked.discounts, &purchase)?;
     let mut settings = PhaseSettings::default();

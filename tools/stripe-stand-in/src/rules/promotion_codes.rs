@@ -2,6 +2,7 @@
 //!
 //! Who redeems one, and when, is in [`super::redemption`].
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::coupons::read_amounts;
@@ -11,7 +12,7 @@ use crate::id::{CouponId, CustomerId, Id, PromotionCodeId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
-use crate::state::{Currency, Due, PromotionCode};
+use crate::state::{Coupon, Currency, Due, PromotionCode};
 
 const COUPON: &str = "promotion[coupon]";
 
@@ -43,6 +44,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
             "The expires_at date cannot be in the past.",
         ));
     }
+    let expires_at = within_coupon(&at.world.coupons[&coupon], expires_at, max_redemptions)?;
     if let Some(code) = &code {
         check_code(code)?;
     }
@@ -124,6 +126,32 @@ fn check_unique(
     } else {
         Ok(())
     }
+}
+
+/// A code lasts no longer than its coupon, until the end of which it lasts when nothing is said, and is redeemed no more often; answers when
+/// it expires. Source: Stripe's page on coupons and promotion codes.
+fn within_coupon(
+    coupon: &Coupon,
+    expires_at: Option<Timestamp>,
+    max_redemptions: Option<u64>,
+) -> Result<Option<Timestamp>, Refusal> {
+    if let (Some(code), Some(coupon)) = (expires_at, coupon.redeem_by)
+        && code > coupon
+    {
+        return Err(Refusal::invalid(
+            "expires_at",
+            "The expires_at date cannot be later than the coupon's redeem_by date.",
+        ));
+    }
+    if let (Some(code), Some(coupon)) = (max_redemptions, coupon.max_redemptions)
+        && code > coupon
+    {
+        return Err(Refusal::invalid(
+            "max_redemptions",
+            "The max_redemptions of a promotion code cannot be greater than those of its coupon.",
+        ));
+    }
+    Ok(expires_at.or(coupon.redeem_by))
 }
 
 fn read_restrictions(params: &Params<'_>) -> Result<(bool, Vec<(Currency, i64)>), Refusal> {

@@ -16,8 +16,12 @@ use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::Object;
 use crate::state::{
-    ChargeStatus, Coupon, CouponDuration, Currency, Discount, Due, Grant, InvoiceStatus, Off, Subscription,
+    CheckoutSession, Coupon, CouponDuration, Currency, Discount, Due, Grant, Invoice, InvoiceStatus, Off,
+    PaymentIntent, Subscription,
 };
+
+/// Stripe's limit, of coupons and promotion codes together.
+const MOST_DISCOUNTS: usize = 20;
 
 /// One element of a `discounts` parameter.
 #[derive(Clone, Debug)]
@@ -40,6 +44,10 @@ pub(crate) fn read(params: &Params<'_>, member: &str) -> Result<Option<Vec<Asked
         return Ok(None);
     }
     let elements = params.children(member)?;
+    if elements.len() > MOST_DISCOUNTS {
+        let message = format!("You may apply up to {MOST_DISCOUNTS} discounts.");
+        return Err(Refusal::invalid(&params.name_of(member), message));
+    }
     elements.iter().map(read_one).collect::<Result<_, _>>().map(Some)
 }
 
@@ -74,6 +82,18 @@ pub(crate) struct Purchase<'a> {
     pub(crate) lines: Vec<(ProductId, i64)>,
     /// The discounts there are, any of which may be kept.
     pub(crate) present: &'a [DiscountId],
+    pub(crate) occasion: Occasion<'a>,
+}
+
+/// On what occasion it is bought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Occasion<'a> {
+    /// A subscription begins, or the phase that is under way.
+    Beginning,
+    /// The same on a checkout page, on which the payer may have tried to pay before.
+    Page(&'a CheckoutSession),
+    /// A subscription is updated, or a phase is to come.
+    Later,
 }
 
 /// Holds what is asked for to a subscription as it is to be (its `discounts` are still those it had), and makes the discounts:
@@ -89,6 +109,7 @@ pub(crate) fn for_subscription(
         currency: &subscription.currency,
         lines: charges(at, items),
         present: &subscription.discounts,
+        occasion: Occasion::Later,
     };
     let grants = check(at, asked, &purchase)?;
     Ok(make(at, &grants, &subscription.customer))
@@ -106,6 +127,7 @@ pub(crate) fn for_new(
         currency,
         lines: charges(at, items.iter().map(|(price, quantity)| (price, *quantity))),
         present: &[],
+        occasion: Occasion::Beginning,
     };
     let grants = check(at, asked, &purchase)?;
     Ok(make(at, &grants, customer))
@@ -259,7 +281,9 @@ fn promotion_code(
     if row.customer.is_some() && row.customer.as_ref() != purchase.customer {
         return Err(Refusal::invalid(param, cannot("it belongs to another customer")));
     }
-    let is_known = purchase.customer.is_some_and(|customer| has_bought(at, customer));
+    let is_known = purchase
+        .customer
+        .is_some_and(|customer| has_bought(at, customer, purchase.occasion));
     if row.first_time_transaction && is_known {
         return Err(Refusal::invalid_code(
             "promotion_code_customer_not_first_time",
@@ -268,6 +292,12 @@ fn promotion_code(
         ));
     }
     if !row.minimum_amount.is_empty() {
+        // So Stripe's page on coupons and promotion codes. How Stripe refuses it, it does not say: the words are ours.
+        if matches!(purchase.occasion, Occasion::Later) {
+            let because = "one with a minimum amount is taken where a subscription begins, and neither by an update nor by a \
+                           phase to come";
+            return Err(Refusal::invalid(param, cannot(because)));
+        }
         let minimum = row
             .minimum_amount
             .iter()
@@ -283,15 +313,26 @@ fn promotion_code(
     Ok(row.id.clone())
 }
 
-/// Whether a customer has a successful payment, or an invoice that was not given up: then no purchase is their first.
-fn has_bought(at: &Moment<'_>, customer: &CustomerId) -> bool {
-    let paid =
-        at.world.charges.iter().any(|charge| {
-            charge.customer.as_ref() == Some(customer) && charge.status == ChargeStatus::Succeeded
-        });
-    paid || at.world.invoices.iter().any(|invoice| {
-        invoice.customer == *customer && !matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Void)
-    })
+/// Whether a customer has tried to pay anything, even in vain, or has an invoice that was not given up: then no purchase is their first. What came
+/// of earlier tries on the same page does not count: it is one purchase. Source: Stripe's page on coupons and promotion codes, which does not speak
+/// of such tries.
+fn has_bought(at: &Moment<'_>, customer: &CustomerId, occasion: Occasion<'_>) -> bool {
+    let page = match occasion {
+        Occasion::Page(session) => Some(session),
+        Occasion::Beginning | Occasion::Later => None,
+    };
+    let tried = page.and_then(|session| session.attempt.as_ref());
+    let begun = page.and_then(|session| Some(&session.begun.as_ref()?.1));
+    let tries_to_pay = |intent: &PaymentIntent| {
+        let is_of_page = tried == Some(&intent.id) || (begun.is_some() && intent.invoice.as_ref() == begun);
+        intent.customer.as_ref() == Some(customer) && !is_of_page
+    };
+    let counts = |invoice: &Invoice| {
+        invoice.customer == *customer
+            && begun != Some(&invoice.id)
+            && !matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Void)
+    };
+    at.world.payment_intents.iter().any(tries_to_pay) || at.world.invoices.iter().any(counts)
 }
 
 fn present(at: &Moment<'_>, id: &str, param: &str, purchase: &Purchase<'_>) -> Result<DiscountId, Refusal> {

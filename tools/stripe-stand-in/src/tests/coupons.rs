@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::discounts::{code, coupon, page, subscriber};
 use super::harness::{Shop, day, id};
+use crate::{Payment, Settings};
 
 /// The error code and parameter of a page that is refused for its discount.
 async fn refused(shop: &Shop, customer: &str, discount: Value) -> (Value, Value, String) {
@@ -259,4 +260,109 @@ async fn a_code_is_refused_to_whom_it_is_not_for() {
         0,
         "a page that nobody paid redeems nothing"
     );
+}
+
+/// 30.00 are enough of an amount. What begins may have the code, an update or a phase to come may not.
+#[tokio::test]
+async fn a_code_with_a_minimum_is_for_what_begins() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    let half = coupon(&shop, json!({ "percent_off": 50 })).await;
+    let least = json!({ "restrictions": { "minimum_amount": 1000, "minimum_amount_currency": "usd" } });
+    let code = code(&shop, &half, "LEAST", least).await;
+    let discounts = json!([{ "promotion_code": code }]);
+    let path = format!("/v1/subscriptions/{subscription}");
+    let previewed = json!({ "subscription": subscription, "discounts": discounts });
+    for (path, params) in [
+        (&path[..], json!({ "discounts": discounts })),
+        ("/v1/invoices/create_preview", previewed),
+    ] {
+        let error = shop.refused(400, "POST", path, params).await;
+        assert_eq!(error["param"], "discounts[0][promotion_code]", "{path}");
+        assert!(
+            error["message"].as_str().unwrap().contains("minimum amount"),
+            "{error}"
+        );
+    }
+    let (mut now, later) = (shop.phase(3, 1), shop.phase(3, 1));
+    now["discounts"] = discounts.clone();
+    let params = json!({ "customer": customer, "start_date": "now", "phases": [now, later] });
+    shop.post("/v1/subscription_schedules", params).await;
+    let params = json!({ "customer": customer, "start_date": "now", "phases": [later, now] });
+    let error = shop
+        .refused(400, "POST", "/v1/subscription_schedules", params)
+        .await;
+    assert_eq!(error["param"], "phases[1][discounts][0][promotion_code]");
+    let params = page(&customer, &shop.monthly, 3, discounts[0].clone());
+    shop.post("/v1/checkout/sessions", params).await;
+}
+
+/// Whoever has tried to pay is no first-time customer any more, except for another try on the same page.
+#[tokio::test]
+async fn a_payment_in_vain_is_a_transaction() {
+    for tries_begin_subscriptions in [false, true] {
+        let shop = Shop::open().await;
+        shop.stripe.set(Settings {
+            tries_begin_subscriptions,
+            ..Settings::default()
+        });
+        let half = coupon(&shop, json!({ "percent_off": 50 })).await;
+        let first = json!({ "restrictions": { "first_time_transaction": true } });
+        let code = code(&shop, &half, "FIRST", first).await;
+        let customer = shop.customer().await;
+        let params = page(&customer, &shop.monthly, 3, json!({ "promotion_code": code }));
+        let session = id(&shop.post("/v1/checkout/sessions", params).await);
+        shop.stripe.pay_session(&session, Payment::Decline).await.unwrap();
+        let (told, ..) = refused(&shop, &customer, json!({ "promotion_code": code })).await;
+        assert_eq!(told, "promotion_code_customer_not_first_time");
+        shop.stripe.pay_session(&session, Payment::Decline).await.unwrap();
+        let paid = shop.stripe.pay_session(&session, Payment::Succeed).await.unwrap();
+        assert_eq!(
+            (&paid["status"], &paid["amount_total"]),
+            (&json!("complete"), &json!(1500))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_code_lasts_no_longer_than_its_coupon_and_is_redeemed_no_more_often() {
+    let shop = Shop::open().await;
+    let terms = json!({ "percent_off": 50, "redeem_by": day("2026-12-05"), "max_redemptions": 3 });
+    let half = coupon(&shop, terms).await;
+    let made = async |more: Value| {
+        let made = code(&shop, &half, &format!("C{}", shop.event_types().len()), more).await;
+        shop.get(&format!("/v1/promotion_codes/{made}")).await
+    };
+    assert_eq!(made(json!({})).await["expires_at"], day("2026-12-05"));
+    let less = made(json!({ "expires_at": day("2026-12-04"), "max_redemptions": 3 })).await;
+    assert_eq!(
+        (&less["expires_at"], &less["max_redemptions"]),
+        (&json!(day("2026-12-04")), &json!(3))
+    );
+    for (param, value) in [
+        ("expires_at", json!(day("2026-12-05") + 1)),
+        ("max_redemptions", json!(4)),
+    ] {
+        let params = json!({ "promotion": { "type": "coupon", "coupon": half }, (param): value });
+        let error = shop.refused(400, "POST", "/v1/promotion_codes", params).await;
+        assert_eq!(error["param"], param, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn up_to_twenty_discounts_are_given() {
+    let shop = Shop::open().await;
+    let (_, subscription) = shop.subscriber().await;
+    let mut discounts = Vec::new();
+    for _ in 0..20 {
+        discounts.push(json!({ "coupon": coupon(&shop, json!({ "percent_off": 1 })).await }));
+    }
+    let path = format!("/v1/subscriptions/{subscription}");
+    let given = shop.post(&path, json!({ "discounts": discounts })).await;
+    assert_eq!(given["discounts"].as_array().unwrap().len(), 20);
+    discounts.push(json!({ "coupon": "ANOTHER" }));
+    let error = shop
+        .refused(400, "POST", &path, json!({ "discounts": discounts }))
+        .await;
+    assert_eq!(error["param"], "discounts");
 }

@@ -11,7 +11,7 @@
 use jiff::Timestamp;
 
 use super::lifecycle::{self, NewSubscription};
-use super::{Moment, invoicing, phase_terms, subscription_updates};
+use super::{Moment, invoicing, pending_updates, phase_terms, subscription_updates};
 use crate::id::{CustomerId, ScheduleId, SubscriptionId};
 use crate::refusal::Refusal;
 use crate::render::Object;
@@ -39,6 +39,7 @@ pub(crate) fn catch_up(at: &mut Moment<'_>, id: &ScheduleId) {
         match schedule.current {
             None => start(at, id),
             Some(current) if current + 1 < schedule.phases.len() => {
+                drop_pending_update(at, id);
                 at.world.schedules[id].current = Some(current + 1);
                 enter_at_period_end(at, id);
             }
@@ -51,6 +52,13 @@ pub(crate) fn catch_up(at: &mut Moment<'_>, id: &ScheduleId) {
         at.emit_updated("subscription_schedule.updated", &object, &before);
     }
     await_next_step(at, id);
+}
+
+/// Another phase begins: what waits to be paid is not made any more, whatever the phase changes. Source: Stripe's page on pending updates.
+fn drop_pending_update(at: &mut Moment<'_>, id: &ScheduleId) {
+    if let Some(subscription) = at.world.schedules[id].subscription.clone() {
+        pending_updates::drop_present(at, &subscription);
+    }
 }
 
 /// When its subscription ends is the schedule's to say: with its last phase, once that is under way, or not at all.
@@ -179,6 +187,9 @@ pub(crate) fn rewritten(
     if let (Some(previous), Some(current)) = (previous, &current)
         && !same_terms(previous, current)
     {
+        if previous.start != current.start {
+            drop_pending_update(at, id);
+        }
         let grants: Vec<Grant> = phase_terms::kept(at, id, previous, current);
         let phase = Phase {
             discounts: grants,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harness::{Shop, at, day, id};
+use super::schedules::{SCHEDULES, path};
 use crate::{InvoiceAct, Payment};
 
 /// A change from three to five: −20.00 + 33.33, which the card on file does not pay.
@@ -33,6 +34,7 @@ async fn a_change_waits_for_authentication_and_lands_when_it_is_paid() {
     let pending = &answer["pending_update"];
     assert_eq!(pending["subscription_items"][0]["quantity"], 5);
     assert_eq!(pending["expires_at"], at("2026-11-11T23:00:00Z").as_second());
+    assert_eq!(pending.get("cancel_at_period_end"), Some(&Value::Null));
     let invoice = shop
         .list(
             &format!("/v1/invoices/{}", answer["latest_invoice"].as_str().unwrap()),
@@ -163,6 +165,61 @@ async fn a_pending_update_does_not_outlive_its_period() {
         "{ending:?}"
     );
     assert_eq!(shop.latest(&subscription).await["total"], 3000);
+}
+
+/// A phase that bills nothing by itself begins by the clock, or by a schedule that is rewritten: nothing waits any more, and the bill is void.
+#[tokio::test]
+async fn a_pending_update_does_not_outlive_its_phase() {
+    for by_clock in [true, false] {
+        let (shop, customer, subscription) = Shop::ten_days_later().await;
+        let double = id(&shop.price(2000, "month").await);
+        let made = shop
+            .post(SCHEDULES, json!({ "from_subscription": subscription }))
+            .await;
+        let mut first = shop.phase(3, 1);
+        first.as_object_mut().unwrap().remove("duration");
+        first["start_date"] = made["phases"][0]["start_date"].clone();
+        first["end_date"] = json!(day("2026-11-12"));
+        let mut second = shop.phase(3, 1);
+        second["items"][0]["price"] = json!(double);
+        second["proration_behavior"] = json!("none");
+        shop.post(&path(&made), json!({ "phases": [first, second] }))
+            .await;
+        shop.advance("2026-11-11T23:00:00Z").await;
+        shop.stripe
+            .set_card(&customer, "pm_card_chargeCustomerFail")
+            .unwrap();
+        let more =
+            json!({ "proration_behavior": "always_invoice", "payment_behavior": "pending_if_incomplete" });
+        let answer = shop.change(&subscription, json!({ "quantity": 9 }), more).await;
+        assert_eq!(answer["pending_update"]["subscription_items"][0]["quantity"], 9);
+        let beginning = shop
+            .events_of(async {
+                if by_clock {
+                    shop.advance("2026-11-12T00:00:00Z").await;
+                } else {
+                    second["start_date"] = json!("now");
+                    let phases = json!({ "phases": [second], "proration_behavior": "none" });
+                    shop.post(&path(&made), phases).await;
+                }
+            })
+            .await;
+        assert!(
+            beginning.contains(&"customer.subscription.pending_update_expired".to_owned()),
+            "{beginning:?}"
+        );
+        let invoice = format!("/v1/invoices/{}", answer["latest_invoice"].as_str().unwrap());
+        assert_eq!(shop.get(&invoice).await["status"], "void");
+        shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
+        shop.refused(400, "POST", &format!("{invoice}/pay"), json!({}))
+            .await;
+        let led = shop.get(&format!("/v1/subscriptions/{subscription}")).await;
+        let item = &led["items"]["data"][0];
+        assert_eq!(
+            (&item["price"]["id"], &item["quantity"], &led["pending_update"]),
+            (&json!(double), &json!(3), &Value::Null)
+        );
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::{
     Moment, customers, discounts, invoices, invoicing, lifecycle, limits, named, pending, pending_updates,
     redemption, subscription_creation, subscriptions, taxes,
 };
-use crate::id::{Id, InvoiceId, InvoiceItemId, SubscriptionId};
+use crate::id::{InvoiceId, InvoiceItemId, SubscriptionId};
 use crate::params::{Change, Params};
 use crate::refusal::Refusal;
 use crate::render::Object;
@@ -127,7 +127,7 @@ impl Update {
         Ok(update)
     }
 
-    /// Whether it changes nothing but what is noted. Source: Stripe's reference, of the status `incomplete`.
+    /// Whether it changes nothing but what is noted. Source: Stripe's reference, of the status `incomplete`, and its refusal of an ended one.
     fn is_of_metadata_alone(&self) -> bool {
         !self.wish.is_of_terms()
             && self.wish.discounts.is_none()
@@ -208,6 +208,9 @@ pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
     if saves_payment_method.is_some() && subscription.status == SubscriptionStatus::Incomplete {
         return Err(incomplete());
     }
+    if saves_payment_method.is_some() && subscription.has_ended() {
+        return Err(ended());
+    }
     if let Some(saves) = saves_payment_method {
         at.world.subscriptions[&id].saves_payment_method = saves;
     }
@@ -282,8 +285,8 @@ pub(crate) fn draft(
     update: Update,
 ) -> Result<Option<InvoiceId>, Refusal> {
     let before = at.world.subscriptions[id].clone();
-    if before.has_ended() {
-        return Err(Refusal::no_such("subscription", id.as_str(), "id"));
+    if before.has_ended() && !update.is_of_metadata_alone() {
+        return Err(ended());
     }
     check_schedule(&before, &update)?;
     check_state(at, &before, &update)?;
@@ -339,6 +342,11 @@ pub(crate) fn draft(
 
 fn incomplete() -> Refusal {
     Refusal::state("An incomplete subscription can only have its `metadata` and `default_source` updated.")
+}
+
+/// Stripe's words, which come without a code.
+fn ended() -> Refusal {
+    Refusal::state("A canceled subscription can only update its cancellation_details and metadata.")
 }
 
 /// What cannot be done to a subscription as it is now.

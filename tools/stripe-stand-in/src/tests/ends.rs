@@ -155,3 +155,46 @@ async fn a_schedule_says_when_its_subscription_ends() {
         assert_eq!(shop.get(&path).await["cancel_at"], left);
     }
 }
+
+/// What is noted of it can still be changed. Stripe's words come without a code.
+#[tokio::test]
+async fn an_ended_subscription_takes_notes_and_nothing_else() {
+    let shop = Shop::open().await;
+    let (_, subscription) = shop.subscriber().await;
+    let path = format!("/v1/subscriptions/{subscription}");
+    let item = shop.get(&path).await["items"]["data"][0]["id"].clone();
+    shop.call("DELETE", &path, json!({})).await;
+    for params in [
+        json!({ "items": [{ "id": item, "quantity": 4 }] }),
+        json!({ "cancel_at_period_end": true }),
+        json!({ "metadata": { "why": "moved" }, "description": "Gone" }),
+        json!({ "payment_settings": { "save_default_payment_method": "on_subscription" } }),
+    ] {
+        let error = shop.refused(400, "POST", &path, params).await;
+        assert_eq!(
+            (&error["message"], &error["code"], &error["param"]),
+            (
+                &json!("A canceled subscription can only update its cancellation_details and metadata."),
+                &Value::Null,
+                &Value::Null
+            )
+        );
+    }
+    let notes =
+        json!({ "metadata": { "why": "moved" }, "cancellation_details": { "comment": "To the sea" } });
+    let noting = shop
+        .events_of(async {
+            shop.post(&path, notes).await;
+        })
+        .await;
+    assert_eq!(noting, ["customer.subscription.updated"]);
+    let noted = shop.get(&path).await;
+    assert_eq!(
+        (
+            &noted["status"],
+            &noted["metadata"]["why"],
+            &noted["cancellation_details"]["comment"]
+        ),
+        (&json!("canceled"), &json!("moved"), &json!("To the sea"))
+    );
+}

@@ -1,7 +1,7 @@
 //! Events, and how they are told.
 
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::harness::{Heard, Listener, Shop, at, id};
@@ -93,9 +93,29 @@ async fn an_endpoint_that_is_disabled_hears_nothing_not_even_what_it_owes_an_ans
     shop.customer().await;
     shop.stripe.settle().await;
     assert_eq!(listener.types().len(), 2);
-    let wrong = json!({ "url": listener.url, "enabled_events": ["*", "invoice"] });
-    let error = shop.refused(400, "POST", "/v1/webhook_endpoints", wrong).await;
-    assert_eq!(error["param"], "enabled_events[1]");
+    for none in ["invoice", "invoice.payd", ""] {
+        let wrong = json!({ "url": listener.url, "enabled_events": ["*", none] });
+        let error = shop.refused(400, "POST", "/v1/webhook_endpoints", wrong).await;
+        assert_eq!(error["param"], "enabled_events[1]", "{none:?}");
+    }
+}
+
+/// What an endpoint can ask for, the published description lists.
+#[test]
+fn the_types_of_events_are_those_of_the_description() {
+    let description: Value = serde_json::from_str(include_str!("../../openapi/openapi-subset.json")).unwrap();
+    let listed = "/paths/~1v1~1webhook_endpoints/post/requestBody/content/application~1x-www-form-urlencoded/schema/properties\
+                  /enabled_events/items/enum";
+    let mut listed: Vec<&str> = description
+        .pointer(listed)
+        .and_then(Value::as_array)
+        .unwrap()
+        .iter()
+        .map(|kind| kind.as_str().unwrap())
+        .collect();
+    listed.sort_unstable();
+    let ours = include_str!("../../openapi/event-types.txt");
+    assert_eq!(ours.lines().collect::<Vec<_>>(), listed);
 }
 
 /// 60 s, then 120 s more, then 240 s more.

@@ -7,6 +7,8 @@ use stripe_stand_in::Settings;
 
 const TOLD: &str = "the subscription's current period is not paid: its invoice has to be paid first";
 
+const GIVEN_BACK: &str = "the subscription's current period was paid back in part: a change would give back more than is left of it";
+
 /// What an operator does about a bill that nobody pays.
 const WAYS: [&str; 2] = ["write_off", "void"];
 
@@ -310,6 +312,7 @@ async fn seats(acme: &Organisation<'_>, contract: &str, quantity: u32) -> String
 
 /// Confirmed by what pays and by a card that is named: refused, with nothing under way, and the session is open still.
 async fn is_not_amended(acme: &Organisation<'_>, contract: &str, session: &str, context: &str) {
+    let before = acme.contract(contract).await;
     for body in [Value::Null, json!({ "payment_method_id": "pm_card_visa" })] {
         let refused = acme.confirms(session, &body).await;
         let told = json!({ "error": TOLD });
@@ -321,8 +324,8 @@ async fn is_not_amended(acme: &Organisation<'_>, contract: &str, session: &str, 
         );
         let stored = acme.contract(contract).await;
         assert_eq!(
-            (stored.contract.sale, stored.history.len()),
-            (None, 1),
+            (stored.contract.sale, stored.history),
+            (None, before.history.clone()),
             "{context}"
         );
     }
@@ -375,6 +378,86 @@ async fn a_contract_whose_month_was_given_back_is_not_amended() {
         .refunds(&charge, charge["amount"].as_i64().unwrap())
         .await;
     is_not_amended(&acme, &contract, &session, "the month is back").await;
+}
+
+/// Five seats, then six: what the second charged was paid in part with what it gave back of the first, which the payer has back.
+#[tokio::test]
+async fn a_contract_whose_amendment_was_given_back_is_not_amended_through_a_later_one() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    let mut bills = Vec::new();
+    for quantity in [5, 6] {
+        world.advance("1d").await;
+        let session = seats(&acme, &contract, quantity).await;
+        let sold = acme.confirms(&session, &Value::Null).await;
+        assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+        world.stripe.stand_in().settle().await;
+        bills.push(world.stripe.latest_invoice().await);
+    }
+    let charge = world.stripe.charge_of(bills[0]["id"].as_str().unwrap()).await;
+    world
+        .stripe
+        .refunds(&charge, charge["amount"].as_i64().unwrap())
+        .await;
+    for quantity in [1, 8] {
+        let session = seats(&acme, &contract, quantity).await;
+        is_not_amended(&acme, &contract, &session, "five seats are back").await;
+    }
+}
+
+/// 35.00 were paid. One seat instead of three gives 20.00 back, which is not there any more when 15.01 went back already; and is when it was a favour
+/// of 15.00.
+#[tokio::test]
+async fn an_amendment_gives_back_no_more_than_is_left_of_what_was_paid() {
+    for (given_back, is_made) in [(1501, false), (1500, true)] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let contract = acme.sells(&acme.order("starter")).await;
+        let bill = world.stripe.latest_invoice().await;
+        let charge = world.stripe.charge_of(bill["id"].as_str().unwrap()).await;
+        world.stripe.refunds(&charge, given_back).await;
+        let session = seats(&acme, &contract, 1).await;
+        let answer = acme.confirms(&session, &Value::Null).await;
+        assert_eq!(answer.status, if is_made { 200 } else { 409 }, "{answer}");
+        let customer = world.stripe.all_customers().await.remove(0);
+        assert_eq!(
+            customer["balance"],
+            if is_made { -2000 } else { 0 },
+            "{given_back}"
+        );
+        if !is_made {
+            assert_eq!(answer.body["error"], GIVEN_BACK);
+            let session = seats(&acme, &contract, 4).await;
+            let sold = acme.confirms(&session, &Value::Null).await;
+            assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+        }
+    }
+}
+
+/// A year of 96.00 was paid. A month instead gives 86.00 back, with a quote or without, which is not there any more when 10.01 went back already.
+#[tokio::test]
+async fn a_change_gives_back_no_more_than_is_left_of_what_was_paid() {
+    for (given_back, is_made) in [(1001, false), (1000, true)] {
+        for quoted in [false, true] {
+            let world = World::at("2026-04-01T00:00:00Z").await;
+            let ada = world.subscriber(1, "annual").await;
+            let charge = world.stripe.latest_charge(&ada).await;
+            world.stripe.refunds(&charge, given_back).await;
+            let mut wish = to("monthly");
+            if quoted {
+                wish["prorationDate"] = ada.previews(&wish).await.body["prorationDate"].clone();
+            }
+            let answer = ada.changes(&wish).await;
+            if is_made {
+                assert_eq!(answer.body["changed"], true, "{answer}");
+                assert_eq!(world.stripe.customers(&ada).await[0]["balance"], -8600);
+            } else {
+                assert_eq!((answer.status, &answer.body["error"]), (409, &json!(GIVEN_BACK)));
+                nothing_moved(&world, &ada, &[9600], "in part").await;
+            }
+        }
+    }
 }
 
 /// While May is a draft; and an hour later, by the same session.

@@ -202,3 +202,22 @@ async fn a_change_that_is_taken_over_is_not_made_of_what_is_to_end() {
     assert!(told.to_string().contains("the subscription ends on"), "{told}");
     assert_eq!(world.stripe.payments(&ada).await, [1000]);
 }
+
+/// Two clicks on one quote: before the first looks at its amount once more, the second is through. Nothing is out of date.
+#[tokio::test]
+async fn a_quote_that_the_same_request_has_just_charged_is_not_told_as_stale() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.subscriber(3, "monthly").await;
+    world.advance("10d").await;
+    let preview = ada.previews(&json!({ "interval": "annual" })).await;
+    let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
+    let machine = world.machine().await;
+    machine.network.holds("GET /v1/subscriptions/");
+    let (first, ()) = tokio::join!(ada.changes_on(&machine, &wish), async {
+        machine.network.reached().await;
+        assert_eq!(ada.changes(&wish).await.body["changed"], true);
+        machine.network.lets_go();
+    });
+    assert_eq!(first.unwrap(), r#"200 {"changed":false,"interval":"annual"}"#);
+    assert_eq!(world.stripe.payments(&ada).await, [3000, 26_800]);
+}

@@ -2,6 +2,7 @@
 //! recorded either way.
 
 use billing_core::contract::Status;
+use billing_core::reversal::Reversal;
 use billing_core::session::{LatePayment, Status as SessionStatus};
 use billing_tests::{Moment, Organisation, World, at_every_death, path_of};
 use serde_json::{Value, json};
@@ -106,6 +107,42 @@ async fn a_late_payment_gives_the_credit_back_that_it_took() {
         let stored = acme.contract(contract.as_str()).await.contract;
         assert_eq!((stored.status, stored.sale), (Status::Refunded, None), "{death}");
         assert_eq!(acme.covered_until(contract.as_str()).await, "", "{death}");
+        told.is_some()
+    })
+    .await;
+}
+
+/// Paid by 40.00, of which 5.00 were what the customer owed of before: that stays paid, and the rest goes back, once, whatever dies over it.
+#[tokio::test]
+async fn a_late_payment_keeps_what_was_owed_of_before() {
+    at_every_death(async |death| {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let mut acme = world.organisation("acme").await;
+        let (id, page) = late(&acme, &world).await;
+        let contract = acme.stored(&id).await.contract;
+        let customers = world.stripe.all_customers().await;
+        let path = path_of(&customers[0]);
+        world.stripe.operator("POST", &path, "balance=500").await;
+        acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
+            .await;
+        world.stripe.holds_events(true).await;
+        world.stripe.pays_page(&page).await;
+        assert_eq!(world.stripe.charges().await, [4000], "{death}");
+        let paid = world.stripe.event("invoice.paid");
+        let told = world
+            .dies_over(death, async |machine| {
+                machine.call(world.stripe.signed_event(&paid)).await
+            })
+            .await;
+        world.advance("5m").await;
+        assert_eq!(world.stripe.delivers(&paid).await, 200, "{death}");
+        world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        assert_eq!(world.stripe.refunded().await, [3500], "{death}");
+        assert_eq!(world.stripe.all_customers().await[0]["balance"], 0, "{death}");
+        let stored = acme.contract(contract.as_str()).await;
+        assert_eq!(stored.contract.status, Status::Refunded, "{death}");
+        assert!(stored.ledger.reversals.iter().all(Reversal::is_full), "{death}");
         told.is_some()
     })
     .await;

@@ -221,6 +221,7 @@ async fn join(
     }
     // Another period may have begun since it was written down.
     refuse_owed(call, &account, standing).await?;
+    quote::refuse_overdrawn(call, &account, &change, standing).await?;
     match quote::hold(call, &change, standing).await {
         Ok(_) => ask_again(call, account.profile, change, standing).await,
         Err(problem) if problem.status < 500 => {
@@ -292,10 +293,19 @@ async fn begin(
     standing: &Standing,
     planned: Change,
 ) -> Result<Option<(Profile, Change)>, Problem> {
-    let change = Change {
-        quoted: quote::hold(call, &planned, standing).await?,
-        ..planned
+    quote::refuse_overdrawn(call, account, &planned, standing).await?;
+    let quoted = match quote::hold(call, &planned, standing).await {
+        // Another request may have made a change in between, and this amount is what one more would cost.
+        Err(problem) if problem.status < 500 => {
+            let now = call.account(&planned.account).await?;
+            return match now.profile.changes == account.profile.changes {
+                true => Err(problem),
+                false => Ok(None),
+            };
+        }
+        quoted => quoted?,
     };
+    let change = Change { quoted, ..planned };
     let begun = unless_conflict(call.store.begin_change(&account.profile, &change).await)?;
     Ok(begun.map(|profile| (profile, change)))
 }

@@ -325,8 +325,10 @@ async fn obstacle(
         return Ok(Some(why));
     }
     // What changes when the period ends gives nothing back.
-    let is_owed = sale.offer.way == Way::AtOnce && is_owed(call, claimed, read).await?;
-    Ok(is_owed.then_some(Unchangeable::Owed))
+    match sale.offer.way {
+        Way::AtOnce => unpaid(call, claimed, sale, read).await,
+        Way::Begin | Way::AtPeriodEnd => Ok(None),
+    }
 }
 
 /// Whether what an amendment costs would be charged, and be paid at once, and no schedule of an operator's would undo it.
@@ -354,12 +356,22 @@ fn cannot_amend<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: &Unchangeable
     })
 }
 
-/// Whether nobody has paid for the period that the contract is in, or has it all back.
-async fn is_owed(call: &Call<'_>, claimed: &Claimed, read: &Read) -> Result<bool, Problem> {
+/// What was not paid of the period that the contract is in, or went back since, if an amendment would give it back.
+async fn unpaid(
+    call: &Call<'_>,
+    claimed: &Claimed,
+    sale: &Sale,
+    read: &Read,
+) -> Result<Option<Unchangeable>, Problem> {
     let latest = read.latest_invoice.as_ref().map(|bill| &bill.time);
     let subscription = &read.billing.subscription;
     let billed = read.billed().after(&claimed.stored.ledger.reversals);
-    Box::pin(call.is_owed(subscription, &billed, latest)).await
+    if Box::pin(call.is_owed(subscription, &billed, latest)).await? {
+        return Ok(Some(Unchangeable::Owed));
+    }
+    let credit = sale.offer.estimates.current_invoice.total.saturating_neg();
+    let is_overdrawn = Box::pin(call.is_overdrawn(subscription, &billed, credit)).await?;
+    Ok(is_overdrawn.then_some(Unchangeable::GivenBack))
 }
 
 /// The sale with a price for each of its lines, written down. None when somebody else wrote first.

@@ -198,6 +198,7 @@ fn refuse(unchangeable: Unchangeable) -> Problem {
         | Unchangeable::CollectionPaused
         | Unchangeable::PaidBy(_)
         | Unchangeable::Owed
+        | Unchangeable::GivenBack
         | Unchangeable::NothingPays
         | Unchangeable::Items(_) => Problem::conflict(unchangeable.to_string()),
     }

@@ -7,11 +7,13 @@
 //!
 //! # How it works
 //! A bill of the period is one that was made since it began. The one that began it is the first, a renewal, or that of a change that began a
-//! period of its own; it has to be paid, and so has that of the latest change within the period. A change that came to nothing leaves a bill
-//! behind that is void, and has billed nothing of what there is. The latest bill is read with the subscription and nearly always tells.
+//! period of its own; it has to be paid, and so has that of the latest change of each item within the period. A change that came to nothing
+//! leaves a bill behind that is void, and has billed nothing of what there is. The latest bill is read with the subscription and nearly always
+//! tells.
 //!
 //! A bill that was paid and whose money all went back since counts as if it had never been paid, as it does for coverage. Stripe would give
-//! back what was billed by it a second time. The ledger knows which those are.
+//! back what was billed by it a second time: also that of a change which a later one has built on, since what the later one charged was paid
+//! with what it gave back of the earlier. The ledger knows which those are. Of what went back in part, a change may give back what is left.
 //!
 //! Not here: what is billed by hand, which is no time of a subscription's.
 
@@ -44,6 +46,9 @@ pub struct TimeBill {
     pub occasion: Occasion,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What was paid for it, in minor units of its currency: payments and balance, without what was owed before; below zero where it put
+    /// something on the balance.
+    pub settled: i64,
     /// Whether it costs something that nobody has paid: it is a draft, open, given up, void, or was forgiven.
     pub is_owed: bool,
     /// What it charges.
@@ -70,6 +75,8 @@ pub struct Billed<'a> {
     pub items: Vec<(&'a BilledPriceId, u64)>,
     /// The invoices whose money all went back.
     pub given_back: Vec<&'a InvoiceId>,
+    /// Those of whose money a part went back, with how much, in minor units.
+    pub given_back_in_part: Vec<(&'a InvoiceId, i64)>,
 }
 
 /// What the latest bill tells.
@@ -87,9 +94,13 @@ impl<'a> Billed<'a> {
     /// The same, after what was given back.
     #[must_use]
     pub fn after(self, reversals: &'a [Reversal]) -> Self {
-        let full = reversals.iter().filter(|reversal| reversal.is_full());
+        let (full, other): (Vec<_>, Vec<_>) = reversals.iter().partition(|reversal| reversal.is_full());
+        let other = other.into_iter().filter(|reversal| reversal.back() > 0);
         Self {
-            given_back: full.map(|reversal| &reversal.invoice).collect(),
+            given_back: full.into_iter().map(|reversal| &reversal.invoice).collect(),
+            given_back_in_part: other
+                .map(|reversal| (&reversal.invoice, reversal.back()))
+                .collect(),
             ..self
         }
     }
@@ -118,11 +129,37 @@ impl<'a> Billed<'a> {
     /// Whether the period is not paid, by all bills that were made since it began, newest first.
     #[must_use]
     pub fn is_owed(&self, bills: &[TimeBill]) -> bool {
-        let latest_change = bills
+        let changes = || bills.iter().filter(|bill| bill.occasion == Occasion::Change);
+        let mut began = bills.iter().filter(|bill| bill.occasion == Occasion::Period);
+        // One that came to nothing may have wanted the same period as one that began it.
+        let mut began_by_change = changes().filter(|bill| self.is_of_whole_period(bill)).peekable();
+        let has_begun_unpaid =
+            began_by_change.peek().is_some() && began_by_change.all(|bill| self.is_owed_by(bill));
+        let latest = self.items.iter().filter_map(|item| {
+            let mut changes = changes();
+            changes.find(|bill| bill.charges.iter().any(|charge| self.charges(charge, *item)))
+        });
+        // What a later one charges was paid in part by what it gave back of an earlier one.
+        let mut built_on = changes().skip_while(|bill| !self.is_charged_by(bill));
+        began.any(|bill| self.is_owed_by(bill))
+            || has_begun_unpaid
+            || latest.into_iter().any(|bill| self.is_owed_by(bill))
+            || built_on.any(|bill| self.given_back.contains(&&bill.invoice))
+    }
+
+    /// Whether this credit, in minor units, is more than is left of what was paid for the period, by all bills that were made since it began:
+    /// something went back already.
+    #[must_use]
+    pub fn is_overdrawn_by(&self, credit: i64, bills: &[TimeBill]) -> bool {
+        let back = self.given_back_in_part.iter().filter_map(|(invoice, back)| {
+            let is_of_period = bills.iter().any(|bill| bill.invoice == **invoice);
+            is_of_period.then_some(*back)
+        });
+        let back: i64 = back.fold(0, i64::saturating_add);
+        let paid = bills
             .iter()
-            .find(|bill| bill.occasion == Occasion::Change && self.is_charged_by(bill));
-        let began = bills.iter().filter(|bill| bill.occasion == Occasion::Period);
-        began.chain(latest_change).any(|bill| self.is_owed_by(bill))
+            .fold(0, |paid: i64, bill| paid.saturating_add(bill.settled));
+        back > 0 && credit > paid.saturating_sub(back).max(0)
     }
 
     fn is_owed_by(&self, bill: &TimeBill) -> bool {
@@ -132,21 +169,23 @@ impl<'a> Billed<'a> {
     fn is_begun_by(&self, bill: &TimeBill) -> bool {
         match bill.occasion {
             Occasion::Period => true,
-            Occasion::Change => {
-                self.is_charged_by(bill) && bill.charges.iter().any(|charge| charge.period == self.period)
-            }
+            Occasion::Change => self.is_charged_by(bill) && self.is_of_whole_period(bill),
             Occasion::Other => false,
         }
     }
 
+    fn is_of_whole_period(&self, bill: &TimeBill) -> bool {
+        bill.charges.iter().any(|charge| charge.period == self.period)
+    }
+
     /// Whether a change that is in effect made this bill. What a change that came to nothing would have charged is not what there is.
     fn is_charged_by(&self, bill: &TimeBill) -> bool {
-        let is_there = |charge: &TimeCharge| {
-            let mut items = self.items.iter();
-            charge.period.end == self.period.end
-                && items.any(|(price, quantity)| **price == charge.price && *quantity == charge.quantity)
-        };
-        bill.charges.iter().any(is_there)
+        let mut charges = bill.charges.iter();
+        charges.any(|charge| self.items.iter().any(|item| self.charges(charge, *item)))
+    }
+
+    fn charges(&self, charge: &TimeCharge, (price, quantity): (&BilledPriceId, u64)) -> bool {
+        charge.period.end == self.period.end && charge.price == *price && charge.quantity == quantity
     }
 }
 
@@ -175,6 +214,7 @@ mod tests {
             invoice: "in_1".parse().unwrap(),
             occasion,
             created_at: at(created),
+            settled: if is_owed { 0 } else { 3000 },
             is_owed,
             charges: charges
                 .iter()
@@ -217,6 +257,7 @@ mod tests {
             period: may(),
             items: vec![(&price("price_m"), quantity)],
             given_back: vec![],
+            given_back_in_part: vec![],
         })
     }
 
@@ -276,10 +317,124 @@ mod tests {
                 period: may(),
                 items: vec![(&price, 3)],
                 given_back: vec![],
+                given_back_in_part: vec![],
             };
             let billed = billed.after(&reversals);
             assert_eq!(billed.by_latest(Some(&renewal(false))), verdict);
             assert_eq!(billed.is_owed(&[renewal(false)]), verdict == Verdict::Owed);
+        }
+    }
+
+    /// 3000 were paid for May, of which 1000 went back; or for April.
+    #[test]
+    fn of_what_went_back_in_part_the_rest_is_credited() {
+        for (invoice, credit, overdrawn) in [
+            ("in_1", 2000, false),
+            ("in_1", 2001, true),
+            ("in_1", -500, false),
+            ("in_april", 2900, false),
+        ] {
+            let invoice: InvoiceId = invoice.parse().unwrap();
+            let overdrawn_by = judged(3, |billed| {
+                let given_back_in_part = vec![(&invoice, 1000)];
+                let billed = Billed {
+                    given_back_in_part,
+                    ..billed.clone()
+                };
+                billed.is_overdrawn_by(credit, &[renewal(false)])
+            });
+            assert_eq!(overdrawn_by, overdrawn, "{invoice} {credit}");
+        }
+        assert!(!judged(3, |billed| billed.is_overdrawn_by(3001, &[renewal(false)])));
+    }
+
+    /// Two changes within May, of which the later gave back what the earlier charged; and a change that began a period of its own.
+    #[test]
+    fn what_was_given_back_whole_is_not_credited_through_a_later_change() {
+        let named = |bill: TimeBill, invoice: &str| TimeBill {
+            invoice: invoice.parse().unwrap(),
+            ..bill
+        };
+        let begins = |is_owed| {
+            let bill = bill(
+                Occasion::Change,
+                "2026-05-01T00:00:00Z",
+                is_owed,
+                &[("price_m", 3, may())],
+            );
+            named(bill, "in_begins")
+        };
+        let (four, five) = (named(more(4, false), "in_four"), named(more(5, false), "in_five"));
+        let (three, given_up) = (begins(false), named(begins(true), "in_given_up"));
+        for (quantity, bills, given_back, owed) in [
+            (5, vec![five.clone(), four.clone(), renewal(false)], None, false),
+            (
+                5,
+                vec![five.clone(), four.clone(), renewal(false)],
+                Some("in_four"),
+                true,
+            ),
+            (
+                5,
+                vec![five.clone(), four.clone(), renewal(false)],
+                Some("in_five"),
+                true,
+            ),
+            // An operator took back what he gave back: three it is, as the renewal charged.
+            (3, vec![four.clone(), renewal(false)], Some("in_four"), false),
+            (4, vec![four.clone(), three.clone()], Some("in_begins"), true),
+            (4, vec![four.clone(), three.clone()], None, false),
+            (4, vec![four.clone(), given_up.clone()], None, true),
+            // It was tried in vain before.
+            (
+                4,
+                vec![four.clone(), three.clone(), given_up.clone()],
+                None,
+                false,
+            ),
+        ] {
+            let given_back: Option<InvoiceId> = given_back.map(|invoice| invoice.parse().unwrap());
+            let judged = judged(quantity, |billed| {
+                let given_back = given_back.iter().collect();
+                Billed {
+                    given_back,
+                    ..billed.clone()
+                }
+                .is_owed(&bills)
+            });
+            assert_eq!(judged, owed, "{quantity} {bills:?} {given_back:?}");
+        }
+    }
+
+    /// Each of two items was changed; the bill of the earlier change was given up.
+    #[test]
+    fn each_items_latest_change_has_to_be_paid() {
+        let left = Period {
+            start: at("2026-05-11T00:00:00Z"),
+            ..may()
+        };
+        let change = |name, is_owed| {
+            bill(
+                Occasion::Change,
+                "2026-05-11T00:00:00Z",
+                is_owed,
+                &[(name, 2, left)],
+            )
+        };
+        for is_owed in [false, true] {
+            let bills = [
+                change("price_b", false),
+                change("price_a", is_owed),
+                renewal(false),
+            ];
+            let (a, b) = (price("price_a"), price("price_b"));
+            let billed = Billed {
+                period: may(),
+                items: vec![(&a, 2), (&b, 2)],
+                given_back: vec![],
+                given_back_in_part: vec![],
+            };
+            assert_eq!(billed.is_owed(&bills), is_owed);
         }
     }
 

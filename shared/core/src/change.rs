@@ -147,6 +147,11 @@ pub enum Unchangeable {
     /// The time that a change gives back was not paid for ([`crate::arrears`]).
     #[error("the subscription's current period is not paid: its invoice has to be paid first")]
     Owed,
+    /// A part of what was paid for it went back, and a change would give back more than is left ([`crate::arrears`]).
+    #[error(
+        "the subscription's current period was paid back in part: a change would give back more than is left of it"
+    )]
+    GivenBack,
     /// There is nothing to charge what it costs to.
     #[error("the subscription has no payment method: it takes one first")]
     NothingPays,

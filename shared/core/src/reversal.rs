@@ -35,14 +35,19 @@ pub struct Reversal {
 }
 
 impl Reversal {
+    /// What went back of the payment, however.
+    #[must_use]
+    pub fn back(&self) -> i64 {
+        self.given_back.saturating_add(self.lost)
+    }
+
     /// Whether nothing is left of the payment.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let back = i128::from(self.given_back) + i128::from(self.lost);
         match self.paid.minor {
             // A free invoice has nothing to give back; one that was forgiven was never paid.
             ..=0 => self.forgiven > 0,
-            paid => back >= i128::from(paid),
+            paid => self.back() >= paid,
         }
     }
 

@@ -195,6 +195,7 @@ impl Standing {
             period: subscription.period,
             items: vec![(&subscription.price, subscription.quantity)],
             given_back: vec![],
+            given_back_in_part: vec![],
         }
     }
 

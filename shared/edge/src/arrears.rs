@@ -24,4 +24,20 @@ impl Call<'_> {
             }
         }
     }
+
+    /// Whether a change would give back more than is left of what was paid for the period, of which something went back already. The credit is
+    /// in minor units.
+    pub async fn is_overdrawn(
+        &self,
+        subscription: &SubscriptionId,
+        billed: &Billed<'_>,
+        credit: i64,
+    ) -> Result<bool, Problem> {
+        if credit <= 0 || billed.given_back_in_part.is_empty() {
+            return Ok(false);
+        }
+        let stripe = self.stripe().await?;
+        let bills = stripe.bills_since(subscription, billed.since()).await?;
+        Ok(billed.is_overdrawn_by(credit, &bills))
+    }
 }

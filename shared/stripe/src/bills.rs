@@ -58,12 +58,22 @@ impl Settled {
     /// What was paid for the invoice itself: payments, and as much of the customer's balance as it used up; without what was owed before, which
     /// is paid with it.
     pub(crate) fn amount(&self) -> i64 {
-        self.amount_paid.saturating_add(self.balance_used()).max(0)
+        self.net().max(0)
+    }
+
+    /// The same; below zero where it put something on the balance.
+    fn net(&self) -> i64 {
+        self.amount_paid.saturating_add(self.balance_used())
     }
 
     /// What it took of the customer's balance: credit that was there, or a debt that it has left there.
     pub(crate) fn of_balance(&self) -> i64 {
         self.balance_used().max(0)
+    }
+
+    /// What the customer owed of before, and was paid with it.
+    pub(crate) fn debt(&self) -> i64 {
+        self.balance_used().min(0).saturating_neg()
     }
 
     /// By how much the customer's balance rose, which is negative where the customer has credit, and positive where it owes something. Below zero
@@ -110,6 +120,7 @@ impl WireInvoice {
                 _ => Occasion::Other,
             },
             created_at: at(self.created, "the creation of an invoice")?,
+            settled: if self.is_paid() { self.settled.net() } else { 0 },
             is_owed: self.total > 0 && !is_settled,
             charges: charges.collect::<Result<_, _>>()?,
         })

@@ -163,7 +163,7 @@ impl Stripe {
             if !matches!(answer, Err(StripeError::Spent { .. })) {
                 break;
             }
-            answer = self.post(request(), &format!("{key}/{attempt}")).await;
+            answer = self.post(request(), &numbered(key, attempt)).await;
         }
         answer
     }
@@ -425,6 +425,14 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8], idempotency_key: Optio
         }
         (500..=599, _) => Attempt::Again(StripeError::Unavailable { reason, retry_after }),
         _ => Attempt::Failed(StripeError::Unexpected { reason }),
+    }
+}
+
+/// The key of an attempt, counted from 1: `key`, `key/2`, ….
+pub(crate) fn numbered(key: &str, attempt: u32) -> String {
+    match attempt {
+        1 => key.to_owned(),
+        _ => format!("{key}/{attempt}"),
     }
 }
 

@@ -153,6 +153,9 @@ pub(crate) struct Paying {
 pub(crate) struct Intent {
     pub(crate) id: String,
     pub(crate) status: String,
+    /// What was charged by it, for whatever it paid.
+    #[serde(default)]
+    pub(crate) amount_received: i64,
     payment_method: Option<Reference>,
 }
 

@@ -1,10 +1,13 @@
 //! Giving back what an invoice was settled with: payments by refunds, and what it took of the customer's balance by a credit note.
 //!
+//! What a payment paid besides stays paid: a debt of before that Stripe added to the invoice, and another invoice to which an operator has
+//! attached it.
+//!
 //! Not here: what was given back already, by whomever ([`crate::reversals`]).
 //!
 //! # If it fails half-way
-//! Giving back what is given back already changes nothing, under whatever key: Stripe refuses a second refund, and credit notes are read
-//! before there is another.
+//! Giving back what is given back already changes nothing, under whatever key: Stripe refuses a second refund of a whole payment; refunds of a
+//! part, and credit notes, are read before there is another.
 
 use billing_core::id::{InvoiceId, PaymentIntentId, SubscriptionId};
 use billing_core::sale::Sale;
@@ -12,10 +15,10 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
-use stripe_core::refund::CreateRefund;
+use stripe_core::refund::{CreateRefund, ListRefund};
 
 use crate::bills::Settled;
-use crate::client::Stripe;
+use crate::client::{Stripe, numbered};
 use crate::contracts::key;
 use crate::error::StripeError;
 use crate::reversals::otherwise;
@@ -45,6 +48,14 @@ struct Billed {
     #[serde(flatten)]
     settled: Settled,
     amount_paid_off_stripe: Option<i64>,
+}
+
+/// What of a payment paid an invoice, where it paid something else too.
+struct Part<'a> {
+    intent: PaymentIntentId,
+    /// In minor units.
+    own: i64,
+    invoice: &'a InvoiceId,
 }
 
 /// A credit note over what an invoice took of the customer's balance, which gives it back there.
@@ -94,13 +105,23 @@ impl Stripe {
         let invoice: InvoiceId = id(&billed.id, "an invoice")?;
         let payments = self.payments(&invoice).await?;
         let mut seen = 0_i64;
+        let mut debt = billed.settled.debt();
         for payment in payments.iter().filter(|payment| payment.status == "paid") {
             // An invoice that somebody has marked as paid may have tried one in vain before.
             let intent = payment.payment.payment_intent.as_ref();
             if let Some(intent) = intent.filter(|intent| intent.status == "succeeded") {
-                seen = seen.saturating_add(payment.amount_paid.unwrap_or_default());
+                let paid = payment.amount_paid.unwrap_or_default();
+                seen = seen.saturating_add(paid);
+                let of_debt = debt.min(paid);
+                debt -= of_debt;
+                let (own, received) = (paid - of_debt, intent.amount_received);
                 let intent: PaymentIntentId = id(&intent.id, "a payment intent")?;
-                self.refund_payment(&intent, key).await?;
+                if own >= received {
+                    self.refund_payment(&intent, key).await?;
+                } else {
+                    let invoice = &invoice;
+                    self.refund_part(Part { intent, own, invoice }, key).await?;
+                }
             }
         }
         let credited = self
@@ -127,6 +148,34 @@ impl Stripe {
         }
     }
 
+    /// Gives back what of a payment paid an invoice, less what was given back of it already.
+    async fn refund_part(&self, part: Part<'_>, key: &str) -> Result<(), StripeError> {
+        let Part { intent, own, invoice } = part;
+        let mut spent = None;
+        for attempt in 1..=KEYS {
+            // Also after a failure that Stripe keeps: the refund may have been made all the same.
+            let refunds = self
+                .standing(ListRefund::new().payment_intent(intent.as_str()))
+                .await?;
+            let of_invoice = refunds.iter().filter(|refund| refund.may_be_of(invoice));
+            let left = of_invoice.fold(own, |left, refund| left.saturating_sub(refund.amount));
+            if left <= 0 {
+                return Ok(());
+            }
+            let request = CreateRefund::new()
+                .payment_intent(intent.as_str())
+                .amount(left)
+                .metadata([("invoice".to_owned(), invoice.to_string())]);
+            let key = numbered(&format!("{key}/part/{intent}"), attempt);
+            match self.post::<IgnoredAny>(request.build(), &key).await {
+                Err(StripeError::Refused(refusal)) if refusal.is_about_money_that_is_gone() => return Ok(()),
+                Err(error @ StripeError::Spent { .. }) => spent = Some(error),
+                answer => return answer.map(|_| ()),
+            }
+        }
+        spent.map_or(Ok(()), Err)
+    }
+
     /// Gives back what an invoice took of its customer's balance, less what credit notes have given back of it already.
     async fn give_credit_back(
         &self,
@@ -149,10 +198,7 @@ impl Stripe {
                 amount: left,
                 credit_amount: left,
             });
-            let key = match attempt {
-                1 => format!("{key}/credit/{invoice}"),
-                _ => format!("{key}/credit/{invoice}/{attempt}"),
-            };
+            let key = numbered(&format!("{key}/credit/{invoice}"), attempt);
             match self.post::<IgnoredAny>(request, &key).await {
                 Ok(_) => return Ok(Returned::Whole),
                 // What a restricted key lacks can be given to it, and the event comes again.

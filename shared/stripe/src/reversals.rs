@@ -5,7 +5,7 @@
 //!
 //! # How it works
 //! A payment pays one invoice, unless an operator has attached it to several. What went back of such a payment belongs to the invoice whose
-//! credit note says so; of the rest each invoice has its share, which is all of it only when the charge went back in full. So what went back for
+//! credit note says so, or that it is marked with ([`crate::returns`]); of the rest each invoice has its share, which is all of it only when the charge went back in full. So what went back for
 //! one invoice withdraws no other, and people see it at each.
 
 use std::collections::BTreeSet;
@@ -121,7 +121,7 @@ struct Back {
 
 impl Paid {
     /// What went back of it, for an invoice with these credit notes.
-    fn back(&self, notes: &[&CreditNote]) -> Back {
+    fn back(&self, invoice: &InvoiceId, notes: &[&CreditNote]) -> Back {
         let refunded = self.refunded(|_| true);
         let lost = self.disputed.lost;
         let whole = self.charge.amount;
@@ -132,9 +132,11 @@ impl Paid {
         let told: Vec<&str> = told
             .filter_map(|refund| Some(refund.refund.as_ref()?.0.as_str()))
             .collect();
-        let own = self
-            .refunded(|refund| told.contains(&refund.id.as_str()))
-            .min(amount);
+        let is_own = |refund: &Refund| told.contains(&refund.id.as_str()) || refund.is_marked_with(invoice);
+        let own = self.refunded(is_own).min(amount);
+        let others = self.refunded(|refund| !is_own(refund) && refund.metadata.invoice.is_some());
+        let others = others.min(whole - amount);
+        let (whole, refunded) = (whole - others, refunded - others);
         // Of what is not the invoice's by a credit note: rounded down, so that it is all of it only when the whole charge went back.
         let share = |back: i64| {
             let (of_invoice, of_charge) = (i128::from(amount - own), i128::from(whole - own));
@@ -157,13 +159,30 @@ impl Paid {
 }
 
 #[derive(Deserialize)]
-struct Refund {
+pub(crate) struct Refund {
     id: String,
-    amount: i64,
+    pub(crate) amount: i64,
     status: Option<String>,
+    #[serde(default)]
+    metadata: Mark,
+}
+
+/// What a refund of ours is marked with that gives back a part of a payment.
+#[derive(Default, Deserialize)]
+struct Mark {
+    invoice: Option<String>,
 }
 
 impl Refund {
+    fn is_marked_with(&self, invoice: &InvoiceId) -> bool {
+        self.metadata.invoice.as_deref() == Some(invoice.as_str())
+    }
+
+    /// Whether it may be of this invoice: it is not marked as another's.
+    pub(crate) fn may_be_of(&self, invoice: &InvoiceId) -> bool {
+        self.metadata.invoice.is_none() || self.is_marked_with(invoice)
+    }
+
     /// Whether the money is on its way, or there: a bank may send it back, and an operator may stop it.
     fn stands(&self) -> bool {
         !matches!(self.status.as_deref(), Some("failed" | "canceled"))
@@ -243,7 +262,10 @@ pub(crate) fn otherwise(notes: &[CreditNote]) -> i64 {
 /// The sum over an invoice's charges, their disputes, and its credit notes. A refund that a credit note made stands in both, and counts once.
 fn sum(invoice: &InvoiceId, paid: Money, payments: &[Paid], notes: &[CreditNote]) -> Reversal {
     let of_invoice: Vec<&CreditNote> = issued(notes).collect();
-    let back: Vec<Back> = payments.iter().map(|paid| paid.back(&of_invoice)).collect();
+    let back: Vec<Back> = payments
+        .iter()
+        .map(|paid| paid.back(invoice, &of_invoice))
+        .collect();
     let refunded: i64 = back.iter().map(|back| back.refunded).sum();
     Reversal {
         invoice: invoice.clone(),
@@ -345,13 +367,18 @@ impl Stripe {
     /// The refunds of a charge that have not come back. What the charge itself tells after a refund failed is not known, so the refunds are
     /// asked one by one.
     async fn standing_refunds(&self, charge: &Charge) -> Result<Vec<Refund>, StripeError> {
-        let mut standing = Vec::new();
-        if charge.amount_refunded == 0 {
-            return Ok(standing);
+        match charge.amount_refunded {
+            0 => Ok(Vec::new()),
+            _ => self.standing(ListRefund::new().charge(charge.id.as_str())).await,
         }
+    }
+
+    /// The refunds of a list that have not come back.
+    pub(crate) async fn standing(&self, refunds: ListRefund) -> Result<Vec<Refund>, StripeError> {
+        let mut standing = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let mut request = ListRefund::new().charge(charge.id.as_str()).limit(100);
+            let mut request = refunds.clone().limit(100);
             if let Some(after) = &after {
                 request = request.starting_after(after.as_str());
             }
@@ -420,6 +447,7 @@ mod tests {
                     id: format!("re_{amount}"),
                     amount,
                     status: Some("succeeded".to_owned()),
+                    metadata: Mark::default(),
                 })
                 .collect(),
             disputed: Disputed { lost, any: lost > 0 },
@@ -455,6 +483,23 @@ mod tests {
             assert_eq!(reversal.given_back, back, "{refunds:?} {lost}");
             assert_eq!(reversal.is_full(), is_full, "{refunds:?} {lost}");
             assert!(!reversal.is_nothing(), "{refunds:?} {lost}");
+        }
+    }
+
+    /// The same payment, of which a part went back that is marked with an invoice: all of that one's, and none of the other's.
+    #[test]
+    fn what_is_marked_with_an_invoice_is_of_that_one() {
+        for (marked, refunds, back, is_full) in [
+            ("in_1", &[2000_i64][..], 2000, true),
+            ("in_2", &[4000], 0, false),
+            // And 1000 more, of which nobody says what they are for: all of it is this one's then.
+            ("in_2", &[4000, 1000], 1000, false),
+        ] {
+            let mut paid = charged(Some(2000), refunds, 0);
+            paid.refunds[0].metadata.invoice = Some(marked.to_owned());
+            let reversal = sum(&"in_1".parse().unwrap(), usd(2000), &[paid], &[]);
+            assert_eq!(reversal.given_back, back, "{marked} {refunds:?}");
+            assert_eq!(reversal.is_full(), is_full, "{marked} {refunds:?}");
         }
     }
 

@@ -66,6 +66,7 @@ fn standing(interval: Interval) -> Standing {
                 invoice: "in_2".parse().unwrap(),
                 occasion: Occasion::Change,
                 created_at: now(),
+                settled: 26_800,
                 is_owed: false,
                 charges: vec![],
             },

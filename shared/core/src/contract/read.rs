@@ -57,6 +57,7 @@ impl Read {
             period: self.billing.period,
             items: items.map(|item| (&item.price, item.quantity)).collect(),
             given_back: vec![],
+            given_back_in_part: vec![],
         }
     }
 

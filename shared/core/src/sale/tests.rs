@@ -221,6 +221,7 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
                 invoice: "in_1".parse().unwrap(),
                 occasion: Occasion::Period,
                 created_at: at(period.0),
+                settled: 1500,
                 is_owed: false,
                 charges: vec![],
             },

@@ -235,7 +235,9 @@ pub(crate) fn run(at: &mut Moment<'_>, id: &SubscriptionId, update: Update) -> R
         saved.into_iter().for_each(|saved| undo(at, saved));
         return Err(subscription_creation::no_payment_method());
     }
-    let waits = at.world.subscriptions[id].pending_update.is_some();
+    // An update beside one that waits already is in effect.
+    let pending = at.world.subscriptions[id].pending_update.as_ref();
+    let waits = pending.is_some_and(|pending| Some(&pending.invoice) == invoice.as_ref());
     if !waits {
         at.emit_updated("customer.subscription.updated", &object, &before);
     }

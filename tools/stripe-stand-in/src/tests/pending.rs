@@ -276,6 +276,32 @@ async fn metadata_lands_with_the_change_it_came_with() {
     );
 }
 
+/// What is changed beside one that waits, and costs nothing, is in effect and told at once.
+#[tokio::test]
+async fn an_update_beside_one_that_waits_is_told() {
+    let (shop, customer, subscription) = Shop::ten_days_later().await;
+    shop.stripe
+        .set_card(&customer, "pm_card_chargeCustomerFail")
+        .unwrap();
+    let waits =
+        json!({ "proration_behavior": "always_invoice", "payment_behavior": "pending_if_incomplete" });
+    shop.change(&subscription, json!({ "quantity": 5 }), waits).await;
+    let told = || {
+        let events = shop.stripe.events();
+        let mut updates = events
+            .iter()
+            .filter(|event| event["type"] == "customer.subscription.updated");
+        updates.next_back().cloned()
+    };
+    let before = told();
+    let free = json!({ "proration_behavior": "none" });
+    let answer = shop.change(&subscription, json!({ "quantity": 4 }), free).await;
+    assert!(answer["pending_update"].is_object());
+    let after = told().unwrap();
+    assert_ne!(Some(&after), before.as_ref());
+    assert_eq!(after["data"]["object"]["items"]["data"][0]["quantity"], 4);
+}
+
 #[tokio::test]
 async fn without_waiting_the_change_lands_and_the_subscription_is_late() {
     let (shop, customer, subscription) = Shop::ten_days_later().await;

@@ -62,9 +62,21 @@ impl Environment<'_> {
         fixed
             .into_iter()
             .chain(tables)
-            .chain(self.choices.clone())
+            .chain(self.choices.iter().map(chosen))
             .collect()
     }
+}
+
+/// What a deployment may choose, as it is chosen here. Payers return to the stack itself unless a caller says otherwise, so where some hosts alone
+/// are allowed this one is among them.
+fn chosen((name, value): (&String, &String)) -> (String, String) {
+    let value = match name.as_str() {
+        "RETURN_HOSTS" if value.split(',').any(|host| !host.trim().is_empty()) => {
+            format!("{value},127.0.0.1")
+        }
+        _ => value.clone(),
+    };
+    (name.clone(), value)
 }
 
 /// Stripe's clients append their paths to an address that ends in a slash.

@@ -71,7 +71,7 @@ For scripts:
 From the environment, what a deployment may choose (docs/api.md, Configuration):
   CHECKOUT_PROMOTION_CODES, CHECKOUT_AUTOMATIC_TAX   true or false
   COVERAGE_GRACE_SECONDS                             for how long a period that is over still serves
-  RETURN_HOSTS                                       where payers may return to
+  RETURN_HOSTS                                       where payers may return to, besides 127.0.0.1
 
 With --stripe-url, the environment says how to use that Stripe (test mode only):
   STRIPE_SECRET_KEY        its secret key, sk_test_…

@@ -39,7 +39,7 @@ pub struct CommandLine {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where")]
 pub struct Place {
-    /// The DynamoDB of a local stack, such as http://127.0.0.1:8000; the AWS environment is not read then
+    /// The DynamoDB of a local stack, such as http://127.0.0.1:8000, by whose clock it happens; the AWS environment is not read then
     #[arg(long, global = true, value_name = "URL", value_parser = address)]
     pub endpoint_url: Option<String>,
 
@@ -379,7 +379,7 @@ pub struct ReplayPlace {
     #[arg(long, env = "STRIPE_WEBHOOK_SECRETS", hide_env_values = true, value_name = "SECRET", value_parser = secret)]
     pub webhook_secrets: Secret,
 
-    /// The deployment's time when it is not the present: that of a local stack whose clock was moved
+    /// The deployment's time when it is not the present [default: now, or what the clock of the local stack at --endpoint-url shows]
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     pub signed_at: Option<Timestamp>,
 }

@@ -8,10 +8,11 @@ use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials;
 use billing_store::{Credentials, Store, StoreConfig, Transport};
 use billing_stripe::{Stripe, StripeConfig};
+use jiff::Timestamp;
 
-use crate::Failure;
 use crate::command::Place;
 use crate::doctor::Told;
+use crate::{Failure, local};
 
 /// How long a command may go on asking Stripe.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// The store behind `--endpoint-url`, or the one of the AWS environment.
 pub async fn open(place: &Place, transport: Transport) -> Result<Store, Failure> {
     let (region, credentials) = match &place.endpoint_url {
-        Some(_) => (local::REGION.to_owned(), local::credentials()),
+        Some(_) => (known_as::REGION.to_owned(), known_as::credentials()),
         None => from_environment(&transport).await?,
     };
     let config = StoreConfig {
@@ -30,6 +31,14 @@ pub async fn open(place: &Place, transport: Transport) -> Result<Store, Failure>
         sessions_table: place.sessions_table.clone(),
     };
     Ok(Store::new(config, transport))
+}
+
+/// What time it is where the tables are: what a local stack's clock shows behind `--endpoint-url`, and `now` by this machine's everywhere else.
+pub async fn time(place: &Place, transport: Transport, now: Timestamp) -> Timestamp {
+    match &place.endpoint_url {
+        Some(url) => local::time(url, &transport).await.unwrap_or(now),
+        None => now,
+    }
 }
 
 /// What the functions would be told here: the environment's own variables, with the tables that the administrator means and with
@@ -45,7 +54,7 @@ pub async fn told(
     let (region, credentials) = match &place.endpoint_url {
         Some(url) => {
             tell("AWS_ENDPOINT_URL_DYNAMODB", url);
-            (local::REGION.to_owned(), local::credentials())
+            (known_as::REGION.to_owned(), known_as::credentials())
         }
         None => from_environment(&billing_edge::transport()).await?,
     };
@@ -96,8 +105,8 @@ async fn from_environment(transport: &Transport) -> Result<(String, Credentials)
     Ok((region, Credentials::Provider(provider)))
 }
 
-/// What the local stack's DynamoDB knows us by. Amazon's DynamoDB Local keeps a world for each pair of region and access key.
-mod local {
+/// What a local stack's DynamoDB knows us by. Amazon's DynamoDB Local keeps a world for each pair of region and access key.
+mod known_as {
     use billing_store::Credentials;
 
     pub(super) const REGION: &str = "us-east-1";

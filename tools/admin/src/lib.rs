@@ -26,6 +26,7 @@ pub mod doctor;
 pub mod erasure;
 pub mod events;
 pub mod keys;
+pub mod local;
 mod report;
 #[cfg(test)]
 mod tests;

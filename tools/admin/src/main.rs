@@ -34,6 +34,7 @@ async fn carry_out(line: CommandLine) -> Result<(), billing_admin::Failure> {
         Task::Stored(Command::Catalog(CatalogCommand::Check { file })) => check(&file, json, out),
         Task::Stored(command) => {
             let store = connection::open(&line.place, billing_edge::transport()).await?;
+            let now = connection::time(&line.place, billing_edge::transport(), now).await;
             run(&store, command, json, now, out).await
         }
         Task::Doctor { webhook_url } => {

@@ -395,7 +395,7 @@ pub(crate) fn replayed(replayed: &[Replayed]) -> Report {
     if replayed.iter().any(Replayed::is_signed_in_vain) {
         text.push_str(
             "The webhook did not take the signature: the first of STRIPE_WEBHOOK_SECRETS is not one that it has (a new one takes five \
-             minutes), or this machine's clock is more than five minutes off its own (a local stack's was moved)\n",
+             minutes), or this machine's clock is more than five minutes off its own (--signed-at tells the time there)\n",
         );
     }
     if replayed.is_empty() {

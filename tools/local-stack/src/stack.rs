@@ -116,6 +116,7 @@ impl Stack {
         let restore = data.as_ref().filter(|_| kept.is_some()).map(DataDir::database);
         let (dynamodb, database) = start_dynamodb(ports.dynamodb, restore, &clock, &mut back)?;
         tables::create_missing(&dynamodb, &template.tables).await?;
+        tables::write_down(&dynamodb, &api).await?;
         let surroundings = Surroundings {
             clock: &clock,
             witness: settings.witness,

@@ -1,8 +1,9 @@
 //! The product's tables, made in whatever DynamoDB answers at an address from what `template.yaml` says of them.
 //!
-//! It speaks DynamoDB's own interface without an SDK: three calls, whose bodies the template already spells out. They carry
+//! It speaks DynamoDB's own interface without an SDK: a few calls, whose bodies the template already spells out. They carry
 //! no real signature, because neither the embedded DynamoDB nor Amazon's DynamoDB Local checks one.
 
+use billing_admin::local::WHERE_IT_IS;
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
@@ -43,10 +44,7 @@ pub async fn create_missing(url: &str, tables: &[Table]) -> Result<(), TableErro
         url,
     };
     for table in tables {
-        match dynamodb.ask("CreateTable", &table.name, &table.definition).await {
-            Err(TableError::Refused { message, .. }) if message.contains("ResourceInUseException") => {}
-            other => drop(other?),
-        }
+        dynamodb.create(&table.name, &table.definition).await?;
         let Some(attribute) = &table.ttl_attribute else {
             continue;
         };
@@ -67,12 +65,42 @@ pub async fn create_missing(url: &str, tables: &[Table]) -> Result<(), TableErro
     Ok(())
 }
 
+/// Writes down at what address the API of this stack is, for the administrator's command line, which goes by the stack's clock and knows its
+/// DynamoDB alone. An earlier stack's address is forgotten.
+pub async fn write_down(url: &str, address: &str) -> Result<(), TableError> {
+    let dynamodb = DynamoDb {
+        http: HttpClient::default(),
+        url,
+    };
+    let definition = json!({
+        "TableName": WHERE_IT_IS,
+        "AttributeDefinitions": [{ "AttributeName": "name", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "name", "KeyType": "HASH" }],
+        "BillingMode": "PAY_PER_REQUEST",
+    });
+    dynamodb.create(WHERE_IT_IS, &definition).await?;
+    let note = json!({
+        "TableName": WHERE_IT_IS,
+        "Item": { "name": { "S": "stack" }, "address": { "S": address } },
+    });
+    dynamodb.ask("PutItem", WHERE_IT_IS, &note).await?;
+    Ok(())
+}
+
 struct DynamoDb<'a> {
     http: HttpClient,
     url: &'a str,
 }
 
 impl DynamoDb<'_> {
+    /// Makes a table that is not there yet.
+    async fn create(&self, table: &str, definition: &Value) -> Result<(), TableError> {
+        match self.ask("CreateTable", table, definition).await {
+            Err(TableError::Refused { message, .. }) if message.contains("ResourceInUseException") => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     async fn ask(&self, operation: &'static str, table: &str, body: &Value) -> Result<Value, TableError> {
         let request = Request::post(self.url)
             .header("content-type", "application/x-amz-json-1.0")

@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use billing_admin::command::{CommandLine, Task};
+use billing_admin::{connection, local};
 use bytes::Bytes;
+use clap::Parser;
 use http::Request;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use stripe_stand_in::Payment;
 use stripe_stand_in::conformance::{Judge, Requests};
@@ -242,6 +246,77 @@ async fn a_stack_whose_payers_may_return_to_some_hosts_alone_starts() {
         assert_eq!(status, expected, "{wish}: {told}");
     }
     stack.stop().await.unwrap();
+}
+
+/// An administrator at a stack knows its DynamoDB alone. What they do happens by the stack's clock all the same: a number that is added after
+/// others were paid for is younger than they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_goes_by_the_clock_of_the_stack() {
+    let judge = Judge::new(Requests::All);
+    let settings = Settings {
+        sellers: false,
+        ..judged(&judge)
+    };
+    let stack = Stack::start(settings).await.unwrap();
+    let wanted = json!({ "advance": "40d" });
+    ask(&stack, "POST", "/_local/clock", &wanted).await;
+    let wanted = json!({ "phoneNumbers": 2 });
+    let account = ask(&stack, "POST", "/_local/accounts", &wanted).await.1;
+    let (id, key) = (account["id"].as_str().unwrap(), account["key"].as_str().unwrap());
+    subscribe(&stack, key).await;
+
+    // As the binary does.
+    let done = async |command: &str| {
+        let words = [
+            "billing-admin",
+            "--json",
+            "--endpoint-url",
+            &stack.directory.dynamodb,
+        ];
+        let line = CommandLine::parse_from(words.into_iter().chain(command.split(' ')));
+        let transport = billing_edge::transport();
+        let store = connection::open(&line.place, transport.clone()).await.unwrap();
+        let now = connection::time(&line.place, transport, Timestamp::UNIX_EPOCH).await;
+        let Task::Stored(command) = line.task else {
+            panic!("{command} is not about what is stored")
+        };
+        let mut out = Vec::new();
+        billing_admin::run(&store, command, true, now, &mut out)
+            .await
+            .unwrap();
+        let ahead = now.duration_since(stack.time.now()).abs();
+        assert!(ahead <= SignedDuration::from_secs(2), "{ahead}");
+        serde_json::from_slice::<Value>(&out).unwrap()
+    };
+    done(&format!("account number add --account {id} +15550001111")).await;
+    let billing = ask_as(&stack, key, "GET", "/api/v1/billing", &Value::Null)
+        .await
+        .1;
+    let mode = |number: &Value| (number["number"].clone(), number["mode"].clone());
+    let numbers: Vec<_> = billing["numbers"].as_array().unwrap().iter().map(mode).collect();
+    assert_eq!(numbers.len(), 3, "{billing}");
+    for (number, mode) in numbers {
+        let expected = if number == "+15550001111" { "PAYG" } else { "FIXED" };
+        assert_eq!(mode, expected, "{billing}");
+    }
+    let shown = done(&format!("account show {id}")).await;
+    assert_eq!(shown["coveredUntil"], billing["coveredUntil"], "{shown}");
+    stack.stop().await.unwrap();
+}
+
+/// A DynamoDB that is nobody's stack, and one whose stack has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_goes_by_the_own_clock_where_no_stack_answers() {
+    let now: Timestamp = "2026-04-01T00:00:00Z".parse().unwrap();
+    let outside = Embedded::empty(Arc::new(move || now)).unwrap();
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", port.local_addr().unwrap());
+    tokio::spawn(outside.serve(port, std::future::pending()));
+    assert_eq!(local::time(&url, &billing_edge::transport()).await, None);
+    crate::tables::write_down(&url, "http://127.0.0.1:1")
+        .await
+        .unwrap();
+    assert_eq!(local::time(&url, &billing_edge::transport()).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,7 +71,7 @@ async fn an_apply_that_dies_at_any_step_is_finished_by_the_next() {
         dying.network.stops(moment, step);
         let finished = tokio::select! {
             done = dying.applies(&file) => {
-                assert_eq!(done.unwrap(), 3);
+                assert_eq!(done.unwrap(), 4);
                 true
             }
             () = dying.network.reached() => false,
@@ -114,6 +114,10 @@ async fn two_that_apply_at_once_write_a_plan_once() {
         slow.network.lets_go();
     };
     let (done, ()) = tokio::join!(slow.applies(&file), both);
-    assert_eq!(done.unwrap(), 2, "entity and customer, and not the plan");
+    assert_eq!(
+        done.unwrap(),
+        3,
+        "organisation, entity and customer, and not the plan"
+    );
     is_there(&world, &file).await;
 }

@@ -1,7 +1,7 @@
 //! An administrator at a machine of their own, whose network can fail at any single step.
 
 use billing_admin::accounts::{self, AtStripe};
-use billing_admin::catalog::{self, CatalogFile};
+use billing_admin::catalog::{self, CatalogFile, Difference};
 use billing_admin::command::Place;
 use billing_admin::erasure::{self, Erased};
 use billing_admin::{Failure, connection};
@@ -43,7 +43,8 @@ impl Administrator {
 
     /// Applies a catalog, and answers how many things that changed.
     pub async fn applies(&self, file: &CatalogFile) -> Result<usize, Failure> {
-        let done = catalog::apply(&self.store, &self.stripe, file, self.now).await?;
+        let mut done = Difference::default();
+        catalog::apply(&self.store, &self.stripe, file, self.now, &mut done).await?;
         Ok(done.entries.len())
     }
 

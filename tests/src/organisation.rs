@@ -1,6 +1,6 @@
 //! An organisation that sells plans, and what it does.
 
-use billing_admin::catalog::{self, CatalogFile};
+use billing_admin::catalog::{self, CatalogFile, Difference};
 use billing_admin::connection;
 use billing_core::access::{Holder, Mode, Scope};
 use billing_core::id::{ContractId, OrganisationId};
@@ -57,8 +57,9 @@ impl<'w> Organisation<'w> {
         let directory = &stack.directory;
         let transport = billing_edge::transport();
         let stripe = connection::stripe(&directory.stripe, &directory.stripe_key, transport);
-        let applied = catalog::apply(stack.app.store(), &stripe, &self.catalog, self.world.now()).await;
-        applied.map(|_| ()).map_err(|error| error.to_string())
+        let (store, now) = (stack.app.store(), self.world.now());
+        let applied = catalog::apply(store, &stripe, &self.catalog, now, &mut Difference::default()).await;
+        applied.map_err(|error| error.to_string())
     }
 
     /// Changes its catalog, and applies that.

@@ -2,6 +2,7 @@
 
 use billing_core::catalog::{Buyer, Plan};
 use billing_core::id::OrganisationId;
+use billing_core::organisation::Organisation;
 use billing_store::{BuyerWrite, StoreError, StoredPlan, StoredPrice};
 use billing_tests::World;
 use futures_util::future::join_all;
@@ -70,6 +71,42 @@ async fn of_many_that_write_the_same_edition_one_does() {
     );
     assert_eq!(store(&world).plans(&of).await, Ok(vec![stored]));
     assert_eq!(store(&world).plans(&organisation("other")).await, Ok(vec![]));
+}
+
+/// Of many that give an organisation another name one does, and nobody is made by being named.
+#[tokio::test]
+async fn an_organisation_is_renamed_from_the_name_that_was_read() {
+    let world = World::at(NOW).await;
+    let id = organisation("shop");
+    let mut read = Organisation {
+        id: id.clone(),
+        name: None,
+        created_at: at(NOW),
+    };
+    let renamed = async |read: &Organisation| {
+        let names = (0..8).map(|number| {
+            let world = &world;
+            async move {
+                let name = format!("Shop {number} {}", unique()).parse().unwrap();
+                store(world).rename_organisation(read, &name).await
+            }
+        });
+        let done = join_all(names).await;
+        assert!(
+            done.iter()
+                .all(|done| matches!(done, Ok(()) | Err(StoreError::Conflict)))
+        );
+        done.iter().filter(|done| done.is_ok()).count()
+    };
+    assert_eq!(renamed(&read).await, 0);
+    assert_eq!(store(&world).organisation(&id).await, Ok(None));
+    store(&world).create_organisation(&read).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(renamed(&read).await, 1);
+        assert_eq!(renamed(&read).await, 0, "it has another name by now");
+        read = store(&world).organisation(&id).await.unwrap().unwrap();
+        assert_eq!((&read.id, read.created_at), (&id, at(NOW)));
+    }
 }
 
 /// A version that exists costs what it costs, and a plan that says otherwise is not written either.

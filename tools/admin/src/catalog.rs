@@ -7,7 +7,7 @@
 //! does not have is withdrawn, which ends no contract; customers and business entities that it does not have are left alone.
 //!
 //! # If it fails half-way
-//! What was made is found again: at Stripe by id and lookup key, in the tables by key. Applying once more does the rest, and
+//! What was changed is told, with the failure. What was made is found again: at Stripe by id and lookup key, in the tables by key. Applying once more does the rest, and
 //! applying what is applied writes nothing. Of two that apply at once, the one that comes second to a plan reads it again and
 //! decides again.
 
@@ -16,7 +16,6 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use billing_core::catalog::Plan;
-use billing_core::organisation::Organisation;
 use billing_store::{Store, StoreError};
 use billing_stripe::Stripe;
 use jiff::Timestamp;
@@ -71,36 +70,23 @@ fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-/// Makes what is stored, and what Stripe has, as the file says. Answers what it changed; repeating changes nothing.
+/// Makes what is stored, and what Stripe has, as the file says; repeating changes nothing. Notes in `done` what it changed, also where it
+/// fails half-way.
 pub async fn apply(
     store: &Store,
     stripe: &Stripe,
     file: &CatalogFile,
     now: Timestamp,
-) -> Result<Difference, Failure> {
-    ensure_organisation(store, file, now).await?;
-    let mut done = Difference::default();
+    done: &mut Difference,
+) -> Result<(), Failure> {
     for _ in 0..ROUNDS {
-        match apply::once(store, stripe, file, now, &mut done).await {
+        match apply::once(store, stripe, file, now, done).await {
             // Somebody else has written meanwhile: what is left is decided on what is there now.
             Err(Failure::Store(StoreError::Conflict)) => {}
-            Err(failure) => return Err(failure),
-            Ok(()) => return Ok(done),
+            other => return other,
         }
     }
     Err(Failure::Contended)
-}
-
-async fn ensure_organisation(store: &Store, file: &CatalogFile, now: Timestamp) -> Result<(), Failure> {
-    let organisation = Organisation {
-        id: file.organisation.clone(),
-        name: Some(file.organisation_name.clone()),
-        created_at: now,
-    };
-    match store.create_organisation(&organisation).await {
-        Ok(()) | Err(StoreError::Conflict) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// That a file is right, and what is in it: as JSON with the ids by which the API knows it.

@@ -226,7 +226,8 @@ pub async fn run(
     now: Timestamp,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut not_done = 0;
+    // Where something was done and something not, both are told.
+    let mut failed = None;
     let report = match command {
         Command::Account(command) => account(store, command, now).await?,
         Command::Agency(command) => agency(store, command, now).await?,
@@ -237,14 +238,11 @@ pub async fn run(
         Command::Client(command) => client(store, command, now).await?,
         Command::Agent(command) => agent(store, command, now).await?,
         Command::Key(command) => key(store, command, now).await?,
-        Command::Catalog(command) => catalog(store, command, now).await?,
-        Command::Events(command) => events(store, command, now, &mut not_done).await?,
+        Command::Catalog(command) => catalog(store, command, now, &mut failed).await?,
+        Command::Events(command) => events(store, command, now, &mut failed).await?,
     };
     print(&report, json, out)?;
-    match not_done {
-        0 => Ok(()),
-        some => Err(Failure::NotDone(some)),
-    }
+    failed.map_or(Ok(()), Err)
 }
 
 /// Checks a catalog file, and prints that it is right or fails with everything that is wrong.
@@ -316,7 +314,7 @@ async fn events(
     store: &Store,
     command: EventsCommand,
     now: Timestamp,
-    not_done: &mut usize,
+    failed: &mut Option<Failure>,
 ) -> Result<Report, Failure> {
     match command {
         EventsCommand::List => Ok(report::failed_events(&events::list(store).await?)),
@@ -330,7 +328,7 @@ async fn events(
                 let done = events::tell(store, &place, object, place.signed_at.unwrap_or(now)).await;
                 told.push(Replayed::of(object.event_id(), done)?);
             }
-            *not_done = told.iter().filter(|it| !it.is_done()).count();
+            *failed = not_done(&told);
             Ok(report::replayed(&told))
         }
         EventsCommand::Replay {
@@ -358,13 +356,25 @@ async fn events(
                 let done = events::replay(&place, event, place.signed_at.unwrap_or(now)).await;
                 replayed.push(Replayed::of(event.event.to_string(), done)?);
             }
-            *not_done = replayed.iter().filter(|it| !it.is_done()).count();
+            *failed = not_done(&replayed);
             Ok(report::replayed(&replayed))
         }
     }
 }
 
-async fn catalog(store: &Store, command: CatalogCommand, now: Timestamp) -> Result<Report, Failure> {
+fn not_done(all: &[Replayed]) -> Option<Failure> {
+    match all.iter().filter(|it| !it.is_done()).count() {
+        0 => None,
+        some => Some(Failure::NotDone(some)),
+    }
+}
+
+async fn catalog(
+    store: &Store,
+    command: CatalogCommand,
+    now: Timestamp,
+    failed: &mut Option<Failure>,
+) -> Result<Report, Failure> {
     match command {
         CatalogCommand::Check { file } => Ok(catalog::checked(&catalog::read(&file)?)),
         CatalogCommand::Diff { file } => {
@@ -379,7 +389,16 @@ async fn catalog(store: &Store, command: CatalogCommand, now: Timestamp) -> Resu
                 stripe.stripe_key.expose(),
                 billing_edge::transport(),
             );
-            Ok(catalog::apply(store, &stripe, &file, now).await?.report())
+            let mut done = catalog::Difference::default();
+            match catalog::apply(store, &stripe, &file, now, &mut done).await {
+                Err(failure) if done.entries.is_empty() => return Err(failure),
+                other => *failed = other.err(),
+            }
+            let mut report = done.report();
+            if failed.is_some() {
+                report.text.push_str("so far; applying it again does the rest\n");
+            }
+            Ok(report)
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use billing_admin::catalog::{self, CatalogFile};
+use billing_admin::catalog::{self, CatalogFile, Difference};
 use billing_admin::command::NewNumber;
 use billing_admin::{Failure, accounts, agencies, connection, keys};
 use billing_core::access::{Holder, Mode};
@@ -276,7 +276,7 @@ impl Accounts {
             faults,
         })?;
         let stripe = connection::stripe(shelf.url, shelf.key, billing_edge::transport());
-        catalog::apply(&self.0, &stripe, &file, now).await?;
+        catalog::apply(&self.0, &stripe, &file, now, &mut Difference::default()).await?;
         let wanted = keys::Wanted::full(Holder::Organisation(id.clone()), Mode::Test);
         let issued = keys::issue(&self.0, wanted, now).await?;
         let customer = file.customers.first().map(|named| &named.it);

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use billing_core::catalog::{Buyer, Plan, Product};
 use billing_core::contact::Email;
 use billing_core::id::{BuyerId, OrganisationId};
-use billing_store::{BuyerWrite, Store, StoredPlan, StoredPrice};
+use billing_core::organisation::Organisation;
+use billing_store::{BuyerWrite, Store, StoreError, StoredPlan, StoredPrice};
 use billing_stripe::{FoundPrice, PriceVersion, Stripe, native};
 use jiff::Timestamp;
 
@@ -30,6 +31,10 @@ pub(super) async fn once(
 ) -> Result<(), Failure> {
     let organisation = &file.organisation;
     let stored = Stored::read(store, file).await?;
+    if let Some(entry) = difference::of_organisation(&stored, file) {
+        put_organisation(store, file, stored.organisation.as_ref(), now).await?;
+        done.entries.push(entry);
+    }
     for entity in &file.business_entities {
         if let Some(entry) = difference::of_entity(&stored, entity) {
             store.put_business_entity(organisation, &entity.it).await?;
@@ -68,6 +73,25 @@ pub(super) async fn once(
         done.entries.push(difference::of_withdrawal(&before.plan));
     }
     Ok(())
+}
+
+async fn put_organisation(
+    store: &Store,
+    file: &CatalogFile,
+    read: Option<&Organisation>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    match read {
+        Some(read) => store.rename_organisation(read, &file.organisation_name).await,
+        None => {
+            let new = Organisation {
+                id: file.organisation.clone(),
+                name: Some(file.organisation_name.clone()),
+                created_at: now,
+            };
+            store.create_organisation(&new).await
+        }
+    }
 }
 
 /// Takes from the file's customers the addresses that it gives to others of them, so that it does not matter who comes first. Answers the

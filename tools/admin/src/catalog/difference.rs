@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write};
 
 use billing_core::catalog::{BusinessEntity, Buyer, Plan, Price, Product};
+use billing_core::contact::Name;
 use billing_core::id::{BuyerId, OfferedId};
+use billing_core::organisation::Organisation;
 use billing_store::{Store, StoredPlan};
 use serde::Serialize;
 
@@ -24,9 +26,9 @@ pub struct Difference {
 pub struct Entry {
     /// Whether it is added, changed or withdrawn.
     pub act: Act,
-    /// What it is: `plan`, `customer`, `business entity`.
+    /// What it is: `organisation`, `plan`, `customer`, `business entity`.
     pub what: &'static str,
-    /// Its name in the file, or its id when the file does not have it.
+    /// Its name in the file; its id, when the file does not have it or has no name for it.
     pub name: String,
     /// What exactly, one sentence each.
     pub details: Vec<String>,
@@ -72,6 +74,7 @@ impl Difference {
 /// What is stored of the things that a file is about.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
+    pub(super) organisation: Option<Organisation>,
     pub(super) business_entities: Vec<BusinessEntity>,
     pub(super) customers: BTreeMap<BuyerId, Buyer>,
     pub(super) plans: Vec<StoredPlan>,
@@ -89,6 +92,7 @@ impl Stored {
                 stored.versions.insert(product.id.clone(), latest.price.version);
             }
         }
+        stored.organisation = store.organisation(organisation).await?;
         stored.business_entities = store.business_entities(organisation).await?;
         stored.plans = store.plans(organisation).await?;
         for customer in &file.customers {
@@ -140,7 +144,7 @@ fn kept<'a>(known: Option<&'a Plan>, wanted: &Plan, product: &Product) -> Option
 /// What applying a file would change in the tables.
 pub async fn difference(store: &Store, file: &CatalogFile) -> Result<Difference, Failure> {
     let stored = Stored::read(store, file).await?;
-    let mut entries = Vec::new();
+    let mut entries = Vec::from_iter(of_organisation(&stored, file));
     for entity in &file.business_entities {
         entries.extend(of_entity(&stored, entity));
     }
@@ -165,6 +169,16 @@ pub(super) fn withdrawn<'a>(
         .plans
         .iter()
         .filter(move |stored| !stored.plan.withdrawn && !has(stored))
+}
+
+pub(super) fn of_organisation(stored: &Stored, wanted: &CatalogFile) -> Option<Entry> {
+    let known = stored.organisation.as_ref();
+    let mut details = Details::default();
+    if let Some(known) = known {
+        let before = known.name.as_ref().map_or("none", Name::as_str);
+        details.changed("name", before, wanted.organisation_name.as_str());
+    }
+    details.entry(known.is_none(), "organisation", wanted.organisation.as_str())
 }
 
 pub(super) fn of_entity(stored: &Stored, wanted: &Named<BusinessEntity>) -> Option<Entry> {

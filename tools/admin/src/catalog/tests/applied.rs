@@ -52,9 +52,15 @@ impl Shop {
     }
 
     async fn apply(&self, file: &CatalogFile) -> Result<Vec<String>, String> {
-        let done = apply(&self.store, &self.stripe, file, now()).await;
-        done.map(|done| told(&done))
-            .map_err(|failure| failure.to_string())
+        let (done, applied) = self.tries(file).await;
+        applied.map(|()| done)
+    }
+
+    /// What is told to be changed, also where the rest fails, and why that is.
+    async fn tries(&self, file: &CatalogFile) -> (Vec<String>, Result<(), String>) {
+        let mut done = Difference::default();
+        let applied = apply(&self.store, &self.stripe, file, now(), &mut done).await;
+        (told(&done), applied.map_err(|failure| failure.to_string()))
     }
 
     async fn differs(&self, file: &CatalogFile) -> Vec<String> {
@@ -104,8 +110,9 @@ async fn what_is_applied_is_there_and_applying_it_again_writes_nothing() {
     let file = example();
     let differs = shop.differs(&file).await;
     assert_eq!(
-        differs[..9],
+        differs[..10],
         [
+            "+ organisation demo",
             "+ business entity headquarters",
             "+ business entity auckland",
             "+ customer bakery",
@@ -378,6 +385,53 @@ async fn an_apply_that_dies_half_way_is_finished_by_the_next() {
     }
     // Two products and two prices, each call failing in two ways.
     assert_eq!(died, 8);
+}
+
+/// What was changed before is told: it is on sale.
+#[tokio::test]
+async fn an_apply_that_fails_half_way_tells_what_it_has_changed() {
+    let shop = Shop::open().await;
+    shop.apply(&example()).await.unwrap();
+    let dearer = EXAMPLE
+        .replacen("unit_amount = 1000 }", "unit_amount = 1100 }", 1)
+        .replacen("unit_amount = 15000 }", "unit_amount = 16000 }", 1);
+    let dearer = CatalogFile::read(&dearer).unwrap();
+    let wanted = shop.differs(&dearer).await;
+    assert_eq!(wanted.len(), 4, "{wanted:?}");
+    shop.stand_in.add_fault(StripeFault {
+        method: Some("POST".to_owned()),
+        path: Some("/v1/prices".to_owned()),
+        nth: 2,
+        times: 9,
+        ..StripeFault::new(FaultKind::DropAfter)
+    });
+    let (done, applied) = shop.tries(&dearer).await;
+    assert_eq!(done, wanted[..2]);
+    assert!(applied.is_err());
+    shop.stand_in.clear_faults();
+    assert_eq!(shop.apply(&dearer).await.unwrap(), wanted[2..]);
+}
+
+/// The organisation is of the file like the rest of it.
+#[tokio::test]
+async fn an_organisation_is_told_made_and_called_as_the_file_says() {
+    let shop = Shop::open().await;
+    let named = |name: &str| {
+        CatalogFile::read(&format!("[organisation]\nid = \"acme\"\nname = \"{name}\"\n")).unwrap()
+    };
+    let name = async || {
+        let organisation = shop.store.organisation(&named("N").organisation).await.unwrap();
+        organisation.map(|organisation| organisation.name.unwrap().as_str().to_owned())
+    };
+    let made = ["+ organisation acme"];
+    assert_eq!(shop.differs(&named("N")).await, made);
+    assert_eq!(name().await, None, "asking changes nothing");
+    assert_eq!(shop.apply(&named("N")).await.unwrap(), made);
+    let renamed = ["~ organisation acme", "    name: N → Other"];
+    assert_eq!(shop.differs(&named("Other")).await, renamed);
+    assert_eq!(shop.apply(&named("Other")).await.unwrap(), renamed);
+    assert_eq!(name().await.as_deref(), Some("Other"));
+    assert_eq!(shop.apply(&named("Other")).await.unwrap(), NOTHING);
 }
 
 /// A version was made at Stripe and never stored, and then the file changed its mind: that lookup key is left to it.

@@ -21,6 +21,9 @@ const LARGEST_PLAN: usize = 80_000;
 /// The longest id of an organisation that leaves room in Stripe's lookup keys (200 characters).
 const LONGEST_ORGANISATION: usize = 150;
 
+/// A name that stands in for one that cannot be read.
+const UNREAD: &str = "unread";
+
 /// What a catalog file declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogFile {
@@ -88,30 +91,28 @@ fn read(root: &Table<'_, '_>, of: Option<&OrganisationId>) -> Option<CatalogFile
     let business_entities = each(root, "business_entities", |name, table| {
         business_entity(&ids, name, table)
     });
-    let entities = business_entities.clone().unwrap_or_default();
     let customers = each(root, "customers", |name, table| {
-        customer(&ids, &entities, name, table)
+        customer(&ids, &business_entities, name, table)
     });
     let plans = each(root, "plans", |name, table| plan(&ids, name, table));
     root.finish();
-    let (of_entities, of_customers, of_plans) = (
-        business_entities.as_deref().unwrap_or_default(),
-        customers.as_deref().unwrap_or_default(),
-        plans.as_deref().unwrap_or_default(),
+    check_ids(
+        root,
+        "business_entities",
+        "business entity",
+        &business_entities,
+        |it| &it.id,
     );
-    check_ids(root, "business_entities", "business entity", of_entities, |it| {
-        &it.id
-    });
-    check_ids(root, "customers", "customer", of_customers, |it| &it.id);
-    check_addresses(root, of_customers);
-    check_products(root, of_plans);
-    check_ids(root, "plans", "plan", of_plans, |it| &it.id);
+    check_ids(root, "customers", "customer", &customers, |it| &it.id);
+    check_addresses(root, &customers);
+    check_products(root, &plans);
+    check_ids(root, "plans", "plan", &plans, |it| &it.id);
     Some(CatalogFile {
         organisation: id?.clone(),
         organisation_name: name?.clone(),
-        business_entities: business_entities?,
-        customers: customers?,
-        plans: plans?,
+        business_entities,
+        customers,
+        plans,
     })
 }
 
@@ -135,8 +136,8 @@ fn business_entity(ids: &Ids<'_>, name: &str, table: &Table<'_, '_>) -> Option<B
     let time_zone = table.optional("time_zone", Zone::UTC, Member::parsed);
     Some(BusinessEntity {
         id: id?,
-        name: called?,
-        time_zone: time_zone?,
+        name: called.or_else(stand_in)?,
+        time_zone: time_zone.unwrap_or(Zone::UTC),
     })
 }
 
@@ -158,16 +159,22 @@ fn customer(
     });
     Some(Buyer {
         id: id?,
-        business_entity: business_entity?,
-        name: called?,
-        email: email?,
+        business_entity: business_entity.or_else(|| ids.make(&["entity"]).parse().ok())?,
+        name: called.or_else(stand_in)?,
+        email: email.flatten(),
         customer: None,
         customer_asked_at: None,
         lost_customers: 0,
     })
 }
 
+/// A name, where the one that is given is none.
+fn stand_in() -> Option<Name> {
+    UNREAD.parse().ok()
+}
+
 fn plan(ids: &Ids<'_>, name: &str, table: &Table<'_, '_>) -> Option<Plan> {
+    let unread = table.unread();
     let id = ids.read(table, &["plan", name]);
     let called = table.required("name", |member| member.text().map(str::to_owned));
     let currency = table.required("currency", Member::parsed);
@@ -181,31 +188,37 @@ fn plan(ids: &Ids<'_>, name: &str, table: &Table<'_, '_>) -> Option<Plan> {
             .into_iter()
             .map(|(product, member)| {
                 paths.push(format!("products.{product}"));
-                named(product, &member)?;
-                let table = member.table()?;
-                let read = self::product(ids, name, product, &table);
-                table.finish();
+                let table = named(product, &member).and_then(|()| member.table());
+                let read = self::product(ids, name, product, table.as_ref());
+                if let Some(table) = table {
+                    table.finish();
+                }
                 read
             })
             .collect();
         read.into_iter().collect::<Option<Vec<Product>>>()
     });
+    let is_whole = table.unread() == unread;
     let plan = Plan {
         id: id?,
-        name: called?,
-        currency: currency?,
-        cadence: cadence?,
-        anchor: anchor?,
-        products: products?,
+        name: called.unwrap_or_else(|| UNREAD.to_owned()),
+        currency: currency.or_else(|| "usd".parse().ok())?,
+        // By which no anchor is out of place.
+        cadence: cadence.unwrap_or(Cadence::P1Y),
+        anchor: anchor.unwrap_or(AnchorRule::Start),
+        products: products.unwrap_or_default(),
         withdrawn: false,
     };
-    if serde_json::to_vec(&plan).is_ok_and(|plan| plan.len() > LARGEST_PLAN) {
+    if is_whole && serde_json::to_vec(&plan).is_ok_and(|plan| plan.len() > LARGEST_PLAN) {
         table.fault_of(
             "products",
             "must have fewer tiers and values: a plan may have 80,000 bytes",
         );
     }
-    for fault in plan.faults().into_iter().chain(plan.uncharged()) {
+    // What the products come to is known once each of them is.
+    let uncharged = plan.uncharged().into_iter();
+    let uncharged = uncharged.filter(|fault| is_whole || fault.member != "products");
+    for fault in plan.faults().into_iter().chain(uncharged) {
         // The rules count products; the file names them.
         let member = match fault
             .member
@@ -254,8 +267,23 @@ fn anchor(member: &Member<'_, '_>) -> Option<AnchorRule> {
     })
 }
 
-fn product(ids: &Ids<'_>, plan: &str, name: &str, table: &Table<'_, '_>) -> Option<Product> {
-    let id = ids.read(table, &["product", plan, name]);
+/// A product; of what is no table nothing is known.
+fn product(ids: &Ids<'_>, plan: &str, name: &str, table: Option<&Table<'_, '_>>) -> Option<Product> {
+    let names = ["product", plan, name];
+    let Some(table) = table else {
+        return Some(Product {
+            id: ids.make(&names).parse().ok()?,
+            name: UNREAD.to_owned(),
+            required: false,
+            default_quantity: Quantity::ZERO,
+            min: Quantity::ZERO,
+            max: None,
+            dimensions: Dimensions::new(),
+            price: priced(pricing::free()?),
+            stripe_product: None,
+        });
+    };
+    let id = ids.read(table, &names);
     let called = table.required("name", |member| member.text().map(str::to_owned));
     let required = table.optional("required", false, Member::boolean);
     let one = Quantity::whole(1);
@@ -263,22 +291,27 @@ fn product(ids: &Ids<'_>, plan: &str, name: &str, table: &Table<'_, '_>) -> Opti
     let min = table.optional("min", Quantity::ZERO, Member::decimal);
     let max = table.optional("max", None, |member| member.decimal().map(Some));
     let dimensions: Option<Dimensions> = table.optional("dimensions", Dimensions::new(), pricing::dimensions);
-    let pricing: Option<Pricing> = table.required("pricing", |member| pricing::read(&member.table()?));
+    let pricing = table.required("pricing", |member| pricing::read(&member.table()?));
     Some(Product {
         id: id?,
-        name: called?,
-        required: required?,
-        default_quantity: default_quantity?,
-        min: min?,
-        max: max?,
-        dimensions: dimensions?,
-        price: Price {
-            version: 0,
-            pricing: pricing?,
-            stripe_price: None,
-        },
+        name: called.unwrap_or_else(|| UNREAD.to_owned()),
+        required: required.unwrap_or(false),
+        default_quantity: default_quantity.unwrap_or(Quantity::ZERO),
+        min: min.unwrap_or(Quantity::ZERO),
+        max: max.flatten(),
+        dimensions: dimensions.unwrap_or_default(),
+        price: priced(pricing.or_else(pricing::free)?),
         stripe_product: None,
     })
+}
+
+/// A price that only the store knows the version of.
+fn priced(pricing: Pricing) -> Price {
+    Price {
+        version: 0,
+        pricing,
+        stripe_price: None,
+    }
 }
 
 /// An id means one thing.
@@ -336,31 +369,25 @@ fn check_products(root: &Table<'_, '_>, plans: &[Named<Plan>]) {
     }
 }
 
-/// The tables of a table, each read by `read`; those that are wrong are noted.
+/// The tables of a table, each read by `read`; what is wrong is noted.
 fn each<T>(
     root: &Table<'_, '_>,
     name: &'static str,
     read: impl Fn(&str, &Table<'_, '_>) -> Option<T>,
-) -> Option<Vec<Named<T>>> {
-    let Some(member) = root.get(name) else {
-        return Some(Vec::new());
-    };
-    let all: Vec<_> = member
-        .table()?
-        .entries()
-        .into_iter()
-        .map(|(name, member)| {
-            named(name, &member)?;
-            let table = member.table()?;
-            let it = read(name, &table);
-            table.finish();
-            Some(Named {
-                name: name.to_owned(),
-                it: it?,
-            })
+) -> Vec<Named<T>> {
+    let table = root.get(name).and_then(|member| member.table());
+    let entries = table.map(|table| table.entries()).unwrap_or_default();
+    let all = entries.into_iter().filter_map(|(name, member)| {
+        named(name, &member)?;
+        let table = member.table()?;
+        let it = read(name, &table);
+        table.finish();
+        Some(Named {
+            name: name.to_owned(),
+            it: it?,
         })
-        .collect();
-    all.into_iter().collect()
+    });
+    all.collect()
 }
 
 /// Names are plain, so that they can be written in paths and on command lines.
@@ -377,16 +404,14 @@ fn named(name: &str, member: &Member<'_, '_>) -> Option<()> {
 struct Ids<'a>(&'a str);
 
 impl Ids<'_> {
-    /// The member `id`, or one that is made.
+    /// The member `id`, or one that is made, also where the member is none.
     fn read<T>(&self, table: &Table<'_, '_>, names: &[&str]) -> Option<T>
     where
         T: std::str::FromStr,
         T::Err: std::fmt::Display,
     {
-        match table.get("id") {
-            Some(member) => member.parsed(),
-            None => self.make(names).parse().ok(),
-        }
+        let given = table.get("id").and_then(|member| member.parsed());
+        given.or_else(|| self.make(names).parse().ok())
     }
 
     /// A UUID of version 8 (RFC 9562: made as one likes), from a hash of organisation, kind and names.

@@ -1,7 +1,7 @@
 //! A catalog file as it is written: members with the line that they are on, and everything that is wrong with them.
 //!
-//! Reading never stops at the first fault. A member that is wrong is noted and left out; whoever needs it does without, so that
-//! one run tells everything.
+//! Reading never stops at the first fault. A member that is wrong is noted, and something stands in for it that gives no other member a fault;
+//! what the rules say of the stand-in itself is not told. So one run tells everything.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -37,6 +37,8 @@ pub(super) struct Source {
     /// Where each line ends: a file may have as many faults as lines.
     ends: Vec<usize>,
     faults: RefCell<Vec<Fault>>,
+    /// The paths of the members for which something stands in.
+    unread: RefCell<BTreeSet<String>>,
 }
 
 impl Source {
@@ -44,6 +46,7 @@ impl Source {
         Self {
             ends: text.match_indices('\n').map(|(at, _)| at).collect(),
             faults: RefCell::default(),
+            unread: RefCell::default(),
         }
     }
 
@@ -53,6 +56,18 @@ impl Source {
             member: member.to_owned(),
             fault: fault.to_string(),
         });
+    }
+
+    /// Something stands in for the member of this path.
+    fn not_read(&self, member: &str) {
+        self.unread.borrow_mut().insert(member.to_owned());
+    }
+
+    /// Whether something stands in for the member of this path, or for one that it is a part of.
+    fn is_unread(&self, member: &str) -> bool {
+        let unread = self.unread.borrow();
+        let ends = member.match_indices('.').map(|(at, _)| at).chain([member.len()]);
+        ends.map(|end| &member[..end]).any(|part| unread.contains(part))
     }
 
     /// What was found, in the order of the lines.
@@ -109,10 +124,26 @@ impl<'a, 's> Table<'a, 's> {
         match self.get(name) {
             Some(member) => read(&member),
             None => {
-                self.fault(format!("{name} is missing"));
+                self.missing(name);
                 None
             }
         }
+    }
+
+    /// Notes that a member is missing that must be there.
+    pub(super) fn missing(&self, name: &str) {
+        self.fault(format!("{name} is missing"));
+        self.source.not_read(&self.under(name));
+    }
+
+    /// Something stands in for the whole of it.
+    pub(super) fn not_read(&self) {
+        self.source.not_read(&self.path);
+    }
+
+    /// For how many members of the file something stands in so far.
+    pub(super) fn unread(&self) -> usize {
+        self.source.unread.borrow().len()
     }
 
     /// A member that may be absent, read by `read`; none when it is wrong, which is noted.
@@ -158,8 +189,11 @@ impl<'a, 's> Table<'a, 's> {
     }
 
     /// Notes a fault of a member by its path within this table: `tiers[1].up_to`. Where that is not in the file, the nearest that
-    /// is gets the blame.
+    /// is gets the blame. One that could not be read has its fault already.
     pub(super) fn fault_of(&self, path: &str, fault: impl ToString) {
+        if self.source.is_unread(&self.under(path)) {
+            return;
+        }
         let mut at = self.at;
         let mut table = Some(self.table);
         for step in path.split('.') {
@@ -209,6 +243,7 @@ impl<'a, 's> Table<'a, 's> {
 impl<'a, 's> Member<'a, 's> {
     pub(super) fn fault(&self, fault: impl ToString) {
         self.source.fault(self.at, &self.path, fault);
+        self.source.not_read(&self.path);
     }
 
     pub(super) fn table(&self) -> Option<Table<'a, 's>> {

@@ -137,16 +137,146 @@ pricing = { pricing_type = "guess" }
             "line 16: plans.basic.currency: not a currency code",
             "line 17: plans.basic.cadence: must be P1M, P3M or P1Y",
             "line 18: plans.basic.anchor.day_of_month: must be a day from 1 to 31",
+            "line 20: plans.basic.products.seat.default_quantity: must lie between min and max",
             "line 22: plans.basic.products.seat.required: must be true or false",
+            "line 24: plans.basic.products.seat.max: must not be below the minimum, and more than 0",
             "line 25: plans.basic.products.seat.colour: is no member of the catalog",
             "line 31: plans.basic.products.seat.pricing.tiers[1].flat_amount: not a decimal number",
+            "line 31: plans.basic.products.seat.pricing.tiers[1].unit_amount: must be 0 or more",
+            "line 31: plans.basic.products.seat.pricing.tiers[1].up_to: must be more than in the tier before, and more than 0",
             "line 32: plans.basic.products.seat.pricing.tiers[2].unit_amount: not a decimal number",
             "line 35: plans.basic.products.two words: a name is 1 to 100 letters, digits, dashes and underscores",
         ]
     );
 }
 
-/// What members say together is looked at once each of them can be read.
+/// What can be read is held to the rules, whatever stands beside it; and what cannot be read has one fault, and gives no other member one.
+#[test]
+fn what_can_be_read_is_judged_beside_what_cannot() {
+    let cadence = small("anchor = { day_of_month = 31 }", TEN_DOLLARS).replace("P1M", "P2M");
+    let anchor = "must be a day that every period has: 1 to 28 of a month, any but 29 February of a year";
+    assert_eq!(
+        faults(&cadence),
+        [
+            "line 8: plans.basic.cadence: must be P1M, P3M or P1Y".to_owned(),
+            format!("line 9: plans.basic.anchor: {anchor}"),
+        ]
+    );
+    // By the year, which the cadence may have been meant to be, it is right.
+    let cadence = small("anchor = { month = 2, day = 1 }", TEN_DOLLARS).replace("P1M", "P2M");
+    assert_eq!(
+        faults(&cadence),
+        ["line 8: plans.basic.cadence: must be P1M, P3M or P1Y"]
+    );
+    let judged = |pricing: &str, expected: &[&str]| {
+        let found = faults(&small("", &format!("pricing = {pricing}")));
+        assert_eq!(found, expected, "{pricing}");
+    };
+    judged(
+        "{ pricing_type = \"tiered\", tiers = [{ up_to = 5, unit_amount = 100 }, { up_to = 4, unit_amount = -1 }, { up_to = 9 }] }",
+        &[
+            "line 13: plans.basic.products.seat.pricing.tiers[1].unit_amount: must be 0 or more",
+            "line 13: plans.basic.products.seat.pricing.tiers[1].up_to: must be more than in the tier before, and more than 0",
+            "line 13: plans.basic.products.seat.pricing.tiers[2]: unit_amount is missing",
+            "line 13: plans.basic.products.seat.pricing.tiers[2].up_to: must be absent in the last tier",
+        ],
+    );
+    // Nobody knows what was to stand where the other tiers' bounds lie.
+    judged(
+        "{ pricing_type = \"step\", tiers = [{ up_to = 5, flat_amount = 1 }, { up_to = \"x\", flat_amount = 1 }, 7, { flat_amount = 1 }] }",
+        &[
+            "line 13: plans.basic.products.seat.pricing.tiers[1].up_to: not a decimal number",
+            "line 13: plans.basic.products.seat.pricing.tiers[2]: must be a table",
+        ],
+    );
+    judged(
+        "{ pricing_type = \"volume\", free_units = -1 }",
+        &[
+            "line 13: plans.basic.products.seat.pricing: tiers is missing",
+            "line 13: plans.basic.products.seat.pricing.free_units: must be 0 or more",
+        ],
+    );
+    judged(
+        "{ pricing_type = \"guess\", unit_amount = 5, free_units = 3, minimum_commitment = -1 }",
+        &[
+            "line 13: plans.basic.products.seat.pricing.minimum_commitment: must be 0 or more",
+            "line 13: plans.basic.products.seat.pricing.pricing_type: must be flat_fee, per_unit, tiered, volume, step, package, percent or matrix",
+        ],
+    );
+    judged(
+        "{ pricing_type = \"percent\", percentage = \"x\", minimum = 5, maximum = 4 }",
+        &[
+            "line 13: plans.basic.products.seat.pricing.maximum: must not be below the minimum",
+            "line 13: plans.basic.products.seat.pricing.percentage: not a decimal number",
+        ],
+    );
+    judged(
+        "{ pricing_type = \"matrix\", dimensions = [7], values = [{ match = { a = \"1\" }, unit_amount = 1 }, { match = { a = 2 }, unit_amount = -1 }, { match = { b = \"1\" }, unit_amount = 1 }] }",
+        &[
+            "line 13: plans.basic.products.seat.pricing.dimensions[0]: must be a text in quotes",
+            "line 13: plans.basic.products.seat.pricing.values[1].match.a: must be a text in quotes",
+            "line 13: plans.basic.products.seat.pricing.values[1].unit_amount: must be 0 or more",
+            "line 13: plans.basic.products.seat.pricing.values[2].match: must name every dimension and nothing else",
+        ],
+    );
+    judged(
+        "{ pricing_type = \"flat_fee\", unit_amount = \"x\" }\nmin = 3\nmax = 2\ndefault_quantity = \"x\"",
+        &[
+            "line 13: plans.basic.products.seat.pricing.unit_amount: not a decimal number",
+            "line 15: plans.basic.products.seat.max: must not be below the minimum, and more than 0",
+            "line 16: plans.basic.products.seat.default_quantity: not a decimal number",
+        ],
+    );
+}
+
+/// One thing that is wrong keeps nothing else of its kind from being looked at, and nobody is blamed for naming it.
+#[test]
+fn what_is_wrong_hides_none_of_its_neighbours() {
+    let text = r#"[organisation]
+id = "acme"
+name = "Acme"
+
+[business_entities.main]
+name = "Main"
+time_zone = "Mars/Olympus"
+
+[customers.a]
+name = "A"
+email = "ada@example.com"
+business_entity = "main"
+
+[customers.b]
+name = "B"
+email = "ada@example.com"
+business_entity = 7
+
+[plans.a]
+name = "A"
+currency = "isk"
+cadence = "P1M"
+products = { seat = 5, "two words" = {} }
+
+[plans.b]
+currency = "usd"
+cadence = "P1M"
+products = 5
+"#;
+    assert_eq!(
+        faults(text),
+        [
+            "line 7: business_entities.main.time_zone: not an IANA time zone (Europe/Berlin)",
+            "line 16: customers.b.email: is another customer's already",
+            "line 17: customers.b.business_entity: must be a text in quotes",
+            "line 21: plans.a.currency: is a currency of which Stripe charges round amounts only: what a share of a period would be charged at cannot be told",
+            "line 23: plans.a.products.seat: must be a table",
+            "line 23: plans.a.products.two words: a name is 1 to 100 letters, digits, dashes and underscores",
+            "line 25: plans.b: name is missing",
+            "line 28: plans.b.products: must be a table",
+        ]
+    );
+}
+
+/// What members say together is looked at where each of them can be read.
 #[test]
 fn faults_of_members_together_have_lines_too() {
     let bounds = small(
@@ -155,7 +285,13 @@ fn faults_of_members_together_have_lines_too() {
     );
     assert_eq!(
         faults(&bounds),
-        ["line 16: plans.basic.products.seat.pricing.tiers[0].up_to: must be absent in the last tier"]
+        [
+            "line 9: plans.basic.anchor: a day of the year is for a plan that is billed by the year",
+            "line 9: plans.basic.anchor: must be a day that every period has: 1 to 28 of a month, any but 29 February of a year",
+            "line 13: plans.basic.products.seat.default_quantity: must lie between min and max",
+            "line 15: plans.basic.products.seat.max: must not be below the minimum, and more than 0",
+            "line 16: plans.basic.products.seat.pricing.tiers[0].up_to: must be absent in the last tier",
+        ]
     );
     let bounds = small(
         "anchor = { month = 2, day = 29 }",

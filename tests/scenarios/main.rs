@@ -130,6 +130,8 @@ mod model;
 mod plan_checkouts;
 /// The life of a checkout session over plans and contracts.
 mod checkout_sessions;
+/// What a guest does not pay by.
+mod guests;
 /// What a checkout page does beside taking the payment.
 mod checkout_pages;
 /// Bad input to checkout sessions.

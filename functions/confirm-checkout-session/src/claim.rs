@@ -298,6 +298,7 @@ fn new_contract(call: &Call<'_>, session: &Session, sale: &Sale, buyer: BuyerId)
         version: 0,
         status: ContractStatus::Pending,
         buyer,
+        is_guests: session.wish.guest.is_some(),
         business_entity: session.business_entity.clone(),
         standing: sale.offer.after.clone(),
         order: sale.order.clone(),

@@ -18,6 +18,8 @@ mod claim;
 mod customer;
 /// Asking Stripe for a sale, and what becomes of it.
 mod sell;
+/// What a guest does not use up.
+mod guest;
 /// What a sale is charged to.
 mod method;
 /// The hosted page of a sale.

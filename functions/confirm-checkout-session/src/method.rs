@@ -76,8 +76,8 @@ pub(crate) async fn given(
     sell::forget(call, claimed, why).await.map(|_| Given::Again)
 }
 
-/// 400: the payment method that was named does not do.
-fn unnamable(why: &str) -> Problem {
+/// 400: the payment method that was named does not do, or none was.
+pub(crate) fn unnamable(why: &str) -> Problem {
     let mut invalid = Invalid::default();
     invalid.field("payment_method_id", why);
     Problem::invalid(invalid)

@@ -26,7 +26,7 @@ use billing_stripe::{AskedSale, ReadContract, StripeError};
 
 use crate::claim::{Claimed, Found};
 use crate::method::Given;
-use crate::{Wanted, busy, customer, expired, method, page};
+use crate::{Wanted, busy, customer, expired, guest, method, page};
 
 /// Finishes a sale that was found under way. None when it has to be looked at again.
 pub(crate) async fn finish(
@@ -161,8 +161,19 @@ pub(crate) async fn sell(
     if preview.as_ref().is_err_and(customer::is_lost) {
         return customer::replace(call, &claimed, &customer).await;
     }
+    let owed = preview.as_ref().map_or(0, |preview| preview.owed);
     if let Check::Overtaken = hold(call, &claimed, preview.map(|preview| preview.charge), false).await? {
         return Ok(None);
+    }
+    if claimed.session.wish.guest.is_some() {
+        let payer = guest::Payer {
+            customer: &customer,
+            method: payment_method.as_ref(),
+            owed,
+        };
+        if let Some(why) = Box::pin(guest::refusal(call, sale, &payer)).await? {
+            return refuse(call, &claimed, why).await;
+        }
     }
     if payment_method.is_none() && sale.offer.short_first_period().is_none() && page::is_needed(sale) {
         return page::open(call, &claimed, &asked).await;
@@ -321,7 +332,7 @@ async fn obstacle(
     sale: &Sale,
     read: &Read,
 ) -> Result<Option<Unchangeable>, Problem> {
-    if let Err(why) = amendable(sale, read) {
+    if let Err(why) = amendable(&claimed.stored.contract, sale, read) {
         return Ok(Some(why));
     }
     // What changes when the period ends gives nothing back.
@@ -331,10 +342,12 @@ async fn obstacle(
     }
 }
 
-/// Whether what an amendment costs would be charged, and be paid at once, and no schedule of an operator's would undo it.
-fn amendable(sale: &Sale, read: &Read) -> Result<(), Unchangeable> {
-    // One that is named is looked at when it has been given.
-    let is_paid_by_it = sale.offer.way == Way::AtOnce && sale.payment_method.is_none();
+/// Whether what an amendment costs would be charged, and be paid at once, and no schedule of an operator's would undo it. What a guest has
+/// bought is charged to nothing but what its subscription has of its own.
+fn amendable(contract: &Contract, sale: &Sale, read: &Read) -> Result<(), Unchangeable> {
+    // One that is named is looked at when it has been given; a change at the end of the period leaves it alone.
+    let is_named = sale.offer.way == Way::AtOnce && sale.payment_method.is_some();
+    let is_paid_by_it = sale.offer.way == Way::AtOnce && !is_named;
     let payer = read.payer.as_ref().filter(|_| is_paid_by_it);
     change::charged(read.collection)?;
     // A schedule that bears a sale's name is a downgrade's: of another, that was made since this one was priced.
@@ -342,17 +355,25 @@ fn amendable(sale: &Sale, read: &Read) -> Result<(), Unchangeable> {
     if read.is_led_by_an_operator() || is_of_another {
         return Err(Unchangeable::Scheduled);
     }
+    let has_none = read.payment_method.is_none() && !is_named;
+    if contract.is_guests && has_none && sale.offer.costs_something() {
+        return Err(Unchangeable::NothingPays);
+    }
     change::payable(payer)
 }
 
 /// 409 for an amendment that its subscription does not allow: the sale is forgotten. None when another machine may be at it.
 fn cannot_amend<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: &Unchangeable) -> Step<'a> {
-    let told = Problem::conflict(why.to_string());
+    refuse(call, claimed, Problem::conflict(why.to_string()))
+}
+
+/// The sale is forgotten, and its caller told why. None when another machine may be at it.
+fn refuse<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: Problem) -> Step<'a> {
     Box::pin(async move {
         if claimed.is_of_another(call.now) {
             return Ok(None);
         }
-        forget(call, claimed, told).await
+        forget(call, claimed, why).await
     })
 }
 

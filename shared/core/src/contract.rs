@@ -59,6 +59,9 @@ pub struct Contract {
     pub status: Status,
     /// Who bought it.
     pub buyer: BuyerId,
+    /// Whether it was bought by typing an address, which may be another's: nothing is charged for it to what the customer has of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_guests: bool,
     /// Who sells.
     pub business_entity: BusinessEntityId,
     /// What it stands at; while it is being sold, what it will.

@@ -339,6 +339,16 @@ impl Offer {
         same_moment == *made
     }
 
+    /// Whether there is anything to pay for it, now or with the next bill.
+    #[must_use]
+    pub fn costs_something(&self) -> bool {
+        let Estimates {
+            current_invoice,
+            next_invoice,
+        } = &self.estimates;
+        current_invoice.total > 0 || next_invoice.as_ref().is_some_and(|next| next.total > 0)
+    }
+
     /// Whether a plan is offered as it was when this was: what it consists of, and what that costs.
     #[must_use]
     pub fn still_holds(&self, plan: &Plan) -> bool {

@@ -46,6 +46,8 @@ pub struct PreviewedChange<'a> {
 pub struct Preview {
     /// What it comes to.
     pub charge: Charge,
+    /// What the customer owes from before, in minor units; below zero what it has on account. Source: Stripe, `invoice.starting_balance`.
+    pub owed: i64,
     /// What discounts take off.
     pub discount: i64,
     /// The tax within its total; none where none is worked out.
@@ -74,6 +76,7 @@ pub(crate) struct Wire {
     id: String,
     amount_due: i64,
     total: i64,
+    starting_balance: i64,
     currency: String,
     total_discount_amounts: Option<Vec<Part>>,
     total_taxes: Option<Vec<Part>>,
@@ -159,6 +162,7 @@ impl Preview {
     pub fn nothing(currency: Currency) -> Self {
         Self {
             charge: Charge::nothing(currency),
+            owed: 0,
             discount: 0,
             tax: None,
             lines: Vec::new(),
@@ -173,6 +177,7 @@ impl Preview {
                 total: wire.total,
                 currency: currency(&wire.currency, "a preview")?,
             },
+            owed: wire.starting_balance,
             discount: sum(&wire.total_discount_amounts.unwrap_or_default())?,
             tax: taxes.as_deref().map(sum).transpose()?,
             lines: lines

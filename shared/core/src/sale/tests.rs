@@ -264,6 +264,7 @@ fn contract(sale: Sale) -> Contract {
         version: 1,
         status: contract::Status::Pending,
         buyer: "00000000-0000-4000-8000-0000000000c3".parse().unwrap(),
+        is_guests: false,
         business_entity: "00000000-0000-4000-8000-0000000000c4".parse().unwrap(),
         standing: sale.offer.after.clone(),
         order: sale.order.clone(),

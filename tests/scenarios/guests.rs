@@ -1,6 +1,6 @@
 //! A guest types an address, which may be a customer's: whatever that customer has at Stripe pays nothing of what the guest buys, now or later.
 
-use billing_tests::{Answer, Organisation, World};
+use billing_tests::{Answer, Organisation, World, path_of};
 use serde_json::{Value, json};
 
 use crate::checkout_sessions::{gives_a_default, guest, with_a_card_of_its_own};
@@ -184,4 +184,26 @@ async fn a_guests_amendment_is_charged_to_what_its_contract_has_of_its_own() {
     let paid = json!({ "contract_id": contract, "plan_id": acme.plan("team") });
     let answer = acme.confirms(&acme.session(&paid).await, &Value::Null).await;
     assert_eq!(answer.body["checkout_status"], "pending", "{answer}");
+}
+
+/// The card of a guest's contract was taken away: less can be bought for later all the same, and not more at once.
+#[tokio::test]
+async fn a_guests_contract_without_a_payment_method_can_come_to_cost_less() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&team(&world, &acme, BAKERY)).await;
+    made(&acme.confirms(&id, &visa()).await);
+    let contract = acme.reads(&id).await.body["contract_id"].clone();
+    let subscription = world.stripe.all_subscriptions().await.remove(0);
+    let path = path_of(&subscription);
+    world
+        .stripe
+        .operator("POST", &path, "default_payment_method=")
+        .await;
+    let seat = json!({ "product_id": acme.product("team", "Team seat"), "quantity": 6 });
+    let more = json!({ "contract_id": contract, "product_overrides": [seat] });
+    let more = acme.session(&more).await;
+    assert_eq!(acme.confirms(&more, &Value::Null).await, NOTHING_PAYS);
+    let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+    made(&acme.confirms(&acme.session(&less).await, &Value::Null).await);
 }

@@ -356,7 +356,12 @@ fn amendable(contract: &Contract, sale: &Sale, read: &Read) -> Result<(), Unchan
         return Err(Unchangeable::Scheduled);
     }
     let has_none = read.payment_method.is_none() && !is_named;
-    if contract.is_guests && has_none && sale.offer.costs_something() {
+    let asks_for_one = match sale.offer.way {
+        Way::Begin | Way::AtOnce => sale.offer.costs_something(),
+        // Less is billed than without it.
+        Way::AtPeriodEnd => sale.offer.begins_to_cost(),
+    };
+    if contract.is_guests && has_none && asks_for_one {
         return Err(Unchangeable::NothingPays);
     }
     change::payable(payer)

@@ -19,7 +19,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::id::{BilledPriceId, InvoiceId};
+use crate::id::{BilledPriceId, InvoiceId, LineId};
 use crate::period::Period;
 use crate::reversal::Reversal;
 
@@ -53,11 +53,26 @@ pub struct TimeBill {
     pub is_owed: bool,
     /// What it charges.
     pub charges: Vec<TimeCharge>,
+    /// What it gives back.
+    pub credits: Vec<TimeCredit>,
+}
+
+/// A line that gives time back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeCredit {
+    /// The lines that had charged it; none where Stripe does not name them.
+    pub of: Vec<LineId>,
+    /// Until when the time was.
+    pub ends_at: Timestamp,
+    /// How much it gives back, in minor units.
+    pub minor: i64,
 }
 
 /// A line that charges time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeCharge {
+    /// The line.
+    pub line: LineId,
     /// The price.
     pub price: BilledPriceId,
     /// How many.
@@ -88,6 +103,17 @@ pub enum Verdict {
     Owed,
     /// The latest bill did not begin the period: those before it have to be read.
     Unclear,
+}
+
+impl TimeBill {
+    /// Whether it gives back what an earlier bill charged, as far as Stripe tells.
+    fn may_give_back(&self, earlier: &TimeBill) -> bool {
+        let is_of = |credit: &TimeCredit| {
+            let mut charged = earlier.charges.iter();
+            credit.of.is_empty() || charged.any(|charge| credit.of.contains(&charge.line))
+        };
+        self.credits.iter().any(is_of)
+    }
 }
 
 impl<'a> Billed<'a> {
@@ -140,11 +166,14 @@ impl<'a> Billed<'a> {
             changes.find(|bill| bill.charges.iter().any(|charge| self.charges(charge, *item)))
         });
         // What a later one charges was paid in part by what it gave back of an earlier one.
-        let mut built_on = changes().skip_while(|bill| !self.is_charged_by(bill));
+        let mut built_on = bills.iter().enumerate().filter(|(newer, bill)| {
+            let mut newer = bills.iter().take(*newer).filter(|newer| !newer.is_owed);
+            bill.occasion == Occasion::Change && newer.any(|newer| newer.may_give_back(bill))
+        });
         began.any(|bill| self.is_owed_by(bill))
             || has_begun_unpaid
             || latest.into_iter().any(|bill| self.is_owed_by(bill))
-            || built_on.any(|bill| self.given_back.contains(&&bill.invoice))
+            || built_on.any(|(_, bill)| self.given_back.contains(&&bill.invoice))
     }
 
     /// Whether this credit, in minor units, is more than is left of what was paid for the period, by all bills that were made since it began:
@@ -156,10 +185,23 @@ impl<'a> Billed<'a> {
             is_of_period.then_some(*back)
         });
         let back: i64 = back.fold(0, i64::saturating_add);
-        let paid = bills
+        let bills = bills
             .iter()
-            .fold(0, |paid: i64, bill| paid.saturating_add(bill.settled));
+            .filter(|bill| !self.given_back.contains(&&bill.invoice));
+        let paid = bills.map(|bill| bill.settled.saturating_add(self.brought_along(bill)));
+        let paid = paid.fold(0, i64::saturating_add);
         back > 0 && credit > paid.saturating_sub(back).max(0)
+    }
+
+    /// What a change that began the period took along of the period before, which had been paid for.
+    fn brought_along(&self, bill: &TimeBill) -> i64 {
+        let of_before = |credit: &&TimeCredit| {
+            bill.occasion == Occasion::Change
+                && self.is_of_whole_period(bill)
+                && credit.ends_at != self.period.end
+        };
+        let credits = bill.credits.iter().filter(of_before);
+        credits.fold(0, |sum: i64, credit| sum.saturating_add(credit.minor))
     }
 
     fn is_owed_by(&self, bill: &TimeBill) -> bool {
@@ -219,11 +261,13 @@ mod tests {
             charges: charges
                 .iter()
                 .map(|(name, quantity, period)| TimeCharge {
+                    line: format!("il_{quantity}").parse().unwrap(),
                     price: price(name),
                     quantity: *quantity,
                     period: *period,
                 })
                 .collect(),
+            credits: vec![],
         }
     }
 
@@ -348,6 +392,42 @@ mod tests {
         assert!(!judged(3, |billed| billed.is_overdrawn_by(3001, &[renewal(false)])));
     }
 
+    /// 1000 of May's 3000 went back, and all of what more cost, which an operator took away again; or 500 of the bill that began the period, of whose
+    /// 3500 what was left of April paid 500.
+    #[test]
+    fn what_is_left_is_what_was_paid_for_the_period_and_has_not_gone_back() {
+        let more = TimeBill {
+            invoice: "in_more".parse().unwrap(),
+            ..more(5, false)
+        };
+        let begins = TimeBill {
+            occasion: Occasion::Change,
+            credits: vec![TimeCredit {
+                of: vec![],
+                ends_at: at("2026-05-05T00:00:00Z"),
+                minor: 500,
+            }],
+            ..renewal(false)
+        };
+        let (partly, wholly) = ("in_1".parse().unwrap(), "in_more".parse().unwrap());
+        for (bills, back, left) in [
+            (vec![more, renewal(false)], 1000, 2000),
+            (vec![begins], 500, 3000),
+        ] {
+            for (credit, overdrawn) in [(left, false), (left + 1, true)] {
+                let overdrawn_by = judged(3, |billed| {
+                    let billed = Billed {
+                        given_back: vec![&wholly],
+                        given_back_in_part: vec![(&partly, back)],
+                        ..billed.clone()
+                    };
+                    billed.is_overdrawn_by(credit, &bills)
+                });
+                assert_eq!(overdrawn_by, overdrawn, "{credit} {bills:?}");
+            }
+        }
+    }
+
     /// Two changes within May, of which the later gave back what the earlier charged; and a change that began a period of its own.
     #[test]
     fn what_was_given_back_whole_is_not_credited_through_a_later_change() {
@@ -364,7 +444,16 @@ mod tests {
             );
             named(bill, "in_begins")
         };
-        let (four, five) = (named(more(4, false), "in_four"), named(more(5, false), "in_five"));
+        let instead_of = |bill: TimeBill, of: &[&str]| TimeBill {
+            credits: vec![TimeCredit {
+                of: of.iter().map(|line| line.parse().unwrap()).collect(),
+                ends_at: may().end,
+                minor: 100,
+            }],
+            ..bill
+        };
+        let four = instead_of(named(more(4, false), "in_four"), &["il_3"]);
+        let five = instead_of(named(more(5, false), "in_five"), &["il_4"]);
         let (three, given_up) = (begins(false), named(begins(true), "in_given_up"));
         for (quantity, bills, given_back, owed) in [
             (5, vec![five.clone(), four.clone(), renewal(false)], None, false),
@@ -382,6 +471,19 @@ mod tests {
             ),
             // An operator took back what he gave back: three it is, as the renewal charged.
             (3, vec![four.clone(), renewal(false)], Some("in_four"), false),
+            // And then four again, which gives back what the renewal charged; or Stripe does not say what.
+            (
+                4,
+                vec![four.clone(), five.clone(), renewal(false)],
+                Some("in_five"),
+                false,
+            ),
+            (
+                4,
+                vec![instead_of(four.clone(), &[]), five.clone(), renewal(false)],
+                Some("in_five"),
+                true,
+            ),
             (4, vec![four.clone(), three.clone()], Some("in_begins"), true),
             (4, vec![four.clone(), three.clone()], None, false),
             (4, vec![four.clone(), given_up.clone()], None, true),

@@ -349,6 +349,14 @@ impl Offer {
         current_invoice.total > 0 || next_invoice.as_ref().is_some_and(|next| next.total > 0)
     }
 
+    /// Whether what was free is to cost something.
+    #[must_use]
+    pub fn begins_to_cost(&self) -> bool {
+        let before = self.before.as_ref();
+        let was_free = before.is_none_or(|before| estimate::full_price(&before.configuration) == Ok(0));
+        was_free && self.costs_something()
+    }
+
     /// Whether a plan is offered as it was when this was: what it consists of, and what that costs.
     #[must_use]
     pub fn still_holds(&self, plan: &Plan) -> bool {

@@ -112,6 +112,7 @@ impl WireInvoice {
         // Stripe calls paid what was forgiven, too.
         let is_settled = self.is_paid() && (self.settled.amount() > 0 || !self.settled.is_forgiven());
         let charges = self.lines.data.iter().filter_map(Line::time_charge);
+        let credits = self.lines.data.iter().filter_map(Line::time_credit);
         Ok(TimeBill {
             invoice: id(&self.id, "an invoice")?,
             occasion: match self.billing_reason.as_deref() {
@@ -123,6 +124,7 @@ impl WireInvoice {
             settled: if self.is_paid() { self.settled.net() } else { 0 },
             is_owed: self.total > 0 && !is_settled,
             charges: charges.collect::<Result<_, _>>()?,
+            credits: credits.collect::<Result<_, _>>()?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Invoices, re-read: whether they are paid, for which periods of service, and what an open one waits for.
 
-use billing_core::arrears::TimeCharge;
+use billing_core::arrears::{TimeCharge, TimeCredit};
 use billing_core::coverage::{Entry, GivenBack};
 use billing_core::id::{InvoiceId, PaymentMethodId, SubscriptionId};
 use billing_core::money::Money;
@@ -228,12 +228,29 @@ impl Line {
         }
         let charge = || {
             Ok(TimeCharge {
+                line: id(&self.id, "an invoice line")?,
                 price: id(&details.price.0, "a price")?,
                 quantity: self.quantity.unwrap_or(1),
                 period: self.period()?,
             })
         };
         Some(charge())
+    }
+
+    /// What time it gives back; none for what charges.
+    pub(crate) fn time_credit(&self) -> Option<Result<TimeCredit, StripeError>> {
+        if !self.is_credit() || self.details().next().is_none() {
+            return None;
+        }
+        let credit = || {
+            let of = self.credited().map(|line| id(&line.0, "a credited line"));
+            Ok(TimeCredit {
+                of: of.collect::<Result<_, _>>()?,
+                ends_at: at(self.period.end, "the end of a line's period")?,
+                minor: self.amount.saturating_neg(),
+            })
+        };
+        Some(credit())
     }
 
     fn entry(self, invoice: &InvoiceId) -> Result<Entry, StripeError> {

@@ -21,7 +21,7 @@ use crate::bills::Settled;
 use crate::client::{Stripe, numbered};
 use crate::contracts::key;
 use crate::error::StripeError;
-use crate::reversals::otherwise;
+use crate::reversals::{Refund, otherwise};
 use crate::wire::{Page, id};
 
 /// Under how many idempotency keys something is to be given back before somebody is told.
@@ -56,6 +56,8 @@ struct Part<'a> {
     /// In minor units.
     own: i64,
     invoice: &'a InvoiceId,
+    /// Whether it paid another invoice.
+    is_shared: bool,
 }
 
 /// A credit note over what an invoice took of the customer's balance, which gives it back there.
@@ -105,6 +107,7 @@ impl Stripe {
         let invoice: InvoiceId = id(&billed.id, "an invoice")?;
         let payments = self.payments(&invoice).await?;
         let mut seen = 0_i64;
+        let mut returned = Returned::Whole;
         let mut debt = billed.settled.debt();
         for payment in payments.iter().filter(|payment| payment.status == "paid") {
             // An invoice that somebody has marked as paid may have tried one in vain before.
@@ -119,8 +122,13 @@ impl Stripe {
                 if own >= received {
                     self.refund_payment(&intent, key).await?;
                 } else {
-                    let invoice = &invoice;
-                    self.refund_part(Part { intent, own, invoice }, key).await?;
+                    let part = Part {
+                        invoice: &invoice,
+                        intent,
+                        own,
+                        is_shared: paid < received,
+                    };
+                    returned = returned.and(self.refund_part(part, key).await?);
                 }
             }
         }
@@ -129,7 +137,7 @@ impl Stripe {
             .await?;
         let off_stripe = billed.amount_paid_off_stripe.unwrap_or_default();
         let is_whole = off_stripe <= 0 && billed.settled.amount_paid <= seen;
-        Ok(credited.and(if is_whole {
+        Ok(returned.and(credited).and(if is_whole {
             Returned::Whole
         } else {
             Returned::InPart
@@ -148,9 +156,15 @@ impl Stripe {
         }
     }
 
-    /// Gives back what of a payment paid an invoice, less what was given back of it already.
-    async fn refund_part(&self, part: Part<'_>, key: &str) -> Result<(), StripeError> {
-        let Part { intent, own, invoice } = part;
+    /// Gives back what of a payment paid an invoice, less what was given back of it already. Where it paid another one too, a refund of
+    /// somebody else's may be of either: it is taken for this one's, so that nothing goes back twice, and somebody has to look.
+    async fn refund_part(&self, part: Part<'_>, key: &str) -> Result<Returned, StripeError> {
+        let Part {
+            intent,
+            own,
+            invoice,
+            is_shared,
+        } = part;
         let mut spent = None;
         for attempt in 1..=KEYS {
             // Also after a failure that Stripe keeps: the refund may have been made all the same.
@@ -159,8 +173,12 @@ impl Stripe {
                 .await?;
             let of_invoice = refunds.iter().filter(|refund| refund.may_be_of(invoice));
             let left = of_invoice.fold(own, |left, refund| left.saturating_sub(refund.amount));
+            let returned = match is_shared && refunds.iter().any(Refund::is_unmarked) {
+                true => Returned::InPart,
+                false => Returned::Whole,
+            };
             if left <= 0 {
-                return Ok(());
+                return Ok(returned);
             }
             let request = CreateRefund::new()
                 .payment_intent(intent.as_str())
@@ -168,12 +186,14 @@ impl Stripe {
                 .metadata([("invoice".to_owned(), invoice.to_string())]);
             let key = numbered(&format!("{key}/part/{intent}"), attempt);
             match self.post::<IgnoredAny>(request.build(), &key).await {
-                Err(StripeError::Refused(refusal)) if refusal.is_about_money_that_is_gone() => return Ok(()),
+                Err(StripeError::Refused(refusal)) if refusal.is_about_money_that_is_gone() => {
+                    return Ok(returned);
+                }
                 Err(error @ StripeError::Spent { .. }) => spent = Some(error),
-                answer => return answer.map(|_| ()),
+                answer => return answer.map(|_| returned),
             }
         }
-        spent.map_or(Ok(()), Err)
+        spent.map_or(Ok(Returned::Whole), Err)
     }
 
     /// Gives back what an invoice took of its customer's balance, less what credit notes have given back of it already.

@@ -134,7 +134,7 @@ impl Paid {
             .collect();
         let is_own = |refund: &Refund| told.contains(&refund.id.as_str()) || refund.is_marked_with(invoice);
         let own = self.refunded(is_own).min(amount);
-        let others = self.refunded(|refund| !is_own(refund) && refund.metadata.invoice.is_some());
+        let others = self.refunded(|refund| !is_own(refund) && !refund.is_unmarked());
         let others = others.min(whole - amount);
         let (whole, refunded) = (whole - others, refunded - others);
         // Of what is not the invoice's by a credit note: rounded down, so that it is all of it only when the whole charge went back.
@@ -163,24 +163,32 @@ pub(crate) struct Refund {
     id: String,
     pub(crate) amount: i64,
     status: Option<String>,
-    #[serde(default)]
-    metadata: Mark,
+    metadata: Option<Mark>,
 }
 
 /// What a refund of ours is marked with that gives back a part of a payment.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Mark {
     invoice: Option<String>,
 }
 
 impl Refund {
     fn is_marked_with(&self, invoice: &InvoiceId) -> bool {
-        self.metadata.invoice.as_deref() == Some(invoice.as_str())
+        self.mark() == Some(invoice.as_str())
     }
 
     /// Whether it may be of this invoice: it is not marked as another's.
     pub(crate) fn may_be_of(&self, invoice: &InvoiceId) -> bool {
-        self.metadata.invoice.is_none() || self.is_marked_with(invoice)
+        self.is_unmarked() || self.is_marked_with(invoice)
+    }
+
+    /// Whether it does not say which invoice it is of.
+    pub(crate) fn is_unmarked(&self) -> bool {
+        self.mark().is_none()
+    }
+
+    fn mark(&self) -> Option<&str> {
+        self.metadata.as_ref()?.invoice.as_deref()
     }
 
     /// Whether the money is on its way, or there: a bank may send it back, and an operator may stop it.
@@ -447,7 +455,7 @@ mod tests {
                     id: format!("re_{amount}"),
                     amount,
                     status: Some("succeeded".to_owned()),
-                    metadata: Mark::default(),
+                    metadata: None,
                 })
                 .collect(),
             disputed: Disputed { lost, any: lost > 0 },
@@ -496,7 +504,9 @@ mod tests {
             ("in_2", &[4000, 1000], 1000, false),
         ] {
             let mut paid = charged(Some(2000), refunds, 0);
-            paid.refunds[0].metadata.invoice = Some(marked.to_owned());
+            paid.refunds[0].metadata = Some(Mark {
+                invoice: Some(marked.to_owned()),
+            });
             let reversal = sum(&"in_1".parse().unwrap(), usd(2000), &[paid], &[]);
             assert_eq!(reversal.given_back, back, "{marked} {refunds:?}");
             assert_eq!(reversal.is_full(), is_full, "{marked} {refunds:?}");

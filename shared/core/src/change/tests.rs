@@ -69,6 +69,7 @@ fn standing(interval: Interval) -> Standing {
                 settled: 26_800,
                 is_owed: false,
                 charges: vec![],
+                credits: vec![],
             },
             page: None,
         }),

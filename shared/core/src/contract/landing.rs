@@ -23,7 +23,7 @@ pub enum Fate {
     /// Nothing to tell yet.
     Open,
     /// It waits for the payment of this bill.
-    Waits(Bill),
+    Waits(Box<Bill>),
     /// It took effect.
     TookEffect,
     /// Its payment came too late for an offer that had moved: the money goes back.
@@ -88,7 +88,7 @@ pub struct Landing {
 pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
     let first = read.first_bill().filter(|_| sale.offer.way == Way::Begin);
     let waits = || match first.or(read.latest_invoice.as_ref()) {
-        Some(bill) => Fate::Waits(bill.clone()),
+        Some(bill) => Fate::Waits(Box::new(bill.clone())),
         None => Fate::Open,
     };
     match (sale.offer.way, read.billing.status) {
@@ -105,7 +105,7 @@ pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
         (Way::Begin, _) if sale.is_to_be_refunded || lateness == Lateness::Moved => Fate::TooLate,
         // A bank debit: Stripe calls it active, and nobody has paid yet. Nor has anybody a bill that was made void.
         (Way::Begin, _) => match first.filter(|bill| !bill.is_paid) {
-            Some(bill) => Fate::Waits(bill.clone()),
+            Some(bill) => Fate::Waits(Box::new(bill.clone())),
             None => Fate::TookEffect,
         },
         (Way::AtOnce, _) if read.is_pending => waits(),

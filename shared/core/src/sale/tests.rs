@@ -224,6 +224,7 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
                 settled: 1500,
                 is_owed: false,
                 charges: vec![],
+                credits: vec![],
             },
             is_paid: true,
             paid_at: None,

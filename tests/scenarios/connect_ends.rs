@@ -217,41 +217,65 @@ async fn sold_for_three_months(world: &World, north: &Agency<'_>, end_behavior: 
     id
 }
 
-/// A schedule that reaches beyond the period cannot end it with the period: it lets go, also of the end that it was to bring later, and the
-/// subscription ends by itself. Whatever dies in between leaves that later end.
+/// That it is told to go on after its period, and its end so.
+fn goes_on(told: &Answer, end_shown: &Value) {
+    assert_eq!(
+        (
+            told.status,
+            &told.body["cancel_at_period_end"],
+            &told.body["cancelAtPeriodEndDisplay"]
+        ),
+        (200, &json!(false), end_shown),
+        "{told}"
+    );
+}
+
+/// A schedule that reaches beyond the period cannot end it with the period: it lets go, and the subscription ends by itself, also when the
+/// machine dies in between.
 #[tokio::test]
 async fn an_end_with_the_period_does_not_wait_for_a_longer_phase() {
-    for (end_behavior, shown) in [
-        ("release", Value::Null),
-        ("cancel", json!("Cancels on 1 July 2026")),
-    ] {
-        let world = World::at(NOW).await;
-        let north = world.agency().await;
-        let id = sold_for_three_months(&world, &north, end_behavior).await;
-        let goes_on = |told: Answer| {
-            assert_eq!(
-                (
-                    told.status,
-                    &told.body["cancel_at_period_end"],
-                    &told.body["cancelAtPeriodEndDisplay"]
-                ),
-                (200, &json!(false), &shown),
-                "{end_behavior}: {told}"
-            );
-        };
-        goes_on(north.gets(&id).await);
-        goes_on(north.updates(&id, &json!({ "cancelAtPeriodEnd": false })).await);
-        let machine = world.machine().await;
-        machine.network.holds("/release");
-        world.stripe.holds_events(true).await;
-        let wish = json!({ "cancelAtPeriodEnd": true });
-        machine.dies_over(north.updates_on(&machine, &id, &wish)).await;
-        goes_on(north.gets(&id).await);
-        let ends = north.updates(&id, &wish).await;
-        assert_eq!(ends.body["cancel_at_period_end"], true, "{end_behavior}: {ends}");
-        world.stripe.holds_events(false).await;
-        ends_with_april(&world, &north, &id, end_behavior).await;
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let id = sold_for_three_months(&world, &north, "release").await;
+    goes_on(&north.gets(&id).await, &Value::Null);
+    let goes = north.updates(&id, &json!({ "cancelAtPeriodEnd": false })).await;
+    goes_on(&goes, &Value::Null);
+    let machine = world.machine().await;
+    machine.network.holds("/release");
+    world.stripe.holds_events(true).await;
+    let wish = json!({ "cancelAtPeriodEnd": true });
+    machine.dies_over(north.updates_on(&machine, &id, &wish)).await;
+    goes_on(&north.gets(&id).await, &Value::Null);
+    let ends = north.updates(&id, &wish).await;
+    assert_eq!(ends.body["cancel_at_period_end"], true, "{ends}");
+    world.stripe.holds_events(false).await;
+    ends_with_april(&world, &north, &id, "a longer phase").await;
+}
+
+/// Three months that the agency has sold as such are not ended before: taken back, such an end would leave none, and the client would be charged
+/// beyond the term. So while the schedule is to bring the end, and when it has let go and left it as a date.
+#[tokio::test]
+async fn a_term_is_neither_ended_early_nor_lost() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let id = sold_for_three_months(&world, &north, "cancel").await;
+    let july = json!("Cancels on 1 July 2026");
+    for has_schedule in [true, false] {
+        assert_eq!(
+            north.updates(&id, &json!({ "cancelAtPeriodEnd": true })).await,
+            r#"409 {"error":"the subscription was given a later end at Stripe that would be lost: it can only be changed there"}"#,
+            "{has_schedule}"
+        );
+        let goes = north.updates(&id, &json!({ "cancelAtPeriodEnd": false })).await;
+        goes_on(&goes, &july);
+        let is_released = north.schedules().await[0]["status"] == "released";
+        assert_eq!(is_released, !has_schedule);
+        let located = json!({ "taxSettings": { "enabled": false, "country": "DE" } });
+        goes_on(&north.updates(&id, &located).await, &july);
     }
+    world.advance("130d").await;
+    assert_eq!(north.payments().await, [2999; 3]);
+    assert_eq!(north.gets(&id).await.body["status"], "canceled");
 }
 
 /// In its last month an end of the schedule's is one with the period, and is taken back as such.

@@ -304,6 +304,69 @@ async fn another_tax_is_told_to_a_phase_that_has_its_own() {
     }
 }
 
+/// A later phase that says its own tax would bring it back: another tax for the whole is refused, also where the first phase has it already, before
+/// it begins and while that runs.
+#[tokio::test]
+async fn another_tax_is_not_told_to_the_first_phase_alone() {
+    for is_taxed_first in [true, false] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let mut order = north.order(NEXT_MONTH);
+        order["data"]["taxSettings"] = json!({ "enabled": is_taxed_first, "country": "DE" });
+        let id = north.sells(&order).await.body["id"].as_str().unwrap().to_owned();
+        north.client_gives_card().await;
+        let later = phase(&north, 1, 1).await + "&phases[1][automatic_tax][enabled]=true";
+        let first = phase(&north, 0, 1).await;
+        rewrites(&north, NEXT_MONTH, &[first, later]).await;
+        world.stripe.stand_in().settle().await;
+        let untaxed = json!({ "taxSettings": { "enabled": false } });
+        let before = north.schedules().await[0].clone();
+        for runs in [false, true] {
+            let context = format!("taxed: {is_taxed_first}, runs: {runs}");
+            assert_eq!(north.updates(&id, &untaxed).await, REARRANGED, "{context}");
+            let told = north.gets(&id).await;
+            assert_eq!(told.body["automatic_tax"], is_taxed_first, "{context}");
+            let now = north.schedules().await[0].clone();
+            assert_eq!(
+                (&now["phases"], &now["default_settings"]),
+                (&before["phases"], &before["default_settings"]),
+                "{context}"
+            );
+            world.advance("31d").await;
+        }
+    }
+}
+
+/// The machine dies when the phase, which said its own tax, has been written anew. It says none by then, and whoever finds the change asks Stripe
+/// for what was asked all the same: the client is known to be in Austria.
+#[tokio::test]
+async fn where_a_client_is_stays_known_when_its_phase_was_written_and_the_machine_died() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let mut order = north.order(NEXT_MONTH);
+    order["data"]["taxSettings"] = json!({ "enabled": true, "country": "DE" });
+    let id = north.sells(&order).await.body["id"].as_str().unwrap().to_owned();
+    let own = phase(&north, 0, 1).await + "&phases[0][automatic_tax][enabled]=true";
+    rewrites(&north, NEXT_MONTH, &[own]).await;
+    world.stripe.stand_in().settle().await;
+    let lost = world.machine().await;
+    lost.network
+        .stops_named(Moment::After, "POST /v1/subscription_schedules/");
+    let moves = json!({ "taxSettings": { "enabled": false, "country": "AT" } });
+    lost.dies_over(north.updates_on(&lost, &id, &moves)).await;
+    world.stripe.stand_in().settle().await;
+    let told = north.gets(&id).await;
+    assert_eq!(told.body["automatic_tax"], false, "{told}");
+    // A postal code is one of the country that is known.
+    let placed = json!({ "taxSettings": { "enabled": true, "postalCode": "1010" } });
+    assert_eq!(north.updates(&id, &placed).await.body["automatic_tax"], true);
+    let address = &north.customers().await[0]["address"];
+    assert_eq!(
+        (&address["country"], &address["postal_code"]),
+        (&json!("AT"), &json!("1010"))
+    );
+}
+
 /// 299.00 a year.
 async fn yearly(north: &Agency<'_>) -> String {
     let product = north.at_stripe("POST", "/v1/products", "name=Year").await;

@@ -109,6 +109,7 @@ async fn attempt(
         start: wish.start,
         tax: wish.tax.clone(),
         ends: wish.ends,
+        ..Difference::default()
     };
     let difference = wanted.from(&contract, call.now).map_err(refuse)?;
     if difference.is_nothing() {

@@ -10,6 +10,8 @@ mod buyers;
 mod schedules;
 /// What a phase of a schedule says.
 mod phases;
+/// What a schedule says of the subscription that it owns.
+mod owning;
 /// Subscriptions that have begun: changed, canceled, their usage.
 mod running;
 /// A sale as it is now.

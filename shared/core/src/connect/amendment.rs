@@ -36,6 +36,10 @@ pub struct Difference {
     /// Whether it ends with its period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<bool>,
+    /// Whether the phase of the schedule that waited had to be written anew for it: once that is done the phase does not tell any more, and
+    /// Stripe takes under one key what it took before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub writes_phase: bool,
 }
 
 /// A difference that Stripe was asked for.
@@ -82,6 +86,11 @@ pub enum Refusal {
     /// The phase of its schedule says what we did not write, and would not write again.
     #[error("the schedule was given terms at Stripe that would be lost: it can only be changed there")]
     Furnished,
+    /// It ends after its period, by a term that we did not set, and would not set again.
+    #[error(
+        "the subscription was given a later end at Stripe that would be lost: it can only be changed there"
+    )]
+    EndsLater,
     /// It runs, by another interval.
     #[error("the subscription has started: its interval cannot be changed")]
     OtherInterval,
@@ -120,14 +129,19 @@ impl Difference {
             start: self.start.filter(|asked| !has_start(*asked)),
             tax: self
                 .tax
-                .filter(|tax| tax.enabled != contract.taxed || tax.tells_place()),
+                .filter(|tax| is_other_tax(tax, contract) || tax.tells_place()),
             ends: self.ends.filter(|ends| *ends != contract.ends),
+            writes_phase: false,
         };
+        let writes_phase = !begun && left.is_of_the_phase(contract);
         match (contract.status.as_str(), left.dropping(contract)) {
             _ if begun && left.start.is_some() => Err(Refusal::Started),
             ("incomplete", _) if !left.is_nothing() => Err(Refusal::Incomplete),
             (_, Some(refusal)) => Err(refusal),
-            (_, None) => Ok(left.carrying(contract)),
+            (_, None) => Ok(Self {
+                writes_phase,
+                ..left.carrying(contract)
+            }),
         }
     }
 
@@ -160,6 +174,8 @@ impl Difference {
         } else if rewrites && (contract.has_other_terms || self.terms.is_some() && contract.has_other_items())
         {
             Some(Refusal::Furnished)
+        } else if self.ends_before_its_term(contract) {
+            Some(Refusal::EndsLater)
         } else {
             None
         }
@@ -173,12 +189,12 @@ impl Difference {
         }
     }
 
-    /// Whether the phase of a schedule has to be written anew for it: also for another tax, where the phase says its own.
+    /// Whether the phase of a schedule has to be written anew for it: also for another tax, where a phase says its own.
     #[must_use]
     pub fn is_of_the_phase(&self, contract: &Contract) -> bool {
         let tax = self.tax.as_ref().filter(|_| contract.phase_says_tax);
-        let other_tax = tax.is_some_and(|tax| tax.enabled != contract.taxed);
-        self.terms.is_some() || self.start.is_some() || other_tax
+        let other_tax = tax.is_some_and(|tax| is_other_tax(tax, contract));
+        self.writes_phase || self.terms.is_some() || self.start.is_some() || other_tax
     }
 
     /// Whether it is to end with a period that its schedule reaches beyond: an end of the schedule's would come too late.
@@ -186,10 +202,22 @@ impl Difference {
         self.ends == Some(true) && contract.outlasts_period
     }
 
+    /// Whether it is to end with a period although it ends later by itself: nothing would bring that end back, were this one taken back.
+    fn ends_before_its_term(&self, contract: &Contract) -> bool {
+        let term = contract.ends_at.zip(contract.period);
+        let ends_later = term.is_some_and(|(end, period)| end > period.end);
+        self.ends == Some(true) && !contract.ends && ends_later
+    }
+
     /// Whether it is more than the schedule of a running subscription can see to.
     fn needs_release(&self, contract: &Contract) -> bool {
         self.terms.is_some() || self.tax.is_some() || self.cuts_short(contract)
     }
+}
+
+/// Whether it is not what there is of taxes, now or in a phase to come.
+fn is_other_tax(tax: &Tax, contract: &Contract) -> bool {
+    tax.enabled != contract.taxed || contract.tax_varies
 }
 
 impl Amendment {

@@ -52,8 +52,10 @@ pub struct Contract {
     /// Whether its schedule reaches beyond the period, by a phase that lasts longer or by another one: ending what was sold with the schedule
     /// would not end it with the period. Somebody wrote it so at Stripe.
     pub outlasts_period: bool,
-    /// Whether the phase that it waits for says by itself whether taxes are worked out, whatever its schedule says.
+    /// Whether a phase that it waits for says by itself whether taxes are worked out, whatever its schedule says.
     pub phase_says_tax: bool,
+    /// Whether a phase to come has taxes worked out where `taxed` says no, or the other way round.
+    pub tax_varies: bool,
     /// Whether the phase that it waits for says more than we write into one (somebody at Stripe did), which writing it anew would lose.
     pub has_other_terms: bool,
     /// Which sale it is of.

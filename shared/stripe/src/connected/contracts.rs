@@ -14,7 +14,8 @@ use stripe_client_core::StripeRequest;
 
 use super::buyers::CLIENT;
 use super::offers::WirePrice;
-use super::phases::{AutomaticTax, Phase};
+use super::owning::{Owning, reach};
+use super::phases::{AutomaticTax, Phase, Settings};
 use super::schedules::SALE;
 use super::{Connected, found, phases};
 use crate::error::StripeError;
@@ -105,11 +106,6 @@ impl Mode {
     }
 }
 
-#[derive(Deserialize)]
-struct Settings {
-    automatic_tax: Option<AutomaticTax>,
-}
-
 /// A customer: its id, or the object.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -169,30 +165,6 @@ struct Source {
     coupon: Option<Reference>,
 }
 
-/// The schedule of a subscription, expanded.
-#[derive(Deserialize)]
-struct Owning {
-    id: String,
-    status: String,
-    end_behavior: String,
-    current_phase: Option<Span>,
-    #[serde(default)]
-    phases: Vec<Span>,
-}
-
-impl Owning {
-    /// Whether another phase follows the one under way.
-    fn leads_on(&self) -> bool {
-        let current = self.current_phase.as_ref().map(|phase| phase.end_date);
-        current.is_some_and(|end| self.phases.iter().any(|phase| phase.end_date > end))
-    }
-}
-
-#[derive(Deserialize)]
-struct Span {
-    end_date: i64,
-}
-
 fn sold(metadata: Option<HashMap<String, String>>) -> Option<Sold> {
     let metadata = metadata?;
     Some(Sold {
@@ -211,7 +183,12 @@ impl Readable for Schedule {
         let wire = self;
         let of = "a subscription schedule";
         let (customer, email) = wire.customer.read();
-        let defaults = wire.default_settings.and_then(|settings| settings.automatic_tax);
+        let default = wire.default_settings.as_ref().and_then(Settings::taxed);
+        let default = default.unwrap_or_default();
+        let taxed = |phase: &Phase| phase.automatic_tax.as_ref().map_or(default, |tax| tax.enabled);
+        let first_taxed = wire.phases.first().map_or(default, taxed);
+        let tax_varies = wire.phases.iter().any(|phase| taxed(phase) != first_taxed);
+        let phase_says_tax = wire.phases.iter().any(|phase| phase.automatic_tax.is_some());
         let has_more_phases = wire.phases.len() > 1;
         let last_end = wire.phases.last().map(|phase| phase.end_date);
         let first = wire.phases.into_iter().next();
@@ -230,14 +207,15 @@ impl Readable for Schedule {
             ends_at: None,
             canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
             ended_at: None,
-            taxed: defaults.is_some_and(|tax| tax.enabled),
+            taxed: first_taxed,
             flexible: wire.billing_mode.is_some_and(|mode| mode.is_flexible()),
             held_back: false,
             coupon: None,
             lines: Vec::new(),
             has_more_phases,
             outlasts_period: false,
-            phase_says_tax: false,
+            phase_says_tax,
+            tax_varies,
             has_other_terms: false,
             sold,
         };
@@ -249,10 +227,7 @@ impl Readable for Schedule {
             end: at(phase.end_date, of)?,
         };
         contract.start = Some(span.start);
-        // A phase that says nothing leaves it to the schedule.
         let says_more = phase.says_more();
-        contract.phase_says_tax = phase.automatic_tax.is_some();
-        contract.taxed = phase.automatic_tax.map_or(contract.taxed, |tax| tax.enabled);
         contract.coupon = coupon(phase.discounts.into_iter().find_map(|discount| discount.coupon))?;
         for item in phase.items {
             let (price, name) = item.price.read()?;
@@ -297,10 +272,6 @@ impl Readable for Subscription {
             }),
             None => None,
         };
-        let with_period = wire.cancel_at.is_some() && wire.cancel_at == span.map(|(_, end)| end);
-        let outlasts_period = schedule_end
-            .zip(span)
-            .is_some_and(|(end, (_, period_end))| end > period_end);
         let ends_at = ends_with_schedule.or(wire.cancel_at);
         let mut lines = Vec::new();
         for item in wire.items.data {
@@ -317,6 +288,17 @@ impl Readable for Subscription {
             Discount::Id(_) => None,
         });
         let has_more_phases = owning.as_ref().is_some_and(Owning::leads_on);
+        let is_last_trial = wire.status == "trialing" && !has_more_phases;
+        let reach = period.map(|period| reach(period, is_last_trial, &lines).as_second());
+        let with_period = wire
+            .cancel_at
+            .zip(span.zip(reach))
+            .is_some_and(|(end, ((_, period_end), reach))| (period_end..=reach).contains(&end));
+        let outlasts_period = schedule_end.zip(reach).is_some_and(|(end, reach)| end > reach);
+        let taxed = wire.automatic_tax.is_some_and(|tax| tax.enabled);
+        let tax_varies = owning
+            .as_ref()
+            .is_some_and(|schedule| schedule.taxes_otherwise(taxed));
         Ok(Contract {
             schedule: owning
                 .map(|schedule| id(&schedule.id, "a subscription schedule"))
@@ -335,7 +317,7 @@ impl Readable for Subscription {
             ends_at: ends_at.map(|end| at(end, of)).transpose()?,
             canceled_at: wire.canceled_at.map(|canceled| at(canceled, of)).transpose()?,
             ended_at: wire.ended_at.map(|ended| at(ended, of)).transpose()?,
-            taxed: wire.automatic_tax.is_some_and(|tax| tax.enabled),
+            taxed,
             flexible: wire.billing_mode.is_some_and(|mode| mode.is_flexible()),
             held_back: wire.pause_collection.is_some(),
             coupon: coupon(discount)?,
@@ -343,6 +325,7 @@ impl Readable for Subscription {
             has_more_phases,
             outlasts_period,
             phase_says_tax: false,
+            tax_varies,
             has_other_terms: false,
             sold,
         })
@@ -476,6 +459,24 @@ mod tests {
         })
     }
 
+    /// A subscription of April and its schedule, which is to cancel it with its phase, on a trial until 15 April.
+    fn trial() -> Value {
+        let schedule = schedule();
+        let (start, trial_end, phase_end) = (1_775_001_600, 1_776_211_200, 1_777_593_600);
+        json!({
+            "id": "sub_1", "status": "trialing", "created": 1_775_000_000, "start_date": start, "cancel_at_period_end": false,
+            "cancel_at": null, "canceled_at": null, "ended_at": null, "customer": "cus_1", "metadata": schedule["metadata"],
+            "items": { "has_more": false, "data": [{
+                "id": "si_1", "price": schedule["phases"][0]["items"][0]["price"], "quantity": 1,
+                "current_period_start": start, "current_period_end": trial_end,
+            }] },
+            "schedule": {
+                "id": "sub_sched_1", "status": "active", "end_behavior": "cancel",
+                "current_phase": { "end_date": phase_end }, "phases": [{ "end_date": phase_end }],
+            },
+        })
+    }
+
     fn read(schedule: &Value) -> Contract {
         let object: Object = serde_json::from_str(&schedule.to_string()).unwrap();
         object.contract::<Schedule>().unwrap().unwrap()
@@ -527,6 +528,43 @@ mod tests {
             let mut schedule = schedule();
             schedule["phases"][0][member] = value;
             assert!(!read(&schedule).has_other_terms, "{member}");
+        }
+    }
+
+    /// A phase of a month that begins with a trial ends within the month after the trial, with what is paid first. One that lasts longer, or that
+    /// another follows, does not; nor has what is on no trial any other period than its own.
+    #[test]
+    fn an_end_within_the_period_after_a_trial_is_one_with_the_period() {
+        const MAY: i64 = 1_777_593_600;
+        const TRIAL_END: i64 = 1_776_211_200;
+        let longer = json!([{ "end_date": MAY + 90 * 86_400 }]);
+        let two = json!([{ "end_date": TRIAL_END }, { "end_date": MAY }]);
+        for (pointer, value, is_with_period) in [
+            ("/status", json!("trialing"), true),
+            ("/status", json!("active"), false),
+            ("/schedule/phases", longer, false),
+            ("/schedule/phases", two, false),
+        ] {
+            let mut trial = trial();
+            *trial.pointer_mut(pointer).unwrap() = value;
+            let end = trial["schedule"]["phases"][0]["end_date"].clone();
+            trial["schedule"]["current_phase"]["end_date"] = end;
+            let object: Object = serde_json::from_str(&trial.to_string()).unwrap();
+            let read = object.contract::<Subscription>().unwrap().unwrap();
+            assert_eq!(
+                (read.ends, read.outlasts_period),
+                (is_with_period, !is_with_period),
+                "{pointer}: {trial}"
+            );
+        }
+        // Its schedule has let go of it, and has left it the date.
+        for (cancel_at, is_with_period) in [(MAY, true), (MAY + 30 * 86_400, false), (TRIAL_END - 1, false)] {
+            let mut trial = trial();
+            trial["schedule"] = Value::Null;
+            trial["cancel_at"] = json!(cancel_at);
+            let object: Object = serde_json::from_str(&trial.to_string()).unwrap();
+            let read = object.contract::<Subscription>().unwrap().unwrap();
+            assert_eq!(read.ends, is_with_period, "{cancel_at}");
         }
     }
 }

@@ -18,6 +18,18 @@ pub(super) struct AutomaticTax {
     pub(super) enabled: bool,
 }
 
+/// What holds for every phase that does not say otherwise.
+#[derive(Deserialize)]
+pub(super) struct Settings {
+    automatic_tax: Option<AutomaticTax>,
+}
+
+impl Settings {
+    pub(super) fn taxed(&self) -> Option<bool> {
+        self.automatic_tax.as_ref().map(|tax| tax.enabled)
+    }
+}
+
 /// A phase. Members that we do not write are looked at for whether they say something.
 #[derive(Deserialize)]
 pub(super) struct Phase {

@@ -156,11 +156,17 @@ impl<'a> Billed<'a> {
     #[must_use]
     pub fn is_owed(&self, bills: &[TimeBill]) -> bool {
         let changes = || bills.iter().filter(|bill| bill.occasion == Occasion::Change);
-        let mut began = bills.iter().filter(|bill| bill.occasion == Occasion::Period);
-        // One that came to nothing may have wanted the same period as one that began it.
-        let mut began_by_change = changes().filter(|bill| self.is_of_whole_period(bill)).peekable();
-        let has_begun_unpaid =
-            began_by_change.peek().is_some() && began_by_change.all(|bill| self.is_owed_by(bill));
+        let mut began = bills
+            .iter()
+            .filter(|bill| bill.occasion == Occasion::Period)
+            .peekable();
+        let has_begun_unpaid = if began.peek().is_some() {
+            began.any(|bill| self.is_owed_by(bill))
+        } else {
+            // A change began it. One that came to nothing may have wanted the same period.
+            let mut changes = changes().filter(|bill| self.is_of_whole_period(bill)).peekable();
+            changes.peek().is_some() && changes.all(|bill| self.is_owed_by(bill))
+        };
         let latest = self.items.iter().filter_map(|item| {
             let mut changes = changes();
             changes.find(|bill| bill.charges.iter().any(|charge| self.charges(charge, *item)))
@@ -170,8 +176,7 @@ impl<'a> Billed<'a> {
             let mut newer = bills.iter().take(*newer).filter(|newer| !newer.is_owed);
             bill.occasion == Occasion::Change && newer.any(|newer| newer.may_give_back(bill))
         });
-        began.any(|bill| self.is_owed_by(bill))
-            || has_begun_unpaid
+        has_begun_unpaid
             || latest.into_iter().any(|bill| self.is_owed_by(bill))
             || built_on.any(|(_, bill)| self.given_back.contains(&&bill.invoice))
     }
@@ -543,6 +548,12 @@ mod tests {
     /// Newest first.
     #[test]
     fn of_all_bills_the_one_of_the_period_and_the_latest_change_count() {
+        let six_at_once = bill(
+            Occasion::Change,
+            "2026-05-01T00:00:02Z",
+            true,
+            &[("price_m", 6, may())],
+        );
         for (quantity, bills, owed) in [
             (3, vec![], false),
             (4, vec![more(4, false), renewal(false)], false),
@@ -551,6 +562,8 @@ mod tests {
             // Six were wanted and not paid: three it is.
             (3, vec![more(6, true), renewal(false)], false),
             (3, vec![more(6, true), renewal(true)], true),
+            // In the second in which May began.
+            (3, vec![six_at_once, renewal(false)], false),
             // And were paid later.
             (6, vec![more(6, false), more(6, true), renewal(false)], false),
         ] {

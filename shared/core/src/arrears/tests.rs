@@ -1,0 +1,338 @@
+//! Bills of a period, paid and not, given back and built on.
+
+use super::*;
+use crate::money::Money;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn may() -> Period {
+    Period {
+        start: at("2026-05-01T00:00:00Z"),
+        end: at("2026-06-01T00:00:00Z"),
+    }
+}
+
+fn price(name: &str) -> BilledPriceId {
+    name.parse().unwrap()
+}
+
+fn bill(occasion: Occasion, created: &str, is_owed: bool, charges: &[(&str, u64, Period)]) -> TimeBill {
+    TimeBill {
+        invoice: "in_1".parse().unwrap(),
+        occasion,
+        created_at: at(created),
+        settled: if is_owed { 0 } else { 3000 },
+        is_owed,
+        charges: charges
+            .iter()
+            .map(|(name, quantity, period)| TimeCharge {
+                line: format!("il_{quantity}").parse().unwrap(),
+                price: price(name),
+                quantity: *quantity,
+                period: *period,
+            })
+            .collect(),
+        credits: vec![],
+    }
+}
+
+/// May's renewal of three.
+fn renewal(is_owed: bool) -> TimeBill {
+    bill(
+        Occasion::Period,
+        "2026-05-01T00:00:02Z",
+        is_owed,
+        &[("price_m", 3, may())],
+    )
+}
+
+/// What is left of May, for so many.
+fn more(quantity: u64, is_owed: bool) -> TimeBill {
+    let left = Period {
+        start: at("2026-05-11T00:00:00Z"),
+        ..may()
+    };
+    bill(
+        Occasion::Change,
+        "2026-05-11T00:00:00Z",
+        is_owed,
+        &[("price_m", quantity, left)],
+    )
+}
+
+/// Billed for so many in May.
+fn judged<T>(quantity: u64, judge: impl FnOnce(&Billed<'_>) -> T) -> T {
+    judge(&Billed {
+        period: may(),
+        items: vec![(&price("price_m"), quantity)],
+        given_back: vec![],
+        given_back_in_part: vec![],
+    })
+}
+
+#[test]
+fn the_bill_that_began_the_period_tells() {
+    for (latest, verdict) in [
+        (None, Verdict::Paid),
+        (Some(renewal(false)), Verdict::Paid),
+        (Some(renewal(true)), Verdict::Owed),
+        // April's, which somebody has given up: May began without a bill.
+        (
+            Some(bill(Occasion::Period, "2026-04-01T00:00:00Z", true, &[])),
+            Verdict::Paid,
+        ),
+        (
+            Some(bill(Occasion::Other, "2026-05-02T00:00:00Z", true, &[])),
+            Verdict::Unclear,
+        ),
+        (Some(more(3, false)), Verdict::Unclear),
+        // A change of the interval began a period of its own.
+        (
+            Some(bill(
+                Occasion::Change,
+                "2026-05-01T00:00:00Z",
+                true,
+                &[("price_m", 3, may())],
+            )),
+            Verdict::Owed,
+        ),
+    ] {
+        assert_eq!(
+            judged(3, |billed| billed.by_latest(latest.as_ref())),
+            verdict,
+            "{latest:?}"
+        );
+    }
+}
+
+/// A month that was paid and given back whole is credited no more; in part, it is.
+#[test]
+fn what_was_given_back_whole_was_never_paid() {
+    let reversal = |given_back| Reversal {
+        invoice: "in_1".parse().unwrap(),
+        paid: Money {
+            minor: 3000,
+            currency: "usd".parse().unwrap(),
+        },
+        forgiven: 0,
+        given_back,
+        lost: 0,
+        disputed: false,
+    };
+    let price = price("price_m");
+    for (given_back, verdict) in [(3000, Verdict::Owed), (2999, Verdict::Paid)] {
+        let reversals = [reversal(given_back)];
+        let billed = Billed {
+            period: may(),
+            items: vec![(&price, 3)],
+            given_back: vec![],
+            given_back_in_part: vec![],
+        };
+        let billed = billed.after(&reversals);
+        assert_eq!(billed.by_latest(Some(&renewal(false))), verdict);
+        assert_eq!(billed.is_owed(&[renewal(false)]), verdict == Verdict::Owed);
+    }
+}
+
+/// 3000 were paid for May, of which 1000 went back; or for April.
+#[test]
+fn of_what_went_back_in_part_the_rest_is_credited() {
+    for (invoice, credit, overdrawn) in [
+        ("in_1", 2000, false),
+        ("in_1", 2001, true),
+        ("in_1", -500, false),
+        ("in_april", 2900, false),
+    ] {
+        let invoice: InvoiceId = invoice.parse().unwrap();
+        let overdrawn_by = judged(3, |billed| {
+            let given_back_in_part = vec![(&invoice, 1000)];
+            let billed = Billed {
+                given_back_in_part,
+                ..billed.clone()
+            };
+            billed.is_overdrawn_by(credit, &[renewal(false)])
+        });
+        assert_eq!(overdrawn_by, overdrawn, "{invoice} {credit}");
+    }
+    assert!(!judged(3, |billed| billed.is_overdrawn_by(3001, &[renewal(false)])));
+}
+
+/// 1000 of May's 3000 went back, and all of what more cost, which an operator took away again; or 500 of the bill that began the period, of whose
+/// 3500 what was left of April paid 500.
+#[test]
+fn what_is_left_is_what_was_paid_for_the_period_and_has_not_gone_back() {
+    let more = TimeBill {
+        invoice: "in_more".parse().unwrap(),
+        ..more(5, false)
+    };
+    let begins = TimeBill {
+        occasion: Occasion::Change,
+        credits: vec![TimeCredit {
+            of: vec![],
+            ends_at: at("2026-05-05T00:00:00Z"),
+            minor: 500,
+        }],
+        ..renewal(false)
+    };
+    let (partly, wholly) = ("in_1".parse().unwrap(), "in_more".parse().unwrap());
+    for (bills, back, left) in [
+        (vec![more, renewal(false)], 1000, 2000),
+        (vec![begins], 500, 3000),
+    ] {
+        for (credit, overdrawn) in [(left, false), (left + 1, true)] {
+            let overdrawn_by = judged(3, |billed| {
+                let billed = Billed {
+                    given_back: vec![&wholly],
+                    given_back_in_part: vec![(&partly, back)],
+                    ..billed.clone()
+                };
+                billed.is_overdrawn_by(credit, &bills)
+            });
+            assert_eq!(overdrawn_by, overdrawn, "{credit} {bills:?}");
+        }
+    }
+}
+
+/// Two changes within May, of which the later gave back what the earlier charged; and a change that began a period of its own.
+#[test]
+fn what_was_given_back_whole_is_not_credited_through_a_later_change() {
+    let named = |bill: TimeBill, invoice: &str| TimeBill {
+        invoice: invoice.parse().unwrap(),
+        ..bill
+    };
+    let begins = |is_owed| {
+        let bill = bill(
+            Occasion::Change,
+            "2026-05-01T00:00:00Z",
+            is_owed,
+            &[("price_m", 3, may())],
+        );
+        named(bill, "in_begins")
+    };
+    let instead_of = |bill: TimeBill, of: &[&str]| TimeBill {
+        credits: vec![TimeCredit {
+            of: of.iter().map(|line| line.parse().unwrap()).collect(),
+            ends_at: may().end,
+            minor: 100,
+        }],
+        ..bill
+    };
+    let four = instead_of(named(more(4, false), "in_four"), &["il_3"]);
+    let five = instead_of(named(more(5, false), "in_five"), &["il_4"]);
+    let (three, given_up) = (begins(false), named(begins(true), "in_given_up"));
+    for (quantity, bills, given_back, owed) in [
+        (5, vec![five.clone(), four.clone(), renewal(false)], None, false),
+        (
+            5,
+            vec![five.clone(), four.clone(), renewal(false)],
+            Some("in_four"),
+            true,
+        ),
+        (
+            5,
+            vec![five.clone(), four.clone(), renewal(false)],
+            Some("in_five"),
+            true,
+        ),
+        // An operator took back what he gave back: three it is, as the renewal charged.
+        (3, vec![four.clone(), renewal(false)], Some("in_four"), false),
+        // And then four again, which gives back what the renewal charged; or Stripe does not say what.
+        (
+            4,
+            vec![four.clone(), five.clone(), renewal(false)],
+            Some("in_five"),
+            false,
+        ),
+        (
+            4,
+            vec![instead_of(four.clone(), &[]), five.clone(), renewal(false)],
+            Some("in_five"),
+            true,
+        ),
+        (4, vec![four.clone(), three.clone()], Some("in_begins"), true),
+        (4, vec![four.clone(), three.clone()], None, false),
+        (4, vec![four.clone(), given_up.clone()], None, true),
+        // It was tried in vain before.
+        (
+            4,
+            vec![four.clone(), three.clone(), given_up.clone()],
+            None,
+            false,
+        ),
+    ] {
+        let given_back: Option<InvoiceId> = given_back.map(|invoice| invoice.parse().unwrap());
+        let judged = judged(quantity, |billed| {
+            let given_back = given_back.iter().collect();
+            Billed {
+                given_back,
+                ..billed.clone()
+            }
+            .is_owed(&bills)
+        });
+        assert_eq!(judged, owed, "{quantity} {bills:?} {given_back:?}");
+    }
+}
+
+/// Each of two items was changed; the bill of the earlier change was given up.
+#[test]
+fn each_items_latest_change_has_to_be_paid() {
+    let left = Period {
+        start: at("2026-05-11T00:00:00Z"),
+        ..may()
+    };
+    let change = |name, is_owed| {
+        bill(
+            Occasion::Change,
+            "2026-05-11T00:00:00Z",
+            is_owed,
+            &[(name, 2, left)],
+        )
+    };
+    for is_owed in [false, true] {
+        let bills = [
+            change("price_b", false),
+            change("price_a", is_owed),
+            renewal(false),
+        ];
+        let (a, b) = (price("price_a"), price("price_b"));
+        let billed = Billed {
+            period: may(),
+            items: vec![(&a, 2), (&b, 2)],
+            given_back: vec![],
+            given_back_in_part: vec![],
+        };
+        assert_eq!(billed.is_owed(&bills), is_owed);
+    }
+}
+
+/// Newest first.
+#[test]
+fn of_all_bills_the_one_of_the_period_and_the_latest_change_count() {
+    let six_at_once = bill(
+        Occasion::Change,
+        "2026-05-01T00:00:02Z",
+        true,
+        &[("price_m", 6, may())],
+    );
+    for (quantity, bills, owed) in [
+        (3, vec![], false),
+        (4, vec![more(4, false), renewal(false)], false),
+        (4, vec![more(4, false), renewal(true)], true),
+        (4, vec![more(4, true), renewal(false)], true),
+        // Six were wanted and not paid: three it is.
+        (3, vec![more(6, true), renewal(false)], false),
+        (3, vec![more(6, true), renewal(true)], true),
+        // In the second in which May began.
+        (3, vec![six_at_once, renewal(false)], false),
+        // And were paid later.
+        (6, vec![more(6, false), more(6, true), renewal(false)], false),
+    ] {
+        assert_eq!(
+            judged(quantity, |billed| billed.is_owed(&bills)),
+            owed,
+            "{quantity} {bills:?}"
+        );
+    }
+}

@@ -21,7 +21,7 @@ use crate::bills::Settled;
 use crate::client::{Stripe, numbered};
 use crate::contracts::key;
 use crate::error::StripeError;
-use crate::reversals::{Refund, otherwise};
+use crate::reversals::{GIVEN_BACK_OF, Refund, otherwise};
 use crate::wire::{Page, id};
 
 /// Under how many idempotency keys something is to be given back before somebody is told.
@@ -183,7 +183,7 @@ impl Stripe {
             let request = CreateRefund::new()
                 .payment_intent(intent.as_str())
                 .amount(left)
-                .metadata([("invoice".to_owned(), invoice.to_string())]);
+                .metadata([(GIVEN_BACK_OF.to_owned(), invoice.to_string())]);
             let key = numbered(&format!("{key}/part/{intent}"), attempt);
             match self.post::<IgnoredAny>(request.build(), &key).await {
                 Err(StripeError::Refused(refusal)) if refusal.is_about_money_that_is_gone() => {

@@ -5,10 +5,10 @@
 //!
 //! # How it works
 //! A payment pays one invoice, unless an operator has attached it to several. What went back of such a payment belongs to the invoice whose
-//! credit note says so, or that it is marked with ([`crate::returns`]); of the rest each invoice has its share, which is all of it only when the charge went back in full. So what went back for
-//! one invoice withdraws no other, and people see it at each.
+//! credit note says so, or that it is marked with ([`crate::returns`]); of the rest each invoice has its share, which is all of it only when the
+//! charge went back in full. So what went back for one invoice withdraws no other, and people see it at each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use billing_core::id::{ChargeId, CreditNoteId, DisputeId, InvoiceId, PaymentIntentId, SubscriptionId};
 use billing_core::money::Money;
@@ -26,6 +26,9 @@ use crate::client::Stripe;
 use crate::disputes::Disputed;
 use crate::error::StripeError;
 use crate::wire::{Page, Reference, currency, id};
+
+/// Which metadata of a refund of ours that gives back a part of a payment names the invoice. People's own refunds have no such name.
+pub(crate) const GIVEN_BACK_OF: &str = "given_back_of";
 
 /// What an event about money that went back names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,13 +166,7 @@ pub(crate) struct Refund {
     id: String,
     pub(crate) amount: i64,
     status: Option<String>,
-    metadata: Option<Mark>,
-}
-
-/// What a refund of ours is marked with that gives back a part of a payment.
-#[derive(Deserialize)]
-struct Mark {
-    invoice: Option<String>,
+    metadata: Option<HashMap<String, String>>,
 }
 
 impl Refund {
@@ -188,7 +185,7 @@ impl Refund {
     }
 
     fn mark(&self) -> Option<&str> {
-        self.metadata.as_ref()?.invoice.as_deref()
+        self.metadata.as_ref()?.get(GIVEN_BACK_OF).map(String::as_str)
     }
 
     /// Whether the money is on its way, or there: a bank may send it back, and an operator may stop it.
@@ -504,13 +501,15 @@ mod tests {
             ("in_2", &[4000, 1000], 1000, false),
         ] {
             let mut paid = charged(Some(2000), refunds, 0);
-            paid.refunds[0].metadata = Some(Mark {
-                invoice: Some(marked.to_owned()),
-            });
+            paid.refunds[0].metadata = Some(HashMap::from([(GIVEN_BACK_OF.to_owned(), marked.to_owned())]));
             let reversal = sum(&"in_1".parse().unwrap(), usd(2000), &[paid], &[]);
             assert_eq!(reversal.given_back, back, "{marked} {refunds:?}");
             assert_eq!(reversal.is_full(), is_full, "{marked} {refunds:?}");
         }
+        // A mark of somebody else's is none.
+        let mut paid = charged(Some(2000), &[2000], 0);
+        paid.refunds[0].metadata = Some(HashMap::from([("invoice".to_owned(), "R-17".to_owned())]));
+        assert!(paid.refunds[0].may_be_of(&"in_1".parse().unwrap()));
     }
 
     /// 1000 refunded at the charge; 500 by a credit note, 200 of them by a refund that the charge tells too; a void note is none.

@@ -223,7 +223,7 @@ async fn a_session_is_made_unpayable_although_its_key_is_spent() {
     let session = monthly.split_once("_secret_").unwrap().0;
     world
         .stripe
-        .spends_idempotency_key(&format!("expire/{session}/1"))
+        .spends_idempotency_key(&format!("expire/{session}"))
         .await;
     let annual = ada.starts_checkout("annual").await.client_secret();
     let payable = world.stripe.payable_sessions(&ada).await;

@@ -27,9 +27,6 @@ use crate::wire::{Reference, at, id};
 /// The metadata member by which a session names the reservation that it was made for.
 const CHECKOUT: &str = "checkout";
 
-/// Under how many idempotency keys a session is to be expired before it is left as it is.
-const EXPIRY_KEYS: u32 = 3;
-
 /// A session to be created.
 #[derive(Debug)]
 pub struct NewCheckoutSession<'a> {
@@ -239,22 +236,13 @@ impl Stripe {
 
     /// Makes a session unpayable, and answers what it is afterwards: expired, or complete when the payer was faster.
     pub async fn expire_checkout_session(&self, id: &SessionId) -> Result<CheckoutSession, StripeError> {
-        for attempt in 1..=EXPIRY_KEYS {
-            let request = ExpireCheckoutSession::new(id.as_str()).build();
-            match self
-                .post::<Wire>(request, &format!("expire/{id}/{attempt}"))
-                .await
-            {
-                Ok(wire) => return wire.try_into(),
-                // Stripe keeps a failure for a day, and the session may be open all the same: what can be done once only may be
-                // asked for anew.
-                Err(StripeError::Spent { .. }) => {}
-                // Stripe expires open sessions only. What this one is now it tells.
-                Err(StripeError::Refused(_)) => break,
-                Err(error) => return Err(error),
-            }
+        let request = || ExpireCheckoutSession::new(id.as_str()).build();
+        match self.post_at_last::<Wire>(request, &format!("expire/{id}")).await {
+            Ok(wire) => wire.try_into(),
+            // Stripe expires open sessions only. What this one is now it tells.
+            Err(StripeError::Refused(_) | StripeError::Spent { .. }) => self.checkout_session(id).await,
+            Err(error) => Err(error),
         }
-        self.checkout_session(id).await
     }
 }
 

@@ -31,6 +31,8 @@ pub type Transport = Client<hyper_rustls::HttpsConnector<HttpConnector>, Full<By
 
 /// How often one call is sent at most.
 const ATTEMPTS: u32 = 4;
+/// Under how many idempotency keys something is asked for that changes nothing when it is done again, where Stripe keeps a failure under one.
+pub(crate) const KEYS: u32 = 8;
 /// How long one attempt may take at most. Stripe's slowest calls take a few seconds.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(8);
 /// When Stripe asks for a longer pause than this, the caller is told to come back instead of being kept waiting.
@@ -150,16 +152,15 @@ impl Stripe {
         self.call(request, Some(idempotency_key)).await
     }
 
-    /// The same under the next of so many keys (`key`, `key/2`, …), where Stripe keeps a failure under one: for what changes nothing when it is
-    /// done again.
+    /// The same under the next of [`KEYS`] keys (`key`, `key/2`, …), where Stripe keeps a failure under one: for what changes nothing when it is
+    /// done again. What was the matter may be over by then.
     pub(crate) async fn post_at_last<T: DeserializeOwned>(
         &self,
         request: impl Fn() -> RequestBuilder,
         key: &str,
-        keys: u32,
     ) -> Result<T, StripeError> {
         let mut answer = self.post(request(), key).await;
-        for attempt in 2..=keys {
+        for attempt in 2..=KEYS {
             if !matches!(answer, Err(StripeError::Spent { .. })) {
                 break;
             }

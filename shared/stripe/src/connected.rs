@@ -20,6 +20,8 @@ mod contracts;
 mod events;
 
 use billing_core::id::ConnectedAccountId;
+use serde::de::IgnoredAny;
+use stripe_client_core::RequestBuilder;
 
 use crate::client::Stripe;
 use crate::error::StripeError;
@@ -28,9 +30,6 @@ pub use buyers::{Address, BuyerThere};
 pub use contracts::{Listed, Shown};
 pub use offers::{Coupon, Product};
 pub use schedules::NewSchedule;
-
-/// Under how many idempotency keys something that can be done once only is asked for before it is left as it is.
-const KEYS: u32 = 3;
 
 /// Stripe, speaking for one connected account.
 #[derive(Debug, Clone)]
@@ -55,6 +54,22 @@ impl Connected {
     #[must_use]
     pub fn account(&self) -> &ConnectedAccountId {
         &self.account
+    }
+
+    /// Cancels a subscription or a schedule. What fails under every key may be over already: what it is now it tells.
+    async fn cancel_at_last(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+        id: &str,
+    ) -> Result<(), StripeError> {
+        match self
+            .stripe
+            .post_at_last::<IgnoredAny>(request, &format!("connect-cancel/{id}"))
+            .await
+        {
+            Ok(_) | Err(StripeError::Spent { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 

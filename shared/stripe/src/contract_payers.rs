@@ -10,9 +10,6 @@ use crate::client::Stripe;
 use crate::contracts::key;
 use crate::error::StripeError;
 
-/// How many keys an earlier payment method is put back under before it is given up.
-const KEYS: u32 = 4;
-
 impl Stripe {
     /// From now on a contract's subscription is paid by this method.
     pub async fn pay_contract_by(
@@ -35,35 +32,16 @@ impl Stripe {
     ) -> Result<(), StripeError> {
         let earlier = replaced.earlier.as_ref().map_or("", PaymentMethodId::as_str);
         match self
-            .set_payer_at_last(subscription, earlier, &format!("{}/method/back", key(sale)))
+            .set_payer(subscription, earlier, &format!("{}/method/back", key(sale)))
             .await
         {
             // An empty string unsets it. Source: Stripe, "Updating a subscription".
             Err(StripeError::Refused(_)) if !earlier.is_empty() => {
-                self.set_payer_at_last(subscription, "", &format!("{}/method/none", key(sale)))
+                self.set_payer(subscription, "", &format!("{}/method/none", key(sale)))
                     .await
             }
             answer => answer,
         }
-    }
-
-    /// Under the next key, where Stripe keeps a failure under one.
-    async fn set_payer_at_last(
-        &self,
-        subscription: &SubscriptionId,
-        method: &str,
-        key: &str,
-    ) -> Result<(), StripeError> {
-        let mut answer = Ok(());
-        for attempt in 1..=KEYS {
-            answer = self
-                .set_payer(subscription, method, &format!("{key}/{attempt}"))
-                .await;
-            if !matches!(answer, Err(StripeError::Spent { .. })) {
-                break;
-            }
-        }
-        answer
     }
 
     async fn set_payer(
@@ -72,8 +50,12 @@ impl Stripe {
         method: &str,
         key: &str,
     ) -> Result<(), StripeError> {
-        let request = UpdateSubscription::new(subscription.as_str()).default_payment_method(method);
-        let _: IgnoredAny = self.post(request.build(), key).await?;
+        let request = || {
+            UpdateSubscription::new(subscription.as_str())
+                .default_payment_method(method)
+                .build()
+        };
+        let _: IgnoredAny = self.post_at_last(request, key).await?;
         Ok(())
     }
 }

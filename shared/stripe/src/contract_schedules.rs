@@ -14,7 +14,7 @@ use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use crate::client::Stripe;
 use crate::contract_reads::ReadContract;
-use crate::contracts::{AskedSale, KEYS, key, priced};
+use crate::contracts::{AskedSale, key, priced};
 use crate::error::StripeError;
 use crate::wire::{Reference, id};
 
@@ -135,7 +135,7 @@ impl Stripe {
         };
         let request = || RequestBuilder::new(StripeMethod::Post, path.clone()).form(&form);
         let key = format!("{key}/release");
-        match self.post_at_last::<IgnoredAny>(request, &key, KEYS).await {
+        match self.post_at_last::<IgnoredAny>(request, &key).await {
             Ok(_) | Err(StripeError::Refused(_)) => Ok(()),
             // Whether it leads its subscription still: nobody may take it for released who has not seen that.
             Err(error) => Err(error),

@@ -33,9 +33,6 @@ use crate::wire::{Page, id};
 /// The metadata member by which an object at Stripe names its contract: `<organisation>/<contract>`.
 pub(crate) const CONTRACT: &str = "contract";
 
-/// Under how many idempotency keys something is tried that changes nothing when it is done again, where Stripe keeps a failure under one.
-pub(crate) const KEYS: u32 = 4;
-
 /// Which contract an object belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfContract {
@@ -324,7 +321,7 @@ impl Stripe {
                 .expand(expanded())
                 .build()
         };
-        let wire: Wire = self.post_at_last(request, &format!("{key}/end"), KEYS).await?;
+        let wire: Wire = self.post_at_last(request, &format!("{key}/end")).await?;
         wire.try_into()
     }
 

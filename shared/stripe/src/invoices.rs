@@ -16,9 +16,6 @@ use crate::client::Stripe;
 use crate::error::StripeError;
 use crate::wire::{Listed, Page, Reference, at, id};
 
-/// How many keys an invoice is made void under. Each debit that begins while that is asked spends one.
-const VOID_KEYS: u32 = 8;
-
 /// An invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
@@ -391,22 +388,17 @@ impl Stripe {
     /// Makes an invoice void, so that nobody can pay it, and answers whether it did. One that is paid, void or being paid already stays as it
     /// is; so may one that somebody has given up.
     pub async fn void_invoice(&self, invoice: &InvoiceId) -> Result<bool, StripeError> {
-        for attempt in 1..=VOID_KEYS {
-            let path = format!("/invoices/{invoice}/void");
-            let request = RequestBuilder::new(StripeMethod::Post, path);
-            match self
-                .post::<IgnoredAny>(request, &format!("void/{invoice}/{attempt}"))
-                .await
-            {
-                Ok(_) => return Ok(true),
-                // Stripe keeps for a day what it refused because a debit was paying, and that may have failed by now: what can be done
-                // once only may be asked for anew.
-                Err(StripeError::Spent { .. }) => {}
-                Err(StripeError::Refused(_)) => break,
-                Err(error) => return Err(error),
-            }
+        let path = format!("/invoices/{invoice}/void");
+        let request = || RequestBuilder::new(StripeMethod::Post, path.clone());
+        // Stripe keeps for a day what it refused because a debit was paying, and that may have failed by now.
+        match self
+            .post_at_last::<IgnoredAny>(request, &format!("void/{invoice}"))
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
-        Ok(false)
     }
 
     /// The lines of an invoice, or of a preview, of which an answer shows the first few.

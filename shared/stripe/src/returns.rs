@@ -18,14 +18,11 @@ use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_core::refund::{CreateRefund, ListRefund};
 
 use crate::bills::Settled;
-use crate::client::{Stripe, numbered};
+use crate::client::{KEYS, Stripe, numbered};
 use crate::contracts::key;
 use crate::error::StripeError;
 use crate::reversals::{GIVEN_BACK_OF, Refund, otherwise};
 use crate::wire::{Page, id};
-
-/// Under how many idempotency keys something is to be given back before somebody is told.
-const KEYS: u32 = 8;
 
 /// What became of what an invoice was settled with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +147,7 @@ impl Stripe {
         let request = || CreateRefund::new().payment_intent(intent.as_str()).build();
         // A failure is kept for a day, and may be over: the money had not arrived here yet, or was gone already.
         let key = format!("{key}/refund/{intent}");
-        match self.post_at_last::<IgnoredAny>(request, &key, KEYS).await {
+        match self.post_at_last::<IgnoredAny>(request, &key).await {
             Err(StripeError::Refused(refusal)) if refusal.is_about_money_that_is_gone() => Ok(()),
             answer => answer.map(|_| ()),
         }

@@ -23,7 +23,7 @@ use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_product::price::RetrievePrice;
 
 use super::schedules::step_key;
-use super::{Connected, KEYS, found};
+use super::{Connected, found};
 use crate::error::StripeError;
 use crate::wire::{Listed, Page, Reference, collection, id, segment};
 
@@ -178,23 +178,13 @@ impl Connected {
         _owner: &Owner<AgencyId>,
         subscription: &SubscriptionId,
     ) -> Result<(), StripeError> {
-        for attempt in 1..=KEYS {
-            let request = CancelSubscription::new(subscription.as_str())
+        let request = || {
+            CancelSubscription::new(subscription.as_str())
                 .invoice_now(true)
                 .prorate(false)
-                .build();
-            match self
-                .stripe
-                .post::<Made>(request, &format!("connect-cancel/{subscription}/{attempt}"))
-                .await
-            {
-                // As with a schedule.
-                Err(StripeError::Spent { .. }) => {}
-                Ok(_) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+                .build()
+        };
+        self.cancel_at_last(request, subscription.as_str()).await
     }
 
     /// Collects the renewal that Stripe is about to collect by itself, of a subscription that is about to be canceled: what was used in the

@@ -22,8 +22,8 @@ use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_shared::SubscriptionScheduleEndBehavior;
 use stripe_types::RangeQueryTs;
 
+use super::Connected;
 use super::buyers::CLIENT;
-use super::{Connected, KEYS};
 use crate::billing_mode::BillingMode;
 use crate::error::StripeError;
 use crate::wire::{Page, id};
@@ -350,23 +350,13 @@ impl Connected {
         _owner: &Owner<AgencyId>,
         schedule: &ScheduleId,
     ) -> Result<(), StripeError> {
-        for attempt in 1..=KEYS {
-            let request = CancelSubscriptionSchedule::new(schedule.as_str())
+        let request = || {
+            CancelSubscriptionSchedule::new(schedule.as_str())
                 .invoice_now(true)
                 .prorate(false)
-                .build();
-            match self
-                .stripe
-                .post::<Made>(request, &format!("connect-cancel/{schedule}/{attempt}"))
-                .await
-            {
-                // Stripe keeps a failure for a day: what can be done once only may be asked for anew.
-                Err(StripeError::Spent { .. }) => {}
-                Ok(_) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+                .build()
+        };
+        self.cancel_at_last(request, schedule.as_str()).await
     }
 }
 

@@ -6,19 +6,15 @@
 //! another is made under the next key. Of
 //! two that were made all the same, the one that is recorded first counts.
 
-use billing_core::SignedDuration;
+use billing_core::asked;
 use billing_core::id::CustomerId;
 use billing_core::invalid::Invalid;
-use billing_core::sale::KEY_KEPT;
 use billing_edge::{Call, Problem};
 use billing_store::unless_conflict;
 use billing_stripe::{NewBuyer, StripeError};
 
 use crate::claim::Claimed;
 use crate::sell::{self, Step};
-
-/// How much earlier than our record of it a customer may seem to be created, by Stripe's clock.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
 /// The customer of a claimed session: as recorded, found, or created. None when another one was recorded meanwhile, or it has to be
 /// made under the next key.
@@ -47,13 +43,11 @@ pub(crate) async fn of(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Cust
         Some(asked_at) => asked_at,
         None => call.store.ask_for_buyer(organisation, id, call.now).await?,
     };
-    let since = asked_at.saturating_sub(CLOCK_SKEW);
-    let since = since.map_err(|error| Problem::internal(error.to_string()))?;
+    let since = asked::earliest(asked_at);
     let stripe = call.stripe().await?;
-    let found = if call.now.duration_since(asked_at) > KEY_KEPT {
-        stripe.find_buyer(&new, since).await?
-    } else {
-        None
+    let found = match asked::is_key_kept(asked_at, call.now) {
+        true => None,
+        false => stripe.find_buyer(&new, since).await?,
     };
     let customer = match found {
         Some(customer) => customer,

@@ -1,9 +1,10 @@
 //! What is wrong with an order beyond its form: what is not the agency's, and what the account does not sell.
 
 use billing_core::Timestamp;
+use billing_core::asked::is_key_kept;
 use billing_core::connect::offer::Offer;
 use billing_core::connect::order::{Fault, Order};
-use billing_core::connect::sale::{Buyer, KEY_KEPT, NamedAgent, Sale};
+use billing_core::connect::sale::{Buyer, NamedAgent, Sale};
 use billing_core::connect::{Agent, Client};
 use billing_core::id::ConnectedAccountId;
 use billing_core::invalid::Invalid;
@@ -130,7 +131,7 @@ async fn pays_otherwise(
         // One that nothing has come of by now cannot be finished any more.
         let is_over = match &sale.state {
             Some(state) => state.is_over(),
-            None => sale.schedule.is_none() && now.duration_since(sale.asked_at) >= KEY_KEPT,
+            None => sale.schedule.is_none() && !is_key_kept(sale.asked_at, now),
         };
         !is_over && sale.terms.currency.is_some_and(|known| known != currency)
     };

@@ -15,8 +15,8 @@ mod check;
 
 use std::collections::BTreeSet;
 
-use billing_core::SignedDuration;
 use billing_core::access::Owner;
+use billing_core::asked;
 use billing_core::connect::Client;
 use billing_core::connect::contract::{Contract, Stage};
 use billing_core::connect::order::{self, Metric, Order};
@@ -30,8 +30,6 @@ use billing_store::{FoundSale, Listener, SoldBefore, Unfinished, unless_conflict
 use billing_stripe::{Connected, NewSchedule, StripeError};
 
 const NAME: &str = "create-connect-subscription";
-/// How much earlier than our record of it a schedule may seem to be made, by Stripe's clock.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 /// What the members are called that Stripe may object to.
 const FIELDS: Fields = Fields {
     product: Some("data.selectedProduct.productId"),
@@ -370,8 +368,7 @@ async fn made_before(
     sale: &Sale,
     customer: &CustomerId,
 ) -> Result<Option<ScheduleId>, Problem> {
-    let since = sale.asked_at.saturating_sub(CLOCK_SKEW);
-    let since = since.map_err(|error| Problem::internal(error.to_string()))?;
+    let since = asked::earliest(sale.asked_at);
     let found = stripe.find_schedule(sale, customer, since).await;
     found.map_err(|error| refused(error, &FIELDS))
 }

@@ -6,18 +6,11 @@
 //! between: then the repetition is in other words, which Stripe refuses under that key. What it made of the first is found, and told the
 //! new ones; what it may still make of it is waited for.
 
-use billing_core::SignedDuration;
 use billing_core::account::Profile;
+use billing_core::asked;
 use billing_core::id::CustomerId;
 use billing_edge::{Call, Problem};
 use billing_stripe::{NewCustomer, StripeError};
-
-/// Stripe keeps idempotency keys for a day at least; clocks differ.
-const KEY_KEPT: SignedDuration = SignedDuration::from_hours(20);
-/// How much earlier than our record of it a customer may seem to be created, by Stripe's clock.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
-/// How long after a change of name or address the one before may still be on its way to Stripe: longer than any call takes.
-const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(1);
 
 /// What is known of an account's customer.
 pub(crate) enum Customer {
@@ -34,10 +27,8 @@ pub(crate) async fn of(call: &Call<'_>, profile: &Profile) -> Result<Customer, P
     }
     let stripe = call.stripe().await?;
     let asked_at = profile.customer_asked_at.unwrap_or(call.now);
-    let since = asked_at
-        .saturating_sub(CLOCK_SKEW)
-        .map_err(|error| Problem::internal(error.to_string()))?;
-    if call.now.duration_since(asked_at) > KEY_KEPT
+    let since = asked::earliest(asked_at);
+    if !asked::is_key_kept(asked_at, call.now)
         && let Some(customer) = stripe.find_customer(&profile.id, since).await?
     {
         return found(call, profile, customer).await;
@@ -78,5 +69,5 @@ async fn found(call: &Call<'_>, profile: &Profile, customer: CustomerId) -> Resu
 /// Whether somebody who knows the account by an earlier name or address may still be asking for its customer.
 fn is_on_its_way(call: &Call<'_>, profile: &Profile) -> bool {
     let changed_at = profile.contact_changed_at;
-    changed_at.is_some_and(|changed_at| call.now.duration_since(changed_at) < ON_ITS_WAY)
+    changed_at.is_some_and(|changed_at| asked::is_in_flight(changed_at, call.now))
 }

@@ -7,17 +7,18 @@
 //! open has to do later: take back a scheduled cancellation.
 //!
 //! # If it fails half-way
-//! * Written, Stripe not asked: nothing happened. Who asks for the same within `IN_FLIGHT` asks Stripe under the same number;
+//! * Written, Stripe not asked: nothing happened. Who asks for the same within a minute ([`IN_FLIGHT`](crate::asked::IN_FLIGHT)) asks Stripe under the same number;
 //!   later a new number is taken.
 //! * Stripe asked, answer lost: Stripe is re-read before anything else, and `fate` says what the record means now.
 //! * Took effect, not recorded: the webhook, or the next call, reads it at Stripe and does what is left.
 //!
 //! Not here: amounts, which Stripe computes; asking Stripe; storing anything.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Owner;
+use crate::asked::is_in_flight;
 use crate::id::{AccountId, InvoiceId, ItemId, PriceId, PromotionCodeId, SubscriptionId};
 use crate::payer::MethodKind;
 use crate::period::Period;
@@ -25,10 +26,6 @@ use crate::plan::Interval;
 use crate::promotion::Word;
 use crate::quote::Charge;
 use crate::subscription::{Collection, ScheduledEnd, Standing, Status};
-
-/// For how long a change, or a sale, that was written down may still be on its way to Stripe: longer than a request lasts, or a piece
-/// of a longer run.
-pub const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(60);
 
 /// What somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -427,7 +424,7 @@ impl Change {
     #[must_use]
     pub fn is_being_finished(&self, now: Timestamp) -> bool {
         let since = self.finishing_at.filter(|_| self.clears_cancellation);
-        since.is_some_and(|since| now.duration_since(since) < IN_FLIGHT)
+        since.is_some_and(|since| is_in_flight(since, now))
     }
 
     /// Whether the invoice of a change is not what was quoted. It is only asked of a subscription that was read after Stripe took
@@ -475,7 +472,7 @@ impl Change {
     }
 
     fn is_in_flight(&self, now: Timestamp) -> bool {
-        self.invoice.is_none() && now.duration_since(self.asked_at) < IN_FLIGHT
+        self.invoice.is_none() && is_in_flight(self.asked_at, now)
     }
 }
 

@@ -7,6 +7,8 @@
 pub mod id;
 /// Minor units with a currency that knows its exponent.
 pub mod money;
+/// How long what Stripe was asked for may be under way, and can be asked for again.
+pub mod asked;
 /// Exact decimals: quantities, unit amounts, percentages.
 pub mod decimal;
 /// Periods of time.

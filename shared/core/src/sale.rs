@@ -13,12 +13,12 @@
 //! * Stripe asked, answer lost: the next confirmation asks again under the same key, and the webhook reads what became of it.
 //! * Refused by Stripe: the sale is forgotten, and the session is open again.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::asked::{self, IN_FLIGHT};
 use crate::calendar::{Anchor, OutOfTime, Zone, whole_second};
 use crate::catalog::Plan;
-use crate::change::IN_FLIGHT;
 use crate::estimate::{self, Direction, Estimate, NoEstimate, Standing};
 use crate::id::{CheckoutId, InvoiceId, OfferedId, PaymentMethodId, PriceId, ProductId, SessionId};
 use crate::invalid::Invalid;
@@ -26,9 +26,6 @@ use crate::money::{Currency, UNCHARGEABLE};
 use crate::offer::{Chosen, Configuration, Override};
 use crate::period::Period;
 use crate::session::{Kind, LONGEST, When};
-
-/// For how long Stripe surely keeps an idempotency key, less what clocks differ by: a day at least.
-pub const KEY_KEPT: SignedDuration = SignedDuration::from_hours(20);
 
 /// The two invoices of an offer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -496,7 +493,7 @@ impl Sale {
     #[must_use]
     pub fn is_in_flight(&self, now: Timestamp) -> bool {
         let since = self.joined_at.unwrap_or(self.asked_at).max(self.asked_at);
-        now.duration_since(since) < IN_FLIGHT
+        asked::is_in_flight(since, now)
     }
 
     /// The same, joined at `now`; none where the time of whoever is at it already lasts for the joining one as well: half of it is left, which is

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::contract::{Contract, Stage};
 use super::order::{self, Tax};
-use super::sale::{KEY_KEPT, Sale, Terms};
+use super::sale::{Sale, Terms};
 use crate::access::Owner;
+use crate::asked::is_key_kept;
 use crate::id::{AgencyId, ScheduleId, SubscriptionId};
 
 /// How long before its start a sale may be begun by Stripe before Stripe is asked for what was decided: longer than any call takes, and clocks differ.
@@ -224,7 +225,7 @@ impl Amendment {
     /// Whether it is worth finishing: after that Stripe may have forgotten the key.
     #[must_use]
     pub fn is_fresh(&self, now: Timestamp) -> bool {
-        now.duration_since(self.asked_at) < KEY_KEPT
+        is_key_kept(self.asked_at, now)
     }
 
     /// Why it comes to nothing by now: what it was asked of has moved on since, and Stripe was not reached before.

@@ -17,7 +17,7 @@ use super::amendment::Amendment;
 use super::contract::{Contract, State};
 use super::offer::{Cadence, Offer};
 use super::order::{self, Country, Order};
-use crate::change::IN_FLIGHT;
+use crate::asked::{self, is_key_kept};
 use crate::contact::Name;
 use crate::id::{
     AgencyId, AgentId, ClientId, ConnectedAccountId, CustomerId, PriceId, ProductId, ScheduleId,
@@ -27,8 +27,6 @@ use crate::money::Currency;
 /// For how long the same order again is a repetition and no second order: a double click, a retried call, a user who is not
 /// sure and starts over.
 pub const REPEAT: SignedDuration = SignedDuration::from_mins(10);
-/// For how long a sale that is not finished can be: Stripe keeps idempotency keys for a day at least, and clocks differ.
-pub const KEY_KEPT: SignedDuration = SignedDuration::from_hours(20);
 /// For how long the same order under the same `Idempotency-Key` is the same sale, whatever became of its answer: that long a key is one request.
 const SAME_KEY: SignedDuration = SignedDuration::from_hours(24);
 /// Of how many `Idempotency-Key`s a sale knows: of more, which only somebody makes who repeats an order on and on, of the latest.
@@ -259,22 +257,19 @@ impl Sale {
 
     /// Whether its `Idempotency-Key`s still mean it. Stripe has to know its own key where the sale is still to be finished.
     fn keeps_keys(&self, now: Timestamp) -> bool {
-        let memory = if self.schedule.is_some() {
-            SAME_KEY
-        } else {
-            KEY_KEPT
-        };
-        now.duration_since(self.asked_at) < memory
+        match self.schedule {
+            Some(_) => now.duration_since(self.asked_at) < SAME_KEY,
+            None => is_key_kept(self.asked_at, now),
+        }
     }
 
     /// Whether the same order is this one and no second.
     fn is_remembered(&self, now: Timestamp) -> bool {
-        let (since, memory) = match (&self.schedule, self.told) {
-            (None, _) | (Some(_), Told::NotYet) => (self.asked_at, KEY_KEPT),
-            (Some(_), Told::Unsaid) => (self.asked_at, REPEAT),
-            (Some(_), Told::At(told)) => (told, REPEAT),
-        };
-        now.duration_since(since) < memory
+        match (&self.schedule, self.told) {
+            (None, _) | (Some(_), Told::NotYet) => is_key_kept(self.asked_at, now),
+            (Some(_), Told::Unsaid) => now.duration_since(self.asked_at) < REPEAT,
+            (Some(_), Told::At(told)) => now.duration_since(told) < REPEAT,
+        }
     }
 
     /// Whether somebody who orders it, under this `Idempotency-Key` if any, is written down already as one who was told.
@@ -301,7 +296,7 @@ impl Sale {
     /// Whether the machine that wrote it down may be waiting for Stripe's answer.
     #[must_use]
     pub fn is_in_flight(&self, now: Timestamp) -> bool {
-        now.duration_since(self.asked_at) < IN_FLIGHT
+        asked::is_in_flight(self.asked_at, now)
     }
 
     /// Whether all that Stripe tells is written down already.

@@ -7,20 +7,17 @@
 //! A client that was moved to another country for an order that Stripe then refuses is moved back: what runs is taxed where it was. When the
 //! machine dies between the two, it stays where the order said it is.
 
-use billing_core::SignedDuration;
 use billing_core::access::Owner;
+use billing_core::asked;
 use billing_core::connect::Client;
 use billing_core::connect::order::{Country, Tax};
-use billing_core::connect::sale::{Buyer, KEY_KEPT};
+use billing_core::connect::sale::Buyer;
 use billing_core::id::{AgencyId, CustomerId};
 use billing_store::unless_conflict;
 use billing_stripe::{Address, Connected, StripeError};
 
 use crate::call::Call;
 use crate::problem::Problem;
-
-/// How much earlier than our record of it a customer may seem to be created, by Stripe's clock.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
 /// What came of the client's customer.
 #[derive(Debug)]
@@ -146,10 +143,8 @@ impl Call<'_> {
         }
         let told = |error| super::refused(error, &super::Fields::NONE);
         let asked_at = buyer.customer_asked_at.unwrap_or(self.now);
-        let since = asked_at
-            .saturating_sub(CLOCK_SKEW)
-            .map_err(|error| Problem::internal(error.to_string()))?;
-        if self.now.duration_since(asked_at) > KEY_KEPT
+        let since = asked::earliest(asked_at);
+        if !asked::is_key_kept(asked_at, self.now)
             && let Some(customer) = stripe.find_buyer(&client.id, since).await.map_err(told)?
         {
             return Ok(Some(customer));

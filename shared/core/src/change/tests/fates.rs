@@ -1,6 +1,8 @@
 //! What has become of a change.
 
 use super::*;
+use crate::asked::IN_FLIGHT;
+use jiff::SignedDuration;
 
 #[test]
 fn a_change_comes_to_an_end_once() {

@@ -1,6 +1,7 @@
 //! What is done about a wish.
 
 use super::*;
+use crate::asked::IN_FLIGHT;
 
 #[test]
 fn a_wish_meets_what_is_there() {

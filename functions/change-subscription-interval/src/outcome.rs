@@ -174,7 +174,7 @@ pub(crate) fn refused(refusal: Refusal, wish: &Wish, payer: Option<MethodKind>) 
         Problem::conflict(Unchangeable::NothingPays.to_string())
     } else if refusal.wants_confirmation() {
         Problem::payment_required(CANNOT_BE_CONFIRMED)
-    } else if refusal.kind == "card_error" {
+    } else if refusal.is_declined() {
         Problem::payment_required(refusal.message)
     } else {
         Problem::refused(StripeError::Refused(refusal), wish.code.as_ref())

@@ -68,7 +68,7 @@ pub(crate) async fn given(
         }
         Err(error) => return Err(error.into()),
     };
-    let why = if refusal.kind == "card_error" {
+    let why = if refusal.is_declined() {
         Problem::payment_required(refusal.message)
     } else {
         unnamable("is not a payment method that the customer can pay by")

@@ -305,7 +305,7 @@ async fn amended(
         Err(error) => error,
     };
     if let StripeError::Refused(refusal) = &error
-        && refusal.kind != "card_error"
+        && !refusal.is_declined()
         && let Some(sale) = &contract.sale
         && let Some(now) = call.read_to_amend(contract).await?
     {
@@ -552,9 +552,7 @@ pub(crate) async fn refused(
 /// charged at once, or a customer who pays for something else in another currency.
 pub(crate) fn unsold(error: StripeError) -> Problem {
     match error {
-        StripeError::Refused(refusal) if refusal.kind == "card_error" => {
-            Problem::payment_required(refusal.message)
-        }
+        StripeError::Refused(refusal) if refusal.is_declined() => Problem::payment_required(refusal.message),
         StripeError::Refused(refusal) if refusal.is_about_the_amount() => {
             Problem::unchargeable(&refusal, "product_overrides")
         }

@@ -36,6 +36,22 @@ pub struct Entry {
     pub gives_back: Vec<GivenBack>,
 }
 
+/// How many ledger entries one transaction adds at most: DynamoDB takes 100 items, and the others need room.
+const MOST_ENTRIES: usize = 90;
+
+/// Of lines that were paid, those that a ledger does not have yet, as many as one transaction takes; and whether there are more.
+pub(crate) fn new_entries(ledger: &[Entry], paid: Vec<Entry>) -> (Vec<Entry>, bool) {
+    let is_known = |entry: &Entry| {
+        ledger
+            .iter()
+            .any(|known| known.invoice == entry.invoice && known.line == entry.line)
+    };
+    let mut entries: Vec<Entry> = paid.into_iter().filter(|entry| !is_known(entry)).collect();
+    let more = entries.len() > MOST_ENTRIES;
+    entries.truncate(MOST_ENTRIES);
+    (entries, more)
+}
+
 /// Time that was paid for before, and that an invoice credits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GivenBack {

@@ -10,13 +10,10 @@
 
 use crate::account::Account;
 use crate::checkout::Reservation;
-use crate::coverage::Entry;
+use crate::coverage::{Entry, new_entries};
 use crate::id::{CustomerId, InvoiceId, SessionId, SubscriptionId};
 use crate::reversal::{self, Reversal};
 use crate::subscription::Subscription;
-
-/// How many ledger entries one transaction adds at most: DynamoDB takes 100 items, and the others need room.
-const MOST_ENTRIES: usize = 90;
 
 /// What was read at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,18 +104,7 @@ pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) 
             live.then_some(facts.customer)
         }
     };
-    let mut entries: Vec<Entry> = facts
-        .paid
-        .into_iter()
-        .filter(|entry| {
-            !account
-                .ledger
-                .iter()
-                .any(|known| known.invoice == entry.invoice && known.line == entry.line)
-        })
-        .collect();
-    let more = entries.len() > MOST_ENTRIES;
-    entries.truncate(MOST_ENTRIES);
+    let (entries, more) = new_entries(&account.ledger, facts.paid);
     let ended = facts.ended.as_ref();
     let close_session = ended.is_some_and(|ended| account.profile.open_session.as_ref() == Some(&ended.id));
     let release = reservation

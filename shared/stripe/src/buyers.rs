@@ -124,7 +124,7 @@ impl Stripe {
         let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
         let attached: Method = match self.post(request, &format!("{key}/attach")).await {
             // Of a card that the bank refuses there is nothing to learn.
-            Err(StripeError::Refused(refusal)) if refusal.kind == "card_error" => {
+            Err(StripeError::Refused(refusal)) if refusal.is_declined() => {
                 return Err(StripeError::Refused(refusal));
             }
             Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {

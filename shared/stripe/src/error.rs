@@ -34,6 +34,12 @@ impl Refusal {
             || self.message.contains("cannot currently make")
     }
 
+    /// Whether it is the payer's bank that refuses, in Stripe's words for the payer.
+    #[must_use]
+    pub fn is_declined(&self) -> bool {
+        self.kind == "card_error"
+    }
+
     /// Whether Stripe says that the object named by this parameter does not exist.
     #[must_use]
     pub fn is_missing(&self, param: &str) -> bool {

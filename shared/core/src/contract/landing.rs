@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Amendment, Bill, Contract, Read, Scheduled, Status, charge};
 use crate::calendar::Anchor;
-use crate::coverage::{self, Coverage, Entry};
+use crate::coverage::{self, Coverage, Entry, new_entries};
 use crate::estimate::{self, NoEstimate, Standing};
 use crate::id::{CheckoutId, InvoiceId};
 use crate::period::Period;
@@ -13,9 +13,6 @@ use crate::reversal::{self, Reversal};
 use crate::sale::{Sale, Way};
 use crate::session::LatePayment;
 use crate::subscription::Status as BillingStatus;
-
-/// How many ledger entries one transaction adds at most: DynamoDB takes 100 items, and the others need room.
-const MOST_ENTRIES: usize = 90;
 
 /// What has become of a sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,12 +157,7 @@ pub fn land(
         reversal,
         lateness,
     } = facts;
-    let mut entries: Vec<Entry> = paid
-        .into_iter()
-        .filter(|entry| !is_known(&ledger.entries, entry))
-        .collect();
-    let more = entries.len() > MOST_ENTRIES;
-    entries.truncate(MOST_ENTRIES);
+    let (entries, more) = new_entries(&ledger.entries, paid);
     let begins = contract
         .sale
         .as_ref()
@@ -194,12 +186,6 @@ pub fn land(
     };
     landed.billing = Some(read.billing);
     Ok(landing)
-}
-
-fn is_known(ledger: &[Entry], entry: &Entry) -> bool {
-    ledger
-        .iter()
-        .any(|known| known.invoice == entry.invoice && known.line == entry.line)
 }
 
 impl Landing {

@@ -230,6 +230,18 @@ fn what_is_counted_is_watched() {
     }
 }
 
+/// A number that nobody can read helps nobody.
+#[test]
+fn what_is_counted_is_explained() {
+    let guide = project::text("docs/operations.md");
+    for metric in project::counted_metrics() {
+        assert!(
+            guide.contains(&format!("`{metric}`")) || guide.contains(&format!("\n### {metric}\n")),
+            "{metric} is counted, and docs/operations.md does not say what it tells"
+        );
+    }
+}
+
 /// An alarm or a graph of a metric that nobody tells never moves.
 #[test]
 fn what_is_watched_is_counted() {

@@ -4,7 +4,7 @@
 use billing_core::contract::Status;
 use billing_core::reversal::Reversal;
 use billing_core::session::{LatePayment, Status as SessionStatus};
-use billing_tests::{Moment, Organisation, World, at_every_death, path_of};
+use billing_tests::{Moment, Organisation, World, at_every_death, log, path_of};
 use serde_json::{Value, json};
 
 /// Where a page is closed.
@@ -52,7 +52,11 @@ async fn a_late_payment_is_given_back_when_the_offer_has_moved() {
         let mut acme = world.organisation("acme").await;
         let (id, page) = late(&acme, &world).await;
         acme.changes_its_catalog(was, is).await;
+        log::keeps();
         world.stripe.pays_page(&page).await;
+        let log = log::kept();
+        let told = log.lines().find(|line| line.contains("the money was given back"));
+        assert!(told.is_some_and(|line| line.contains(&id)), "{log}");
         assert_eq!(acme.reads(&id).await.body["checkout_status"], "expired", "{is}");
         let session = acme.stored(&id).await;
         assert_eq!(session.late_payment, Some(LatePayment::Refunded));

@@ -1,6 +1,6 @@
 //! A second live subscription of one account, which an operator made at Stripe.
 
-use billing_tests::{Account, World, at_every_death};
+use billing_tests::{Account, World, at_every_death, log};
 
 /// An account with one number and a subscription, for which an operator has made another. Answers both.
 async fn with_two(world: &World) -> (Account<'_>, String, String) {
@@ -34,7 +34,11 @@ async fn stored(ada: &Account<'_>) -> String {
 #[tokio::test]
 async fn the_second_is_not_the_accounts_while_the_first_lives() {
     let world = World::at("2026-04-01T00:00:00Z").await;
+    log::keeps();
     let (ada, own, other) = with_two(&world).await;
+    let log = log::kept();
+    let named = format!("\"subscription\":\"{other}\",\"own\":\"{own}\"");
+    assert!(log.contains(&named), "{log}");
     assert_eq!(stored(&ada).await, own);
     assert_eq!(ada.ledger().await.len(), 2);
     let path = format!("/v1/subscriptions/{other}");

@@ -287,10 +287,13 @@ impl Call<'_> {
             let stripe = self.stripe().await?;
             // First its end: whatever keeps the money from going back, nothing more is billed meanwhile.
             let ended = stripe.cancel_contract(&subscription, sale).await?.read;
+            let (checkout, number) = (&sale.checkout, sale.number);
             match Box::pin(stripe.refund_contract(&subscription, sale)).await? {
-                Returned::Whole => self.count("LatePaymentsRefunded", 1),
+                Returned::Whole => {
+                    tracing::warn!(%checkout, number, %subscription, "a sale was paid too late: the money was given back");
+                    self.count("LatePaymentsRefunded", 1);
+                }
                 Returned::InPart => {
-                    let (checkout, number) = (&sale.checkout, sale.number);
                     tracing::error!(%checkout, number, %subscription, "a sale was paid too late, and not by what could be given back");
                     self.count("LatePaymentsKept", 1);
                 }

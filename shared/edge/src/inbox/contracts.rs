@@ -91,14 +91,14 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &OfContract) -> Result<Optio
     };
     match found {
         Found::Subscription(read, bill) => {
-            let known = stored.contract.billing.as_ref();
+            let second = &read.read.billing.subscription;
+            let known = stored.contract.billing.as_ref().map(|known| &known.subscription);
             let is_live = read.read.billing.status.is_live();
             // What an earlier sale has left is not in the way of the one that is under way.
             let is_anew = is_live && stored.contract.left_behind().is_some();
-            if known.is_some_and(|known| known.subscription != read.read.billing.subscription) && !is_anew {
+            if let Some(own) = known.filter(|own| *own != second && !is_anew) {
                 if is_live || bill.costs_money() {
-                    let second = &read.read.billing.subscription;
-                    tracing::error!(contract = %id, subscription = %second, live = is_live, "a second subscription is live, or was paid");
+                    tracing::error!(contract = %id, subscription = %second, %own, live = is_live, "a second subscription is live, or was paid");
                     call.count("SecondSubscriptions", 1);
                 }
                 return Ok(Some(()));

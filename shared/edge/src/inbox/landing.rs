@@ -128,7 +128,8 @@ async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option
         }
     }
     if let Some(second) = &landing.second {
-        tracing::error!(account = %id, subscription = %second, "a second live subscription: cancel one at Stripe");
+        let own = account.subscription.as_ref().map(|own| own.id.as_str());
+        tracing::error!(account = %id, subscription = %second, own, "a second live subscription: cancel one at Stripe");
         call.count("SecondSubscriptions", 1);
     }
     // Also when there is nothing to change: whoever read Stripe earlier and writes later has to look again.

@@ -89,7 +89,7 @@ pub(crate) fn is_country(code: &str) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// Empty, too long, or with control characters.
-    #[error("not a name: 1 to 256 characters")]
+    #[error("not a name: 1 to 256 characters, none of them a line break or another control character")]
     Name,
     /// Not `somebody@example.com`.
     #[error("not an e-mail address (somebody@example.com)")]

@@ -106,6 +106,11 @@ impl Store {
         self.read(&key::client(agency, client)).await
     }
 
+    /// An agent; none when the agency has no such.
+    pub async fn agent(&self, agency: &AgencyId, agent: &AgentId) -> Result<Option<Agent>, StoreError> {
+        self.read(&key::agent(agency, agent)).await
+    }
+
     /// Adds an agent to an agency that exists, or changes it. [`StoreError::Conflict`] when there is no such agency.
     pub async fn put_agent(&self, agency: &AgencyId, agent: &Agent) -> Result<(), StoreError> {
         self.put_part(agency, &key::agent(agency, &agent.id), agent).await

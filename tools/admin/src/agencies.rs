@@ -62,15 +62,20 @@ pub(crate) async fn missing(store: &Store, agency: &AgencyId) -> Result<Failure,
     Ok(StoreError::Conflict.into())
 }
 
-/// Adds a client, or changes the one of that id.
+/// Adds a client, or puts it in the place of the one of that id, which was created when it was.
 pub async fn add_client(store: &Store, agency: &AgencyId, client: &Client) -> Result<(), Failure> {
-    match store.put_client(agency, client).await {
+    let known = store.client(agency, &client.id).await?;
+    let client = Client {
+        created_at: known.map_or(client.created_at, |known| known.created_at),
+        ..client.clone()
+    };
+    match store.put_client(agency, &client).await {
         Err(StoreError::Conflict) => Err(missing(store, agency).await?),
         other => Ok(other?),
     }
 }
 
-/// Adds an agent, or changes the one of that id. The client that it works for is the agency's.
+/// Adds an agent, or puts it in the place of the one of that id, which was created when it was. The client that it works for is the agency's.
 pub async fn add_agent(store: &Store, agency: &AgencyId, agent: &Agent) -> Result<(), Failure> {
     if let Some(client) = &agent.client
         && store.client(agency, client).await?.is_none()
@@ -81,7 +86,12 @@ pub async fn add_agent(store: &Store, agency: &AgencyId, agent: &Agent) -> Resul
             client: client.clone(),
         });
     }
-    match store.put_agent(agency, agent).await {
+    let known = store.agent(agency, &agent.id).await?;
+    let agent = Agent {
+        created_at: known.map_or(agent.created_at, |known| known.created_at),
+        ..agent.clone()
+    };
+    match store.put_agent(agency, &agent).await {
         Err(StoreError::Conflict) => Err(missing(store, agency).await?),
         other => Ok(other?),
     }

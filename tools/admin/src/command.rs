@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use billing_core::access::{Holder, Mode, Scope};
 use billing_core::account::{NotAPhoneNumber, PhoneNumber};
-use billing_core::contact::{Contact, Email, Name};
+use billing_core::contact::{Contact, Email, Name, Unusable};
 use billing_core::id::{
     AccountId, AgencyId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId, OrganisationId,
 };
@@ -12,7 +12,7 @@ use billing_edge::Secret;
 use billing_stripe::Told;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 
 /// The commands for agencies.
@@ -424,18 +424,28 @@ pub struct NewNumber {
     pub nickname: Option<String>,
 }
 
-impl std::str::FromStr for NewNumber {
-    type Err = NotAPhoneNumber;
+/// What of a number and its nickname cannot be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotANumber {
+    /// The number itself.
+    #[error(transparent)]
+    Number(#[from] NotAPhoneNumber),
+    /// What follows `=`.
+    #[error("the nickname is {0}")]
+    Nickname(Unusable),
+}
 
-    fn from_str(text: &str) -> Result<Self, NotAPhoneNumber> {
+impl std::str::FromStr for NewNumber {
+    type Err = NotANumber;
+
+    fn from_str(text: &str) -> Result<Self, NotANumber> {
         let (number, nickname) = match text.split_once('=') {
-            Some((_, "")) => return Err(NotAPhoneNumber),
-            Some((number, nickname)) => (number, Some(name(nickname).map_err(|_| NotAPhoneNumber)?)),
+            Some((number, nickname)) => (number, Some(nickname)),
             None => (text, None),
         };
         Ok(Self {
-            number: number.parse()?,
-            nickname,
+            number: number.parse::<PhoneNumber>()?,
+            nickname: nickname.map(name).transpose().map_err(NotANumber::Nickname)?,
         })
     }
 }
@@ -456,9 +466,8 @@ fn scope(name: &str) -> Result<Scope, &'static str> {
     Scope::parse(name).ok_or("a scope is billing:read or billing:write")
 }
 
-fn name(text: &str) -> Result<String, String> {
-    let name: Name = text.parse().map_err(|wrong| format!("{wrong}"))?;
-    Ok(name.as_str().to_owned())
+fn name(text: &str) -> Result<String, Unusable> {
+    text.parse().map(|name: Name| name.as_str().to_owned())
 }
 
 /// Nothing else is judged here: what is refused is printed.
@@ -482,10 +491,18 @@ fn address(text: &str) -> Result<String, &'static str> {
 }
 
 fn instant(text: &str) -> Result<Timestamp, &'static str> {
-    let day = |date: Date| date.to_zoned(TimeZone::UTC).map(|midnight| midnight.timestamp());
-    text.parse::<Timestamp>()
-        .or_else(|_| text.parse::<Date>().and_then(day))
-        .map_err(|_| "a date is written 2027-01-31 or 2027-01-31T12:00:00Z")
+    const FORM: &str = "a date is written 2027-01-31 or 2027-01-31T12:00:00Z";
+    let pieces = Pieces::parse(text).map_err(|_| FORM)?;
+    let instant = match (pieces.time(), pieces.offset(), pieces.time_zone_annotation()) {
+        (Some(_), Some(_), _) => text.parse(),
+        (None, None, None) => pieces
+            .date()
+            .to_zoned(TimeZone::UTC)
+            .map(|midnight| midnight.timestamp()),
+        // By which clock?
+        _ => return Err(FORM),
+    };
+    instant.map_err(|_| "beyond what can be kept, which ends with 9999-12-30")
 }
 
 const AFTER_HELP: &str = "\
@@ -541,8 +558,15 @@ mod tests {
             ..plain
         };
         assert_eq!(number("+15551230001=front desk"), Some(named));
-        for bad in ["", "15551230001", "+15551230001=", "=front-desk"] {
-            assert_eq!(number(bad), None, "{bad}");
+        let refused = |text: &str| text.parse::<NewNumber>().unwrap_err().to_string();
+        for bad in ["", "15551230001", "=front-desk", "+1555="] {
+            assert!(refused(bad).starts_with("not a telephone number"), "{bad}");
+        }
+        for bad in ["+15551230001=", &format!("+15551230001={}", "x".repeat(300))] {
+            assert!(
+                refused(bad).starts_with("the nickname is not a name: 1 to 256 characters"),
+                "{bad}"
+            );
         }
     }
 
@@ -553,6 +577,19 @@ mod tests {
             instant("2027-01-31T12:00:00+01:00").unwrap().to_string(),
             "2027-01-31T11:00:00Z"
         );
-        assert!(instant("soon").is_err());
+        for bad in [
+            "soon",
+            "2027-02-30",
+            "2027-01-31T12:00:00",
+            "2027-01-31T25:00:00Z",
+        ] {
+            assert!(
+                instant(bad).unwrap_err().starts_with("a date is written"),
+                "{bad}"
+            );
+        }
+        for beyond in ["9999-12-31", "9999-12-31T00:00:00Z"] {
+            assert!(instant(beyond).unwrap_err().starts_with("beyond"), "{beyond}");
+        }
     }
 }

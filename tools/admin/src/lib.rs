@@ -192,7 +192,7 @@ fn with_where_to_look(error: &StoreError) -> String {
             "the table is not there: it is named by --accounts-table and --sessions-table (the stack's outputs), and its region by AWS_REGION"
         }
         StoreError::Unavailable(word) if word == "AccessDeniedException" => {
-            "the AWS identity may not do that: docs/integrating.md lists what it needs"
+            "the AWS identity may not do that: docs/operations.md lists what each command needs"
         }
         _ => return error.to_string(),
     };
@@ -285,7 +285,7 @@ async fn client(store: &Store, command: ClientCommand, now: Timestamp) -> Result
         created_at: now,
     };
     agencies::add_client(store, &agency, &client).await?;
-    shown(store, &agency).await
+    Ok(report::added(shown(store, &agency).await?, client.id.as_str()))
 }
 
 async fn agent(store: &Store, command: AgentCommand, now: Timestamp) -> Result<Report, Failure> {
@@ -302,7 +302,7 @@ async fn agent(store: &Store, command: AgentCommand, now: Timestamp) -> Result<R
         created_at: now,
     };
     agencies::add_agent(store, &agency, &agent).await?;
-    shown(store, &agency).await
+    Ok(report::added(shown(store, &agency).await?, agent.id.as_str()))
 }
 
 async fn shown(store: &Store, agency: &AgencyId) -> Result<Report, Failure> {
@@ -465,11 +465,8 @@ async fn key(store: &Store, command: KeyCommand, now: Timestamp) -> Result<Repor
             expires,
             impersonator,
         } => {
-            let scopes = if scopes.is_empty() {
-                Scope::ALL.to_vec()
-            } else {
-                scopes
-            };
+            let named = |scope: &Scope| scopes.is_empty() || scopes.contains(scope);
+            let scopes = Scope::ALL.into_iter().filter(named).collect();
             let wanted = keys::Wanted {
                 holder: whose(holder)?,
                 mode,

@@ -275,6 +275,14 @@ pub(crate) fn agency(agency: &Agency, collection: &AgencyCollection) -> Report {
     }
 }
 
+/// An agency after a client or an agent of that id was added.
+#[must_use]
+pub(crate) fn added(mut agency: Report, id: &str) -> Report {
+    agency.text.push_str(&format!("\n{id} was added.\n"));
+    agency.json["added"] = id.into();
+    agency
+}
+
 /// An account's keys, without their secrets, as they stand at `now`.
 #[must_use]
 pub(crate) fn keys(keys: &[Key], now: Timestamp) -> Report {

@@ -41,13 +41,17 @@ impl Admin {
 
     /// What a command prints, or its one sentence of failure.
     async fn prints(&self, command: &str) -> Result<String, String> {
+        self.prints_at(now(), command).await
+    }
+
+    async fn prints_at(&self, now: Timestamp, command: &str) -> Result<String, String> {
         let words = std::iter::once("billing-admin").chain(command.split(' '));
         let line = CommandLine::try_parse_from(words).map_err(|error| error.to_string())?;
         let mut out = Vec::new();
         let Task::Stored(command) = line.task else {
             panic!("{command} is not about what is stored")
         };
-        let done = run(&self.0, command, line.place.json, now(), &mut out).await;
+        let done = run(&self.0, command, line.place.json, now, &mut out).await;
         done.map_err(|failure| failure.to_string())?;
         Ok(String::from_utf8(out).unwrap())
     }
@@ -299,7 +303,7 @@ async fn a_key_may_be_limited_and_may_be_for_support() {
             .unwrap_err(),
         "2025-05-01T00:00:00Z is over: such a key would open nothing; none was issued"
     );
-    let issue = "key issue --account acme --scope billing:read --expires 2026-05-01 --impersonator sam";
+    let issue = "key issue --account acme --scope billing:read --scope billing:read --expires 2026-05-01 --impersonator sam";
     admin.prints(issue).await.unwrap();
     let listed = &admin.json("key list --account acme").await[0];
     assert_eq!(listed["mode"], "test");
@@ -388,6 +392,40 @@ agents        {agent}  Reception  {client}
     );
     let unnamed = admin.prints("key list").await.unwrap_err();
     assert!(unnamed.contains("--account"), "{unnamed}");
+}
+
+/// A program learns the id that was made. What is put in the place of another was created when that was, and has what is named this time.
+#[tokio::test]
+async fn what_is_added_to_an_agency_is_told_by_its_id() {
+    let admin = Admin::new().await;
+    admin.prints("agency create --id north").await.unwrap();
+    let later = "2026-05-01T00:00:00Z".parse().unwrap();
+    for (first, again, listed) in [
+        (
+            "client add --agency north --name Bakery --admin-email ada@example.com",
+            "client add --agency north --name Bakers",
+            "clients",
+        ),
+        (
+            "agent add --agency north --name Reception",
+            "agent add --agency north --name Front",
+            "agents",
+        ),
+    ] {
+        let made = admin.json(first).await;
+        let id = made["added"].as_str().unwrap();
+        assert_eq!(made[listed][0]["id"], id);
+        let told = admin
+            .prints_at(later, &format!("{again} --id {id}"))
+            .await
+            .unwrap();
+        assert!(told.ends_with(&format!("\n{id} was added.\n")), "{told}");
+        let shown = admin.json("agency show north").await;
+        let shown = &shown[listed][0];
+        assert_eq!(shown["createdAt"], "2026-04-01T00:00:00Z", "{shown}");
+        assert_ne!(shown["name"], made[listed][0]["name"]);
+        assert!(shown["adminEmail"].is_null(), "{shown}");
+    }
 }
 
 /// The word alone sends nobody to the names of the tables.

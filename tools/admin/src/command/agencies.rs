@@ -40,7 +40,9 @@ pub enum ConnectCommand {
 /// What to do with an agency's clients.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// Add a client, or change the one of that id
+    /// Add a client, or put it in the place of the one of that id; its id is told as `added`
+    ///
+    /// Of a client that is there, what is not named is taken away: name them all again.
     Add {
         /// Whose client
         #[arg(long)]
@@ -60,7 +62,9 @@ pub enum ClientCommand {
 /// What to do with an agency's agents.
 #[derive(Debug, Subcommand)]
 pub enum AgentCommand {
-    /// Add an agent, or change the one of that id
+    /// Add an agent, or put it in the place of the one of that id; its id is told as `added`
+    ///
+    /// Of an agent that is there, what is not named is taken away: name them all again.
     Add {
         /// Whose agent
         #[arg(long)]

@@ -142,6 +142,58 @@ async fn an_order_whose_client_has_moved_since_is_the_same() {
     assert_eq!(same.body["id"], again.body["id"]);
 }
 
+/// The client moves while its order is made, and a second click tells its postal code in the other country, after the first or before it: one
+/// schedule. Nobody forgets the sale that the other is about to make.
+#[tokio::test]
+async fn an_order_whose_client_moves_while_it_is_made_is_made_once() {
+    for is_told_first in [true, false] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let first = sold_in_berlin(&world, &north).await;
+        world.stripe.holds_events(true).await;
+        let order = taxed(
+            north.order(NEXT_MONTH),
+            json!({ "enabled": true, "postalCode": "20095" }),
+        );
+        let (one, other) = (world.machine().await, world.machine().await);
+        if is_told_first {
+            one.network.holds("POST /v1/customers/cus_");
+        } else {
+            one.network.holds("DynamoDB TransactWriteItems");
+            other.network.holds("POST /v1/customers/cus_");
+        }
+        let begins = async {
+            let told = north.sells_on(&one, &order).await.unwrap();
+            other.network.lets_go();
+            told
+        };
+        let joins = async {
+            one.network.reached().await;
+            let moves = json!({ "taxSettings": { "enabled": true, "country": "FR", "postalCode": "75001" } });
+            let moved = north.updates(&first, &moves).await;
+            assert_eq!(moved.status, 200, "{moved}");
+            let joins = north.sells_on(&other, &order);
+            if is_told_first {
+                let told = joins.await.unwrap();
+                one.network.lets_go();
+                told
+            } else {
+                let reached = async {
+                    other.network.reached().await;
+                    one.network.lets_go();
+                };
+                tokio::join!(joins, reached).0.unwrap()
+            }
+        };
+        let (begun, joined) = tokio::join!(begins, joins);
+        let expected = if is_told_first { (200, 503) } else { (503, 200) };
+        assert_eq!((begun.status, joined.status), expected, "{begun} {joined}");
+        let made = if is_told_first { begun } else { joined };
+        assert_eq!(north.sells(&order).await.body["id"], made.body["id"]);
+        assert_eq!(north.schedules().await.len(), 2, "told first: {is_told_first}");
+    }
+}
+
 /// Neither needs the other: a postal code is one of the country that is known of the client, or says nothing.
 #[tokio::test]
 async fn a_postal_code_needs_no_country() {

@@ -174,7 +174,6 @@ async fn attempt(
                 client: &client,
                 buyer: &buyer,
                 sale: &sale,
-                is_in_flight: sale.is_in_flight(call.now),
             };
             open(call, owner, &begun).await
         }
@@ -196,7 +195,6 @@ async fn attempt(
                 client: &client,
                 buyer: &buyer,
                 sale: &sale,
-                is_in_flight: false,
             };
             open(call, owner, &begun).await
         }
@@ -275,8 +273,6 @@ struct Begun<'a> {
     client: &'a Client,
     buyer: &'a Buyer,
     sale: &'a Sale,
-    /// Whether another machine may be at it.
-    is_in_flight: bool,
 }
 
 /// Makes the schedule of a sale, and records it; none when somebody else wrote first, or nothing can come of this number.
@@ -286,11 +282,7 @@ async fn open(
     begun: &Begun<'_>,
 ) -> Result<Option<(Sale, Contract)>, Problem> {
     let &Begun {
-        client,
-        buyer,
-        sale,
-        is_in_flight,
-        ..
+        client, buyer, sale, ..
     } = begun;
     let stripe = call.stripe_of(&sale.account).await?;
     let address = format!("connect-address/{}/{}/{}", sale.account, client.id, sale.number);
@@ -308,14 +300,15 @@ async fn open(
         Payer::Overtaken => return Ok(None),
         // Stripe keeps a failure under this number, or was told of another place: the schedule may have been made after that. The next number
         // has another key.
-        Payer::Unlocated(StripeError::Spent { .. }) => {
+        Payer::Unlocated(error @ StripeError::Spent { .. }) => {
             let made = match &buyer.customer {
                 Some(customer) => made_before(&stripe, sale, customer).await?,
                 None => None,
             };
-            return match made {
-                Some(schedule) => record(call, begun, &schedule).await,
-                None => dropped(call, sale).await,
+            return match (made, anothers(call, sale, &error)) {
+                (Some(schedule), _) => record(call, begun, &schedule).await,
+                (None, Some(unknown)) => Err(unknown.into()),
+                (None, None) => dropped(call, sale).await,
             };
         }
         Payer::Unlocated(StripeError::Refused(refusal))
@@ -336,16 +329,13 @@ async fn open(
             return without_customer(call, buyer, sale).await;
         }
         // Stripe keeps a failure under this number, and may have made it before it failed. The next number has another key.
-        Err(error @ StripeError::Spent { .. }) => {
-            match made_before(&stripe, sale, &customer).await? {
-                Some(schedule) => schedule,
-                None => match error.asked_in_other_words().filter(|_| is_in_flight) {
-                    // A machine of the build before this one may be waiting for its answer.
-                    Some(unknown) => return Err(unknown.into()),
-                    None => return dropped(call, sale).await,
-                },
-            }
-        }
+        Err(error @ StripeError::Spent { .. }) => match made_before(&stripe, sale, &customer).await? {
+            Some(schedule) => schedule,
+            None => match anothers(call, sale, &error) {
+                Some(unknown) => return Err(unknown.into()),
+                None => return dropped(call, sale).await,
+            },
+        },
         // It was to begin a moment ahead, which is over: under the next number it begins at once.
         Err(StripeError::Refused(_)) if !sale.at_once && sale.order.start <= call.now => {
             return dropped(call, sale).await;
@@ -360,6 +350,14 @@ async fn open(
         Err(error) => return Err(error.into()),
     };
     record(call, begun, &schedule).await
+}
+
+/// What it comes to that Stripe was asked under this number in other words, of a sale that another machine may still be at: one that read another
+/// country of the client, or of the build before this one. It may be about to have its schedule made, so the sale is not over.
+fn anothers(call: &Call<'_>, sale: &Sale, error: &StripeError) -> Option<StripeError> {
+    error
+        .asked_in_other_words()
+        .filter(|_| sale.is_in_flight(call.now))
 }
 
 /// The schedule that Stripe has made of a sale, if it has.

@@ -453,3 +453,18 @@ async fn what_stripe_alone_finds_too_much_is_told_alike_and_sold_later() {
     world.stripe.stand_in().settle().await;
     assert_eq!(world.stripe.charges().await, [3500]);
 }
+
+/// Servers have a percentage off, so that a quantity may come to more than can be counted: that is told as what is only more than can be charged.
+#[tokio::test]
+async fn an_amount_beyond_counting_is_a_fault_of_the_choices() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("business");
+    for quantity in [1_000_000_000_u64, 100_000_000_000, 999_999_999_999_999] {
+        order["product_overrides"] =
+            json!([{ "product_id": acme.product("business", "Server"), "quantity": quantity }]);
+        for answer in [acme.previews(&order).await, acme.opens(&order).await] {
+            assert_eq!(answer, faults("product_overrides").as_str(), "{quantity}");
+        }
+    }
+}

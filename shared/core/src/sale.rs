@@ -25,6 +25,7 @@ use crate::invalid::Invalid;
 use crate::money::{Currency, UNCHARGEABLE};
 use crate::offer::{Chosen, Configuration, Override};
 use crate::period::Period;
+use crate::pricing::Unpriceable;
 use crate::session::{Kind, LONGEST, When};
 
 /// The two invoices of an offer.
@@ -94,7 +95,14 @@ impl From<Invalid> for NoOffer {
 
 impl From<NoEstimate> for NoOffer {
     fn from(why: NoEstimate) -> Self {
-        Self::NoEstimate(why)
+        match why {
+            NoEstimate::TooLarge(_)
+            | NoEstimate::Unpriceable {
+                why: Unpriceable::TooLarge(_),
+                ..
+            } => Self::field("product_overrides", UNCHARGEABLE),
+            why => Self::NoEstimate(why),
+        }
     }
 }
 

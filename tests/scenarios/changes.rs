@@ -122,6 +122,41 @@ async fn a_year_becomes_a_month_and_covers_no_longer_than_that() {
     );
 }
 
+/// A year of three numbers from 17 October. On 16 November an operator raises it to five, with shares that wait for the next bill, and on
+/// 16 December it is changed to months: one bill charges the share of five and gives it back, without a line to name as given back.
+#[tokio::test]
+async fn a_share_that_waited_for_the_change_covers_no_longer_than_that() {
+    let world = World::at("2026-10-17T00:00:00Z").await;
+    let ada = world.subscriber(3, "annual").await;
+    let item = world.stripe.item_id(&ada).await;
+    world.advance("30d").await;
+    let path = format!("/v1/subscription_items/{item}");
+    let form = "quantity=5&proration_behavior=create_prorations";
+    world.stripe.operator("POST", &path, form).await;
+    world.advance("30d").await;
+    let answer = ada.changes(&json!({ "interval": "monthly" })).await;
+    assert_eq!(answer, r#"200 {"changed":true,"interval":"monthly"}"#);
+    world.stripe.stand_in().settle().await;
+    let lines = world.stripe.latest_invoice().await["lines"]["data"].clone();
+    let amounts = lines
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["amount"].as_i64().unwrap());
+    let signs: Vec<i64> = amounts.map(i64::signum).collect();
+    assert_eq!(
+        signs.iter().sum::<i64>(),
+        0,
+        "two shares are given back, a share and a month charged: {signs:?}"
+    );
+    assert_eq!(signs.len(), 4);
+    assert_eq!(ada.covered_until().await, "2027-01-16T00:00:00Z");
+    world.advance("31d").await;
+    assert_eq!(ada.covered_until().await, "", "the next month is not paid yet");
+    world.advance("2h").await;
+    assert_eq!(ada.covered_until().await, "2027-02-16T00:00:00Z");
+}
+
 /// Bought and changed within one second: 9600 back, 1000 charged.
 #[tokio::test]
 async fn a_year_that_is_given_back_at_once_covers_nothing() {

@@ -77,7 +77,7 @@ impl Entry {
         let ends = ledger.iter().flat_map(|by| {
             by.gives_back
                 .iter()
-                .filter(|credit| credit.is_for(self, by))
+                .filter(|credit| credit.is_for(self))
                 .map(|credit| credit.from)
         });
         let end = ends.fold(self.period.end, Timestamp::min).max(self.period.start);
@@ -86,11 +86,12 @@ impl Entry {
 }
 
 impl GivenBack {
-    /// Whether an entry is what the invoice of the entry `by` gives money back for.
-    fn is_for(&self, entry: &Entry, by: &Entry) -> bool {
+    /// Whether money is given back for an entry. It may be one of the same invoice: Stripe names the line of no charge that still waits
+    /// for its bill, and bills it and its credit together. What an invoice charges in a credit's place begins with the credit.
+    fn is_for(&self, entry: &Entry) -> bool {
         match &self.line {
             Some(line) => entry.line == *line,
-            None => entry.invoice != by.invoice && entry.period.start < self.from,
+            None => entry.period.start < self.from,
         }
     }
 }
@@ -243,6 +244,31 @@ mod tests {
             assert_eq!(until("2026-06-30T23:59:59Z"), Some(july));
             assert_eq!(until("2026-07-01T03:00:00Z"), None);
         }
+    }
+
+    /// A year of three from April, raised to five on 1 May by a share that waits for its bill, changed to months of five on 1 June. That
+    /// bill credits the three, charges five, credits the five, whose line it does not name, and charges June: June is what is left.
+    #[test]
+    fn a_share_that_is_credited_by_the_bill_that_charges_it_ends_with_its_credit() {
+        let [april, may, june, july] = ["2026-04-01", "2026-05-01", "2026-06-01", "2026-07-01"]
+            .map(|day| at(&format!("{day}T00:00:00Z")));
+        let year = at("2027-04-01T00:00:00Z");
+        let mut share = instead(entry(may, year, 5), "il_2", Some("il_1"));
+        share.gives_back.push(GivenBack {
+            from: june,
+            line: None,
+        });
+        let month = Entry {
+            invoice: share.invoice.clone(),
+            line: "il_3".parse().unwrap(),
+            ..entry(june, july, 5)
+        };
+        let ledger = [entry(april, year, 3), share, month];
+        let then = |now| covered(&ledger, now, NO_GRACE).map(|coverage| (coverage.until, coverage.quantity));
+        assert_eq!(then(april), Some((july, 3)));
+        assert_eq!(then(may), Some((july, 5)));
+        assert_eq!(then(june), Some((july, 5)));
+        assert_eq!(then(july), None);
     }
 
     /// Bought and changed within one second, and back again: the last one counts.

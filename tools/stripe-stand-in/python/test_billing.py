@@ -46,7 +46,7 @@ def test_a_change_costs_what_its_preview_said(shop):
     customer, subscription = shop.subscriber()
     item = subscription["items"].data[0]
     now = item.current_period_start
-    change = {"items": [{"id": item.id, "price": annual.id}], "proration_behavior": "always_invoice"}
+    change = {"items": [{"id": item.id, "price": annual.id, "quantity": 3}], "proration_behavior": "always_invoice"}
     asked = {"customer": customer.id, "subscription": subscription.id}
     preview = shop.v1.invoices.create_preview({**asked, "subscription_details": {**change, "proration_date": now}})
     assert preview.status == "draft" and preview.total == 28800 - 3000

@@ -105,6 +105,8 @@ fn changed(
         let price = recurring(at, price, &change.param)?;
         if *price.id() != item.price {
             item.metered_since = Some(at.now);
+            // So Stripe's page on changing prices: whoever wants to keep the quantity has to say so.
+            item.quantity = None;
         }
         item.price = price.id().clone();
     }
@@ -160,7 +162,7 @@ pub(crate) fn recurring<'a>(at: &'a Moment<'_>, id: &str, param: &str) -> Result
     Ok(price)
 }
 
-/// A metered item has none; a licensed one keeps what it had, or has one.
+/// A metered item has none; a licensed one keeps what it had of the same price, or has one.
 fn quantity(
     at: &Moment<'_>,
     price: &Price,

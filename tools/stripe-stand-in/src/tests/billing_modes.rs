@@ -108,14 +108,18 @@ async fn the_anchor_stays_when_the_interval_changes() {
     let annual = id(&shop.price(9600, "year").await);
     let subscription = shop.in_mode(FLEXIBLE, &shop.monthly, 3).await;
     shop.advance("2026-04-11T00:00:00Z").await;
-    let (invoice, changed) = shop.changed(&subscription, json!({ "price": annual })).await;
+    let (invoice, changed) = shop
+        .changed(&subscription, json!({ "price": annual, "quantity": 3 }))
+        .await;
     assert_eq!(amounts(&invoice), [-2000, 28_010]);
     assert_eq!(changed["billing_cycle_anchor"], day("2026-04-01"));
     assert_eq!(
         changed["items"]["data"][0]["current_period_end"],
         day("2027-04-01")
     );
-    let (invoice, changed) = shop.changed(&changed, json!({ "price": shop.monthly })).await;
+    let (invoice, changed) = shop
+        .changed(&changed, json!({ "price": shop.monthly, "quantity": 3 }))
+        .await;
     assert_eq!(amounts(&invoice), [-28_010, 2000]);
     assert_eq!(
         changed["items"]["data"][0]["current_period_end"],
@@ -196,6 +200,8 @@ async fn a_subscription_that_is_migrated_keeps_its_anchor() {
         .post(&path, json!({ "billing_mode": { "type": FLEXIBLE } }))
         .await;
     assert_eq!(migrated["billing_mode"]["updated_at"], day("2026-04-11"));
-    let (invoice, _) = shop.changed(&migrated, json!({ "price": annual })).await;
+    let (invoice, _) = shop
+        .changed(&migrated, json!({ "price": annual, "quantity": 3 }))
+        .await;
     assert_eq!(amounts(&invoice), [-2000, 28_010]);
 }

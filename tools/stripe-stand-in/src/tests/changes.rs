@@ -114,7 +114,7 @@ async fn a_month_turned_into_a_year_credits_the_rest_and_begins_anew() {
         .post(
             &path,
             json!({
-                "items": [{ "id": item, "price": shop.annual }],
+                "items": [{ "id": item, "price": shop.annual, "quantity": 3 }],
                 "proration_behavior": "always_invoice",
                 "payment_behavior": "pending_if_incomplete",
             }),
@@ -343,8 +343,12 @@ async fn no_more_is_credited_than_was_paid() {
     .await;
     assert_eq!(shop.stripe.invoices_of(&customer).len(), 1);
     let annual = shop.annual.clone();
-    shop.change(&subscription, json!({ "price": annual }), at_once())
-        .await;
+    shop.change(
+        &subscription,
+        json!({ "price": annual, "quantity": 5 }),
+        at_once(),
+    )
+    .await;
     assert_eq!(amounts(&shop.latest(&subscription).await), [-2000, 48_000]);
 }
 
@@ -358,6 +362,37 @@ async fn an_anchor_of_now_begins_a_new_period() {
         .await;
     assert_eq!(reset["items"]["data"][0]["current_period_end"], day("2026-12-11"));
     assert_eq!(amounts(&shop.latest(&subscription).await), [-2000, 3000]);
+}
+
+/// Of three at 10.00 without a quantity: one at 20.00, of which two thirds are 13.33; also of the item itself. Whoever names the price that it
+/// has, or nothing, keeps three.
+#[tokio::test]
+async fn a_price_that_is_changed_without_a_quantity_is_of_one() {
+    for by_item in [false, true] {
+        let (shop, _, subscription) = Shop::ten_days_later().await;
+        let double = id(&shop.price(2000, "month").await);
+        let path = format!("/v1/subscription_items/{}", shop.item(&subscription).await);
+        for kept in [
+            json!({ "price": shop.monthly }),
+            json!({ "metadata": { "a": "1" } }),
+        ] {
+            shop.change(&subscription, kept, at_once()).await;
+            assert_eq!(shop.get(&path).await["quantity"], 3, "{by_item}");
+        }
+        let preview = shop
+            .preview(&subscription, json!({ "price": double }), at_once())
+            .await;
+        assert_eq!(amounts(&preview), [-2000, 1333], "{by_item}");
+        if by_item {
+            let change = json!({ "price": double, "proration_behavior": "always_invoice" });
+            shop.post(&path, change).await;
+        } else {
+            shop.change(&subscription, json!({ "price": double }), at_once())
+                .await;
+        }
+        assert_eq!(shop.get(&path).await["quantity"], 1, "{by_item}");
+        assert_eq!(amounts(&shop.latest(&subscription).await), [-2000, 1333]);
+    }
 }
 
 #[tokio::test]

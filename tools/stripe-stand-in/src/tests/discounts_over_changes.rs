@@ -20,7 +20,7 @@ async fn code(shop: &Shop, coupon: &str) -> String {
 async fn upgrade(shop: &Shop, subscription: &str, more: Value) -> Value {
     let path = format!("/v1/subscriptions/{subscription}");
     let item = shop.get(&path).await["items"]["data"][0]["id"].clone();
-    let mut params = json!({ "items": [{ "id": item, "price": shop.annual }] });
+    let mut params = json!({ "items": [{ "id": item, "price": shop.annual, "quantity": 3 }] });
     let (Value::Object(members), Value::Object(more)) = (&mut params, more) else {
         panic!("an object is wanted");
     };

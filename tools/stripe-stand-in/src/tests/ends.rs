@@ -118,7 +118,7 @@ async fn a_new_period_ends_with_its_subscription() {
     shop.post(&path, json!({ "cancel_at": day("2026-06-23") })).await;
     shop.advance("2026-04-11T00:00:00Z").await;
     let item = &subscription["items"]["data"][0]["id"];
-    let annual = json!({ "items": [{ "id": item, "price": shop.annual }] });
+    let annual = json!({ "items": [{ "id": item, "price": shop.annual, "quantity": 3 }] });
     let changed = shop.post(&path, annual).await;
     assert_eq!(*lasts_until(&changed), day("2026-06-23"));
     assert_eq!(amounts(&shop.latest(&id(&changed)).await), [-2000, 5760]);

@@ -36,8 +36,12 @@ async fn a_year_turned_into_a_month_leaves_a_credit_above_the_charge() {
     let (customer, subscription) = shop.subscribed_to(&shop.annual.clone(), 3).await;
     shop.advance("2027-03-15T00:00:00Z").await;
     let monthly = shop.monthly.clone();
-    shop.change(&subscription, json!({ "price": monthly }), at_once())
-        .await;
+    shop.change(
+        &subscription,
+        json!({ "price": monthly, "quantity": 3 }),
+        at_once(),
+    )
+    .await;
     let invoice = shop.latest(&subscription).await;
     assert_eq!(amounts(&invoice), [-23_040, 3000]);
     assert_eq!(

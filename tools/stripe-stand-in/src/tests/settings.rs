@@ -10,7 +10,7 @@ use crate::{AfterLastRetry, NewPeriodStart, Settings};
 async fn to_a_year(settings: Settings, more: Value) -> (Shop, String, Value) {
     let (shop, _, subscription) = Shop::ten_days_later().await;
     shop.stripe.set(settings);
-    let item = json!({ "price": shop.annual });
+    let item = json!({ "price": shop.annual, "quantity": 3 });
     let changed = shop.change(&subscription, item, more).await;
     (shop, subscription, changed)
 }
@@ -196,7 +196,7 @@ async fn the_lines_of_a_preview_are_listed_page_by_page() {
         let fee = json!({ "customer": customer, "amount": 100, "currency": "usd" });
         shop.post("/v1/invoiceitems", fee).await;
     }
-    let item = json!({ "price": shop.annual });
+    let item = json!({ "price": shop.annual, "quantity": 3 });
     let more = json!({ "proration_behavior": "always_invoice" });
     let preview = shop.preview(&subscription, item, more).await;
     let lines = &preview["lines"];

@@ -107,7 +107,7 @@ async fn tax_comes_on_top_of_every_bill_and_is_given_back_with_credits() {
         .await;
     let item = &subscription["items"]["data"][0]["id"];
     let change = json!({
-        "items": [{ "id": item, "price": shop.annual }], "proration_behavior": "always_invoice",
+        "items": [{ "id": item, "price": shop.annual, "quantity": 3 }], "proration_behavior": "always_invoice",
     });
     let preview = json!({ "subscription": subscription["id"], "subscription_details": change });
     let preview = shop.post("/v1/invoices/create_preview", preview).await;

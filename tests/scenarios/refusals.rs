@@ -229,19 +229,28 @@ async fn stripes_failures_are_told_as_ours_and_leave_nothing_in_the_way() {
     assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 1);
 }
 
-/// An operator archived the monthly price. That is 502 for whoever wants it, and in nobody's way who wants another, and gone with
-/// its cause.
+/// An operator archived the monthly price, or the product that both prices are of. That is 502 for whoever wants it, and in nobody's way who wants
+/// another price, and gone with its cause. What a number costs is told all the same.
 #[tokio::test]
 async fn an_intent_that_stripe_refuses_is_not_in_the_way_of_others() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let ada = world.account(1).await;
     let price = format!("/v1/prices/{}", world.stack().variables["PRICE_MONTHLY"]);
-    world.stripe.operator("POST", &price, "active=false").await;
-    for _ in 0..2 {
-        assert_eq!(
-            ada.starts_checkout("monthly").await,
-            r#"502 {"error":"the payment provider gave an unusable answer"}"#
-        );
+    let sold = world.stripe.operator("GET", &price, "").await;
+    let product = format!("/v1/products/{}", sold["product"].as_str().unwrap());
+    for archived in [&product, &price] {
+        world.stripe.operator("POST", archived, "active=false").await;
+        for _ in 0..2 {
+            assert_eq!(
+                ada.starts_checkout("monthly").await,
+                r#"502 {"error":"the payment provider gave an unusable answer"}"#,
+                "{archived}"
+            );
+        }
+        assert_eq!(ada.billing().await.status, 200, "{archived}");
+        if *archived == product {
+            world.stripe.operator("POST", archived, "active=true").await;
+        }
     }
     ada.starts_checkout("annual").await.client_secret();
     world.stripe.operator("POST", &price, "active=true").await;

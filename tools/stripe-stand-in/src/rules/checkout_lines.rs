@@ -30,7 +30,7 @@ pub(crate) fn priced(at: &mut Moment<'_>, lines: Vec<Line>) -> Result<(Vec<Sessi
     let mut common: Option<(Currency, Recurrence)> = None;
     for line in lines {
         let price = referred(&at.world.prices, &line.price, &line.param)?;
-        let recurrence = check_price(price, &line)?;
+        let recurrence = check_price(at, price, &line)?;
         let (currency, every) = common.get_or_insert_with(|| (price.currency.clone(), recurrence.clone()));
         if *currency != price.currency {
             return Err(Refusal::invalid(
@@ -61,12 +61,19 @@ pub(crate) fn priced(at: &mut Moment<'_>, lines: Vec<Line>) -> Result<(Vec<Sessi
     Ok((items, currency))
 }
 
-fn check_price(price: &Price, line: &Line) -> Result<Recurrence, Refusal> {
+fn check_price(at: &Moment<'_>, price: &Price, line: &Line) -> Result<Recurrence, Refusal> {
     if !price.active {
         return Err(Refusal::invalid(
             &line.param,
             "The price specified is inactive. This field only accepts active prices.",
         ));
+    }
+    if !at.world.products[&price.product].active {
+        let message = format!(
+            "Price `{}` is not available to be purchased because its product is not active.",
+            price.id
+        );
+        return Err(Refusal::invalid(&line.param, message));
     }
     let Some(recurrence) = &price.recurring else {
         let message =

@@ -401,3 +401,31 @@ async fn sessions_are_found_by_customer_subscription_and_status() {
         .await;
     assert_eq!(lines["data"][0]["amount_total"], 9600);
 }
+
+/// The price is for sale and what it is of is not: no page, in Stripe's words. What runs goes on.
+#[tokio::test]
+async fn a_price_of_an_archived_product_is_not_sold() {
+    let shop = Shop::open().await;
+    let (customer, subscription) = shop.subscriber().await;
+    let product = format!("/v1/products/{}", shop.product);
+    shop.post(&product, json!({ "active": false })).await;
+    let page = json!({
+        "mode": "subscription", "ui_mode": "embedded_page", "return_url": "https://example.com/back", "customer": customer,
+        "line_items": [{ "price": shop.monthly, "quantity": 3 }],
+    });
+    let error = shop
+        .refused(400, "POST", "/v1/checkout/sessions", page.clone())
+        .await;
+    let words = format!(
+        "Price `{}` is not available to be purchased because its product is not active.",
+        shop.monthly
+    );
+    assert_eq!(
+        (&error["message"], &error["param"], &error["code"]),
+        (&json!(words), &json!("line_items[0][price]"), &Value::Null)
+    );
+    shop.advance("2027-01-01T01:00:00Z").await;
+    assert_eq!(shop.latest(&subscription).await["amount_paid"], 3000);
+    shop.post(&product, json!({ "active": true })).await;
+    shop.post("/v1/checkout/sessions", page).await;
+}

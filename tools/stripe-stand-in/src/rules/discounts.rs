@@ -1,7 +1,7 @@
 //! Discounts at work: on the drafts of invoices, and on the subscription they belong to until they end.
 //!
 //! # How it works
-//! A draft is looked at once, when its lines are complete ([`apply`]): each of its discounts, in their order, takes its share off
+//! A draft is looked at when its lines are complete ([`apply`]), and again if usage is told late ([`apply_again`]): each of its discounts, in their order, takes its share off
 //! the lines that are `discountable`. A proration is not, but includes the discount in its amount ([`include`]). When the
 //! invoice is made, a discount that is good for one invoice has been used up by it ([`spend`]), if it took anything off.
 //!
@@ -15,15 +15,30 @@ use super::discounting::{self, Base};
 use super::{Moment, pricing};
 use crate::id::{DiscountId, InvoiceId, SubscriptionId};
 use crate::render::Object;
-use crate::state::{CouponDuration, Discount, DiscountAmount, Line, Subscription, World};
+use crate::state::{CouponDuration, Currency, Discount, DiscountAmount, Invoice, Line, Subscription, World};
 
 /// Asked once for every invoice, when its lines are complete and before it is written: fills `line.discounts` of the lines
 /// that are `discountable`, and leaves out of `draft.discounts` what has ended.
 pub(crate) fn apply(world: &World, draft: &mut Draft, now: Timestamp) {
     draft.discounts.retain(|id| world.discounts[id].is_running(now));
-    let products: Vec<_> = draft.lines.iter().map(|line| line.product.clone()).collect();
-    let mut bases: Vec<Base<'_>> = draft
-        .lines
+    take_off(world, &mut draft.lines, (&draft.discounts, &draft.currency));
+}
+
+/// The usage on a draft has changed: what its discounts take off is worked out anew. One that another invoice has used up since takes
+/// nothing off.
+pub(crate) fn apply_again(world: &World, invoice: &Invoice, lines: &mut [Line]) {
+    let stands = |id: &&DiscountId| {
+        let used_on = &world.discounts[*id].used_on;
+        used_on.as_ref().is_none_or(|used_on| *used_on == invoice.id)
+    };
+    let discounts: Vec<DiscountId> = invoice.discounts.iter().filter(stands).cloned().collect();
+    lines.iter_mut().for_each(|line| line.discounts.clear());
+    take_off(world, lines, (&discounts, &invoice.currency));
+}
+
+fn take_off(world: &World, lines: &mut [Line], (discounts, currency): (&[DiscountId], &Currency)) {
+    let products: Vec<_> = lines.iter().map(|line| line.product.clone()).collect();
+    let mut bases: Vec<Base<'_>> = lines
         .iter()
         .zip(&products)
         .map(|(line, product)| Base {
@@ -31,9 +46,9 @@ pub(crate) fn apply(world: &World, draft: &mut Draft, now: Timestamp) {
             left: if line.discountable { line.amount.max(0) } else { 0 },
         })
         .collect();
-    for id in &draft.discounts {
-        let taken = discounting::take_off(&mut bases, &world.discounts[id].terms, &draft.currency);
-        for (line, amount) in draft.lines.iter_mut().zip(taken).filter(|(_, taken)| *taken > 0) {
+    for id in discounts {
+        let taken = discounting::take_off(&mut bases, &world.discounts[id].terms, currency);
+        for (line, amount) in lines.iter_mut().zip(taken).filter(|(_, taken)| *taken > 0) {
             let discount = id.clone();
             line.discounts.push(DiscountAmount { discount, amount });
         }

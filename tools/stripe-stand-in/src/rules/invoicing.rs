@@ -9,7 +9,7 @@
 
 use super::billing::Draft;
 use super::payments::{self, NewIntent, Outcome};
-use super::{Moment, discounts, lifecycle, limits, pending, pending_updates, taxes};
+use super::{Moment, discounts, late_usage, lifecycle, limits, pending, pending_updates, taxes};
 use crate::id::{CustomerId, InvoiceId, PaymentMethodId};
 use crate::render::Object;
 use crate::state::{
@@ -117,6 +117,7 @@ pub(crate) fn finalize_later(at: &mut Moment<'_>, id: &InvoiceId) {
 
 /// Draft → open, with a number, and an intent if there is anything to pay.
 pub(crate) fn finalize(at: &mut Moment<'_>, id: &InvoiceId) {
+    late_usage::take_in(at, id);
     let customer_id = at.world.invoices[id].customer.clone();
     let currency = at.world.invoices[id].currency.clone();
     settle_balance(at, id, &customer_id);

@@ -50,6 +50,7 @@ pub(crate) mod invoice_page;
 pub(crate) mod invoices;
 pub(crate) mod preview;
 pub(crate) mod invoicing;
+mod late_usage;
 pub(crate) mod payments;
 mod pending;
 pub(crate) mod disputes;

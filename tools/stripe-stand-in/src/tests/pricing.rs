@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{Shop, day, id};
+use super::harness::{Shop, at, day, id};
 
 impl Shop {
     async fn price_of(&self, more: Value) -> String {
@@ -231,5 +231,61 @@ async fn what_was_used_of_a_price_that_goes_is_billed_in_the_flexible_mode_alone
         let renewal = shop.latest(&subscription).await;
         assert_eq!(amounts(&renewal), told, "{mode}, {behavior}");
         assert_eq!(amounts(&preview), told, "{mode}, {behavior}");
+    }
+}
+
+/// 30 were used in November and billed with the renewal, then a draft for an hour; 12 more of November and 5 of December are told within it. November's
+/// are on the bill when it is final, by the clock or by a call, with a fifth off all and a tenth on top; December's are not, nor is what is
+/// told after the hour.
+#[tokio::test]
+async fn what_is_told_while_the_bill_is_a_draft_is_on_it() {
+    for by_call in [false, true] {
+        let (shop, subscription, uses) = metered().await;
+        shop.stripe.set(crate::Settings {
+            tax_basis_points: 1000,
+            ..crate::Settings::default()
+        });
+        let path = format!("/v1/subscriptions/{subscription}");
+        let customer = shop.get(&path).await["customer"].as_str().unwrap().to_owned();
+        let address = json!({ "address": { "country": "DE" } });
+        shop.post(&format!("/v1/customers/{customer}"), address).await;
+        let coupon = json!({ "percent_off": 20, "duration": "forever" });
+        let coupon = id(&shop.post("/v1/coupons", coupon).await);
+        let terms = json!({ "discounts": [{ "coupon": coupon }], "automatic_tax": { "enabled": true } });
+        shop.post(&path, terms).await;
+        let tells = async |value: &str, date: &str| {
+            let mut event = uses(value, date);
+            event["timestamp"] = json!(at(date).as_second());
+            shop.post("/v1/billing/meter_events", event).await;
+        };
+        tells("30", "2026-11-01T00:00:00Z").await;
+        shop.advance("2026-12-01T00:30:00Z").await;
+        let draft = shop.latest(&subscription).await;
+        assert_eq!(amounts(&draft), [300, 1000]);
+        assert_eq!(draft["total"], 240 + 800 + 24 + 80);
+        tells("12", "2026-11-30T23:59:59Z").await;
+        tells("5", "2026-12-01T00:00:00Z").await;
+        assert_eq!(amounts(&shop.latest(&subscription).await), [300, 1000]);
+        if by_call {
+            let finalize = format!("/v1/invoices/{}/finalize", id(&draft));
+            shop.post(&finalize, json!({})).await;
+        } else {
+            shop.advance("2026-12-01T01:00:00Z").await;
+        }
+        let bill = shop.latest(&subscription).await;
+        assert_eq!(amounts(&bill), [420, 1000], "{by_call}");
+        assert_eq!(bill["lines"]["data"][0]["quantity"], 42, "{by_call}");
+        assert_eq!(
+            (&bill["total"], &bill["amount_due"]),
+            (&json!(336 + 800 + 34 + 80), &json!(336 + 800 + 34 + 80)),
+            "{by_call}"
+        );
+        tells("100", "2026-11-30T00:00:00Z").await;
+        shop.advance("2027-01-01T01:00:00Z").await;
+        assert_eq!(
+            amounts(&shop.latest(&subscription).await),
+            [50, 1000],
+            "{by_call}"
+        );
     }
 }

@@ -19,10 +19,14 @@ const INERT: [&str; 5] = [
     "individual_name",
 ];
 
+/// In characters. Source: Stripe's reference of customers.
+const LONGEST_EMAIL: usize = 512;
+
 const DEFAULT_METHOD: &str = "invoice_settings[default_payment_method]";
 
 pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
     let email = params.text("email")?;
+    email.as_deref().map_or(Ok(()), check_email)?;
     let mut customer = blank(at, email);
     read_common(&mut customer, params)?;
     let method = params.text("payment_method")?;
@@ -110,6 +114,18 @@ fn read_common(customer: &mut Customer, params: &Params<'_>) -> Result<(), Refus
     params.choice("tax_exempt", &[("none", ()), ("exempt", ()), ("reverse", ())])?;
     params.inert(&INERT);
     Ok(())
+}
+
+/// What surely is no e-mail address. What else Stripe refuses it does not document.
+fn check_email(email: &str) -> Result<(), Refusal> {
+    let sound =
+        email.contains('@') && !email.contains(char::is_whitespace) && email.chars().count() <= LONGEST_EMAIL;
+    if sound {
+        Ok(())
+    } else {
+        let message = format!("Invalid email address: {email}");
+        Err(Refusal::invalid_code("email_invalid", "email", message))
+    }
 }
 
 fn read_address(params: &Params<'_>) -> Result<Address, Refusal> {
@@ -206,7 +222,11 @@ pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
     }
     let mut customer = known.clone();
     let id = customer.id.clone();
-    params.change("email")?.apply(&mut customer.email);
+    let email = params.change("email")?;
+    if let Change::Set(email) = &email {
+        check_email(email)?;
+    }
+    email.apply(&mut customer.email);
     read_common(&mut customer, params)?;
     let default = read_default_method(params)?;
     params.unsupported(&["source", "default_source", "card", "bank_account", "cash_balance"])?;

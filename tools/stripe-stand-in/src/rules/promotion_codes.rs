@@ -230,7 +230,8 @@ pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
         row.minimum_amount.retain(|(known, _)| *known != currency);
         row.minimum_amount.push((currency, amount));
     }
-    if active == Some(true) && !row.switched_on {
+    // Also one that was never switched off: what ran out stays so, and Stripe says it instead of nothing.
+    if active == Some(true) {
         row.switched_on = true;
         if !row.is_active(&at.world.coupons[&row.coupon]) {
             let message =

@@ -41,6 +41,32 @@ async fn a_customer_is_created_read_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn what_is_no_address_is_refused() {
+    let shop = Shop::open().await;
+    let path = format!("/v1/customers/{}", shop.customer().await);
+    let longest = format!("{}@example.com", "a".repeat(500));
+    for wrong in [
+        "ada",
+        "ada@example.com, bob@example.com",
+        "ada @example.com",
+        &format!("a{longest}"),
+    ] {
+        for path in ["/v1/customers", &path] {
+            let error = shop.refused(400, "POST", path, json!({ "email": wrong })).await;
+            assert_eq!(
+                (&error["code"], &error["param"]),
+                (&json!("email_invalid"), &json!("email")),
+                "{path} {wrong}"
+            );
+        }
+    }
+    for (right, told) in [(longest.as_str(), json!(longest)), ("", Value::Null)] {
+        let changed = shop.post(&path, json!({ "email": right })).await;
+        assert_eq!(changed["email"], told);
+    }
+}
+
+#[tokio::test]
 async fn deleting_a_customer_ends_their_subscriptions() {
     let shop = Shop::open().await;
     let (customer, subscription) = shop.subscriber().await;

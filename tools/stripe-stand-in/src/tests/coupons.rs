@@ -142,6 +142,33 @@ async fn a_coupon_is_valid_until_its_date_or_its_last_redemption() {
     assert_eq!(code, "resource_missing");
 }
 
+/// What has expired or has been redeemed as often as may be is not brought back, though nobody switched it off; what is active is, twice.
+#[tokio::test]
+async fn a_code_that_ran_out_is_not_switched_on_again() {
+    let shop = Shop::open().await;
+    let half = coupon(&shop, json!({ "percent_off": 50 })).await;
+    let late = code(&shop, &half, "LATE", json!({ "expires_at": day("2026-12-02") })).await;
+    let once = code(&shop, &half, "ONCE", json!({ "max_redemptions": 1 })).await;
+    let customer = shop.customer().await;
+    shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
+    for path in [&late, &once].map(|code| format!("/v1/promotion_codes/{code}")) {
+        for _ in 0..2 {
+            let on = shop.post(&path, json!({ "active": true })).await;
+            assert_eq!(on["active"], true, "{path}");
+        }
+    }
+    let redeemed = json!({
+        "customer": customer, "items": [{ "price": shop.monthly, "quantity": 3 }], "discounts": [{ "promotion_code": once }],
+    });
+    shop.post("/v1/subscriptions", redeemed).await;
+    shop.advance("2026-12-02T00:00:00Z").await;
+    for path in [&late, &once].map(|code| format!("/v1/promotion_codes/{code}")) {
+        let error = shop.refused(400, "POST", &path, json!({ "active": true })).await;
+        assert_eq!(error["param"], "active", "{path}");
+        assert_eq!(shop.get(&path).await["active"], false, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_code_is_found_whatever_its_case_and_active_once() {
     let shop = Shop::open().await;

@@ -2,6 +2,7 @@
 
 use billing_tests::{Agency, Moment, World, at_every_death, path_of};
 use serde_json::json;
+use stripe_stand_in::Settings;
 
 const NOW: &str = "2026-04-01T00:00:00Z";
 /// 110 minutes of which 100 are included, by the second: 10 × 0.15.
@@ -224,6 +225,66 @@ async fn what_was_used_before_a_renewal_is_paid_although_it_is_canceled_within_t
         }
         world.advance("40d").await;
         assert_eq!(north.payments().await, paid, "nothing more");
+    }
+}
+
+/// A minute before the period ends the client talks, and its agency tells Stripe ten minutes after: it is on the renewal when that is collected, by the
+/// clock or because the sale is canceled within the hour.
+#[tokio::test]
+async fn what_is_told_late_is_paid_with_the_renewal() {
+    for is_canceled in [false, true] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let id = sold(&world, &north, false).await;
+        north.client_gives_card().await;
+        world.advance("30d").await;
+        let customer = north.customers().await[0]["id"].as_str().unwrap().to_owned();
+        let form = format!(
+            "event_name=agent_seconds&payload[stripe_customer_id]={customer}&payload[value]={TALKED}&timestamp={}",
+            world.now().as_second() - 60
+        );
+        world.advance("10m").await;
+        north.at_stripe("POST", "/v1/billing/meter_events", &form).await;
+        if is_canceled {
+            assert_eq!(north.cancels(&id).await.body["canceled"], true);
+            world.stripe.stand_in().settle().await;
+        } else {
+            world.advance("1h").await;
+        }
+        assert_eq!(north.payments().await, [2999, OVERAGE + 2999], "{is_canceled}");
+    }
+}
+
+/// Stripe bills what was used with the last invoice, or drops it since nothing is given back: its texts differ. In either it is canceled once, what was
+/// paid stays paid, and nothing else is charged.
+#[tokio::test]
+async fn what_was_used_is_billed_or_lost_when_it_is_canceled_at_once() {
+    for usage_needs_prorate in [false, true] {
+        // Within its first period, which its schedule owns, and within its second.
+        for (days, mut paid) in [("10d", vec![2999]), ("40d", vec![2999, 2999])] {
+            let world = World::at(NOW).await;
+            world.stripe.is(Settings {
+                usage_needs_prorate,
+                ..Settings::default()
+            });
+            let north = world.agency().await;
+            let id = sold(&world, &north, false).await;
+            north.client_gives_card().await;
+            world.advance(days).await;
+            north.client_talks(TALKED).await;
+            world.advance("1m").await;
+            if !usage_needs_prorate {
+                paid.push(OVERAGE);
+            }
+            for _ in 0..2 {
+                let canceled = north.cancels(&id).await;
+                assert_eq!(canceled.body, json!({ "id": id, "canceled": true }), "{canceled}");
+                world.stripe.stand_in().settle().await;
+                assert_eq!(north.payments().await, paid, "{usage_needs_prorate} {days}");
+            }
+            world.advance("40d").await;
+            assert_eq!(north.payments().await, paid, "nothing more");
+        }
     }
 }
 

@@ -348,9 +348,11 @@ pub(crate) fn credit_rest(at: &mut Moment<'_>, id: &SubscriptionId) {
     }
 }
 
-/// The last invoice of a subscription that was ended by call: what was used and what waits, at once.
-pub(crate) fn bill_last(at: &mut Moment<'_>, id: &SubscriptionId) {
-    charge_usage(at, id);
+/// The last invoice of a subscription that was ended by call, with or without giving back its rest: what was used and what waits, at once.
+pub(crate) fn bill_last(at: &mut Moment<'_>, id: &SubscriptionId, prorate: bool) {
+    if prorate || !at.world.settings.usage_needs_prorate {
+        charge_usage(at, id);
+    }
     bill_rest(at, id);
 }
 

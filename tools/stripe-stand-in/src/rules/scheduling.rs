@@ -264,7 +264,7 @@ pub(crate) fn cancel(at: &mut Moment<'_>, id: &ScheduleId, prorate: bool, invoic
             lifecycle::credit_rest(at, &subscription);
         }
         if invoice_now {
-            lifecycle::bill_last(at, &subscription);
+            lifecycle::bill_last(at, &subscription, prorate);
         }
     }
     at.emit("subscription_schedule.canceled", &Object::Schedule(id.clone()));

@@ -112,7 +112,7 @@ pub(crate) fn cancel(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
         lifecycle::credit_rest(at, &id);
     }
     if invoice_now {
-        lifecycle::bill_last(at, &id);
+        lifecycle::bill_last(at, &id, prorate);
     }
     Ok(at.picture(&Object::Subscription(id)))
 }

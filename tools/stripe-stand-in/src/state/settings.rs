@@ -37,6 +37,9 @@ pub struct Settings {
     /// Whether a change credits the time of a bill that was given up as uncollectible, or made void. Stripe's text says that time is
     /// credited before it is paid, on the assumption that every bill is paid in the end; it does not say what of one that will not be.
     pub given_up_time_is_credited: bool,
+    /// Whether a cancellation that is to invoice bills what was used only where it also prorates. Stripe's reference of `invoice_now` has a final
+    /// invoice bill un-invoiced usage; its page on cancelling says that all usage is discarded where nothing is prorated.
+    pub usage_needs_prorate: bool,
     /// Whether a payment method is refused that is attached to the customer that has it already. Stripe's text says what becomes of one that
     /// another customer has; some programs expect a refusal, others none.
     pub attaching_again_is_refused: bool,
@@ -83,6 +86,7 @@ impl Default for Settings {
             given_up_bills_can_be_voided: true,
             tries_begin_subscriptions: false,
             given_up_time_is_credited: true,
+            usage_needs_prorate: false,
             attaching_again_is_refused: false,
             charges_twelve_digits: true,
             tax_basis_points: 0,

@@ -34,7 +34,9 @@ async fn sold_in_berlin(world: &World, north: &Agency<'_>) -> String {
 /// That it is still known to be in Germany, and taxed there.
 async fn is_in_berlin(north: &Agency<'_>, context: &str) {
     assert_eq!(place(north).await, berlin(), "{context}");
-    let order = taxed(north.order("2026-08-01T00:00:00Z"), json!({ "enabled": true }));
+    // Its postal code is one of the country that is remembered of it.
+    let settings = json!({ "enabled": true, "postalCode": "10115" });
+    let order = taxed(north.order("2026-08-01T00:00:00Z"), settings);
     let next = north.sells(&order).await;
     assert_eq!(next.status, 200, "{context}: {next}");
     assert_eq!(place(north).await, berlin(), "{context}");
@@ -87,6 +89,112 @@ async fn an_order_that_stripe_refuses_leaves_its_client_where_it_was() {
     let told = north.sells_on(&machine, &order).await.unwrap();
     assert_eq!(told.status, 400, "{told}");
     is_in_berlin(&north, "a refused order").await;
+}
+
+/// The machine that is refused dies before it has the client be where it was. The same order is told so once more under its key, and is refused
+/// under the next.
+#[tokio::test]
+async fn an_order_that_is_refused_again_leaves_its_client_where_it_was() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    sold_in_berlin(&world, &north).await;
+    let making = "POST /v1/subscription_schedules";
+    let (one, other) = (world.machine().await, world.machine().await);
+    one.network.stops_named(Moment::Before, making);
+    let order = taxed(
+        north.order(NEXT_MONTH),
+        json!({ "enabled": true, "country": "FR" }),
+    );
+    one.dies_over(north.sells_on(&one, &order)).await;
+    assert_eq!(place(&north).await.0, "FR");
+    other
+        .network
+        .answers(making, 500, ("idempotent-replayed", "true"));
+    other.network.tells_at(making, 2, 400, REFUSED);
+    let told = north.sells_on(&other, &order).await.unwrap();
+    assert_eq!(told.status, 400, "{told}");
+    is_in_berlin(&north, "refused again").await;
+    let moved = north.sells(&order).await;
+    assert_eq!(moved.status, 200, "{moved}");
+    assert_eq!(place(&north).await.0, "FR");
+    let sales = north.sales().await;
+    assert!(sales.iter().all(|sale| sale.moved.is_none()), "{sales:?}");
+}
+
+/// The machine dies when the client has been told to be in France, and the rest of the update comes to nothing: Stripe keeps a failure, its key is
+/// forgotten, or what it is of is canceled.
+#[tokio::test]
+async fn an_update_that_nobody_can_finish_leaves_its_client_where_it_was() {
+    for (start, step) in [
+        (NOW, "POST /v1/subscriptions/sub_"),
+        (NEXT_MONTH, "POST /v1/subscription_schedules/sub_sched_"),
+    ] {
+        for end in ["kept", "forgotten", "canceled"] {
+            let context = format!("{start} {end}");
+            let world = World::at(NOW).await;
+            let north = world.agency().await;
+            let mut id = sold_in_berlin(&world, &north).await;
+            if start == NEXT_MONTH {
+                let sold = north.sells(&north.order(start)).await;
+                id = sold.body["id"].as_str().unwrap().to_owned();
+            } else {
+                // By itself.
+                world.advance("31d").await;
+            }
+            world.stripe.holds_events(true).await;
+            let (one, other) = (world.machine().await, world.machine().await);
+            one.network.stops_named(Moment::Before, step);
+            let wish = json!({ "taxSettings": { "enabled": true, "country": "FR" } });
+            one.dies_over(north.updates_on(&one, &id, &wish)).await;
+            assert_eq!(place(&north).await.0, "FR", "{context}");
+            if end == "canceled" {
+                assert_eq!(north.cancels(&id).await.status, 200, "{context}");
+                world.stripe.holds_events(false).await;
+            } else {
+                if end == "kept" {
+                    other.network.answers(step, 500, ("idempotent-replayed", "true"));
+                } else {
+                    world.advance("21h").await;
+                }
+                let ends = json!({ "cancelAtPeriodEnd": true });
+                let told = north.updates_on(&other, &id, &ends).await.unwrap();
+                assert_eq!(told.status, 200, "{context}: {told}");
+            }
+            is_in_berlin(&north, &context).await;
+            let sales = north.sales().await;
+            assert!(sales.iter().all(|sale| sale.amendment.is_none()), "{context}");
+        }
+    }
+}
+
+/// Who has been told to be elsewhere still while an order was not finished is not put back to where it was at first.
+#[tokio::test]
+async fn a_client_that_has_moved_on_since_stays_there() {
+    let making = "POST /v1/subscription_schedules";
+    for step in [making, "POST /v1/customers/cus_"] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let first = sold_in_berlin(&world, &north).await;
+        let (one, other) = (world.machine().await, world.machine().await);
+        one.network.stops_named(Moment::Before, step);
+        let order = taxed(
+            north.order(NEXT_MONTH),
+            json!({ "enabled": true, "country": "FR" }),
+        );
+        one.dies_over(north.sells_on(&one, &order)).await;
+        let moves = json!({ "taxSettings": { "enabled": true, "country": "AT", "postalCode": "1010" } });
+        assert_eq!(north.updates(&first, &moves).await.status, 200);
+        other.network.tells(making, 400, REFUSED);
+        let told = north.sells_on(&other, &order).await.unwrap();
+        assert_eq!(told.status, 400, "{step}: {told}");
+        assert_eq!(place(&north).await, (json!("AT"), json!("1010")), "{step}");
+        let settings = json!({ "enabled": true, "postalCode": "1020" });
+        let next = north
+            .sells(&taxed(north.order("2026-08-01T00:00:00Z"), settings))
+            .await;
+        assert_eq!(next.status, 200, "{step}: {next}");
+        assert_eq!(place(&north).await, (json!("AT"), json!("1020")), "{step}");
+    }
 }
 
 /// The same of an update, before it begins and while it runs.

@@ -19,7 +19,7 @@ use billing_core::access::Owner;
 use billing_core::asked;
 use billing_core::connect::Client;
 use billing_core::connect::contract::{Contract, Stage};
-use billing_core::connect::order::{self, Metric, Order};
+use billing_core::connect::order::{self, Metric, Moved, Order};
 use billing_core::connect::sale::{self, Buyer, NamedAgent, NewSale, Next, Sale, Terms};
 use billing_core::id::{
     AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, CustomerId, ProductId, ScheduleId,
@@ -252,6 +252,14 @@ async fn begin(
         before,
     } = ordered;
     let offer = check::sellable(call, account, before, &request.order).await?;
+    let moved = match before.buyer {
+        Some(buyer) => {
+            let stripe = call.stripe_of(account).await?;
+            call.about_to_move(&stripe, buyer, request.order.tax.as_ref())
+                .await?
+        }
+        None => None,
+    };
     let new = NewSale {
         agency: owner.agency(),
         account,
@@ -260,6 +268,7 @@ async fn begin(
         key: request.key(),
         agents,
         terms: Terms::of(&offer),
+        moved,
     };
     let sale = Sale::begin(new, call.now);
     let begun = unless_conflict(call.store.begin_sale(before, &sale, call.now).await)?;
@@ -285,13 +294,14 @@ async fn open(
         client, buyer, sale, ..
     } = begun;
     let stripe = call.stripe_of(&sale.account).await?;
-    let address = format!("connect-address/{}/{}/{}", sale.account, client.id, sale.number);
+    let address = address_key(sale);
     let tax = sale.order.tax.clone();
     let tax = tax.map(|tax| tax.placed(buyer.country.as_ref()));
     let paying = Paying {
         buyer,
         client,
         tax: tax.as_ref(),
+        moved: sale.moved.as_ref(),
         address_key: &address,
     };
     let payer = call.buyers_customer(owner, &stripe, &paying).await?;
@@ -308,7 +318,7 @@ async fn open(
             return match (made, anothers(call, sale, &error)) {
                 (Some(schedule), _) => record(call, begun, &schedule).await,
                 (None, Some(unknown)) => Err(unknown.into()),
-                (None, None) => dropped(call, sale).await,
+                (None, None) => undone(call, &stripe, begun, sale.moved.as_ref()).await,
             };
         }
         Payer::Unlocated(StripeError::Refused(refusal))
@@ -333,19 +343,16 @@ async fn open(
             Some(schedule) => schedule,
             None => match anothers(call, sale, &error) {
                 Some(unknown) => return Err(unknown.into()),
-                None => return dropped(call, sale).await,
+                None => return undone(call, &stripe, begun, moved.as_ref()).await,
             },
         },
         // It was to begin a moment ahead, which is over: under the next number it begins at once.
         Err(StripeError::Refused(_)) if !sale.at_once && sale.order.start <= call.now => {
-            return dropped(call, sale).await;
+            return undone(call, &stripe, begun, moved.as_ref()).await;
         }
         Err(error @ StripeError::Refused(_)) => {
-            if let Some(moved) = &moved {
-                let back = format!("{address}/back");
-                call.move_back(&stripe, (buyer, &customer), moved, &back).await?;
-            }
-            return refuse(call, sale, error).await;
+            undone(call, &stripe, begun, moved.as_ref()).await?;
+            return Err(refused(error, &FIELDS));
         }
         Err(error) => return Err(error.into()),
     };
@@ -409,6 +416,29 @@ async fn refuse(
 ) -> Result<Option<(Sale, Contract)>, Problem> {
     dropped(call, sale).await?;
     Err(refused(error, &FIELDS))
+}
+
+/// The idempotency key under which Stripe is told where the client is.
+fn address_key(sale: &Sale) -> String {
+    format!(
+        "connect-address/{}/{}/{}",
+        sale.account, sale.order.client, sale.number
+    )
+}
+
+/// Nothing was made under this number, and nothing will be: a client that was told to be in another country for it is where it was.
+async fn undone(
+    call: &Call<'_>,
+    stripe: &Connected,
+    &Begun { buyer, sale, .. }: &Begun<'_>,
+    moved: Option<&Moved>,
+) -> Result<Option<(Sale, Contract)>, Problem> {
+    // Who had no customer was nowhere.
+    if let (Some(moved), Some(customer)) = (moved, &buyer.customer) {
+        let back = format!("{}/back", address_key(sale));
+        call.move_back(stripe, (buyer, customer), moved, &back).await?;
+    }
+    dropped(call, sale).await
 }
 
 /// Nothing was made under this number, and nothing will be.

@@ -99,7 +99,7 @@ async fn attempt(
                 Ok(_) | Err(NotAmended::Refused(_)) => {}
             }
         } else {
-            unless_conflict(call.store.drop_amendment(&sale).await)?;
+            call.give_up(&sale, left, &contract).await?;
         }
         return Ok(None);
     }

@@ -22,7 +22,7 @@ use crate::problem::Problem;
 
 pub use amend::NotAmended;
 pub use answer::ConnectAnswer;
-pub use buyer::{Moved, Payer, Paying};
+pub use buyer::{Payer, Paying};
 pub use refused::{Fields, OTHER_CURRENCY, refused};
 
 /// What a caller is told of an account that is not theirs, or is none.

@@ -257,6 +257,7 @@ impl Store {
             version: read.version + 1,
             schedule: read.schedule.clone().or_else(|| schedule.cloned()),
             state: Some(contract.state()),
+            moved: None,
             amendment: match found.amendment {
                 Unfinished::Stays => read.amendment.clone(),
                 Unfinished::Done => None,
@@ -269,7 +270,7 @@ impl Store {
         Ok(written)
     }
 
-    /// Writes an amendment down before Stripe is asked. [`StoreError::Conflict`] when the sale has changed since it was read.
+    /// Writes an amendment down before Stripe is asked, or more of it. [`StoreError::Conflict`] when the sale has changed since it was read.
     pub async fn begin_amendment(&self, read: &Sale, amendment: &Amendment) -> Result<Sale, StoreError> {
         let written = Sale {
             version: read.version + 1,

@@ -26,7 +26,7 @@ use stripe_client_core::RequestBuilder;
 use crate::client::Stripe;
 use crate::error::StripeError;
 
-pub use buyers::{Address, BuyerThere};
+pub use buyers::BuyerThere;
 pub use contracts::{Listed, Shown};
 pub use offers::{Coupon, Product};
 pub use schedules::NewSchedule;

@@ -12,10 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::contract::{Contract, Stage};
-use super::order::{self, Tax};
+use super::order::{self, Moved, Tax};
 use super::sale::{Sale, Terms};
 use crate::access::Owner;
-use crate::asked::is_key_kept;
+use crate::asked::{is_in_flight, is_key_kept};
 use crate::id::{AgencyId, ScheduleId, SubscriptionId};
 
 /// How long before its start a sale may be begun by Stripe before Stripe is asked for what was decided: longer than any call takes, and clocks differ.
@@ -52,6 +52,9 @@ pub struct Amendment {
     pub difference: Difference,
     /// When it was asked for.
     pub asked_at: Timestamp,
+    /// Where the client was, from before Stripe is told that it is in another country for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
 }
 
 /// What is to be asked of Stripe next.
@@ -228,6 +231,12 @@ impl Amendment {
         is_key_kept(self.asked_at, now)
     }
 
+    /// Whether the machine that wrote it down may be waiting for Stripe's answer.
+    #[must_use]
+    pub fn is_in_flight(&self, now: Timestamp) -> bool {
+        is_in_flight(self.asked_at, now)
+    }
+
     /// Why it comes to nothing by now: what it was asked of has moved on since, and Stripe was not reached before.
     #[must_use]
     pub fn overtaken(&self, contract: &Contract, now: Timestamp) -> Option<Refusal> {
@@ -287,6 +296,7 @@ impl Sale {
             number: self.amendments + 1,
             difference,
             asked_at: now,
+            moved: None,
         }
     }
 }

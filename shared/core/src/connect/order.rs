@@ -70,6 +70,39 @@ pub struct Country(String);
 #[serde(try_from = "String", into = "String")]
 pub struct PostalCode(String);
 
+/// Where a customer is, as Stripe has it. It does not print: where people live does not belong into logs.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Street and number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line1: Option<String>,
+    /// Floor, suite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line2: Option<String>,
+    /// City, town, village.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// State, county, province.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Postal code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+}
+
+/// A client that is told to be in another country than it is in, written down before that: when what it is told for comes to nothing, it is
+/// where it was, for what runs is taxed there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// Where it was.
+    pub from: Address,
+    /// Where it is told to be.
+    pub to: Country,
+}
+
 /// What is wrong with an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -167,6 +200,29 @@ impl Tax {
     }
 }
 
+impl Address {
+    /// Whether it is in that country.
+    #[must_use]
+    pub fn is_in(&self, country: &Country) -> bool {
+        self.country.as_deref() == Some(country.as_str())
+    }
+
+    /// The country; none where it is not told by its code.
+    #[must_use]
+    pub fn country(&self) -> Option<Country> {
+        self.country.as_ref().and_then(|code| code.parse().ok())
+    }
+}
+
+impl Moved {
+    /// Whether a client that was last told to be in this country, if in any, was where it was before this, or is where this tells it to be: it has not
+    /// been told to be elsewhere still.
+    #[must_use]
+    pub fn is_latest(&self, known: Option<&Country>) -> bool {
+        known.is_none_or(|known| *known == self.to || self.from.is_in(known))
+    }
+}
+
 macro_rules! texts {
     ($($name:ident, $fault:ident, $good:expr;)*) => {$(
         impl $name {
@@ -210,6 +266,12 @@ texts! {
 impl fmt::Debug for Country {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Address")
     }
 }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::amendment::Amendment;
 use super::contract::{Contract, State};
 use super::offer::{Cadence, Offer};
-use super::order::{self, Country, Order};
+use super::order::{self, Country, Moved, Order};
 use crate::asked::{self, is_key_kept};
 use crate::contact::Name;
 use crate::id::{
@@ -130,6 +130,9 @@ pub struct Sale {
     /// The `Idempotency-Key`s that it was asked for under: their SHA-256, in hex, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+    /// Where the client was before it is told to be in another country for it, until something has come of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
     /// Counts the writes to this sale.
     pub version: u64,
     /// The schedule that Stripe made of it.
@@ -163,6 +166,8 @@ pub struct NewSale<'a> {
     pub agents: Vec<NamedAgent>,
     /// What is charged.
     pub terms: Terms,
+    /// Where the client is, if it is to be told that it is in another country.
+    pub moved: Option<Moved>,
 }
 
 /// Which sale: the client's, by its number.
@@ -219,6 +224,7 @@ impl Sale {
             asked_at: now,
             told: Told::NotYet,
             keys: new.key.map(str::to_owned).into_iter().collect(),
+            moved: new.moved,
             version: 0,
             schedule: None,
             state: None,
@@ -397,6 +403,7 @@ mod tests {
                 Told::NotYet
             },
             keys: vec![],
+            moved: None,
             version: 0,
             schedule: finished.then(|| "sub_sched_1".parse().unwrap()),
             state: None,

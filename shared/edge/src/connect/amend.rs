@@ -1,14 +1,16 @@
 //! Changes of what was sold, carried to their end by whoever finds them: the call that asked, the next one, or an event.
 //!
 //! # If it fails half-way
-//! Every step repeats under the change's number; which step is next follows from what Stripe has.
+//! Every step repeats under the change's number; which step is next follows from what Stripe has. Where the client was before a change tells it to
+//! be in another country is written into the change first, and whoever forgets a change that comes to nothing puts it back.
 
 use billing_core::connect::amendment::{Amendment, Step};
 use billing_core::connect::contract::Contract;
+use billing_core::connect::order::Moved;
 use billing_core::connect::sale::Sale;
 use billing_core::id::CouponId;
 use billing_store::{FoundSale, Listener, StoreError, Unfinished, unless_conflict};
-use billing_stripe::{Address, Connected, StripeError};
+use billing_stripe::{Connected, StripeError};
 
 use super::{Fields, Named, refused};
 use crate::call::Call;
@@ -66,13 +68,15 @@ impl Call<'_> {
         let stripe = self.stripe_of(&sale.account).await?;
         let named = named(sale, &contract)?;
         let mut contract = contract;
-        let moves_from = moves_from(&stripe, &contract, amendment).await;
-        let moves_from = moves_from.map_err(|error| refused(error, &Fields::NONE))?;
-        let mut is_tried = false;
+        let mut is_tried = amendment.moved.is_some();
+        let Some((sale, amendment)) = self.noted(&stripe, sale, amendment, &contract).await? else {
+            return Ok(None);
+        };
+        let (sale, amendment) = (&sale, &amendment);
         for _ in 0..MOST_STEPS {
             if let Some(refusal) = amendment.overtaken(&contract, self.now) {
                 if is_tried {
-                    put_back(&stripe, (sale, &contract), amendment, moves_from.as_ref()).await?;
+                    self.put_back(&stripe, (sale, &contract), amendment).await?;
                 }
                 return match self.land_amended(sale, &contract).await? {
                     Some(_) => Err(NotAmended::Refused(Problem::conflict(refusal.to_string()))),
@@ -90,8 +94,13 @@ impl Call<'_> {
                 }
                 Ok(()) => {}
                 // Stripe keeps a failure under this number.
-                Err(StripeError::Spent { .. }) => {
-                    unless_conflict(self.store.drop_amendment(sale).await)?;
+                Err(error @ StripeError::Spent { .. }) => {
+                    // A machine that is at it in other words puts the client back itself, where it has to.
+                    if error.asked_in_other_words().is_some() && amendment.is_in_flight(self.now) {
+                        unless_conflict(self.store.drop_amendment(sale).await)?;
+                    } else {
+                        self.give_up(sale, amendment, &contract).await?;
+                    }
                     return Ok(None);
                 }
                 Err(error @ StripeError::Refused(_)) => {
@@ -101,8 +110,7 @@ impl Call<'_> {
                         contract = now;
                         continue;
                     }
-                    put_back(&stripe, (sale, &contract), amendment, moves_from.as_ref()).await?;
-                    unless_conflict(self.store.drop_amendment(sale).await)?;
+                    self.give_up(sale, amendment, &contract).await?;
                     return Err(NotAmended::Refused(not_possible(error, amendment, fields)));
                 }
                 Err(error) => return Err(refused(error, fields).into()),
@@ -114,6 +122,67 @@ impl Call<'_> {
         }
         let landed = self.land_amended(sale, &contract).await?;
         Ok(landed.map(|sale| (sale, contract)))
+    }
+
+    /// Forgets an amendment that comes to nothing; its client is where it was before.
+    pub async fn give_up(
+        &self,
+        sale: &Sale,
+        amendment: &Amendment,
+        contract: &Contract,
+    ) -> Result<(), Problem> {
+        let stripe = self.stripe_of(&sale.account).await?;
+        self.put_back(&stripe, (sale, contract), amendment).await?;
+        unless_conflict(self.store.drop_amendment(sale).await)?;
+        Ok(())
+    }
+
+    /// An amendment that tells its client to be in another country, and its sale, with where the client is written into them; none when somebody else
+    /// wrote first.
+    async fn noted(
+        &self,
+        stripe: &Connected,
+        sale: &Sale,
+        amendment: &Amendment,
+        contract: &Contract,
+    ) -> Result<Option<(Sale, Amendment)>, Problem> {
+        let moved = if amendment.moved.is_none() {
+            let moved = about_to_move(stripe, contract, amendment).await;
+            moved.map_err(|error| refused(error, &Fields::NONE))?
+        } else {
+            None
+        };
+        if moved.is_none() {
+            return Ok(Some((sale.clone(), amendment.clone())));
+        }
+        let noted = Amendment {
+            moved,
+            ..amendment.clone()
+        };
+        let written = unless_conflict(self.store.begin_amendment(sale, &noted).await)?;
+        Ok(written.map(|sale| (sale, noted)))
+    }
+
+    /// Has a client be where it was before an amendment that comes to nothing: what runs is taxed there.
+    async fn put_back(
+        &self,
+        stripe: &Connected,
+        (sale, contract): (&Sale, &Contract),
+        amendment: &Amendment,
+    ) -> Result<(), Problem> {
+        let Some(moved) = &amendment.moved else {
+            return Ok(());
+        };
+        let buyer = self
+            .store
+            .connected_buyer(&sale.account, &sale.order.client)
+            .await?;
+        let Some(buyer) = buyer else {
+            return Ok(());
+        };
+        let key = Connected::key_to_put_back(sale, amendment);
+        self.move_back(stripe, (&buyer, &contract.customer), moved, &key)
+            .await
     }
 
     /// Writes down what Stripe has, with which the amendment is at its end; none when somebody else wrote first.
@@ -171,35 +240,21 @@ fn named(sale: &Sale, contract: &Contract) -> Result<Named, Problem> {
 }
 
 /// Where the customer is, if the amendment tells it to be in another country.
-async fn moves_from(
+async fn about_to_move(
     stripe: &Connected,
     contract: &Contract,
     amendment: &Amendment,
-) -> Result<Option<Address>, StripeError> {
+) -> Result<Option<Moved>, StripeError> {
     let tax = amendment.difference.tax.as_ref();
     let Some(country) = tax.and_then(|tax| tax.country.as_ref()) else {
         return Ok(None);
     };
     let there = stripe.buyer(&contract.customer).await?;
-    Ok(there.address.filter(|address| !address.is_in(country)))
-}
-
-/// Has a client be where it was before an amendment that comes to nothing: what runs is taxed there.
-async fn put_back(
-    stripe: &Connected,
-    (sale, contract): (&Sale, &Contract),
-    amendment: &Amendment,
-    moved_from: Option<&Address>,
-) -> Result<(), StripeError> {
-    let Some(address) = moved_from else {
-        return Ok(());
-    };
-    let moved_back = stripe.put_back_amended(&contract.customer, sale, amendment, address);
-    match moved_back.await {
-        // What Stripe does not take back it has never had.
-        Ok(()) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
+    let from = there.address.filter(|address| !address.is_in(country));
+    Ok(from.map(|from| Moved {
+        from,
+        to: country.clone(),
+    }))
 }
 
 async fn take(

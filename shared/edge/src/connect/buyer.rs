@@ -4,17 +4,17 @@
 //! As with an account's: its creation is repeated under one idempotency key for as long as Stripe surely keeps it; after that,
 //! Stripe is asked whether the customer exists before another is made.
 //!
-//! A client that was moved to another country for an order that Stripe then refuses is moved back: what runs is taxed where it was. When the
-//! machine dies between the two, it stays where the order said it is.
+//! A client that was moved to another country for an order that comes to nothing is moved back: what runs is taxed where it was. Where that is
+//! is written into the sale before, so that whoever orders the same does it when the machine dies between the two.
 
 use billing_core::access::Owner;
 use billing_core::asked;
 use billing_core::connect::Client;
-use billing_core::connect::order::{Country, Tax};
+use billing_core::connect::order::{Moved, Tax};
 use billing_core::connect::sale::Buyer;
 use billing_core::id::{AgencyId, CustomerId};
 use billing_store::unless_conflict;
-use billing_stripe::{Address, Connected, StripeError};
+use billing_stripe::{Connected, StripeError};
 
 use crate::call::Call;
 use crate::problem::Problem;
@@ -30,15 +30,6 @@ pub enum Payer {
     Unlocated(StripeError),
 }
 
-/// A client that was in one country and has been told to be in another.
-#[derive(Debug)]
-pub struct Moved {
-    /// As it was recorded.
-    from: Country,
-    /// As Stripe had it.
-    address: Address,
-}
-
 /// Whose customer is to pay, and where it is said to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Paying<'a> {
@@ -48,6 +39,8 @@ pub struct Paying<'a> {
     pub client: &'a Client,
     /// What tells where it is.
     pub tax: Option<&'a Tax>,
+    /// Where it was before, as far as that is written down.
+    pub moved: Option<&'a Moved>,
     /// The idempotency key under which Stripe is told that.
     pub address_key: &'a str,
 }
@@ -63,6 +56,7 @@ impl Call<'_> {
         let Paying {
             buyer,
             tax,
+            moved,
             address_key,
             ..
         } = *paying;
@@ -71,7 +65,14 @@ impl Call<'_> {
             return Ok(Payer::Overtaken);
         };
         let country = tax.and_then(|tax| tax.country.as_ref());
-        let moved = self.about_to_move(stripe, buyer, &customer, country).await?;
+        let moved = match moved {
+            Some(moved) if moved.is_latest(buyer.country.as_ref()) => Some(moved.clone()),
+            // Of a sale that a build before this one wrote down, or of a client that has moved since.
+            _ => {
+                let about_to_move = self.about_to_move(stripe, buyer, tax).await?;
+                about_to_move.or_else(|| moved.cloned())
+            }
+        };
         if let Some(tax) = tax {
             match stripe.locate_buyer(&customer, tax, address_key).await {
                 Ok(()) => {}
@@ -90,14 +91,14 @@ impl Call<'_> {
     }
 
     /// Where a client is, before it is told to be in another country than the one that is known of it.
-    async fn about_to_move(
+    pub async fn about_to_move(
         &self,
         stripe: &Connected,
         buyer: &Buyer,
-        customer: &CustomerId,
-        country: Option<&Country>,
+        tax: Option<&Tax>,
     ) -> Result<Option<Moved>, Problem> {
-        let (Some(known), Some(country)) = (&buyer.country, country) else {
+        let country = tax.and_then(|tax| tax.country.as_ref());
+        let (Some(customer), Some(known), Some(country)) = (&buyer.customer, &buyer.country, country) else {
             return Ok(None);
         };
         if known == country {
@@ -105,13 +106,14 @@ impl Call<'_> {
         }
         let there = stripe.buyer(customer).await;
         let there = there.map_err(|error| super::refused(error, &super::Fields::NONE))?;
-        Ok(there.address.map(|address| Moved {
-            from: known.clone(),
-            address,
+        let from = there.address.filter(|address| !address.is_in(country));
+        Ok(from.map(|from| Moved {
+            from,
+            to: country.clone(),
         }))
     }
 
-    /// Has a client be where it was, after all. Safe to repeat under the same key.
+    /// Has a client be where it was, after all, unless it has been told since to be elsewhere still. Safe to repeat under the same key.
     pub async fn move_back(
         &self,
         stripe: &Connected,
@@ -119,15 +121,24 @@ impl Call<'_> {
         moved: &Moved,
         key: &str,
     ) -> Result<(), Problem> {
-        match stripe.put_back(customer, &moved.address, key).await {
-            // What Stripe does not take it has never had.
-            Ok(()) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => {}
-            Err(error) => return Err(error.into()),
+        let there = stripe.buyer(customer).await;
+        let there = there.map_err(|error| super::refused(error, &super::Fields::NONE))?;
+        let address = match there.address {
+            Some(address) if address.is_in(&moved.to) => {
+                match stripe.put_back(customer, &moved.from, key).await {
+                    // What Stripe does not take it has never had.
+                    Ok(()) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                Some(moved.from.clone())
+            }
+            // By another machine, which may not have recorded it; or it has been told since to be elsewhere still.
+            address => address,
+        };
+        if let Some(country) = address.and_then(|address| address.country()) {
+            let recorded = self.store.record_connected_buyer(buyer, customer, Some(&country));
+            unless_conflict(recorded.await)?;
         }
-        let recorded = self
-            .store
-            .record_connected_buyer(buyer, customer, Some(&moved.from));
-        unless_conflict(recorded.await)?;
         Ok(())
     }
 

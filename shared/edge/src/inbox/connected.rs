@@ -106,7 +106,8 @@ async fn refresh(
         return Ok(Some(Taken::Done));
     };
     if let Some(left) = sale.amendment.clone().filter(|left| left.is_fresh(call.now))
-        && contract.stage() != Stage::Over
+        // Of what is over nothing is left to do but to have its client be where it was.
+        && (contract.stage() != Stage::Over || left.moved.is_some())
     {
         return Ok(match call.amend(&sale, &left, contract, &Fields::NONE).await {
             Ok(amended) => amended.map(|_| Taken::Done),

@@ -1,13 +1,12 @@
 //! The customer of a client on a connected account: created once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::connect::Client;
 use billing_core::connect::amendment::Amendment;
-use billing_core::connect::order::{Country, Tax};
+use billing_core::connect::order::{Address, Tax};
 use billing_core::connect::sale::Sale;
 use billing_core::id::{AgencyId, ClientId, CustomerId};
 use billing_core::money::Currency;
@@ -45,31 +44,6 @@ pub struct BuyerThere {
     pub address: Option<Address>,
     /// What it pays in, once it has been billed.
     pub currency: Option<Currency>,
-}
-
-/// Where a customer is, as Stripe has it. It does not print: where people live does not belong into logs.
-#[derive(Clone, Deserialize)]
-pub struct Address {
-    line1: Option<String>,
-    line2: Option<String>,
-    city: Option<String>,
-    state: Option<String>,
-    postal_code: Option<String>,
-    country: Option<String>,
-}
-
-impl Address {
-    /// Whether it is in that country.
-    #[must_use]
-    pub fn is_in(&self, country: &Country) -> bool {
-        self.country.as_deref() == Some(country.as_str())
-    }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Address")
-    }
 }
 
 #[derive(Serialize)]
@@ -117,16 +91,10 @@ impl Connected {
         Ok(())
     }
 
-    /// The same as part of an amendment that comes to nothing.
-    pub async fn put_back_amended(
-        &self,
-        customer: &CustomerId,
-        sale: &Sale,
-        amendment: &Amendment,
-        address: &Address,
-    ) -> Result<(), StripeError> {
-        let key = step_key(sale, amendment, "address-back");
-        self.put_back(customer, address, &key).await
+    /// The key under which a customer is put back that was moved by an amendment which comes to nothing.
+    #[must_use]
+    pub fn key_to_put_back(sale: &Sale, amendment: &Amendment) -> String {
+        step_key(sale, amendment, "address-back")
     }
 
     /// Creates the customer of a client. Safe to repeat under the same key for as long as Stripe keeps it; after that,

@@ -42,6 +42,36 @@ async fn all_faults_are_told_at_once_by_name() {
     );
 }
 
+/// Fifteen thousand elements fit into a body; a fault for each of them would not fit under an idempotency key. A hundred are told one by one.
+#[tokio::test]
+async fn a_list_that_is_too_long_is_one_fault_and_told_again() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    for (length, name, faults) in [
+        (15_000, "product_overrides", 1),
+        (15_000, "product_quantities", 1),
+        (101, "product_overrides", 1),
+        (100, "product_overrides", 100),
+    ] {
+        let order = json!({
+            "plan_id": acme.plan("starter"), "customer_id": acme.customer("bakery"), name: vec![0; length],
+        });
+        let mut request = acme.request("POST", "/checkouts", &order);
+        let key = format!("{length}-of-{name}").parse().unwrap();
+        request.headers_mut().insert("idempotency-key", key);
+        let first = acme.sends(request.clone()).await;
+        assert_eq!(first.status, 400, "{first}");
+        let told = first.body["error"]["fieldErrors"].as_object().unwrap();
+        assert_eq!(told.len(), faults, "{first}");
+        if faults == 1 {
+            assert_eq!(told[name], json!(["must have at most 100 elements"]));
+        }
+        let again = acme.sends(request).await;
+        assert_eq!(again.body, first.body);
+        assert_eq!(again.header("idempotent-replayed"), "true");
+    }
+}
+
 /// Kinds are detected: what is missing, or contradicts the rest, is told by name.
 #[tokio::test]
 async fn members_that_do_not_go_together_are_told() {

@@ -9,6 +9,10 @@ use serde_json::{Map, Value};
 use crate::call::Call;
 use crate::problem::Problem;
 
+/// The most elements of a list. A plan has twenty products, and each element that is wrong is told: a list as long as a body may be would be
+/// answered by more than the table keeps for an `Idempotency-Key`.
+const MOST_ELEMENTS: usize = 100;
+
 /// The members of a JSON object, taken one by one; every fault is kept until [`Members::finish`] tells them all at once.
 /// Members that nobody asks for are ignored.
 #[derive(Debug)]
@@ -207,7 +211,8 @@ impl Members {
         }
     }
 
-    /// A list of objects, if it is there, each read by its own members. Their faults are told by path: `product_overrides[0].quantity`.
+    /// A list of at most a hundred objects, if it is there, each read by its own members. Their faults are told by path:
+    /// `product_overrides[0].quantity`.
     pub(crate) fn optional_list<T>(
         &mut self,
         name: &str,
@@ -217,6 +222,11 @@ impl Members {
             self.invalid.field(name, "must be a list");
             return None;
         };
+        if items.len() > MOST_ELEMENTS {
+            self.invalid
+                .field(name, format!("must have at most {MOST_ELEMENTS} elements"));
+            return None;
+        }
         let mut values = Vec::new();
         for (at, item) in items.into_iter().enumerate() {
             let path = format!("{name}[{at}]");

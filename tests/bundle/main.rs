@@ -164,6 +164,22 @@ async fn a_path_and_a_query_that_are_none_are_answered() {
     }
 }
 
+/// Stripe's event is not refused as forged while there is nothing to tell a forgery by: Stripe delivers it again.
+#[tokio::test]
+async fn a_list_of_signing_secrets_that_is_empty_refuses_nothing() {
+    let world = World::start().await;
+    let function = "stripe-webhook";
+    let mut environment = world.environment(function).await;
+    environment.insert(
+        "STRIPE_WEBHOOK_SECRETS_ARN".to_owned(),
+        world::NO_SECRETS.to_owned(),
+    );
+    let process = process::Process::start(function, &environment).await;
+    let delivery = world.delivery(&json!({ "id": "evt_1" }));
+    let answer = process.answer(&delivery).await;
+    assert_eq!(answer["statusCode"], 503, "{answer}");
+}
+
 #[tokio::test]
 async fn a_checkout_is_started_once_and_refused_with_every_fault() {
     let world = World::start().await;

@@ -36,6 +36,9 @@ const SIGNING_SECRET: &str = "whsec_bundle";
 const ACCOUNT: &str = "ada";
 const STRIPE_KEY: &str = "sk_test_bundle";
 const STRIPE_SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing/stripe-a1b2c3";
+/// A secret that holds nothing but separators.
+pub(crate) const NO_SECRETS: &str =
+    "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing/none-g7h8i9";
 const WEBHOOK_SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing/webhook-d4e5f6";
 
 /// The services of one test.
@@ -84,6 +87,7 @@ impl World {
             refusals,
             secrets: secrets::start(BTreeMap::from([
                 (STRIPE_SECRET.to_owned(), STRIPE_KEY.to_owned()),
+                (NO_SECRETS.to_owned(), " , ,".to_owned()),
                 (
                     WEBHOOK_SECRET.to_owned(),
                     format!("whsec_retired,{SIGNING_SECRET}"),

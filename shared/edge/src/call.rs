@@ -231,18 +231,17 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Whether the body carries Stripe's signature. 400 with one constant text if not.
+    /// Whether the body carries Stripe's signature. 400 with one constant text if not; 503 while there is no secret to tell by.
     pub async fn verify_signature(&self) -> Result<(), Problem> {
         let secrets = self.app.webhook_secrets.as_ref();
         let secrets = secrets.ok_or_else(|| Problem::internal("no webhook secret is configured"))?;
         let secrets = secrets.get(&self.app.vault, self.now).await;
         let secrets = secrets.map_err(|error| Problem::unavailable(error.to_string()))?;
-        let secrets: Vec<&str> = secrets
-            .expose()
-            .split(',')
-            .map(str::trim)
-            .filter(|secret| !secret.is_empty())
-            .collect();
+        let secrets = secrets.listed();
+        if secrets.is_empty() {
+            // Whoever put them there can mend it, and Stripe asks again; a 400 would tell of a forgery.
+            return Err(Problem::unavailable("the list of webhook secrets is empty"));
+        }
         let header = self.header("stripe-signature").unwrap_or_default();
         webhook::verify(&self.body, header, &secrets, self.now)
             .map_err(|bad| Problem::bad_request(bad.to_string()))

@@ -8,6 +8,7 @@ use billing_core::access::Mode;
 use billing_core::plan::Prices;
 use billing_core::return_url::{Policy, ReturnUrl};
 use billing_stripe::CheckoutPage;
+use lambda_http::http::Uri;
 
 use crate::secret::{Secret, Source};
 
@@ -104,6 +105,16 @@ impl Config {
             }
             _ => {}
         }
+        let webhook_secrets = environment.secret("STRIPE_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRETS_ARN")?;
+        match &webhook_secrets {
+            Some(Source::Value(secrets)) if secrets.listed().is_empty() => {
+                return Err(fault(
+                    "STRIPE_WEBHOOK_SECRETS",
+                    "must be secrets, separated by commas",
+                ));
+            }
+            _ => {}
+        }
         let price = |name| environment.parsed(name, "must be a price id", |text| text.parse().ok());
         let prices = Prices {
             monthly: price("PRICE_MONTHLY")?,
@@ -135,7 +146,7 @@ impl Config {
                 .url("STRIPE_API_BASE")?
                 .unwrap_or_else(|| "https://api.stripe.com".to_owned()),
             stripe_key,
-            webhook_secrets: environment.secret("STRIPE_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRETS_ARN")?,
+            webhook_secrets,
         })
     }
 }
@@ -191,10 +202,15 @@ impl Environment<'_> {
     }
 
     fn url(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        let is_url = |text: &String| {
+            let url = text.parse::<Uri>().ok();
+            url.is_some_and(|url| {
+                let is_http = matches!(url.scheme_str(), Some("http" | "https"));
+                is_http && url.host().is_some_and(|host| !host.is_empty())
+            })
+        };
         match self.optional(name) {
-            Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => {
-                Err(fault(name, "must be an http or https URL"))
-            }
+            Some(text) if !is_url(&text) => Err(fault(name, "must be an http or https URL")),
             url => Ok(url),
         }
     }
@@ -276,8 +292,13 @@ mod tests {
             ("CHECKOUT_AUTOMATIC_TAX", "TRUE"),
             ("COVERAGE_GRACE_SECONDS", "-1"),
             ("STRIPE_API_BASE", "api.stripe.com"),
+            ("STRIPE_API_BASE", "ftp://api.stripe.com"),
+            ("STRIPE_API_BASE", "https://"),
+            ("STRIPE_API_BASE", "https://user:password@"),
+            ("STRIPE_API_BASE", "https://api stripe com"),
             ("STRIPE_SECRET_KEY", "rk_live_x"),
             ("STRIPE_WEBHOOK_SECRETS_ARN", "whsec_oops"),
+            ("STRIPE_WEBHOOK_SECRETS", " , ,"),
             ("AWS_ENDPOINT_URL_DYNAMODB", "localhost:8000"),
         ] {
             let mut variables = good();

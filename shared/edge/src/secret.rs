@@ -40,6 +40,12 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The texts of a list that commas separate; none when there are only separators.
+    pub(crate) fn listed(&self) -> Vec<&str> {
+        let texts = self.0.split(',').map(str::trim);
+        texts.filter(|text| !text.is_empty()).collect()
+    }
 }
 
 impl fmt::Debug for Secret {

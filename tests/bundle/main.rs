@@ -164,6 +164,30 @@ async fn a_path_and_a_query_that_are_none_are_answered() {
     }
 }
 
+/// Likewise the headers and the domain of which the adapter would make an address.
+#[tokio::test]
+async fn a_host_and_a_scheme_that_are_none_are_answered() {
+    let world = World::start().await;
+    let function = "get-billing";
+    let process = world.start_function(function).await;
+    for (header, value) in [
+        ("x-forwarded-proto", "https,http"),
+        ("x-forwarded-proto", ""),
+        ("host", "a.example, b.example"),
+        ("host", "<host>"),
+        ("host", ""),
+    ] {
+        let mut event = project::event(&format!("{function}.json"));
+        event["headers"][header] = json!(value);
+        let answer = process.answer(&event).await;
+        assert_eq!(answer["statusCode"], 200, "{header}: {value}: {answer}");
+    }
+    let mut event = project::event(&format!("{function}.json"));
+    event["headers"].as_object_mut().unwrap().remove("host");
+    event["requestContext"]["domainName"] = json!("a b");
+    assert_eq!(process.answer(&event).await["statusCode"], 200);
+}
+
 /// Stripe's event is not refused as forged while there is nothing to tell a forgery by: Stripe delivers it again.
 #[tokio::test]
 async fn a_list_of_signing_secrets_that_is_empty_refuses_nothing() {

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::pin::Pin;
 use std::process::ExitCode;
 
+use lambda_http::http::header::HOST;
 use lambda_http::lambda_runtime::{self, LambdaEvent};
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Body, Error, IntoResponse, Request, Response, Service, service_fn};
@@ -19,6 +20,9 @@ use crate::function::{Function, Trigger};
 
 /// What no query holds as it is. Source: RFC 3986, 3.4.
 const NO_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
+
+/// The header that tells the scheme which a caller used.
+const SCHEME: &str = "x-forwarded-proto";
 
 /// Runs the function that the Lambda's `Handler` names until Lambda ends it. What a `main` consists of.
 ///
@@ -94,7 +98,7 @@ fn run(function: &'static Function, app: App) -> Result<(), Error> {
                 });
                 let mut adapter = Adapter::from(answer);
                 let take = service_fn(move |mut event: LambdaEvent<LambdaRequest>| {
-                    encode_query(&mut event.payload);
+                    prepare(&mut event.payload);
                     adapter.call(event)
                 });
                 lambda_runtime::run(take).await
@@ -110,15 +114,21 @@ fn run(function: &'static Function, app: App) -> Result<(), Error> {
     })
 }
 
-/// Writes a query as a URL has it. Whoever called may have sent `<`, API Gateway hands on what it was sent, and the adapter ends the process
-/// over a query that is none.
-fn encode_query(request: &mut LambdaRequest) {
-    if let LambdaRequest::ApiGatewayV2(request) = request
-        && let Some(query) = &mut request.raw_query_string
+/// Takes from a request what the adapter would end the process over. API Gateway hands on what it was sent, and whoever called may have sent `<`
+/// in a query, `a.example, b.example` as host, and `https,http` as scheme. A query is written as a URL has it; host and scheme are left out,
+/// since the path says what is asked for.
+fn prepare(request: &mut LambdaRequest) {
+    let LambdaRequest::ApiGatewayV2(request) = request else {
+        return;
+    };
+    if let Some(query) = &mut request.raw_query_string
         && let Cow::Owned(encoded) = utf8_percent_encode(query, NO_QUERY).into()
     {
         *query = encoded;
     }
+    request.headers.remove(HOST);
+    request.headers.remove(SCHEME);
+    request.request_context.domain_name = None;
 }
 
 /// An answer, told as it is: every body of ours is text or nothing. Of any `Response` the runtime would read the charset first,

@@ -289,8 +289,8 @@ pub enum KeyCommand {
         /// From when on it opens nothing: 2027-01-31 (midnight UTC) or 2027-01-31T12:00:00Z [default: never]
         #[arg(long, value_name = "DATE", value_parser = instant)]
         expires: Option<Timestamp>,
-        /// Who of the support staff acts as the customer with it; such a key reads but moves no money
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        /// Who of the support staff acts as the customer with it, by a name that may be logged; such a key reads but moves no money
+        #[arg(long, value_name = "NAME", value_parser = impersonator)]
         impersonator: Option<String>,
     },
     /// List the keys of somebody, without their secrets
@@ -468,6 +468,14 @@ fn scope(name: &str) -> Result<Scope, &'static str> {
 
 fn name(text: &str) -> Result<String, Unusable> {
     text.parse().map(|name: Name| name.as_str().to_owned())
+}
+
+/// Whoever impersonates is named in the log, which holds no e-mail addresses.
+fn impersonator(text: &str) -> Result<String, String> {
+    if text.contains('@') {
+        return Err("a name, not an address: it is logged".to_owned());
+    }
+    name(text).map_err(|wrong| wrong.to_string())
 }
 
 /// Nothing else is judged here: what is refused is printed.

@@ -133,6 +133,23 @@ async fn a_name_and_an_address_are_changed() {
     }
 }
 
+/// It is logged whenever the key is refused something, and the log holds no e-mail addresses.
+#[tokio::test]
+async fn an_impersonator_is_a_name_and_no_address() {
+    let admin = Admin::new().await;
+    admin
+        .prints("account create --id acme --name Acme")
+        .await
+        .unwrap();
+    let issue = "key issue --account acme --impersonator sam@example.com";
+    let refused = admin.prints(issue).await.unwrap_err();
+    assert!(
+        refused.contains("a name, not an address: it is logged"),
+        "{refused}"
+    );
+    assert_eq!(admin.json("key list --account acme").await, json!([]));
+}
+
 /// Nothing was ever sold to it: Stripe is not asked.
 #[tokio::test]
 async fn an_account_is_erased_for_good() {

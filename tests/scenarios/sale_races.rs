@@ -165,6 +165,46 @@ async fn a_confirmation_joins_a_sale_of_its_own_session_that_began_meanwhile() {
     sold_once(&world, &acme, &id, "eve@example.com", "joined").await;
 }
 
+/// The one that has written a sale down sees that the customer owes something by then, and forgets it, while another that has joined it is
+/// about to charge. The debt is gone again when that one goes on: it has been overtaken, and charges for the next sale.
+#[tokio::test]
+async fn a_sale_that_another_is_about_to_charge_is_not_charged_once_it_is_forgotten() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    acme.sells(&acme.order("starter")).await;
+    let customer = world.stripe.all_customers().await.remove(0);
+    let path = billing_tests::path_of(&customer);
+    let id = acme.session(&acme.order("starter")).await;
+    let [claims, joins] = [world.machine().await, world.machine().await];
+    claims.network.holds("DynamoDB TransactWriteItems");
+    joins.network.holds("POST /v1/invoices/create_preview");
+    let visa = visa();
+    let (told, sold) = tokio::join!(
+        async {
+            let told = acme.confirms_on(&claims, &id, &visa).await;
+            world.stripe.operator("POST", &path, "balance=0").await;
+            joins.network.lets_go();
+            told
+        },
+        async {
+            claims.network.reached().await;
+            let sells = acme.confirms_on(&joins, &id, &visa);
+            let goes_on = async {
+                joins.network.reached().await;
+                world.stripe.operator("POST", &path, "balance=500").await;
+                claims.network.lets_go();
+            };
+            tokio::join!(sells, goes_on).0
+        }
+    );
+    let (told, sold) = (told.unwrap(), sold.unwrap());
+    assert_eq!(told.status, 409, "{told}");
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500, 3500]);
+    assert_eq!(world.stripe.all_subscriptions().await.len(), 2);
+}
+
 /// Two sessions of two guests with one address, confirmed at the same moment: two contracts of one customer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guests_with_one_address_at_once_are_one_customer() {

@@ -10,6 +10,8 @@ use crate::amendments::{seats, ten_days_later};
 /// What begins a subscription, and what changes one.
 const BEGINNING: &str = "POST /v1/subscriptions";
 const CHANGING: &str = "POST /v1/subscriptions/";
+/// What writes a sale down.
+const CLAIM: &str = "DynamoDB TransactWriteItems";
 /// What comes right before.
 const PREVIEW: &str = "POST /v1/invoices/create_preview";
 
@@ -223,6 +225,36 @@ async fn another_card_is_charged_when_nobody_is_at_the_first_one() {
         );
         sold_once(&world, &acme, &id, &[3500], &format!("{moment:?}")).await;
     }
+}
+
+/// A confirmation died before it had asked for anything, and by now the customer owes something. Whoever repeats it every twenty seconds is
+/// told that once the dead one has had its time; and then nobody is at the sale that another card could be charged for.
+#[tokio::test]
+async fn who_repeats_a_confirmation_that_does_not_fit_any_more_keeps_nobody_waiting() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    acme.sells(&acme.order("starter")).await;
+    let customer = world.stripe.all_customers().await.remove(0);
+    let path = billing_tests::path_of(&customer);
+    let id = acme.session(&acme.order("starter")).await;
+    let visa = by("pm_card_visa");
+    dies(&world, &acme, &id, &visa, (Moment::After, CLAIM)).await;
+    world.stripe.operator("POST", &path, "balance=500").await;
+    for _ in 0..2 {
+        world.advance("20s").await;
+        let waits = acme.confirms(&id, &visa).await;
+        assert_eq!(waits.status, 503, "{waits}");
+    }
+    world.advance("20s").await;
+    let told = acme.confirms(&id, &visa).await;
+    assert_eq!(
+        told,
+        r#"409 {"error":"the customer owes the payment provider something from before, which would be charged too; nothing was charged"}"#
+    );
+    world.stripe.operator("POST", &path, "balance=0").await;
+    let sold = acme.confirms(&id, &by("pm_card_mastercard")).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    sold_once(&world, &acme, &id, &[3500, 3500], "the second card").await;
 }
 
 /// The same of an amendment.

@@ -31,7 +31,7 @@ pub(crate) enum Found {
     New,
     /// Another has, and may be at it still.
     UnderWay,
-    /// Another has, and has had its time: this one has written down that it is at it now.
+    /// Another has, and has had its time.
     LeftBehind,
 }
 
@@ -47,9 +47,9 @@ impl Claimed {
         self.found != Found::New
     }
 
-    /// The same, taken up by this machine: whoever wants to forget the sale meanwhile has to know of it. None when somebody else wrote
-    /// first.
-    pub(crate) async fn joined(self, call: &Call<'_>) -> Result<Option<Self>, Problem> {
+    /// The same, found under way or left behind. In the last minute of its session it is joined before anything else. None when somebody else
+    /// wrote first.
+    pub(crate) async fn taken_up(self, call: &Call<'_>) -> Result<Option<Self>, Problem> {
         let Some(sale) = &self.stored.contract.sale else {
             return Ok(None);
         };
@@ -58,11 +58,24 @@ impl Claimed {
         } else {
             Found::LeftBehind
         };
-        let claimed = match sale.joined(call.now) {
-            Some(joined) => self.with(call, joined).await?,
-            None => Some(self),
-        };
-        Ok(claimed.map(|claimed| Self { found, ..claimed }))
+        let ends_soon = sale.ends_soon(call.now);
+        let claimed = Self { found, ..self };
+        if ends_soon {
+            claimed.joined(call).await
+        } else {
+            Ok(Some(claimed))
+        }
+    }
+
+    /// The same, right before Stripe is asked for what can be charged, with that written down unless this machine has written down the sale:
+    /// whoever wants to forget the sale meanwhile, the one that wrote it down as well, conflicts. What asks Stripe for nothing keeps nobody
+    /// waiting. None when somebody else wrote first.
+    pub(crate) async fn joined(&self, call: &Call<'_>) -> Result<Option<Self>, Problem> {
+        let sale = self.stored.contract.sale.as_ref();
+        match sale.filter(|_| self.is_old()) {
+            Some(sale) => self.with(call, sale.joined(call.now)).await,
+            None => Ok(Some(self.clone())),
+        }
     }
 
     /// The same with more in its sale, written down. None when somebody else wrote first.

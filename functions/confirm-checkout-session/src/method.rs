@@ -83,8 +83,8 @@ pub(crate) fn unnamable(why: &str) -> Problem {
     Problem::invalid(invalid)
 }
 
-/// Has a contract's subscription paid by the method that was named for its amendment, and answers the sale that says so. None when it has
-/// to be looked at again.
+/// Has a contract's subscription paid by the method that was named for its amendment, and answers the sale that says so, joined. None when
+/// it has to be looked at again.
 pub(crate) async fn pays(
     call: &Call<'_>,
     claimed: &Claimed,
@@ -93,28 +93,57 @@ pub(crate) async fn pays(
     method: &PaymentMethodId,
 ) -> Result<Option<Claimed>, Problem> {
     if read.payment_method.as_ref() == Some(method) {
-        return Ok(Some(claimed.clone()));
+        return claimed.joined(call).await;
     }
-    let claimed = if sale.replaced.is_some() {
+    if sale.replaced.is_some() {
+        return Box::pin(pays_again(call, claimed, sale, read, method)).await;
+    }
+    let replaced = Replaced {
+        by: method.clone(),
+        earlier: read.payment_method.clone(),
+    };
+    let sale = Sale {
+        replaced: Some(replaced),
+        joined_at: claimed.is_old().then_some(call.now).or(sale.joined_at),
+        ..sale.clone()
+    };
+    let Some(claimed) = claimed.with(call, sale.clone()).await? else {
+        return Ok(None);
+    };
+    let stripe = call.stripe().await?;
+    let subscription = &read.billing.subscription;
+    match stripe.pay_contract_by(subscription, method, &sale).await {
+        Ok(()) => Ok(Some(claimed)),
+        Err(error) => sell::refused(call, &claimed, error).await.map(|_| None),
+    }
+}
+
+/// The same where Stripe may have been asked before.
+async fn pays_again(
+    call: &Call<'_>,
+    claimed: &Claimed,
+    sale: &Sale,
+    read: &Read,
+    method: &PaymentMethodId,
+) -> Result<Option<Claimed>, Problem> {
+    // Whoever is at it still may be charging, and is waited for: only what was left behind is joined before it is known what pays.
+    let is_of_another = claimed.is_of_another(call.now);
+    let claimed = if is_of_another {
         claimed.clone()
     } else {
-        let replaced = Replaced {
-            by: method.clone(),
-            earlier: read.payment_method.clone(),
-        };
-        let sale = Sale {
-            replaced: Some(replaced),
-            ..sale.clone()
-        };
-        match claimed.with(call, sale).await? {
-            Some(claimed) => claimed,
+        match claimed.joined(call).await? {
+            Some(joined) => joined,
             None => return Ok(None),
         }
     };
     let stripe = call.stripe().await?;
     let subscription = &read.billing.subscription;
-    match stripe.pay_contract_by(subscription, method, sale).await {
-        Ok(()) => Ok(Some(claimed)),
-        Err(error) => sell::refused(call, &claimed, error).await.map(|_| None),
+    if let Err(error) = stripe.pay_contract_by(subscription, method, sale).await {
+        return sell::refused(call, &claimed, error).await.map(|_| None);
+    }
+    if is_of_another {
+        claimed.joined(call).await
+    } else {
+        Ok(Some(claimed))
     }
 }

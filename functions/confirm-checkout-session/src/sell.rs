@@ -60,8 +60,8 @@ pub(crate) async fn finish(
     if other {
         return instead(call, &claimed, sale).await;
     }
-    match claimed.clone().joined(call).await? {
-        Some(joined) => sell(call, owner, &joined).await,
+    match claimed.clone().taken_up(call).await? {
+        Some(taken_up) => sell(call, owner, &taken_up).await,
         None => Ok(None),
     }
 }
@@ -178,6 +178,9 @@ pub(crate) async fn sell(
     if payment_method.is_none() && sale.offer.short_first_period().is_none() && page::is_needed(sale) {
         return page::open(call, &claimed, &asked).await;
     }
+    let Some(claimed) = claimed.joined(call).await? else {
+        return Ok(None);
+    };
     match stripe.begin_contract(&asked).await {
         Ok(begun) => land(call, &claimed, begun.read).await,
         Err(error) if customer::is_lost(&error) => customer::replace(call, &claimed, &customer).await,
@@ -245,8 +248,11 @@ async fn amend(
         if has_other_end(contract, billing) {
             return land_end(call, claimed, read.clone()).await;
         }
+        let Some(joined) = claimed.joined(call).await? else {
+            return Ok(None);
+        };
         let answer = stripe.schedule_contract(&asked, read).await;
-        return Box::pin(amended(call, claimed, answer)).await;
+        return Box::pin(amended(call, &joined, answer)).await;
     }
     let method = match Box::pin(method::given(call, claimed, sale, customer)).await? {
         Given::Method(method) => method,
@@ -261,7 +267,7 @@ async fn amend(
     // Last of all: what is refused before has changed nothing.
     let paying = match &method {
         Some(method) => Box::pin(method::pays(call, claimed, sale, read, method)).await?,
-        None => Some(claimed.clone()),
+        None => claimed.joined(call).await?,
     };
     let Some(paying) = paying else {
         return Ok(None);

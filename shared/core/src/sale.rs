@@ -422,7 +422,7 @@ pub struct Sale {
     pub replaced: Option<Replaced>,
     /// When it was written down.
     pub asked_at: Timestamp,
-    /// When it was last taken up by a machine that did not write it down, after that one had had its time; none while nobody did.
+    /// When a machine that did not write it down was last about to ask Stripe for it; none while none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_at: Option<Timestamp>,
     /// Until when the session could be confirmed: a payment after that is late.
@@ -504,16 +504,20 @@ impl Sale {
         asked::is_in_flight(since, now)
     }
 
-    /// The same, joined at `now`; none where the time of whoever is at it already lasts for the joining one as well: half of it is left, which is
-    /// more than a function runs. Once the session has ended, its sale is settled by whoever comes by, who has to know of everybody that is at it.
+    /// The same, joined at `now`.
     #[must_use]
-    pub fn joined(&self, now: Timestamp) -> Option<Self> {
-        let ends_soon = self.open_until.duration_since(now) < IN_FLIGHT;
-        let half_a_time_on = now.saturating_add(IN_FLIGHT / 2).unwrap_or(Timestamp::MAX);
-        (ends_soon || !self.is_in_flight(half_a_time_on)).then(|| Self {
+    pub fn joined(&self, now: Timestamp) -> Self {
+        Self {
             joined_at: Some(now),
             ..self.clone()
-        })
+        }
+    }
+
+    /// Whether its session ends before a machine that joins it at `now` is done. Then the sale is settled by whoever comes by, who has to know
+    /// of everybody that is at it.
+    #[must_use]
+    pub fn ends_soon(&self, now: Timestamp) -> bool {
+        self.open_until.duration_since(now) < IN_FLIGHT
     }
 }
 

@@ -66,7 +66,12 @@ impl Call<'_> {
                             .store
                             .contract(&session.organisation, &session.contract)
                             .await?;
-                        match stored {
+                        // Somebody may have joined it since it was read.
+                        let joined = |stored: &StoredContract| {
+                            let sale = stored.contract.sale.as_ref();
+                            sale.is_some_and(|sale| sale.is_in_flight(self.now))
+                        };
+                        match stored.filter(|stored| !joined(stored)) {
                             Some(stored) => self.release_sale(&stored.contract).await,
                             None => Ok(Some(())),
                         }

@@ -217,6 +217,34 @@ async fn what_an_operator_has_set_meanwhile_stays() {
     as_before(&world, &acme, &id, &json!(third), "an operator's").await;
 }
 
+/// The machine died when it had set the named card, and then an operator set a third one. Whoever confirms again charges the named one: while
+/// the dead one has its time it is waited for, and Stripe repeats what it answered to it, which changes nothing.
+#[tokio::test]
+async fn what_an_operator_has_set_meanwhile_is_not_charged() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let (id, _) = offered(&world, &acme).await;
+    world.stripe.holds_events(true).await;
+    let machine = world.machine().await;
+    machine
+        .network
+        .stops_named(billing_tests::Moment::After, "POST /v1/subscriptions/sub_");
+    let named = by("pm_card_mastercard");
+    machine.dies_over(acme.confirms_on(&machine, &id, &named)).await;
+    let third = operator_attaches(&world, "pm_card_amex").await;
+    operator_sets(&world, &third).await;
+    let waits = acme.confirms(&id, &named).await;
+    assert_eq!(waits.status, 503, "{waits}");
+    assert_eq!(world.stripe.charges().await, [3500]);
+    world.advance("60s").await;
+    let sold = acme.confirms(&id, &named).await;
+    assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+    world.stripe.holds_events(false).await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.charges().await, [3500, 1000]);
+    assert_eq!(last4(&world, &payer(&world).await).await, "4444");
+}
+
 /// The contract was paid by the customer's own method: it is again, and not by a copy of it.
 #[tokio::test]
 async fn where_the_customers_own_method_paid_it_pays_again() {

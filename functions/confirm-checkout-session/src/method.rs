@@ -118,7 +118,8 @@ pub(crate) async fn pays(
     }
 }
 
-/// The same where Stripe may have been asked before.
+/// The same where Stripe may have been asked before: then it repeats its answer and changes nothing, so that what pays is read. Where that is
+/// something else, somebody has set it since, and the named method is given under the next number's key.
 async fn pays_again(
     call: &Call<'_>,
     claimed: &Claimed,
@@ -140,6 +141,13 @@ async fn pays_again(
     let subscription = &read.billing.subscription;
     if let Err(error) = stripe.pay_contract_by(subscription, method, sale).await {
         return sell::refused(call, &claimed, error).await.map(|_| None);
+    }
+    let now = stripe.contract_subscription(subscription).await?.read;
+    if now.payment_method.as_ref() != Some(method) {
+        if !is_of_another {
+            call.release_sale(&claimed.stored.contract).await?;
+        }
+        return Ok(None);
     }
     if is_of_another {
         claimed.joined(call).await

@@ -142,7 +142,8 @@ async fn terms(
     (sale, contract): (&Sale, &Contract),
 ) -> Result<Option<Terms>, Problem> {
     let present = contract.flat().map(|line| &line.price.product);
-    let Some(product) = wish.product.as_ref().filter(|product| Some(*product) != present) else {
+    let is_other = |asked: &&ProductId| present.is_none_or(|present| *present != **asked);
+    let Some(product) = wish.product.as_ref().filter(is_other) else {
         return Ok(None);
     };
     let stripe = call.stripe_of(account).await?;

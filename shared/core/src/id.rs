@@ -1,8 +1,9 @@
 //! Ids as newtypes, checked once when they enter.
 //!
 //! An id is a token of ASCII letters, digits, `_`, `-` and `.`, at most 255 long, an account's 200: safe inside a table key (which uses `#`) and
-//! inside a URL path (Stripe clients put ids there unescaped). A coupon's alone may be any text (`50%OFF`), as agencies choose them by hand: it is
-//! escaped in a path, and goes into no key. Stripe's ids carry their prefix; that an object exists is not checked here.
+//! inside a URL path (Stripe clients put ids there unescaped). Of other forms are a coupon's (`50%OFF`), as agencies choose them by hand, and those of
+//! prices and products that are only read of what is billed: they are escaped in a path, and go into no key. Stripe's ids carry their prefix; that an
+//! object exists is not checked here.
 
 use std::fmt;
 
@@ -21,7 +22,8 @@ fn hex24(text: &str) -> Option<String> {
     good.then(|| text.to_ascii_lowercase())
 }
 
-/// What Stripe calls a price that is only read: it is put into no key and no path. Source of the length: Stripe's description of its API.
+/// What Stripe calls a price or a product that is only read: it is put into no key, and into no path unless it is escaped. Source of the length:
+/// Stripe's description of its API.
 fn free_text(text: String) -> Option<String> {
     let good = !text.is_empty() && text.len() <= 5000;
     good.then_some(text)
@@ -145,8 +147,10 @@ ids! {
     SubscriptionId, "a subscription id (sub_…)", |text| token(text, "sub_").filter(|id| !id.starts_with("sub_sched_"));
     /// An item of a Stripe subscription, `si_…`.
     ItemId, "a subscription item id (si_…)", |text| token(text, "si_");
-    /// A Stripe product. Products made by hand have ids of any form.
+    /// A Stripe product that is asked for, or made here.
     ProductId, "a product id", |text| token(text, "");
+    /// A Stripe product that something is billed for, whoever made it: an operator may choose its id, with blanks, colons and umlauts.
+    BilledProductId, "what a product is called", free_text;
     /// A Stripe promotion code's id, `promo_…`; not the word that customers know.
     PromotionCodeId, "a promotion code id (promo_…)", |text| token(text, "promo_");
     /// A Stripe coupon. Coupons made by hand have ids of any form.
@@ -193,6 +197,12 @@ impl PartialEq<PriceId> for BilledPriceId {
     }
 }
 
+impl PartialEq<ProductId> for BilledProductId {
+    fn eq(&self, asked: &ProductId) -> bool {
+        self.0 == asked.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +216,18 @@ mod tests {
         let sold: PriceId = "price_1".parse().unwrap();
         assert!("price_1".parse::<BilledPriceId>().unwrap() == sold);
         assert!("price_2".parse::<BilledPriceId>().unwrap() != sold);
+    }
+
+    #[test]
+    fn a_product_that_is_only_read_has_any_name() {
+        for chosen in ["Voice Agent 2027", "voice:agent", "plan#1", "München"] {
+            assert!(chosen.parse::<ProductId>().is_err(), "{chosen}");
+            assert_eq!(chosen.parse::<BilledProductId>().unwrap().as_str(), chosen);
+        }
+        assert!("".parse::<BilledProductId>().is_err());
+        let asked: ProductId = "prod_1".parse().unwrap();
+        assert!("prod_1".parse::<BilledProductId>().unwrap() == asked);
+        assert!("prod_2".parse::<BilledProductId>().unwrap() != asked);
     }
 
     #[test]

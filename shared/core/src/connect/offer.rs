@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::order::Metric;
 use crate::decimal::UnitAmount;
-use crate::id::{MeterId, PriceId, ProductId};
+use crate::id::{BilledPriceId, BilledProductId, MeterId};
 use crate::money::Currency;
 
 /// How many seconds a minute has.
@@ -43,10 +43,10 @@ pub enum Usage {
 /// A recurring price as Stripe has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
-    /// Stripe's id.
-    pub id: PriceId,
+    /// Stripe's id, in whatever form: what runs can be moved there to any price.
+    pub id: BilledPriceId,
     /// What it is a price of.
-    pub product: ProductId,
+    pub product: BilledProductId,
     /// The currency.
     pub currency: Currency,
     /// How often it is charged.
@@ -131,7 +131,7 @@ pub struct Metered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     /// The product.
-    pub product: ProductId,
+    pub product: BilledProductId,
     /// What it is called.
     pub name: String,
     /// Charged in advance, every time.

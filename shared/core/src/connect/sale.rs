@@ -20,7 +20,7 @@ use super::order::{self, Country, Moved, Order};
 use crate::asked::{self, is_key_kept};
 use crate::contact::Name;
 use crate::id::{
-    AgencyId, AgentId, ClientId, ConnectedAccountId, CustomerId, PriceId, ProductId, ScheduleId,
+    AgencyId, AgentId, BilledPriceId, BilledProductId, ClientId, ConnectedAccountId, CustomerId, ScheduleId,
 };
 use crate::money::Currency;
 
@@ -70,15 +70,15 @@ pub struct NamedAgent {
 /// What is charged for a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
-    /// The product.
-    pub product: ProductId,
+    /// The product; its id is free text where what runs was moved to it at Stripe.
+    pub product: BilledProductId,
     /// What it was called.
     pub name: String,
     /// The flat price.
-    pub flat: PriceId,
+    pub flat: BilledPriceId,
     /// The metered one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metered: Option<PriceId>,
+    pub metered: Option<BilledPriceId>,
     /// How often.
     pub cadence: Cadence,
     /// In which currency; not told of what builds before this one sold.

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use billing_core::connect::offer::{Cadence, Price, Tier, Usage};
 use billing_core::decimal::UnitAmount;
-use billing_core::id::{CouponId, MeterId, ProductId};
+use billing_core::id::{BilledProductId, CouponId, MeterId, ProductId};
 use billing_core::money::Currency;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -24,7 +24,7 @@ use crate::wire::{Page, currency, id, segment};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {
     /// Stripe's id.
-    pub id: ProductId,
+    pub id: BilledProductId,
     /// What it is called.
     pub name: String,
     /// Whether it is for sale.
@@ -45,7 +45,7 @@ pub struct Coupon {
 impl Coupon {
     /// Whether it can be redeemed on this product in this currency.
     #[must_use]
-    pub fn applies_to(&self, product: &ProductId, in_currency: Currency) -> bool {
+    pub fn applies_to(&self, product: &BilledProductId, in_currency: Currency) -> bool {
         let product = |known: &Vec<String>| known.iter().any(|known| known == product.as_str());
         self.valid
             && (self.currencies.is_empty() || self.currencies.contains(&in_currency))

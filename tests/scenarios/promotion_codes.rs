@@ -67,6 +67,11 @@ async fn a_code_that_does_not_apply_is_refused_by_both() {
         .stripe
         .makes_code(&format!("{share}&applies_to[products][0]={other}"), "code=OTHER")
         .await;
+    // Whoever makes a product may choose its id.
+    let chosen = "id=Voice%20Agent%202027&name=Chosen";
+    world.stripe.operator("POST", "/v1/products", chosen).await;
+    let of_chosen = format!("{share}&applies_to[products][0]=Voice%20Agent%202027");
+    world.stripe.makes_code(&of_chosen, "code=CHOSEN").await;
     world
         .stripe
         .makes_code(share, "code=NEW&restrictions[first_time_transaction]=true")
@@ -96,6 +101,7 @@ async fn a_code_that_does_not_apply_is_refused_by_both() {
         ("NOBODY", "does not exist"),
         ("OLD", "has expired"),
         ("OTHER", "is not valid for this subscription"),
+        ("CHOSEN", "is not valid for this subscription"),
         ("NEW", "is for first-time customers only"),
         ("BIG", "is for new subscriptions only, as it has a minimum amount"),
         ("EURO", "is not valid for this subscription"),

@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CustomerId, ProductId, PromotionCodeId};
+use crate::id::{BilledProductId, CustomerId, PromotionCodeId};
 use crate::money::Currency;
 
 /// The longest code that Stripe takes.
@@ -77,7 +77,7 @@ pub struct PromotionCode {
     /// Whether the coupon behind it is still worth anything.
     pub coupon_valid: bool,
     /// The products that it is for; none for all.
-    pub products: Option<Vec<ProductId>>,
+    pub products: Option<Vec<BilledProductId>>,
     /// The currencies that it takes an amount off in; none for a share.
     pub currencies: Option<Vec<Currency>>,
 }
@@ -90,7 +90,7 @@ pub struct Purchase {
     /// Whether that customer has paid before.
     pub paid_before: bool,
     /// What is bought.
-    pub product: ProductId,
+    pub product: BilledProductId,
     /// The currency that it is sold in.
     pub currency: Currency,
     /// The codes whose discounts the subscription has.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use billing_core::id::{CustomerId, PriceId, ProductId, PromotionCodeId};
+use billing_core::id::{BilledProductId, CustomerId, PriceId, PromotionCodeId};
 use billing_core::money::Currency;
 use billing_core::promotion::{PromotionCode, Word};
 use serde::Deserialize;
@@ -141,7 +141,7 @@ impl Stripe {
     }
 
     /// The product that a price sells.
-    pub async fn product_of(&self, price: &PriceId) -> Result<ProductId, StripeError> {
+    pub async fn product_of(&self, price: &PriceId) -> Result<BilledProductId, StripeError> {
         let wire: Price = self.get(RetrievePrice::new(price.as_str()).build()).await?;
         id(&wire.product.0, "a product")
     }

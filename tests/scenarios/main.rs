@@ -146,6 +146,8 @@ mod taken_up;
 mod upgrades;
 /// Sessions that are sold once more.
 mod sold_anew;
+/// News of what a session was sold by before.
+mod earlier_subscriptions;
 /// Contracts with an end.
 mod end_dates;
 /// An end that an operator moves, takes away or loses.

@@ -5,9 +5,10 @@
 //! at all. Repeating one whose answer was lost is a conflict, upon which everything is read again and found to be there.
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use billing_core::Timestamp;
 use billing_core::contract::{Amendment, Contract, Landing, Ledger, Status};
 use billing_core::id::{ContractId, OrganisationId, SubscriptionId};
-use billing_core::session::Session;
+use billing_core::session::{LONGEST, Session};
 
 use crate::client::Store;
 use crate::error::StoreError;
@@ -132,11 +133,13 @@ impl Store {
 
     /// A contract's write; the end of one that never was, when nothing is left of it.
     fn end_or_write(&self, read: &Contract, new: &Contract) -> Result<TransactWriteItem, StoreError> {
-        // One that Stripe had a subscription for stays while it can be sold anew: the news of that may come later.
-        let may_be_sold = read
-            .sale
-            .as_ref()
-            .is_some_and(|sale| sale.open_until > new.updated_at);
+        // One that Stripe had a subscription for stays while it can be sold anew: the news of that may come later, and more than once. Whether
+        // it can, its sale says; where that is forgotten already, the life of a session does, which is older than its contract.
+        let open_until = match &read.sale {
+            Some(sale) => sale.open_until,
+            None => read.created_at.saturating_add(LONGEST).unwrap_or(Timestamp::MAX),
+        };
+        let may_be_sold = open_until > new.updated_at;
         let is_left_behind = new.billing.is_some() && may_be_sold;
         let is_nothing = new.status == Status::Pending && new.sale.is_none() && !is_left_behind;
         if !is_nothing {

@@ -25,7 +25,7 @@ enum Found {
 
 /// Does an event's errand, in as many rounds as it takes.
 pub(super) async fn run(call: &Call<'_>, errand: &Errand) -> Result<(), Problem> {
-    let Some(of) = contract_of(call, errand).await? else {
+    let Some(of) = subject(call, errand).await? else {
         return Ok(());
     };
     let mut rounds = call.rounds();
@@ -35,19 +35,34 @@ pub(super) async fn run(call: &Call<'_>, errand: &Errand) -> Result<(), Problem>
     Ok(())
 }
 
-/// The contract that an errand is about; none when it is about something else of the same customer.
-async fn contract_of(call: &Call<'_>, errand: &Errand) -> Result<Option<OfContract>, Problem> {
+/// What an errand is about.
+struct Subject {
+    contract: OfContract,
+    /// Whether the contract has recorded the subscription, before it is read: if it says nothing of it by then, that was an earlier sale's.
+    is_recorded: bool,
+}
+
+/// What an errand is about; none when that is something else of the same customer.
+async fn subject(call: &Call<'_>, errand: &Errand) -> Result<Option<Subject>, Problem> {
+    let recorded = |contract| Subject {
+        contract,
+        is_recorded: true,
+    };
+    let named = |contract| Subject {
+        contract,
+        is_recorded: false,
+    };
     if let Errand::Subscription(subscription) = errand
         && let Some(of) = pointed(call, subscription).await?
     {
-        return Ok(Some(of));
+        return Ok(Some(recorded(of)));
     }
     match find(call, errand).await? {
         Some(Found::Subscription(read, _)) => {
             let pointed = pointed(call, &read.read.billing.subscription).await?;
-            Ok(pointed.or(read.of))
+            Ok(pointed.map(recorded).or(read.of.map(named)))
         }
-        Some(Found::Unpaid(_, of)) => Ok(Some(of)),
+        Some(Found::Unpaid(_, of)) => Ok(Some(named(of))),
         None => Ok(None),
     }
 }
@@ -61,7 +76,11 @@ async fn pointed(call: &Call<'_>, subscription: &SubscriptionId) -> Result<Optio
 }
 
 /// One round; none when somebody else wrote first.
-async fn land(call: &Call<'_>, errand: &Errand, of: &OfContract) -> Result<Option<()>, Problem> {
+async fn land(call: &Call<'_>, errand: &Errand, of: &Subject) -> Result<Option<()>, Problem> {
+    let Subject {
+        contract: of,
+        is_recorded,
+    } = of;
     // First what we have, then what Stripe has: see `billing_core::landing`.
     let stored = call.store.contract(&of.organisation, &of.contract).await?;
     let Some(found) = find(call, errand).await? else {
@@ -91,14 +110,17 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &OfContract) -> Result<Optio
     };
     match found {
         Found::Subscription(read, bill) => {
-            let second = &read.read.billing.subscription;
             let known = stored.contract.billing.as_ref().map(|known| &known.subscription);
+            let second = &read.read.billing.subscription;
             let is_live = read.read.billing.status.is_live();
-            // What an earlier sale has left is not in the way of the one that is under way.
+            let is_other = known != Some(second);
+            // What an earlier sale has left is not in the way of the one that is under way, and says nothing about it.
             let is_anew = is_live && stored.contract.left_behind().is_some();
-            if let Some(own) = known.filter(|own| *own != second && !is_anew) {
+            let is_earlier = *is_recorded && !is_live;
+            if is_other && (is_earlier || known.is_some() && !is_anew) {
                 if is_live || bill.costs_money() {
-                    tracing::error!(contract = %id, subscription = %second, %own, live = is_live, "a second subscription is live, or was paid");
+                    let own = known.map(tracing::field::display);
+                    tracing::error!(contract = %id, subscription = %second, own, live = is_live, "a second subscription is live, or was paid");
                     call.count("SecondSubscriptions", 1);
                 }
                 return Ok(Some(()));

@@ -484,3 +484,29 @@ async fn an_offer_on_a_contract_that_was_amended_since_has_moved() {
     world.stripe.stand_in().settle().await;
     assert_eq!(world.stripe.charges().await, [3500, 2000]);
 }
+
+/// Five of a flat fee cost what one does, so that Stripe has nothing to change: no invoice is held against the quote, and what is named is
+/// neither used nor looked at.
+#[tokio::test]
+async fn an_amendment_of_nothing_that_is_billed_asks_stripe_for_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    let archive = acme.product("starter", "Call archive");
+    let five = json!([{ "product_id": archive, "quantity": 5 }]);
+    let wish = json!({ "contract_id": contract, "product_overrides": five });
+    let id = acme.session(&wish).await;
+    let machine = world.machine().await;
+    let bank = json!({ "payment_method_id": "pm_usBankAccount" });
+    let answer = acme.confirms_on(&machine, &id, &bank).await.unwrap();
+    assert_eq!(answer.body["checkout_status"], "contract_created", "{answer}");
+    assert_eq!(machine.metric("QuoteMismatches"), 0);
+    let asked = machine.network.steps();
+    let asked: Vec<_> = asked
+        .iter()
+        .filter(|step| step.starts_with("POST /v1/"))
+        .collect();
+    assert!(asked.is_empty(), "{asked:?}");
+    assert_eq!(world.stripe.charges().await, [3500]);
+    assert_eq!(acme.contract(&contract).await.history.len(), 2);
+}

@@ -118,7 +118,7 @@ impl Call<'_> {
         };
         let landing = contract::land(contract, &stored.ledger, facts, self.now)
             .map_err(|error| Problem::internal(error.to_string()))?;
-        self.check_charge(sale, &landing);
+        self.check_charge(contract, &landing);
         if let Some(reversal) = &landing.reversal {
             let (contract, invoice, full) = (&contract.id, &reversal.invoice, reversal.is_full());
             tracing::warn!(%contract, %invoice, full, disputed = reversal.disputed, "money of an invoice went back");
@@ -334,10 +334,15 @@ impl Call<'_> {
 
     /// The charge was previewed right before it was asked for, and compared. Should it have come out as something else all the
     /// same, somebody must be told.
-    fn check_charge(&self, sale: Option<&Sale>, landing: &Landing) {
+    fn check_charge(&self, contract: &Contract, landing: &Landing) {
+        let sale = contract.sale.as_ref();
         let Some(sale) = sale.filter(|sale| sale.offer.way != Way::AtPeriodEnd) else {
             return;
         };
+        // What changes nothing of what is billed has no invoice of its own.
+        if sale.offer.way == Way::AtOnce && sale.order == contract.order {
+            return;
+        }
         if !matches!(&landing.told, Some((_, Told::Done(_)))) {
             return;
         }

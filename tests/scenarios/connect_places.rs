@@ -197,6 +197,43 @@ async fn a_client_that_has_moved_on_since_stays_there() {
     }
 }
 
+/// A machine died over an update when the client had been told to be in France, and something else was sold to it there: what becomes of the update
+/// moves it no more.
+#[tokio::test]
+async fn a_client_that_was_sold_to_meanwhile_stays_there() {
+    for end in ["forgotten", "canceled"] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let id = sold_in_berlin(&world, &north).await;
+        // By itself.
+        world.advance("31d").await;
+        world.stripe.holds_events(true).await;
+        let one = world.machine().await;
+        one.network
+            .stops_named(Moment::Before, "POST /v1/subscriptions/sub_");
+        let wish = json!({ "taxSettings": { "enabled": true, "country": "FR" } });
+        one.dies_over(north.updates_on(&one, &id, &wish)).await;
+        let settings = json!({ "enabled": true, "country": "FR", "postalCode": "75001" });
+        let sold = north
+            .sells(&taxed(north.order("2026-08-01T00:00:00Z"), settings))
+            .await;
+        assert_eq!(sold.status, 200, "{end}: {sold}");
+        if end == "canceled" {
+            assert_eq!(north.cancels(&id).await.status, 200, "{end}");
+            world.stripe.holds_events(false).await;
+        } else {
+            world.advance("21h").await;
+            let told = north.updates(&id, &json!({ "cancelAtPeriodEnd": true })).await;
+            assert_eq!(told.status, 200, "{end}: {told}");
+        }
+        assert_eq!(place(&north).await, (json!("FR"), json!("75001")), "{end}");
+        assert!(
+            north.sales().await.iter().all(|sale| sale.amendment.is_none()),
+            "{end}"
+        );
+    }
+}
+
 /// The same of an update, before it begins and while it runs.
 #[tokio::test]
 async fn an_update_that_stripe_refuses_leaves_its_client_where_it_was() {

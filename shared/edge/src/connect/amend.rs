@@ -163,7 +163,8 @@ impl Call<'_> {
         Ok(written.map(|sale| (sale, noted)))
     }
 
-    /// Has a client be where it was before an amendment that comes to nothing: what runs is taxed there.
+    /// Has a client be where it was before an amendment that comes to nothing: what runs is taxed there. Where it is known to be where the amendment
+    /// tells it to be, that came to something, or something else has told it so since: there it stays.
     async fn put_back(
         &self,
         stripe: &Connected,
@@ -177,7 +178,7 @@ impl Call<'_> {
             .store
             .connected_buyer(&sale.account, &sale.order.client)
             .await?;
-        let Some(buyer) = buyer else {
+        let Some(buyer) = buyer.filter(|buyer| buyer.country.as_ref() != Some(&moved.to)) else {
             return Ok(());
         };
         let key = Connected::key_to_put_back(sale, amendment);

@@ -205,6 +205,47 @@ async fn a_sale_that_another_is_about_to_charge_is_not_charged_once_it_is_forgot
     assert_eq!(world.stripe.all_subscriptions().await.len(), 2);
 }
 
+/// Of two clicks on a card that is declined the second joins the sale while the first is asked for: the first tells the decline, and the second
+/// asks once more, under the next number. They do not take turns.
+#[tokio::test]
+async fn two_clicks_on_a_declined_card_ask_for_it_twice() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    let declined = json!({ "payment_method_id": "pm_card_chargeCustomerFail" });
+    let [first, second] = [world.machine().await, world.machine().await];
+    first.network.holds("POST /v1/subscriptions");
+    second.network.holds("POST /v1/subscriptions");
+    let (one, other) = tokio::join!(
+        async {
+            let told = acme.confirms_on(&first, &id, &declined).await;
+            second.network.lets_go();
+            told
+        },
+        async {
+            first.network.reached().await;
+            let goes_on = async {
+                second.network.reached().await;
+                first.network.lets_go();
+            };
+            tokio::join!(acme.confirms_on(&second, &id, &declined), goes_on).0
+        }
+    );
+    for told in [one.unwrap(), other.unwrap()] {
+        assert_eq!(told.status, 402, "{told}");
+    }
+    let [asked, again] = [first, second].map(|machine| {
+        let steps = machine.network.steps();
+        steps
+            .iter()
+            .filter(|step| *step == "POST /v1/subscriptions")
+            .count()
+    });
+    // The second is told first that Stripe keeps the failure.
+    assert_eq!((asked, again), (1, 2));
+    assert_eq!(acme.reads(&id).await.body["checkout_status"], "open");
+}
+
 /// Two sessions of two guests with one address, confirmed at the same moment: two contracts of one customer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guests_with_one_address_at_once_are_one_customer() {

@@ -4,6 +4,8 @@
 //! A named method is given to the customer under the sale's key, which repeats. Before it becomes a subscription's, what paid that is
 //! written into the sale, and is put back unless the named one pays ([`billing_core::sale::Replaced`]).
 
+use billing_core::Timestamp;
+use billing_core::asked::IN_FLIGHT;
 use billing_core::contract::Read;
 use billing_core::id::{CustomerId, PaymentMethodId};
 use billing_core::invalid::Invalid;
@@ -127,8 +129,10 @@ async fn pays_again(
     read: &Read,
     method: &PaymentMethodId,
 ) -> Result<Option<Claimed>, Problem> {
-    // Whoever is at it still may be charging, and is waited for: only what was left behind is joined before it is known what pays.
-    let is_of_another = claimed.is_of_another(call.now);
+    // Whoever is at it still may be charging, and is waited for: only what was left behind, or is about to be, is joined before it is known what
+    // pays. This call is done within half of that time.
+    let half_a_time_on = call.now.saturating_add(IN_FLIGHT / 2).unwrap_or(Timestamp::MAX);
+    let is_of_another = claimed.is_of_another(half_a_time_on);
     let claimed = if is_of_another {
         claimed.clone()
     } else {
@@ -144,7 +148,9 @@ async fn pays_again(
     }
     let now = stripe.contract_subscription(subscription).await?.read;
     if now.payment_method.as_ref() != Some(method) {
-        if !is_of_another {
+        // Who puts back what paid before is done with the sale.
+        let earlier = sale.replaced.as_ref().map(|replaced| &replaced.earlier);
+        if !is_of_another || earlier == Some(&now.payment_method) {
             call.release_sale(&claimed.stored.contract).await?;
         }
         return Ok(None);

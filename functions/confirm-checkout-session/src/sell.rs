@@ -528,6 +528,13 @@ pub(crate) async fn refused(
 ) -> Result<Option<Session>, Problem> {
     let contract = &claimed.stored.contract;
     match error {
+        StripeError::Refused(refusal) if refusal.is_declined() => {
+            let told = unsold(StripeError::Refused(refusal));
+            match call.release_declined(contract).await? {
+                Some(()) => Err(told),
+                None => Ok(None),
+            }
+        }
         error @ StripeError::Refused(_) => forget(call, claimed, unsold(error)).await,
         // Stripe keeps a failure under this number, or has done what was asked under it in other words: which, it tells when it is
         // read. Otherwise the next number asks anew.

@@ -315,7 +315,7 @@ async fn open(
                 Some(customer) => made_before(&stripe, sale, customer).await?,
                 None => None,
             };
-            return match (made, anothers(call, sale, &error)) {
+            return match (made, under_way(call, sale, &error)) {
                 (Some(schedule), _) => record(call, begun, &schedule).await,
                 (None, Some(unknown)) => Err(unknown.into()),
                 (None, None) => undone(call, &stripe, begun, sale.moved.as_ref()).await,
@@ -341,7 +341,7 @@ async fn open(
         // Stripe keeps a failure under this number, and may have made it before it failed. The next number has another key.
         Err(error @ StripeError::Spent { .. }) => match made_before(&stripe, sale, &customer).await? {
             Some(schedule) => schedule,
-            None => match anothers(call, sale, &error) {
+            None => match under_way(call, sale, &error) {
                 Some(unknown) => return Err(unknown.into()),
                 None => return undone(call, &stripe, begun, moved.as_ref()).await,
             },
@@ -361,7 +361,7 @@ async fn open(
 
 /// What it comes to that Stripe was asked under this number in other words, of a sale that another machine may still be at: one that read another
 /// country of the client, or of the build before this one. It may be about to have its schedule made, so the sale is not over.
-fn anothers(call: &Call<'_>, sale: &Sale, error: &StripeError) -> Option<StripeError> {
+fn under_way(call: &Call<'_>, sale: &Sale, error: &StripeError) -> Option<StripeError> {
     error
         .asked_in_other_words()
         .filter(|_| sale.is_in_flight(call.now))

@@ -358,6 +358,23 @@ impl Call<'_> {
     /// Forgets a sale that came to nothing; the session is open again while its time lasts. None when something has become of it: somebody
     /// has landed it, or got it through at Stripe, where it is for somebody to land. Then the session has to be looked at again.
     pub async fn release_sale(&self, contract: &Contract) -> Result<Option<()>, Problem> {
+        let is_unchanged = |now: &Sale| Some(now) == contract.sale.as_ref();
+        self.release(contract, is_unchanged).await
+    }
+
+    /// The same of one that was declined: Stripe keeps that under its key, so that whoever has joined it is told no better, and asks under the
+    /// next number.
+    pub async fn release_declined(&self, contract: &Contract) -> Result<Option<()>, Problem> {
+        let sale = contract.sale.as_ref();
+        let is_the_same = |now: &Sale| sale.is_some_and(|sale| sale.name() == now.name());
+        self.release(contract, is_the_same).await
+    }
+
+    async fn release(
+        &self,
+        contract: &Contract,
+        is_it: impl Fn(&Sale) -> bool,
+    ) -> Result<Option<()>, Problem> {
         let Some(sale) = &contract.sale else {
             return Ok(Some(()));
         };
@@ -394,7 +411,9 @@ impl Call<'_> {
             // An event that tells nothing of this sale may have been written: then it is still to be forgotten.
             let now = self.store.contract(&contract.organisation, &contract.id).await?;
             match now.map(|now| now.contract) {
-                Some(now) if now.sale.as_ref() == Some(sale) && now.version > read.version => read = now,
+                Some(now) if now.sale.as_ref().is_some_and(&is_it) && now.version > read.version => {
+                    read = now
+                }
                 _ => return Ok(None),
             }
         }

@@ -140,6 +140,8 @@ mod checkout_input;
 mod late_payments;
 /// Sales on several machines, which die.
 mod sale_races;
+/// Sales that another machine joins right before it asks Stripe.
+mod joined_sales;
 /// Sales that are taken up again.
 mod taken_up;
 /// What a machine of the build before asked in other words.

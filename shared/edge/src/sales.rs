@@ -428,14 +428,13 @@ impl Call<'_> {
         };
         if sale.offer.way == Way::Begin {
             let read = self.with_first_bill(sale, read).await?;
-            return Ok(match contract::fate(sale, &read, Lateness::InTime) {
-                Fate::TookEffect | Fate::TooLate => Left::Done,
-                // What waits for its payer is closed by whoever knows where it can be paid.
-                Fate::Waits(_) if read.is_paying() => Left::Done,
-                Fate::Waits(_) | Fate::Open => Left::Nothing,
-                // News of it come later: by then somebody else may be selling.
-                Fate::Over => Left::Billed(Box::new(read.billing)),
-            });
+            // What waits for its payer is closed by whoever knows where it can be paid.
+            let has_come = match contract::fate(sale, &read, Lateness::InTime) {
+                Fate::TookEffect | Fate::TooLate => true,
+                Fate::Waits(_) => read.is_paying(),
+                Fate::Open | Fate::Over => false,
+            };
+            return Ok(if has_come { Left::Done } else { Left::Nothing });
         }
         match contract::fate(sale, &read, Lateness::InTime) {
             Fate::Open | Fate::Over => {}

@@ -72,8 +72,7 @@ impl Store {
         self.transact(vec![write]).await
     }
 
-    /// Forgets a sale that came to nothing: a contract that never was goes with it. A subscription that Stripe had for it, and that nobody had
-    /// recorded, is.
+    /// Forgets a sale that came to nothing, before Stripe had a subscription for it: a contract that never was goes with it.
     pub async fn release_sale(
         &self,
         session: Option<SessionWrite<'_>>,
@@ -81,7 +80,6 @@ impl Store {
         released: &Contract,
     ) -> Result<(), StoreError> {
         let mut writes = vec![self.end_or_write(read, released)?];
-        writes.extend(self.point_to_new(read, released)?);
         if let Some(session) = session {
             writes.push(self.session_write(session.read, session.new)?);
         }
@@ -119,21 +117,18 @@ impl Store {
         for bill in &landing.let_go {
             writes.push(self.let_go(bill, contract.updated_at)?);
         }
-        writes.extend(self.point_to_new(read, contract)?);
+        let known = read.billing.as_ref().map(|billing| &billing.subscription);
+        if let Some(billing) = contract
+            .billing
+            .as_ref()
+            .filter(|billing| known != Some(&billing.subscription))
+        {
+            writes.push(self.point_to_contract(&billing.subscription, contract)?);
+        }
         if let Some(session) = session {
             writes.push(self.session_write(session.read, session.new)?);
         }
         self.transact(writes).await
-    }
-
-    /// The pointer of a subscription that the contract as `read` did not have.
-    fn point_to_new(&self, read: &Contract, new: &Contract) -> Result<Option<TransactWriteItem>, StoreError> {
-        let known = read.billing.as_ref().map(|billing| &billing.subscription);
-        let subscription = new.billing.as_ref().map(|billing| &billing.subscription);
-        let recorded = subscription.filter(|subscription| known != Some(*subscription));
-        recorded
-            .map(|subscription| self.point_to_contract(subscription, new))
-            .transpose()
     }
 
     /// A contract's write; the end of one that never was, when nothing is left of it.

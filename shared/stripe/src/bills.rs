@@ -16,7 +16,8 @@ use stripe_types::RangeQueryTs;
 use crate::client::Stripe;
 use crate::error::StripeError;
 use crate::invoices::Line;
-use crate::wire::{Listed, Page, at, currency, id};
+use crate::pages::{Listed, Page};
+use crate::wire::{at, currency, id};
 
 /// An invoice, with the first of its lines.
 #[derive(Deserialize)]
@@ -171,28 +172,16 @@ impl Stripe {
         subscription: &SubscriptionId,
         since: Timestamp,
     ) -> Result<Vec<TimeBill>, StripeError> {
+        let list = ListInvoice::new()
+            .subscription(subscription.as_str())
+            .created(RangeQueryTs::gte(since.as_second()));
         let mut bills = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let mut request = ListInvoice::new()
-                .subscription(subscription.as_str())
-                .created(RangeQueryTs::gte(since.as_second()))
-                .limit(100);
-            if let Some(after) = &after {
-                request = request.starting_after(after.as_str());
-            }
-            let page: Page<WireInvoice> = self.get(request.build()).await?;
-            after = page.data.last().map(|wire| wire.id.clone());
-            let is_last = !page.has_more || after.is_none();
-            for mut wire in page.data {
-                let shown = std::mem::take(&mut wire.lines);
-                wire.lines.data = self.all_lines(&wire.id, shown).await?;
-                bills.push(wire.time()?);
-            }
-            if is_last {
-                return Ok(bills);
-            }
+        for mut wire in self.pages::<WireInvoice>(list.build()).all().await? {
+            let shown = std::mem::take(&mut wire.lines);
+            wire.lines.data = self.all_lines(&wire.id, shown).await?;
+            bills.push(wire.time()?);
         }
+        Ok(bills)
     }
 }
 

@@ -31,7 +31,8 @@ use stripe_shared::{PriceBillingScheme, PriceTiersMode};
 
 use crate::client::Stripe;
 use crate::error::StripeError;
-use crate::wire::{Page, id};
+use crate::pages::Page;
+use crate::wire::id;
 
 /// The metadata members of what the catalog makes.
 const ORGANISATION: &str = "organisation";

@@ -15,9 +15,10 @@ use crate::contract_schedules::SALE;
 use crate::contracts::OfContract;
 use crate::error::StripeError;
 use crate::invoices::OpenPayment;
+use crate::pages::Page;
 use crate::payers::{Customer, Method};
 use crate::subscriptions::LATEST_INVOICE;
-use crate::wire::{Page, Reference, at, collection, id, period};
+use crate::wire::{Reference, at, collection, id, period};
 
 /// A contract's subscription, read at Stripe, with what it takes to find the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,20 +202,13 @@ impl Stripe {
     /// paid.
     pub async fn with_earlier_bills(&self, read: Read) -> Result<Read, StripeError> {
         let mut bills: Vec<Bill> = Vec::new();
-        loop {
-            let mut request = ListInvoice::new()
-                .subscription(read.billing.subscription.as_str())
-                .limit(100);
-            if let Some(last) = bills.last() {
-                request = request.starting_after(last.id.as_str());
-            }
-            // Newest first.
-            let page: Page<WireInvoice> = self.get(request.build()).await?;
-            let is_last = !page.has_more || page.data.is_empty();
-            for wire in page.data {
+        let list = ListInvoice::new().subscription(read.billing.subscription.as_str());
+        let mut pages = self.pages::<WireInvoice>(list.build());
+        while let Some(page) = pages.next().await? {
+            for wire in page {
                 bills.push(wire.try_into()?);
             }
-            if is_last || bills.iter().any(|bill| bill.is_first) {
+            if bills.iter().any(|bill| bill.is_first) {
                 break;
             }
         }

@@ -27,8 +27,9 @@ use crate::client::Stripe;
 use crate::contract_reads::{ReadContract, Wire, expanded};
 use crate::error::StripeError;
 use crate::invoices::OpenPayment;
+use crate::pages::Listed;
 use crate::payers::PAYERS;
-use crate::wire::{Page, id};
+use crate::wire::id;
 
 /// The metadata member by which an object at Stripe names its contract: `<organisation>/<contract>`.
 pub(crate) const CONTRACT: &str = "contract";
@@ -281,29 +282,18 @@ impl Stripe {
         customer: &CustomerId,
         contract: &OfContract,
     ) -> Result<Option<ReadContract>, StripeError> {
-        let mut after: Option<String> = None;
-        loop {
-            let mut request = ListSubscription::new()
-                .customer(customer.as_str())
-                .status(ListSubscriptionStatus::All)
-                .limit(100);
-            if let Some(after) = &after {
-                request = request.starting_after(after);
-            }
-            let page: Page<Listed> = self.get(request.build()).await?;
-            // Newest first.
-            let mut listed = page.data.iter();
-            if let Some(own) =
-                listed.find(|listed| OfContract::read(&listed.metadata).as_ref() == Some(contract))
-            {
+        let is_own = |named: &&Named| OfContract::read(&named.metadata).as_ref() == Some(contract);
+        let list = ListSubscription::new()
+            .customer(customer.as_str())
+            .status(ListSubscriptionStatus::All);
+        let mut pages = self.pages::<Named>(list.build());
+        while let Some(page) = pages.next().await? {
+            if let Some(own) = page.iter().find(is_own) {
                 let id: SubscriptionId = id(&own.id, "a subscription")?;
                 return self.contract_subscription(&id).await.map(Some);
             }
-            after = page.data.last().map(|listed| listed.id.clone());
-            if !page.has_more || after.is_none() {
-                return Ok(None);
-            }
         }
+        Ok(None)
     }
 
     /// Has a contract's subscription end at an instant, without crediting what is left of the period under way. What is left of a later one is
@@ -345,11 +335,18 @@ impl Stripe {
     }
 }
 
+/// A subscription, as far as it tells which contract it is of.
 #[derive(Deserialize)]
-struct Listed {
+struct Named {
     id: String,
     #[serde(default)]
     metadata: HashMap<String, String>,
+}
+
+impl Listed for Named {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use stripe_types::RangeQueryTs;
 
 use crate::client::Stripe;
 use crate::error::{StripeError, known};
-use crate::wire::{Page, id};
+use crate::pages::Listed;
+use crate::wire::id;
 
 /// The metadata member by which an object at Stripe names its account.
 pub(crate) const ACCOUNT: &str = "account";
@@ -33,6 +34,12 @@ struct Customer {
     id: String,
     #[serde(default)]
     metadata: HashMap<String, String>,
+}
+
+impl Listed for Customer {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 impl Stripe {
@@ -93,26 +100,16 @@ impl Stripe {
         (member, value): (&str, &str),
         from: Timestamp,
     ) -> Result<Option<CustomerId>, StripeError> {
+        let own = |customer: &&Customer| customer.metadata.get(member).is_some_and(|named| named == value);
+        let list = ListCustomer::new().created(RangeQueryTs::gte(from.as_second()));
+        let mut pages = self.pages::<Customer>(list.build());
         let mut found = None;
-        let mut after: Option<String> = None;
-        loop {
-            let mut request = ListCustomer::new()
-                .created(RangeQueryTs::gte(from.as_second()))
-                .limit(100);
-            if let Some(after) = &after {
-                request = request.starting_after(after);
-            }
-            let page: Page<Customer> = self.get(request.build()).await?;
+        while let Some(page) = pages.next().await? {
             // Newest first: the last match is the oldest.
-            let own =
-                |customer: &&Customer| customer.metadata.get(member).is_some_and(|named| named == value);
-            if let Some(customer) = page.data.iter().rfind(own) {
+            if let Some(customer) = page.iter().rfind(own) {
                 found = Some(id(&customer.id, "a customer")?);
             }
-            after = page.data.last().map(|customer| customer.id.clone());
-            if !page.has_more || after.is_none() {
-                return Ok(found);
-            }
         }
+        Ok(found)
     }
 }

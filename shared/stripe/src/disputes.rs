@@ -3,12 +3,14 @@
 //! A payer may dispute one charge several times, each time a part of it. What was lost can be won on an appeal, months later. So
 //! all disputes of a charge are read anew, whichever of them an event told of.
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+use serde::Deserialize;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use crate::client::Stripe;
 use crate::error::StripeError;
-use crate::wire::Page;
+use crate::pages::Listed;
 
 /// What the disputes of a charge come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,32 +65,21 @@ fn sum(disputes: &[Dispute]) -> Disputed {
     }
 }
 
-#[derive(Serialize)]
-struct OfCharge<'a> {
-    charge: &'a str,
-    limit: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    starting_after: Option<&'a str>,
+impl Listed for Dispute {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 impl Stripe {
     /// What the disputes of a charge come to now.
     pub(crate) async fn disputed(&self, charge: &str) -> Result<Disputed, StripeError> {
-        let mut disputes: Vec<Dispute> = Vec::new();
-        loop {
-            let query = OfCharge {
-                charge,
-                limit: 100,
-                starting_after: disputes.last().map(|dispute| dispute.id.as_str()),
-            };
-            let request = RequestBuilder::new(StripeMethod::Get, "/disputes").query(&query);
-            let page: Page<Dispute> = self.get(request).await?;
-            let more = page.has_more && !page.data.is_empty();
-            disputes.extend(page.data);
-            if !more {
-                return Ok(sum(&disputes));
-            }
-        }
+        let list = RequestBuilder::new(StripeMethod::Get, "/disputes");
+        let disputes = self
+            .pages(list.query(&HashMap::from([("charge", charge)])))
+            .all()
+            .await?;
+        Ok(sum(&disputes))
     }
 }
 

@@ -8,8 +8,9 @@ use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use crate::client::Stripe;
 use crate::error::StripeError;
+use crate::pages::Page;
 use crate::webhook::Event;
-use crate::wire::{Page, id};
+use crate::wire::id;
 
 /// How many events Stripe tells at once.
 const PAGE: u8 = 100;

@@ -7,7 +7,7 @@ use stripe_product::price::RetrievePrice;
 
 use crate::client::Stripe;
 use crate::error::StripeError;
-use crate::wire::Page;
+use crate::pages::Page;
 
 /// The version of Stripe's API that this build speaks, and that its webhook endpoint is to be registered with.
 #[must_use]

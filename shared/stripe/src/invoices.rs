@@ -5,8 +5,8 @@ use billing_core::coverage::{Entry, GivenBack};
 use billing_core::id::{InvoiceId, PaymentMethodId, SubscriptionId};
 use billing_core::money::Money;
 use billing_core::period::Period;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
 use stripe_billing::invoice_payment::ListInvoicePayment;
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
@@ -14,7 +14,8 @@ use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use crate::bills::Settled;
 use crate::client::Stripe;
 use crate::error::StripeError;
-use crate::wire::{Listed, Page, Reference, at, id};
+use crate::pages::{Listed, Page};
+use crate::wire::{Reference, at, id};
 
 /// An invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -405,31 +406,12 @@ impl Stripe {
     pub(crate) async fn all_lines<T: Listed>(
         &self,
         invoice: &str,
-        mut page: Page<T>,
+        shown: Page<T>,
     ) -> Result<Vec<T>, StripeError> {
-        let mut lines = Vec::new();
-        loop {
-            let more = page.has_more;
-            lines.append(&mut page.data);
-            match lines.last() {
-                Some(last) if more => page = self.lines_after(invoice, last.id()).await?,
-                _ => return Ok(lines),
-            }
-        }
-    }
-
-    async fn lines_after<T: Listed>(&self, invoice: &str, line: &str) -> Result<Page<T>, StripeError> {
-        #[derive(Serialize)]
-        struct After<'a> {
-            limit: u8,
-            starting_after: &'a str,
-        }
-        let after = After {
-            limit: 100,
-            starting_after: line,
-        };
         let path = format!("/invoices/{invoice}/lines");
-        self.get(RequestBuilder::new(StripeMethod::Get, path).query(&after))
-            .await
+        let pages = self.pages_after(&shown, RequestBuilder::new(StripeMethod::Get, path));
+        let mut lines = shown.data;
+        lines.extend(pages.all().await?);
+        Ok(lines)
     }
 }

@@ -12,6 +12,8 @@ mod client;
 mod error;
 /// Members that Stripe spells in more than one way.
 mod wire;
+/// Lists, page by page.
+mod pages;
 /// The mode of the subscriptions that are made.
 mod billing_mode;
 /// Customers.

@@ -16,7 +16,8 @@ use stripe_client_core::StripeRequest;
 
 use crate::client::Stripe;
 use crate::error::StripeError;
-use crate::wire::{Listed, Page, at, currency, id};
+use crate::pages::{Listed, Page};
+use crate::wire::{at, currency, id};
 
 /// A change to be previewed.
 #[derive(Debug, Clone)]

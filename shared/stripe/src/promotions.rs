@@ -13,7 +13,8 @@ use stripe_product::promotion_code::ListPromotionCode;
 
 use crate::client::Stripe;
 use crate::error::StripeError;
-use crate::wire::{Page, Reference, at, currency, id};
+use crate::pages::Listed;
+use crate::wire::{Reference, at, currency, id};
 
 #[derive(Deserialize)]
 struct Code {
@@ -27,6 +28,12 @@ struct Code {
     customer: Option<Reference>,
     restrictions: Restrictions,
     promotion: Promotion,
+}
+
+impl Listed for Code {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 #[derive(Deserialize)]
@@ -116,28 +123,12 @@ impl Stripe {
     /// All promotion codes of this word, newest first, in whatever state: one for each customer who has their own, and those that were
     /// turned off. Stripe compares without regard to case.
     pub async fn promotion_codes(&self, word: &Word) -> Result<Vec<PromotionCode>, StripeError> {
-        let mut codes = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let mut request = ListPromotionCode::new()
-                .code(word.as_str())
-                .limit(100)
-                .expand(vec![
-                    "data.promotion.coupon.applies_to".to_owned(),
-                    "data.promotion.coupon.currency_options".to_owned(),
-                ]);
-            if let Some(after) = &after {
-                request = request.starting_after(after);
-            }
-            let page: Page<Code> = self.get(request.build()).await?;
-            after = page.data.last().map(|code| code.id.clone());
-            for code in page.data {
-                codes.push(code.try_into()?);
-            }
-            if !page.has_more || after.is_none() {
-                return Ok(codes);
-            }
-        }
+        let list = ListPromotionCode::new().code(word.as_str()).expand(vec![
+            "data.promotion.coupon.applies_to".to_owned(),
+            "data.promotion.coupon.currency_options".to_owned(),
+        ]);
+        let codes = self.pages::<Code>(list.build()).all().await?;
+        codes.into_iter().map(TryInto::try_into).collect()
     }
 
     /// The product that a price sells.

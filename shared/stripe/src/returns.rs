@@ -21,8 +21,9 @@ use crate::bills::Settled;
 use crate::client::{KEYS, Stripe, numbered};
 use crate::contracts::key;
 use crate::error::StripeError;
+use crate::pages::Listed;
 use crate::reversals::{GIVEN_BACK_OF, Refund, otherwise};
-use crate::wire::{Page, id};
+use crate::wire::id;
 
 /// What became of what an invoice was settled with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,12 @@ struct Billed {
     #[serde(flatten)]
     settled: Settled,
     amount_paid_off_stripe: Option<i64>,
+}
+
+impl Listed for Billed {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 /// What of a payment paid an invoice, where it paid something else too.
@@ -73,25 +80,17 @@ impl Stripe {
         subscription: &SubscriptionId,
         sale: &Sale,
     ) -> Result<Returned, StripeError> {
+        let list = ListInvoice::new()
+            .subscription(subscription.as_str())
+            .status(stripe_shared::InvoiceStatus::Paid);
+        let mut pages = self.pages::<Billed>(list.build());
         let mut returned = Returned::Whole;
-        let mut after: Option<String> = None;
-        loop {
-            let mut request = ListInvoice::new()
-                .subscription(subscription.as_str())
-                .status(stripe_shared::InvoiceStatus::Paid)
-                .limit(100);
-            if let Some(after) = &after {
-                request = request.starting_after(after);
-            }
-            let page: Page<Billed> = self.get(request.build()).await?;
-            for billed in &page.data {
+        while let Some(page) = pages.next().await? {
+            for billed in &page {
                 returned = returned.and(self.give_back(billed, &key(sale)).await?);
             }
-            after = page.data.last().map(|billed| billed.id.clone());
-            if !page.has_more || after.is_none() {
-                return Ok(returned);
-            }
         }
+        Ok(returned)
     }
 
     /// Gives back what a bill was paid with that was let go. Repeating it changes nothing.

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use billing_core::id::{ChargeId, CreditNoteId, DisputeId, InvoiceId, PaymentIntentId, SubscriptionId};
 use billing_core::money::Money;
 use billing_core::reversal::Reversal;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use stripe_billing::invoice::RetrieveInvoice;
 use stripe_billing::invoice_payment::{
     ListInvoicePayment, ListInvoicePaymentPayment, ListInvoicePaymentPaymentType,
@@ -25,7 +25,8 @@ use crate::bills::Settled;
 use crate::client::Stripe;
 use crate::disputes::Disputed;
 use crate::error::StripeError;
-use crate::wire::{Page, Reference, currency, id};
+use crate::pages::{Listed, Page};
+use crate::wire::{Reference, currency, id};
 
 /// Which metadata of a refund of ours that gives back a part of a payment names the invoice. People's own refunds have no such name.
 pub(crate) const GIVEN_BACK_OF: &str = "given_back_of";
@@ -220,12 +221,16 @@ impl NoteRefund {
     }
 }
 
-#[derive(Serialize)]
-struct Notes<'a> {
-    invoice: &'a str,
-    limit: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    starting_after: Option<&'a str>,
+impl Listed for Refund {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Listed for CreditNote {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 impl Wire {
@@ -380,38 +385,16 @@ impl Stripe {
 
     /// The refunds of a list that have not come back.
     pub(crate) async fn standing(&self, refunds: ListRefund) -> Result<Vec<Refund>, StripeError> {
-        let mut standing = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let mut request = refunds.clone().limit(100);
-            if let Some(after) = &after {
-                request = request.starting_after(after.as_str());
-            }
-            let page: Page<Refund> = self.get(request.build()).await?;
-            after = page.data.last().map(|refund| refund.id.clone());
-            standing.extend(page.data.into_iter().filter(Refund::stands));
-            if !page.has_more || after.is_none() {
-                return Ok(standing);
-            }
-        }
+        let mut refunds = self.pages::<Refund>(refunds.build()).all().await?;
+        refunds.retain(Refund::stands);
+        Ok(refunds)
     }
 
     pub(crate) async fn credit_notes(&self, invoice: &InvoiceId) -> Result<Vec<CreditNote>, StripeError> {
-        let mut notes: Vec<CreditNote> = Vec::new();
-        loop {
-            let query = Notes {
-                invoice: invoice.as_str(),
-                limit: 100,
-                starting_after: notes.last().map(|note| note.id.as_str()),
-            };
-            let request = RequestBuilder::new(StripeMethod::Get, "/credit_notes").query(&query);
-            let page: Page<CreditNote> = self.get(request).await?;
-            let more = page.has_more && !page.data.is_empty();
-            notes.extend(page.data);
-            if !more {
-                return Ok(notes);
-            }
-        }
+        let list = RequestBuilder::new(StripeMethod::Get, "/credit_notes");
+        self.pages(list.query(&HashMap::from([("invoice", invoice.as_str())])))
+            .all()
+            .await
     }
 }
 

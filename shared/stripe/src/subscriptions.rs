@@ -14,8 +14,9 @@ use crate::bills::WireInvoice;
 use crate::client::Stripe;
 use crate::customers::ACCOUNT;
 use crate::error::StripeError;
+use crate::pages::Page;
 use crate::payers::{Customer, Method, PAYERS};
-use crate::wire::{Page, Reference, at, collection, currency, id, period};
+use crate::wire::{Reference, at, collection, currency, id, period};
 
 /// What is expanded wherever a subscription is answered.
 pub(crate) const LATEST_INVOICE: &str = "latest_invoice";

@@ -26,29 +26,6 @@ impl<'de> Deserialize<'de> for Reference {
     }
 }
 
-/// One page of a list.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Page<T> {
-    pub(crate) data: Vec<T>,
-    #[serde(default)]
-    pub(crate) has_more: bool,
-}
-
-impl<T> Default for Page<T> {
-    fn default() -> Self {
-        Self {
-            data: Vec::new(),
-            has_more: false,
-        }
-    }
-}
-
-/// An element of a list that is read page by page.
-pub(crate) trait Listed: serde::de::DeserializeOwned {
-    /// Its id, after which the next page begins.
-    fn id(&self) -> &str;
-}
-
 /// An id of Stripe's as ours.
 pub(crate) fn id<T: std::str::FromStr>(text: &str, of: &str) -> Result<T, StripeError> {
     text.parse().map_err(|_| StripeError::Unexpected {

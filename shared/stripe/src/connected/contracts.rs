@@ -19,7 +19,8 @@ use super::phases::{AutomaticTax, Phase, Settings};
 use super::schedules::SALE;
 use super::{Connected, found, phases};
 use crate::error::StripeError;
-use crate::wire::{Page, Reference, at, id};
+use crate::pages::Page;
+use crate::wire::{Reference, at, id};
 
 /// What a list shows.
 #[derive(Debug, Clone, PartialEq, Eq)]

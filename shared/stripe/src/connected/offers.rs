@@ -18,7 +18,8 @@ use stripe_shared::PriceType;
 
 use super::{Connected, found};
 use crate::error::StripeError;
-use crate::wire::{Page, currency, id, segment};
+use crate::pages::Page;
+use crate::wire::{currency, id, segment};
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,7 +25,8 @@ use stripe_product::price::RetrievePrice;
 use super::schedules::step_key;
 use super::{Connected, found};
 use crate::error::StripeError;
-use crate::wire::{Listed, Page, Reference, collection, id, segment};
+use crate::pages::{Listed, Page};
+use crate::wire::{Reference, collection, id, segment};
 
 /// Stripe sums a meter up by whole minutes.
 const MINUTE: i64 = 60;

@@ -26,7 +26,8 @@ use super::Connected;
 use super::buyers::CLIENT;
 use crate::billing_mode::BillingMode;
 use crate::error::StripeError;
-use crate::wire::{Page, id};
+use crate::pages::Listed;
+use crate::wire::id;
 
 /// The metadata member by which an object on a connected account names its sale.
 pub(super) const SALE: &str = "sale";
@@ -115,6 +116,12 @@ struct Made {
 struct Named {
     id: String,
     metadata: Option<HashMap<String, String>>,
+}
+
+impl Listed for Named {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 /// What a phase charges, and how often.
@@ -235,28 +242,20 @@ impl Connected {
         from: Timestamp,
     ) -> Result<Option<ScheduleId>, StripeError> {
         let own = named(sale);
-        let mut after: Option<String> = None;
-        loop {
-            let mut request = ListSubscriptionSchedule::new()
-                .customer(customer.as_str())
-                .created(RangeQueryTs::gte(from.as_second()))
-                .limit(100);
-            if let Some(after) = &after {
-                request = request.starting_after(after);
-            }
-            let page: Page<Named> = self.stripe.get(request.build()).await?;
-            let names = |schedule: &&Named| {
-                let told = schedule.metadata.as_ref();
-                told.is_some_and(|told| own.iter().all(|(member, value)| told.get(*member) == Some(value)))
-            };
-            if let Some(found) = page.data.iter().find(names) {
+        let names = |schedule: &&Named| {
+            let told = schedule.metadata.as_ref();
+            told.is_some_and(|told| own.iter().all(|(member, value)| told.get(*member) == Some(value)))
+        };
+        let list = ListSubscriptionSchedule::new()
+            .customer(customer.as_str())
+            .created(RangeQueryTs::gte(from.as_second()));
+        let mut pages = self.stripe.pages::<Named>(list.build());
+        while let Some(page) = pages.next().await? {
+            if let Some(found) = page.iter().find(names) {
                 return id(&found.id, "a subscription schedule").map(Some);
             }
-            after = page.data.last().map(|schedule| schedule.id.clone());
-            if !page.has_more || after.is_none() {
-                return Ok(None);
-            }
         }
+        Ok(None)
     }
 
     /// Writes a schedule that has not begun anew: what is different, and the rest as Stripe has it. Its phase is left out where nothing

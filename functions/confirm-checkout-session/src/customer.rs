@@ -14,7 +14,7 @@ use billing_store::unless_conflict;
 use billing_stripe::{NewBuyer, StripeError};
 
 use crate::claim::Claimed;
-use crate::sell::{self, Step};
+use crate::outcome::{self, Step};
 
 /// The customer of a claimed session: as recorded, found, or created. None when another one was recorded meanwhile, or it has to be
 /// made under the next key.
@@ -73,7 +73,7 @@ pub(crate) async fn of(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Cust
                 };
                 let mut invalid = Invalid::default();
                 invalid.field(field, "is not an address that the payment provider takes");
-                return sell::forget(call, claimed, Problem::invalid(invalid))
+                return outcome::forget(call, claimed, Problem::invalid(invalid))
                     .await
                     .map(|_| None);
             }

@@ -16,8 +16,12 @@
 mod claim;
 /// The customer at Stripe.
 mod customer;
-/// Asking Stripe for a sale, and what becomes of it.
+/// Asking Stripe for a sale.
 mod sell;
+/// Asking it to change what a contract bills.
+mod amend;
+/// What that comes to.
+mod outcome;
 /// What a guest does not use up.
 mod guest;
 /// What a sale is charged to.
@@ -96,7 +100,11 @@ async fn confirmed(
 
 /// One attempt on fresh facts; none when it has to be made again: somebody else wrote first, or something that was left behind is
 /// out of the way now.
-fn attempt<'a>(call: &'a Call<'_>, owner: &'a Owner<OrganisationId>, wanted: &'a Wanted) -> sell::Step<'a> {
+fn attempt<'a>(
+    call: &'a Call<'_>,
+    owner: &'a Owner<OrganisationId>,
+    wanted: &'a Wanted,
+) -> outcome::Step<'a> {
     Box::pin(async move {
         let session = call.store.checkout_session(&wanted.checkout).await?;
         let session = session.filter(|session| session.organisation == *owner.organisation());

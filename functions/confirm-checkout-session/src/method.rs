@@ -14,7 +14,7 @@ use billing_edge::{Call, Problem};
 use billing_stripe::StripeError;
 
 use crate::claim::Claimed;
-use crate::{customer, sell};
+use crate::{customer, outcome};
 
 /// What there is to be charged.
 pub(crate) enum Given {
@@ -47,7 +47,7 @@ pub(crate) async fn given(
                     let why = unnamable(&format!(
                         "is a {kind}, with which a contract cannot be changed: name a card, or another payment method that pays at once"
                     ));
-                    return sell::forget(call, claimed, why).await.map(|_| Given::Again);
+                    return outcome::forget(call, claimed, why).await.map(|_| Given::Again);
                 }
                 Ok((given, _)) => Ok(Some(given)),
                 Err(error) => Err(error),
@@ -75,7 +75,7 @@ pub(crate) async fn given(
     } else {
         unnamable("is not a payment method that the customer can pay by")
     };
-    sell::forget(call, claimed, why).await.map(|_| Given::Again)
+    outcome::forget(call, claimed, why).await.map(|_| Given::Again)
 }
 
 /// 400: the payment method that was named does not do, or none was.
@@ -116,7 +116,7 @@ pub(crate) async fn pays(
     let subscription = &read.billing.subscription;
     match stripe.pay_contract_by(subscription, method, &sale).await {
         Ok(()) => Ok(Some(claimed)),
-        Err(error) => sell::refused(call, &claimed, error).await.map(|_| None),
+        Err(error) => outcome::refused(call, &claimed, error).await.map(|_| None),
     }
 }
 
@@ -144,7 +144,7 @@ async fn pays_again(
     let stripe = call.stripe().await?;
     let subscription = &read.billing.subscription;
     if let Err(error) = stripe.pay_contract_by(subscription, method, sale).await {
-        return sell::refused(call, &claimed, error).await.map(|_| None);
+        return outcome::refused(call, &claimed, error).await.map(|_| None);
     }
     let now = stripe.contract_subscription(subscription).await?.read;
     if now.payment_method.as_ref() != Some(method) {

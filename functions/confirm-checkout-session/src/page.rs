@@ -14,7 +14,7 @@ use billing_store::{SessionWrite, unless_conflict};
 use billing_stripe::{AskedSale, NewPage, SessionStatus, StripeError};
 
 use crate::claim::Claimed;
-use crate::{customer, sell};
+use crate::{customer, outcome};
 
 /// The shortest life of a page, and what clocks and calls may take more. Source: Stripe, 30 minutes.
 const SHORTEST: SignedDuration = SignedDuration::from_mins(31);
@@ -73,9 +73,9 @@ pub(crate) async fn open(
         Err(error @ StripeError::Refused(_)) => {
             let told = match unreachable(session, &error) {
                 Some(member) => Problem::unreachable(member),
-                None => sell::unsold(error),
+                None => outcome::unsold(error),
             };
-            return sell::forget(call, claimed, told).await;
+            return outcome::forget(call, claimed, told).await;
         }
         // It may have been opened all the same, but nobody has seen its address: the next number opens another.
         Err(StripeError::Spent { .. }) => {
@@ -96,7 +96,7 @@ pub(crate) async fn open(
             total,
             currency: sale.offer.estimates.current_invoice.currency,
         };
-        sell::hold(call, claimed, Ok(charge), false).await?;
+        outcome::hold(call, claimed, Ok(charge), false).await?;
         return Ok(None);
     }
     let shown = Session {

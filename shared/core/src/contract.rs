@@ -28,6 +28,8 @@ use crate::subscription::Status as BillingStatus;
 mod read;
 /// What that changes about it.
 mod landing;
+/// Whether it can be amended.
+mod amending;
 
 pub use landing::{Facts, Fate, Landing, Lateness, Ledger, Told, fate, land};
 pub use read::{Bill, Read};

@@ -1,0 +1,42 @@
+//! Whether a contract can be amended as its subscription stands at Stripe.
+
+use jiff::Timestamp;
+
+use super::{Contract, Read};
+use crate::change::{self, Unchangeable};
+use crate::sale::{Sale, Way};
+
+impl Contract {
+    /// Whether what an amendment costs would be charged, and be paid at once, and no schedule of an operator's would undo it. What a guest has
+    /// bought is charged to nothing but what its subscription has of its own.
+    pub fn amendable(&self, amendment: &Sale, read: &Read) -> Result<(), Unchangeable> {
+        change::charged(read.collection)?;
+        // A schedule that bears a sale's name is a downgrade's: of another, that was made since this one was priced.
+        let is_of_another = read.scheduled.as_ref().is_some_and(|of| *of != amendment.name());
+        if read.is_led_by_an_operator() || is_of_another {
+            return Err(Unchangeable::Scheduled);
+        }
+        let offer = &amendment.offer;
+        // One that is named is looked at when it has been given; a change at the end of the period leaves it alone.
+        let is_named = offer.way == Way::AtOnce && amendment.payment_method.is_some();
+        let asks_for_one = match offer.way {
+            Way::Begin | Way::AtOnce => offer.costs_something(),
+            // Less is billed than without it.
+            Way::AtPeriodEnd => offer.begins_to_cost(),
+        };
+        let has_none = read.payment_method.is_none() && !is_named;
+        if self.is_guests && has_none && asks_for_one {
+            return Err(Unchangeable::NothingPays);
+        }
+        let is_paid_by_it = offer.way == Way::AtOnce && !is_named;
+        change::payable(read.payer.as_ref().filter(|_| is_paid_by_it))
+    }
+
+    /// Whether Stripe has another end of it: an operator has set, moved or taken it away, and its event is still to come. A schedule that was
+    /// written now would say the old one.
+    #[must_use]
+    pub fn has_another_end(&self, read: &Read) -> bool {
+        let second = |at: Option<Timestamp>| at.map(Timestamp::as_second);
+        read.billing.schedule.is_none() && second(read.billing.cancel_at) != second(self.ends_at)
+    }
+}

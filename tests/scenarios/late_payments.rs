@@ -2,6 +2,7 @@
 //! recorded either way.
 
 use billing_core::contract::Status;
+use billing_core::id::ContractId;
 use billing_core::reversal::Reversal;
 use billing_core::session::{LatePayment, Status as SessionStatus};
 use billing_tests::{Moment, Organisation, World, at_every_death, log, path_of};
@@ -25,6 +26,27 @@ async fn late(acme: &Organisation<'_>, world: &World) -> (String, Value) {
     assert_eq!(acme.reads(&id).await.body["checkout_status"], "expired");
     assert_eq!(acme.reads(&id).await.body["url"], Value::Null);
     (id, world.stripe.latest_page().await)
+}
+
+/// The same, paid when what it sells has become dearer, and nobody has heard of it: the contract, and the event that is to come.
+async fn paid_too_late(acme: &mut Organisation<'_>, world: &World) -> (ContractId, String) {
+    let (id, page) = late(acme, world).await;
+    let contract = acme.stored(&id).await.contract;
+    acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
+        .await;
+    world.stripe.holds_events(true).await;
+    world.stripe.pays_page(&page).await;
+    (contract, world.stripe.event("invoice.paid"))
+}
+
+/// The payment is given back, and nothing is sold.
+async fn is_given_back(acme: &Organisation<'_>, contract: &ContractId, context: &str) {
+    let stored = acme.contract(contract.as_str()).await.contract;
+    assert_eq!(
+        (stored.status, stored.sale),
+        (Status::Refunded, None),
+        "{context}"
+    );
 }
 
 #[tokio::test]
@@ -62,8 +84,7 @@ async fn a_late_payment_is_given_back_when_the_offer_has_moved() {
         assert_eq!(session.late_payment, Some(LatePayment::Refunded));
         assert_eq!(world.stripe.refunded().await, [3500]);
         assert_eq!(world.stripe.all_subscriptions().await[0]["status"], "canceled");
-        let contract = acme.contract(session.contract.as_str()).await.contract;
-        assert_eq!((contract.status, contract.sale), (Status::Refunded, None));
+        is_given_back(&acme, &session.contract, is).await;
         assert_eq!(acme.confirms(&id, &Value::Null).await.status, 410);
         // Everything once more, in whatever order.
         for kind in [
@@ -144,8 +165,7 @@ async fn goes_back(back: Back) {
         );
         let stored = acme.contract(contract.as_str()).await;
         assert!(stored.ledger.reversals.iter().all(Reversal::is_full), "{death}");
-        let stored = stored.contract;
-        assert_eq!((stored.status, stored.sale), (Status::Refunded, None), "{death}");
+        is_given_back(&acme, &contract, &death.to_string()).await;
         assert_eq!(acme.covered_until(contract.as_str()).await, "", "{death}");
         told.is_some()
     })
@@ -170,8 +190,7 @@ async fn a_late_payment_is_given_back_with_the_renewals_that_followed() {
     let paid = world.stripe.events("invoice.paid");
     assert_eq!(world.stripe.delivers(&paid[0]).await, 200);
     assert_eq!(world.stripe.refunded().await, [3500, 3500]);
-    let contract = acme.contract(contract.as_str()).await.contract;
-    assert_eq!((contract.status, contract.sale), (Status::Refunded, None));
+    is_given_back(&acme, &contract, "renewed").await;
     world.stripe.holds_events(false).await;
     assert_eq!(world.stripe.refunded().await, [3500, 3500]);
 }
@@ -183,13 +202,7 @@ async fn a_late_payment_that_is_disputed_ends_all_the_same() {
     at_every_death(async |death| {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let mut acme = world.organisation("acme").await;
-        let (id, page) = late(&acme, &world).await;
-        let contract = acme.stored(&id).await.contract;
-        acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
-            .await;
-        world.stripe.holds_events(true).await;
-        world.stripe.pays_page(&page).await;
-        let paid = world.stripe.event("invoice.paid");
+        let (contract, paid) = paid_too_late(&mut acme, &world).await;
         let invoice = world.stripe.latest_invoice().await;
         let charge = world.stripe.charge_of(invoice["id"].as_str().unwrap()).await;
         world.stripe.is_disputed(&charge).await;
@@ -200,12 +213,7 @@ async fn a_late_payment_that_is_disputed_ends_all_the_same() {
             .await;
         world.advance("5m").await;
         assert_eq!(world.stripe.delivers(&paid).await, 200, "{death}");
-        let contract = acme.contract(contract.as_str()).await.contract;
-        assert_eq!(
-            (contract.status, contract.sale),
-            (Status::Refunded, None),
-            "{death}"
-        );
+        is_given_back(&acme, &contract, &death.to_string()).await;
         assert_eq!(
             world.stripe.all_subscriptions().await[0]["status"],
             "canceled",
@@ -223,13 +231,7 @@ async fn a_late_payment_that_is_disputed_ends_all_the_same() {
 async fn a_late_payment_that_cannot_go_back_yet_ends_all_the_same() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let mut acme = world.organisation("acme").await;
-    let (id, page) = late(&acme, &world).await;
-    let contract = acme.stored(&id).await.contract;
-    acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
-        .await;
-    world.stripe.holds_events(true).await;
-    world.stripe.pays_page(&page).await;
-    let paid = world.stripe.event("invoice.paid");
+    let (contract, paid) = paid_too_late(&mut acme, &world).await;
     let empty = stripe_stand_in::Fault::new(stripe_stand_in::FaultKind::Status {
         status: 400,
         code: Some("balance_insufficient".to_owned()),
@@ -244,8 +246,7 @@ async fn a_late_payment_that_cannot_go_back_yet_ends_all_the_same() {
     world.stripe.recovers().await;
     assert_eq!(world.stripe.delivers(&paid).await, 200);
     assert_eq!(world.stripe.refunded().await, [3500]);
-    let contract = acme.contract(contract.as_str()).await.contract;
-    assert_eq!((contract.status, contract.sale), (Status::Refunded, None));
+    is_given_back(&acme, &contract, "the balance is back").await;
 }
 
 /// The payment's events are lost, and somebody confirms the expired session: it closes the page, or finds that it was paid.

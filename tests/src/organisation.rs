@@ -3,6 +3,7 @@
 use billing_admin::catalog::{self, CatalogFile, Difference};
 use billing_admin::connection;
 use billing_core::access::{Holder, Mode, Scope};
+use billing_core::contract::Status;
 use billing_core::id::{ContractId, OrganisationId};
 use billing_core::session::Session;
 use billing_edge::key::NewKey;
@@ -244,6 +245,22 @@ impl<'w> Organisation<'w> {
             .await
             .unwrap()
             .unwrap()
+    }
+
+    /// The contract that a session was sold as, of which nothing is under way any more.
+    pub async fn sold(&self, session: &str, context: &str) -> StoredContract {
+        let read = self.reads(session).await;
+        assert_eq!(
+            read.body["checkout_status"], "contract_created",
+            "{context}: {read}"
+        );
+        let stored = self.contract(read.body["contract_id"].as_str().unwrap()).await;
+        assert_eq!(
+            (stored.contract.status, &stored.contract.sale),
+            (Status::Active, &None),
+            "{context}"
+        );
+        stored
     }
 
     /// Until when a contract is covered; empty when nothing is.

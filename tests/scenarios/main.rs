@@ -55,6 +55,8 @@ mod billing_modes;
 mod change_states;
 /// Changes and amendments while the period is not paid for.
 mod arrears;
+/// Changes in a period that was paid in part with what came back of one before, and that went back.
+mod earlier_periods;
 /// Changes in a free trial.
 mod trials;
 mod written_off;

@@ -15,6 +15,10 @@
 //! back what was billed by it a second time: also that of a change which a later one has built on, since what the later one charged was paid
 //! with what it gave back of the earlier. The ledger knows which those are. Of what went back in part, a change may give back what is left.
 //!
+//! A change that began the period gave back what was left of the period before, and was paid in part with that: what went back of the bills before
+//! counts as well, back to the first period that was begun by a renewal and not by a change. Those bills are read only where something went back
+//! of a bill that was not made since the period began.
+//!
 //! Not here: what is billed by hand, which is no time of a subscription's.
 
 use jiff::{SignedDuration, Timestamp};
@@ -101,19 +105,41 @@ pub enum Verdict {
     Paid,
     /// It is not.
     Owed,
-    /// The latest bill did not begin the period: those before it have to be read.
+    /// The latest bill did not begin the period, or was paid with what may have gone back: those before it have to be read.
     Unclear,
 }
 
 impl TimeBill {
     /// Whether it gives back what an earlier bill charged, as far as Stripe tells.
     fn may_give_back(&self, earlier: &TimeBill) -> bool {
-        let is_of = |credit: &TimeCredit| {
-            let mut charged = earlier.charges.iter();
-            credit.of.is_empty() || charged.any(|charge| credit.of.contains(&charge.line))
-        };
-        self.credits.iter().any(is_of)
+        let mut credits = self.credits.iter();
+        credits.any(|credit| earlier.charges.iter().any(|charge| credit.may_be_of(charge)))
     }
+}
+
+impl TimeCredit {
+    /// Whether it gives back what that charged; where Stripe names no line, the time tells.
+    fn may_be_of(&self, charge: &TimeCharge) -> bool {
+        let Period { start, end } = charge.period;
+        let is_of_that_time = start < self.ends_at && self.ends_at <= end;
+        self.of.contains(&charge.line) || (self.of.is_empty() && is_of_that_time)
+    }
+}
+
+/// What a change that began a period took along of one before.
+struct Along {
+    /// When that would have ended.
+    ended_at: Timestamp,
+    /// How much, in minor units.
+    minor: i64,
+}
+
+/// What is left of what was paid for a period.
+struct Left {
+    /// How much, in minor units; below zero where more went back than was paid.
+    minor: i64,
+    /// Whether it is less than was paid.
+    is_less: bool,
 }
 
 impl<'a> Billed<'a> {
@@ -144,19 +170,30 @@ impl<'a> Billed<'a> {
             // The period began without a bill.
             None => Verdict::Paid,
             Some(bill) if bill.created_at < self.since() => Verdict::Paid,
-            Some(bill) if self.is_begun_by(bill) => match self.is_owed_by(bill) {
-                true => Verdict::Owed,
-                false => Verdict::Paid,
-            },
-            Some(_) => Verdict::Unclear,
+            Some(bill) if !self.is_begun_by(bill) => Verdict::Unclear,
+            Some(bill) if self.is_owed_by(bill) => Verdict::Owed,
+            // It may have been paid with what it gave back of a bill whose money all went back.
+            Some(bill) if self.takes_along(bill) && !self.given_back.is_empty() => Verdict::Unclear,
+            Some(_) => Verdict::Paid,
         }
     }
 
-    /// Whether the period is not paid, by all bills that were made since it began, newest first.
+    /// Whether the bills before those of the period tell something, too: a change that began it took along what was left of a period before, and
+    /// something went back of a bill that is not of the period.
+    #[must_use]
+    pub fn stands_on_earlier(&self, bills: &[TimeBill]) -> bool {
+        let is_here = |invoice: &InvoiceId| bills.iter().any(|bill| bill.invoice == *invoice);
+        let in_part = self.given_back_in_part.iter().map(|(invoice, _)| *invoice);
+        let mut back = self.given_back.iter().copied().chain(in_part);
+        bills.iter().any(|bill| self.takes_along(bill)) && back.any(|invoice| !is_here(invoice))
+    }
+
+    /// Whether the period is not paid, by all bills that were made since it began, newest first, and those before where it stands on them.
     #[must_use]
     pub fn is_owed(&self, bills: &[TimeBill]) -> bool {
-        let changes = || bills.iter().filter(|bill| bill.occasion == Occasion::Change);
-        let mut began = bills
+        let (own, _) = self.own(bills);
+        let changes = || own.iter().filter(|bill| bill.occasion == Occasion::Change);
+        let mut began = own
             .iter()
             .filter(|bill| bill.occasion == Occasion::Period)
             .peekable();
@@ -171,42 +208,115 @@ impl<'a> Billed<'a> {
             let mut changes = changes();
             changes.find(|bill| bill.charges.iter().any(|charge| self.charges(charge, *item)))
         });
-        // What a later one charges was paid in part by what it gave back of an earlier one.
-        let mut built_on = bills.iter().enumerate().filter(|(newer, bill)| {
-            let mut newer = bills.iter().take(*newer).filter(|newer| !newer.is_owed);
-            bill.occasion == Occasion::Change && newer.any(|newer| newer.may_give_back(bill))
-        });
         has_begun_unpaid
             || latest.into_iter().any(|bill| self.is_owed_by(bill))
-            || built_on.any(|(_, bill)| self.given_back.contains(&&bill.invoice))
+            || self.is_built_on_what_went_back(bills)
     }
 
-    /// Whether this credit, in minor units, is more than is left of what was paid for the period, by all bills that were made since it began:
-    /// something went back already.
+    /// Whether a bill was given back whole that a later one gave back: what the later one charged was paid in part with that. So was what one
+    /// charged that gave back the later one, and so on, up to those of the period.
+    fn is_built_on_what_went_back(&self, bills: &[TimeBill]) -> bool {
+        let (own, _) = self.own(bills);
+        let mut counted: Vec<&TimeBill> = Vec::new();
+        for (at, bill) in bills.iter().enumerate() {
+            let is_built_on = counted.iter().any(|newer| newer.may_give_back(bill));
+            if is_built_on && self.given_back.contains(&&bill.invoice) {
+                return true;
+            }
+            if !bill.is_owed && (is_built_on || at < own.len()) {
+                counted.push(bill);
+            }
+        }
+        false
+    }
+
+    /// Whether this credit, in minor units, is more than is left of what was paid for the period, by all bills that were made since it began,
+    /// newest first, and those before where it stands on them: something went back already.
     #[must_use]
     pub fn is_overdrawn_by(&self, credit: i64, bills: &[TimeBill]) -> bool {
-        let back = self.given_back_in_part.iter().filter_map(|(invoice, back)| {
-            let is_of_period = bills.iter().any(|bill| bill.invoice == **invoice);
-            is_of_period.then_some(*back)
-        });
-        let back: i64 = back.fold(0, i64::saturating_add);
-        let bills = bills
-            .iter()
-            .filter(|bill| !self.given_back.contains(&&bill.invoice));
-        let paid = bills.map(|bill| bill.settled.saturating_add(self.brought_along(bill)));
-        let paid = paid.fold(0, i64::saturating_add);
-        back > 0 && credit > paid.saturating_sub(back).max(0)
+        let left = self.left(bills);
+        left.is_less && credit > left.minor.max(0)
     }
 
-    /// What a change that began the period took along of the period before, which had been paid for.
-    fn brought_along(&self, bill: &TimeBill) -> i64 {
-        let of_before = |credit: &&TimeCredit| {
-            bill.occasion == Occasion::Change
-                && self.is_of_whole_period(bill)
-                && credit.ends_at != self.period.end
+    /// What is left of what was paid for the period: by its own bills, and by what the change that began it took along of one before, of which
+    /// there may be less by now.
+    fn left(&self, bills: &[TimeBill]) -> Left {
+        let begun = bills.iter().enumerate().find_map(|(at, bill)| {
+            let (own, earlier) = bills.split_at(at.saturating_add(1));
+            let along = self.brought_along(bill, earlier)?;
+            Some((own, earlier, along))
+        });
+        let Some((own, earlier, along)) = begun else {
+            let (own, _) = self.own(bills);
+            return self.left_of(own);
         };
-        let credits = bill.credits.iter().filter(of_before);
-        credits.fold(0, |sum: i64, credit| sum.saturating_add(credit.minor))
+        let here = self.left_of(own);
+        let before = self.before(&along, earlier).map(|before| before.left(earlier));
+        let (brought, is_less) = match before {
+            Some(before) if before.is_less && before.minor < along.minor => (before.minor, true),
+            _ => (along.minor, here.is_less),
+        };
+        Left {
+            minor: here.minor.saturating_add(brought),
+            is_less,
+        }
+    }
+
+    /// What is left of what these bills were paid with.
+    fn left_of(&self, bills: &[TimeBill]) -> Left {
+        let back = self.given_back_in_part.iter().filter_map(|(invoice, back)| {
+            let is_of_these = bills.iter().any(|bill| bill.invoice == **invoice);
+            is_of_these.then_some(*back)
+        });
+        let back: i64 = back.fold(0, i64::saturating_add);
+        let counted = bills
+            .iter()
+            .filter(|bill| !self.given_back.contains(&&bill.invoice));
+        let paid = counted.map(|bill| bill.settled).fold(0, i64::saturating_add);
+        Left {
+            minor: paid.saturating_sub(back),
+            is_less: back > 0,
+        }
+    }
+
+    /// Those that were made since the period began, and those before; newest first.
+    fn own<'b>(&self, bills: &'b [TimeBill]) -> (&'b [TimeBill], &'b [TimeBill]) {
+        let earlier = bills.iter().position(|bill| bill.created_at < self.since());
+        bills.split_at(earlier.unwrap_or(bills.len()))
+    }
+
+    /// The same for the period that was taken along, as far as its bills are known.
+    fn before(&self, along: &Along, earlier: &[TimeBill]) -> Option<Self> {
+        let charges = earlier.iter().flat_map(|bill| &bill.charges);
+        let of_it = charges.filter(|charge| charge.period.end == along.ended_at);
+        let start = of_it.map(|charge| charge.period.start).min()?;
+        let end = along.ended_at;
+        Some(Self {
+            period: Period { start, end },
+            ..self.clone()
+        })
+    }
+
+    /// What a change that began the period took along of the period before, which had been paid for; none where this bill took nothing along.
+    fn brought_along(&self, bill: &TimeBill, earlier: &[TimeBill]) -> Option<Along> {
+        let charged = |credit: &TimeCredit| {
+            let charges = earlier.iter().flat_map(|bill| &bill.charges);
+            let mut of_it = charges.filter(|charge| credit.of.contains(&charge.line));
+            of_it.any(|charge| charge.period.start < self.period.start)
+        };
+        let of_before = |credit: &&TimeCredit| credit.ends_at != self.period.end || charged(credit);
+        let mut credits = bill.credits.iter().filter(of_before).peekable();
+        let first = credits.peek().filter(|_| self.takes_along(bill))?;
+        Some(Along {
+            ended_at: first.ends_at,
+            minor: credits.fold(0, |sum: i64, credit| sum.saturating_add(credit.minor)),
+        })
+    }
+
+    /// Whether it is of a change that began the period and gave something back.
+    fn takes_along(&self, bill: &TimeBill) -> bool {
+        let is_change = bill.occasion == Occasion::Change && !bill.is_owed;
+        is_change && self.is_of_whole_period(bill) && !bill.credits.is_empty()
     }
 
     fn is_owed_by(&self, bill: &TimeBill) -> bool {

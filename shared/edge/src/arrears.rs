@@ -1,5 +1,7 @@
-//! Whether the period that a subscription is in was paid for: its latest bill tells, and where it does not, those of the period are read.
+//! Whether the period that a subscription is in was paid for: its latest bill tells, and where it does not, those of the period are read, and
+//! those before where something went back of one that a change has taken along.
 
+use billing_core::Timestamp;
 use billing_core::arrears::{Billed, TimeBill, Verdict};
 use billing_core::id::SubscriptionId;
 
@@ -18,8 +20,7 @@ impl Call<'_> {
             Verdict::Paid => Ok(false),
             Verdict::Owed => Ok(true),
             Verdict::Unclear => {
-                let stripe = self.stripe().await?;
-                let bills = stripe.bills_since(subscription, billed.since()).await?;
+                let bills = self.bills(subscription, billed).await?;
                 Ok(billed.is_owed(&bills))
             }
         }
@@ -36,8 +37,21 @@ impl Call<'_> {
         if credit <= 0 || billed.given_back_in_part.is_empty() {
             return Ok(false);
         }
+        let bills = self.bills(subscription, billed).await?;
+        Ok(billed.is_overdrawn_by(credit, &bills))
+    }
+
+    /// The bills of the period, newest first; with all before them where it stands on those.
+    async fn bills(
+        &self,
+        subscription: &SubscriptionId,
+        billed: &Billed<'_>,
+    ) -> Result<Vec<TimeBill>, Problem> {
         let stripe = self.stripe().await?;
         let bills = stripe.bills_since(subscription, billed.since()).await?;
-        Ok(billed.is_overdrawn_by(credit, &bills))
+        if !billed.stands_on_earlier(&bills) {
+            return Ok(bills);
+        }
+        Ok(stripe.bills_since(subscription, Timestamp::UNIX_EPOCH).await?)
     }
 }

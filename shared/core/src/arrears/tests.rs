@@ -336,3 +336,202 @@ fn of_all_bills_the_one_of_the_period_and_the_latest_change_count() {
         );
     }
 }
+
+/// A year, a month instead of it on the second day, and a year again on the third, each bill of its change: newest first. The month gave back more
+/// than it charged, and the second year was paid with that.
+fn back_and_forth() -> Vec<TimeBill> {
+    let begun = |start: &str, end: &str| Period {
+        start: at(start),
+        end: at(end),
+    };
+    let year = begun("2026-05-01T00:00:00Z", "2027-05-01T00:00:00Z");
+    let month = begun("2026-05-02T00:00:00Z", "2026-06-02T00:00:00Z");
+    let again = begun("2026-05-03T00:00:00Z", "2027-05-03T00:00:00Z");
+    let one = |invoice: &str, settled, period: Period, of: Option<(&str, Period, i64)>| TimeBill {
+        invoice: format!("in_{invoice}").parse().unwrap(),
+        occasion: if of.is_some() {
+            Occasion::Change
+        } else {
+            Occasion::Period
+        },
+        created_at: period.start,
+        settled,
+        is_owed: false,
+        charges: vec![TimeCharge {
+            line: format!("il_{invoice}").parse().unwrap(),
+            price: price("price_m"),
+            quantity: 3,
+            period,
+        }],
+        credits: of
+            .into_iter()
+            .map(|(line, credited, minor)| TimeCredit {
+                of: vec![line.parse().unwrap()],
+                ends_at: credited.end,
+                minor,
+            })
+            .collect(),
+    };
+    vec![
+        one("again", 25_800, again, Some(("il_month", month, 3000))),
+        one("month", -25_800, month, Some(("il_year", year, 28_800))),
+        one("year", 28_800, year, None),
+    ]
+}
+
+/// In the second year of these.
+fn judged_again<T>(judge: impl FnOnce(&Billed<'_>) -> T) -> T {
+    let period = back_and_forth()[0].charges[0].period;
+    judged(3, |billed| {
+        judge(&Billed {
+            period,
+            ..billed.clone()
+        })
+    })
+}
+
+#[test]
+fn what_was_given_back_whole_is_not_credited_through_a_change_that_began_the_period() {
+    for (given_back, verdict, owed) in [
+        (None, Verdict::Paid, false),
+        (Some("in_again"), Verdict::Owed, true),
+        (Some("in_month"), Verdict::Unclear, true),
+        (Some("in_year"), Verdict::Unclear, true),
+        // Nothing gives that back.
+        (Some("in_march"), Verdict::Unclear, false),
+    ] {
+        let given_back: Option<InvoiceId> = given_back.map(|invoice| invoice.parse().unwrap());
+        let judged = |bills: &[TimeBill]| {
+            judged_again(|billed| {
+                let given_back = given_back.iter().collect();
+                let billed = Billed {
+                    given_back,
+                    ..billed.clone()
+                };
+                (billed.by_latest(bills.first()), billed.is_owed(bills))
+            })
+        };
+        let mut bills = back_and_forth();
+        assert_eq!(judged(&bills), (verdict, owed), "{given_back:?}");
+        // Stripe names no line: the time tells.
+        for bill in &mut bills {
+            bill.credits.iter_mut().for_each(|credit| credit.of.clear());
+        }
+        assert_eq!(
+            judged(&bills),
+            (verdict, owed),
+            "{given_back:?}, which no line names"
+        );
+    }
+    // A renewal began the period: what went back of the one before is not credited by it.
+    let mut bills = back_and_forth();
+    bills[0].credits.clear();
+    bills[0].occasion = Occasion::Period;
+    let year: InvoiceId = "in_year".parse().unwrap();
+    let judged = judged_again(|billed| {
+        let billed = Billed {
+            given_back: vec![&year],
+            ..billed.clone()
+        };
+        (billed.by_latest(bills.first()), billed.is_owed(&bills))
+    });
+    assert_eq!(judged, (Verdict::Paid, false));
+}
+
+/// 28800 were paid, of which the month took 3000 and the second year the rest. Where less is left of it than the month gave back, so much less is left
+/// of the month, and so of the year.
+#[test]
+fn what_a_change_took_along_is_no_more_than_is_left_of_it() {
+    for (back, left) in [
+        (vec![("in_again", 800)], Some(28_000)),
+        (vec![("in_year", 1000)], Some(27_800)),
+        (vec![("in_year", 1000), ("in_again", 800)], Some(27_000)),
+        (vec![("in_year", 28_799)], Some(1)),
+        (vec![("in_march", 2000)], None),
+        (vec![], None),
+    ] {
+        let back: Vec<(InvoiceId, i64)> = back
+            .into_iter()
+            .map(|(invoice, back)| (invoice.parse().unwrap(), back))
+            .collect();
+        let is_overdrawn_by = |credit| {
+            judged_again(|billed| {
+                let billed = Billed {
+                    given_back_in_part: back.iter().map(|(invoice, back)| (invoice, *back)).collect(),
+                    ..billed.clone()
+                };
+                billed.is_overdrawn_by(credit, &back_and_forth())
+            })
+        };
+        match left {
+            Some(left) => assert_eq!(
+                (is_overdrawn_by(left), is_overdrawn_by(left + 1)),
+                (false, true),
+                "{back:?}"
+            ),
+            None => assert!(!is_overdrawn_by(100_000), "{back:?}"),
+        }
+    }
+}
+
+/// The second year's own bill is the only one since it began.
+#[test]
+fn earlier_bills_are_read_where_one_of_them_went_back_and_was_taken_along() {
+    let bills = back_and_forth();
+    let own = &bills[..1];
+    let renewed = [TimeBill {
+        credits: vec![],
+        ..bills[0].clone()
+    }];
+    for (invoice, bills, stands) in [
+        ("in_year", own, true),
+        ("in_again", own, false),
+        ("in_year", &bills[..], false),
+        ("in_year", &renewed[..], false),
+    ] {
+        let invoice: InvoiceId = invoice.parse().unwrap();
+        for in_part in [false, true] {
+            let told = judged_again(|billed| {
+                let billed = if in_part {
+                    Billed {
+                        given_back_in_part: vec![(&invoice, 1)],
+                        ..billed.clone()
+                    }
+                } else {
+                    Billed {
+                        given_back: vec![&invoice],
+                        ..billed.clone()
+                    }
+                };
+                billed.stands_on_earlier(bills)
+            });
+            assert_eq!(told, stands, "{invoice} {in_part}");
+        }
+    }
+}
+
+/// A month instead of the last of a year, which ends on the same day.
+#[test]
+fn a_month_that_ends_with_the_year_took_along_what_was_left_of_the_year() {
+    let mut bills = back_and_forth();
+    let year = Period {
+        start: at("2025-06-02T00:00:00Z"),
+        end: at("2026-06-02T00:00:00Z"),
+    };
+    bills[2].charges[0].period = year;
+    bills[2].created_at = year.start;
+    bills[1].credits[0].ends_at = year.end;
+    let month = bills[1].charges[0].period;
+    let invoice: InvoiceId = "in_year".parse().unwrap();
+    for (credit, overdrawn) in [(2000, false), (2001, true)] {
+        let told = judged(3, |billed| {
+            let billed = Billed {
+                period: month,
+                given_back_in_part: vec![(&invoice, 1000)],
+                ..billed.clone()
+            };
+            billed.is_overdrawn_by(credit, &bills[1..])
+        });
+        assert_eq!(told, overdrawn, "{credit}");
+    }
+}

@@ -182,6 +182,56 @@ async fn a_quote_is_what_is_charged_wherever_the_new_period_begins_and_however_i
     }
 }
 
+/// A year, a month quoted on its second day, and the year cancelled. Where the month begins at the quoted second, and would be over when it is taken, the
+/// subscription would end with it. Four weeks later it is not over.
+#[tokio::test]
+async fn a_month_that_was_quoted_a_month_ago_is_not_taken_wherever_it_begins() {
+    for (new_period_starts_at, until) in [
+        (NewPeriodStart::Call, "2026-05-30T00:00:00Z"),
+        (NewPeriodStart::ProrationDate, "2026-05-02T00:00:00Z"),
+    ] {
+        for (days, is_taken) in [("80d", false), ("30d", false), ("29d", false), ("28d", true)] {
+            let world = World::at("2026-04-01T00:00:00Z").await;
+            world.stripe.is(Settings {
+                new_period_starts_at,
+                ..Settings::default()
+            });
+            let ada = world.subscriber(1, "annual").await;
+            world.advance("1d").await;
+            let preview = ada.previews(&json!({ "interval": "monthly" })).await;
+            let date = preview.body["prorationDate"].clone();
+            ada.cancels().await;
+            world.advance(days).await;
+            let quoted = json!({ "interval": "monthly", "prorationDate": date });
+            let answer = ada.changes(&quoted).await;
+            world.stripe.stand_in().settle().await;
+            if is_taken {
+                assert_eq!(answer.body["changed"], true, "{new_period_starts_at:?} {answer}");
+                assert_eq!(ada.covered_until().await, until);
+                continue;
+            }
+            assert_eq!(answer.status, 400, "{new_period_starts_at:?} {days} {answer}");
+            let told = answer.body.to_string();
+            assert!(
+                told.contains("prorationDate")
+                    && told.contains("must not be so long ago that the new period would be over"),
+                "{told}"
+            );
+            assert_eq!(ada.stored().await.profile.change, None);
+            assert_eq!(world.stripe.invoices(&ada).await.len(), 1);
+            let standing = ada.billing().await.body["subscription"].take();
+            assert_eq!(
+                (&standing["interval"], &standing["cancelAtPeriodEnd"]),
+                (&json!("annual"), &json!(true)),
+                "{days}"
+            );
+            // Without the old date it is.
+            let changed = ada.changes(&json!({ "interval": "monthly" })).await;
+            assert_eq!(changed.body["changed"], true, "{changed}");
+        }
+    }
+}
+
 /// The card that paid a contract is named for another of the same customer: whether Stripe gives it to its customer again or refuses to, it pays. Another
 /// customer's does not.
 #[tokio::test]

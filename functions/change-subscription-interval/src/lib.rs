@@ -246,7 +246,10 @@ async fn plan(
     change::payable(standing.payer.as_ref()).map_err(|unchangeable| refuse(unchangeable.into()))?;
     change::goes_on(standing, wish.interval, call.now).map_err(|unchangeable| refuse(unchangeable.into()))?;
     if let Some(at) = wish.proration_date {
-        change::check_date(at, standing.subscription.period, call.now).map_err(|bad| {
+        let in_period = change::check_date(at, standing.subscription.period, call.now);
+        let checked =
+            in_period.and_then(|()| change::check_new_period(at, standing, wish.interval, call.now));
+        checked.map_err(|bad| {
             let mut invalid = Invalid::default();
             invalid.field("prorationDate", bad.to_string());
             Problem::invalid(invalid)

@@ -14,7 +14,7 @@
 //!
 //! Not here: amounts, which Stripe computes; asking Stripe; storing anything.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::access::Owner;
@@ -26,6 +26,9 @@ use crate::plan::Interval;
 use crate::promotion::Word;
 use crate::quote::Charge;
 use crate::subscription::{Collection, ScheduledEnd, Standing, Status};
+
+/// For how long Stripe keeps a change that waits for its payment, with room: it drops it after 23 hours.
+const PAYABLE: SignedDuration = SignedDuration::from_hours(24);
 
 /// What somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,6 +183,9 @@ pub enum BadDate {
     /// Later than now.
     #[error("must not be in the future")]
     Future,
+    /// So long ago that a period which began then is over, or is before the change can be paid.
+    #[error("must not be so long ago that the new period would be over")]
+    LongAgo,
 }
 
 /// What to do about a wish.
@@ -289,6 +295,23 @@ pub fn check_date(at: Timestamp, period: Period, now: Timestamp) -> Result<(), B
         Err(BadDate::Future)
     } else {
         Ok(())
+    }
+}
+
+/// Whether the period that a change begins is not over yet. Whether Stripe has it begin at the date or at the call is not known: one that is over
+/// would end the subscription at once, or be renewed at once, unasked.
+pub fn check_new_period(
+    at: Timestamp,
+    standing: &Standing,
+    interval: Interval,
+    now: Timestamp,
+) -> Result<(), BadDate> {
+    // In a trial the interval may begin with its end.
+    let begins = standing.trial_end().unwrap_or(at).max(at);
+    let paid_by = now.saturating_add(PAYABLE).unwrap_or(Timestamp::MAX);
+    match interval.period_end(begins, begins) {
+        Some(end) if end <= paid_by => Err(BadDate::LongAgo),
+        _ => Ok(()),
     }
 }
 

@@ -52,6 +52,29 @@ fn a_date_is_in_the_period_and_not_ahead() {
     );
 }
 
+/// A year since 1 April. What began a month ago, or will have before a change can be paid, is too long ago for months; never for a year.
+#[test]
+fn a_new_period_is_not_over_when_it_is_paid() {
+    let standing = standing(Interval::Annual);
+    for (now, interval, expected) in [
+        ("2026-04-29T23:59:59Z", Interval::Monthly, Ok(())),
+        ("2026-04-30T00:00:00Z", Interval::Monthly, Err(BadDate::LongAgo)),
+        ("2026-07-01T00:00:00Z", Interval::Monthly, Err(BadDate::LongAgo)),
+        ("2026-07-01T00:00:00Z", Interval::Annual, Ok(())),
+    ] {
+        let date = at("2026-04-01T00:00:00Z");
+        let told = check_new_period(date, &standing, interval, at(now));
+        assert_eq!(told, expected, "{now} {interval}");
+    }
+    // Its trial goes on to July: the months begin with its end.
+    let mut trial = standing;
+    trial.subscription.status = Status::Trialing;
+    trial.subscription.period.end = at("2026-07-01T00:00:00Z");
+    let date = at("2026-04-01T00:00:00Z");
+    let told = check_new_period(date, &trial, Interval::Monthly, at("2026-06-30T00:00:00Z"));
+    assert_eq!(told, Ok(()));
+}
+
 #[test]
 fn a_schedule_another_way_of_paying_and_other_than_one_item_bar_a_change() {
     let scheduled = Standing {

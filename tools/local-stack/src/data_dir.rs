@@ -1,10 +1,14 @@
 //! `--data DIR`: what one start of the stack leaves to the next.
 //!
 //! DynamoDB, the stand-in and the clock belong together (a customer in one is a customer in the other), so they are written
-//! together: to new files first, which then take the old ones' names. Between the two renames a crash could part them; a
-//! developer's tool may leave it at that.
+//! together: to new files first, which then take the old ones' names, the stand-in's before DynamoDB's. A crash between the two
+//! leaves a Stripe that knows more than DynamoDB, which the real one may do as well; never one that knows less.
+//!
+//! One stack at a time: each would write over what the other has done.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::{fs, io};
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,9 +19,13 @@ use crate::catalog::{Endpoint, Prices};
 use crate::stripe::Connected;
 use crate::world::Names;
 
-/// A directory that outlives the stack.
-#[derive(Debug, Clone)]
-pub struct DataDir(PathBuf);
+/// A directory that outlives the stack, and is its alone until this is dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    /// Locked by the process against other stacks, and in it against another save meanwhile.
+    lock: Mutex<File>,
+}
 
 /// What is kept besides DynamoDB.
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,11 +90,19 @@ pub struct DataDirError {
 }
 
 impl DataDir {
-    /// The directory, made if it is not there.
+    /// The directory, made if it is not there; refused while another stack uses it.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
-        let dir = Self(path.to_owned());
-        fs::create_dir_all(path).map_err(|error| dir.unusable(&error))?;
-        Ok(dir)
+        let failed = |reason: &dyn ToString| unusable(path, reason);
+        fs::create_dir_all(path).map_err(|error| failed(&error))?;
+        let lock = File::create(path.join("lock")).map_err(|error| failed(&error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                lock: Mutex::new(lock),
+            }),
+            Err(TryLockError::WouldBlock) => Err(failed(&"it is in use by another local stack")),
+            Err(TryLockError::Error(error)) => Err(failed(&error)),
+        }
     }
 
     /// What an earlier start has left; none at the first.
@@ -104,40 +120,90 @@ impl DataDir {
     /// Where DynamoDB is kept.
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        self.0.join("dynamodb.sqlite")
+        self.path.join("dynamodb.sqlite")
     }
 
-    /// Replaces what is kept. `write_database` writes DynamoDB to a file that is not there yet; none when it is outside.
-    pub fn save<E: ToString>(
+    /// Replaces what is kept. `write_database` writes DynamoDB to a file that is not there yet; none when it is outside. `kept`
+    /// tells the rest, and is asked once DynamoDB is written.
+    pub fn save<D: ToString, E: ToString>(
         &self,
-        kept: &Kept,
-        write_database: Option<impl FnOnce(&Path) -> Result<(), E>>,
+        write_database: Option<impl FnOnce(&Path) -> Result<(), D>>,
+        kept: impl FnOnce() -> Result<Kept, E>,
     ) -> Result<(), DataDirError> {
-        let new_state = self.0.join("stack.json.new");
-        let text = serde_json::to_vec(kept).map_err(|error| self.unusable(&error))?;
-        fs::write(&new_state, text).map_err(|error| self.unusable(&error))?;
-        if let Some(write) = write_database {
-            let new_database = self.0.join("dynamodb.sqlite.new");
-            // A crash while saving may have left one.
-            if let Err(error) = fs::remove_file(&new_database)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                return Err(self.unusable(&error));
+        let _alone = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let new_database = match write_database {
+            Some(write) => {
+                let file = self.path.join("dynamodb.sqlite.new");
+                // A crash while saving may have left one.
+                if let Err(error) = fs::remove_file(&file)
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    return Err(self.unusable(&error));
+                }
+                write(&file).map_err(|error| self.unusable(&error))?;
+                Some(file)
             }
-            write(&new_database).map_err(|error| self.unusable(&error))?;
-            fs::rename(new_database, self.database()).map_err(|error| self.unusable(&error))?;
+            None => None,
+        };
+        let kept = kept().map_err(|error| self.unusable(&error))?;
+        let text = serde_json::to_vec(&kept).map_err(|error| self.unusable(&error))?;
+        let new_state = self.path.join("stack.json.new");
+        fs::write(&new_state, text).map_err(|error| self.unusable(&error))?;
+        fs::rename(new_state, self.state()).map_err(|error| self.unusable(&error))?;
+        match new_database {
+            Some(file) => fs::rename(file, self.database()).map_err(|error| self.unusable(&error)),
+            None => Ok(()),
         }
-        fs::rename(new_state, self.state()).map_err(|error| self.unusable(&error))
     }
 
     fn state(&self) -> PathBuf {
-        self.0.join("stack.json")
+        self.path.join("stack.json")
     }
 
-    fn unusable(&self, reason: &impl ToString) -> DataDirError {
-        DataDirError {
-            path: self.0.display().to_string(),
-            reason: reason.to_string(),
-        }
+    fn unusable(&self, reason: &dyn ToString) -> DataDirError {
+        unusable(&self.path, reason)
+    }
+}
+
+fn unusable(path: &Path, reason: &dyn ToString) -> DataDirError {
+    DataDirError {
+        path: path.display().to_string(),
+        reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(account: &str) -> Result<Kept, String> {
+        let names = serde_json::json!({ "account": account, "empty_account": "empty" });
+        Ok(Kept {
+            clock_ahead: SignedDuration::ZERO,
+            names: serde_json::from_value(names).unwrap(),
+            stand_in: None,
+        })
+    }
+
+    /// Whatever happens between the two, and wherever it stops, Stripe knows no less than DynamoDB.
+    #[test]
+    fn dynamodb_is_copied_before_the_stand_in_and_put_in_place_after_it() {
+        let path = std::env::temp_dir().join(format!("local-stack-order-{}", std::process::id()));
+        let data = DataDir::open(&path).unwrap();
+        // A directory in its place stops DynamoDB's file from taking its name.
+        fs::create_dir_all(data.database().join("in the way")).unwrap();
+        let written = path.join("dynamodb.sqlite.new");
+        let was_copied = || written.exists();
+        let saved = data.save(
+            Some(|file: &Path| fs::write(file, "a copy").map_err(|error| error.to_string())),
+            || {
+                assert!(was_copied(), "the stand-in was asked first");
+                kept("first")
+            },
+        );
+        assert!(saved.is_err() && was_copied(), "{saved:?}");
+        let names = data.load().unwrap().unwrap().names;
+        assert_eq!(names.account.as_str(), "first", "the stand-in stayed behind");
+        fs::remove_dir_all(path).unwrap();
     }
 }

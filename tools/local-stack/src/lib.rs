@@ -54,6 +54,8 @@ pub mod time;
 pub mod data_dir;
 /// Writes it.
 mod keeper;
+/// Holds requests back meanwhile.
+mod gate;
 /// Tasks with one end.
 mod background;
 /// The ports.

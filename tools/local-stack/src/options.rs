@@ -35,6 +35,9 @@ pub struct Options {
     pub dynamodb_port: u16,
 
     /// Keep DynamoDB, the stand-in and the clock in this directory from one start to the next
+    ///
+    /// Written together, between requests, every 15 seconds and at the end. For one stack at a time. What is outside keeps itself:
+    /// with --stripe-url, the stand-in stays in the directory as it was.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 

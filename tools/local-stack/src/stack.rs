@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use billing_edge::{App, Config, ConfigError};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use stripe_stand_in::{Clock, StandIn, StandInError};
 use tokio::net::TcpListener;
 
@@ -27,9 +27,11 @@ use crate::control::{Control, Directory};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::dynamodb::{DynamoDbError, Embedded, Now};
 use crate::environment::Environment;
+use crate::event::message;
 use crate::functions::Drift;
+use crate::gate::{self, Gate};
 use crate::gateway::Gateway;
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, Keepsake};
 use crate::permissions::{self, Refusals};
 use crate::ports::{Place, PortError, Ports, address};
 use crate::server;
@@ -94,7 +96,7 @@ pub struct Stack {
     pub directory: Directory,
     /// What the template does not allow a function, and it tried.
     pub refusals: Refusals,
-    keeper: Option<Arc<Keeper>>,
+    pub(crate) keeper: Option<Arc<Keeper>>,
     front: Background,
     back: Background,
 }
@@ -117,14 +119,17 @@ impl Stack {
         let (dynamodb, database) = start_dynamodb(ports.dynamodb, restore, &clock, &mut back)?;
         tables::create_missing(&dynamodb, &template.tables).await?;
         tables::write_down(&dynamodb, &api).await?;
+        let own_database = database.is_some() && kept.is_none();
+        let (names, past) = kept.map_or((None, None), |kept| (Some(kept.names), kept.stand_in));
         let surroundings = Surroundings {
             clock: &clock,
             witness: settings.witness,
             api: &api,
-            kept: kept.as_ref().and_then(|kept| kept.stand_in.clone()),
-            outlived: database.is_none(),
+            kept: past.clone(),
+            outlived: !own_database,
         };
         let stripe = Stripe::start(ports.stripe, surroundings, &mut back).await?;
+        let is_new = stripe.stand_in.is_some() && past.is_none();
 
         let refusals = Refusals::default();
         let guarded = if settings.apart {
@@ -155,8 +160,9 @@ impl Stack {
         let gateway = Gateway::new(&template, apps, reading(&clock))?;
 
         let accounts = Accounts::new(app.store().clone());
-        let is_new = kept.is_none();
-        let names = kept.map_or_else(|| Names::new(database.is_some()), |kept| Ok(kept.names))?;
+        // What a demo world has at another Stripe, a stand-in that is new does not know.
+        let names = names.filter(|_| !is_new);
+        let names = names.map_or_else(|| Names::new(own_database), Ok)?;
         let stand_in = stripe.stand_in.as_ref();
         let shelf = stand_in.filter(|_| settings.sellers).map(|_| Shelf {
             url: &stripe.address,
@@ -204,13 +210,18 @@ impl Stack {
         let time = Time::new(clock.clone(), stand_in.clone(), database.clone(), template.tables);
         let time = Arc::new(time.with(triggers));
         let ticks = clock.is_running();
-        let stand_in_kept = stripe.stand_in;
+        let gate = Gate::default();
+        let keepsake = match stripe.stand_in {
+            Some(it) => Keepsake::Present(Box::new(it)),
+            None => Keepsake::Past(past.map(Box::new)),
+        };
         let keeper = data.map(|data| Keeper {
             data,
             clock,
             names,
             database,
-            stand_in: stand_in_kept,
+            stand_in: keepsake,
+            gate: gate.clone(),
         });
         let keeper = keeper.map(Arc::new);
 
@@ -223,7 +234,7 @@ impl Stack {
         };
         front.spawn(server::serve(
             ports.api,
-            front_door(gateway.clone(), control),
+            front_door(gateway.clone(), control, gate),
             front.end(),
         ));
         if ticks {
@@ -246,24 +257,37 @@ impl Stack {
     /// Ends everything: first what takes requests, then what they rest on. What is to be kept is written then.
     pub async fn stop(self) -> Result<(), StackError> {
         self.front.finish().await;
-        self.back.finish().await;
-        self.keeper.map_or(Ok(()), |keeper| keeper.save())
+        let Some(keeper) = self.keeper else {
+            self.back.finish().await;
+            return Ok(());
+        };
+        // What is still under way may end, while there is something to end it with.
+        let _still = tokio::time::timeout(gate::PATIENCE, self.time.still()).await;
+        let save = async {
+            self.back.finish().await;
+            keeper.save()
+        };
+        Ok(keeper.gate.close_for(save).await?)
     }
 }
 
-/// Routes a request to the stack's own routes or to the API.
+/// Routes a request to the stack's own routes or to the API. Whoever moves the clock waits for what the API makes of it, so it is
+/// not the gate that the stack's own go through.
 fn front_door(
     gateway: Gateway,
     control: Control,
+    gate: Gate,
 ) -> impl Fn(Request<Bytes>) -> BoxFuture<Response<Bytes>> + Clone + Send + 'static {
     let control = Arc::new(control);
     move |request| {
-        let (gateway, control) = (gateway.clone(), Arc::clone(&control));
+        let (gateway, control, gate) = (gateway.clone(), Arc::clone(&control), gate.clone());
         Box::pin(async move {
             if Control::is_for(request.uri().path()) {
                 control.call(request).await
             } else {
-                gateway.call(request).await
+                let answer = gate.pass(async move { gateway.call(request).await }).await;
+                let crashed = |_| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+                answer.unwrap_or_else(crashed)
             }
         })
     }
@@ -280,7 +304,7 @@ async fn tick(time: Arc<Time>, keeper: Option<Arc<Keeper>>, end: impl Future<Out
         // What fails now is tried again at the next tick; the last write, at the end, tells its failure.
         time.catch_up().await.unwrap_or_default();
         if let Some(keeper) = keeper.as_ref().filter(|_| count % TICKS_BETWEEN_SAVES == 0) {
-            keeper.save().unwrap_or_default();
+            keeper.save_in_quiet(&time).await.unwrap_or_default();
         }
     }
 }

@@ -52,7 +52,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) api: &'a str,
     /// As it was left.
     pub(crate) kept: Option<KeptStandIn>,
-    /// Whether DynamoDB is outside, and so remembers customers and events of stand-ins that are gone.
+    /// Whether DynamoDB may remember customers and events that no stand-in knows any more: those of one that is gone, or those
+    /// that came after what was kept.
     pub(crate) outlived: bool,
 }
 
@@ -97,10 +98,12 @@ impl Stripe {
             clock: clock.clone(),
             witness,
         });
-        match &kept {
-            Some(kept) => server.restore(kept.snapshot.clone())?,
-            None if outlived => server.salt_ids(&hex::encode(random::<8>()?)),
-            None => {}
+        if let Some(kept) = &kept {
+            server.restore(kept.snapshot.clone())?;
+        }
+        if outlived {
+            // The answers that were kept for idempotency keys stay: what they speak of was kept with them.
+            server.salt_ids(&hex::encode(random::<8>()?));
         }
         background.spawn(serve(server.clone(), port, background.end()));
         let catalog = Catalog {

@@ -17,6 +17,9 @@ use crate::dynamodb::Embedded;
 use crate::http_client::HttpClient;
 use crate::{Settings, Stack, story};
 
+/// What one start leaves to the next.
+mod kept;
+
 /// A stack with everything on free ports.
 fn judged(judge: &Judge) -> Settings {
     Settings {

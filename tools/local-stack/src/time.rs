@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde::Deserialize;
 use stripe_stand_in::{Clock, StandIn};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::dynamodb::{DynamoDbError, Embedded};
 use crate::template::Table;
@@ -137,6 +137,11 @@ impl Time {
                 return Ok(self.now());
             }
         }
+    }
+
+    /// Waits until the clock is not being walked. It is not, and nothing runs by it, until what is answered is dropped.
+    pub(crate) async fn still(&self) -> MutexGuard<'_, ()> {
+        self.walking.lock().await
     }
 
     /// Lets happen what has fallen due since, on a clock that runs by itself.

@@ -72,9 +72,10 @@ impl StandIn {
         core.requests.clear();
     }
 
-    /// Makes other ids from here on than a stand-in without this salt. For whoever keeps its ids longer than it lives: a
-    /// database outside would otherwise take the events of the next one for those that it has handled.
+    /// Makes other ids from here on than a stand-in without this salt, on connected accounts too. For whoever keeps its ids longer
+    /// than it does: a database outside would otherwise take the events of the next one, or those of one that was restored to an
+    /// earlier state, for those that it has handled.
     pub fn salt_ids(&self, salt: &str) {
-        self.core().state.platform.salt_ids(salt);
+        self.core().state.salt_ids(salt);
     }
 }

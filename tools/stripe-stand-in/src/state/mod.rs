@@ -115,6 +115,16 @@ impl State {
         }
     }
 
+    /// Makes other ids from here on, in every world. What sets apart those of an account that is connected later is its own id.
+    pub(crate) fn salt_ids(&mut self, salt: &str) {
+        let accounts: Vec<_> = self.platform.accounts.iter().map(|it| it.id.clone()).collect();
+        for account in &accounts {
+            // One that nobody has spoken to has no world yet, and would begin it without the salt.
+            self.world_mut(Some(account));
+        }
+        self.worlds_mut().for_each(|world| world.salt_ids(salt));
+    }
+
     /// The world of a connected account, or of the platform; `None` for an account that was never created.
     pub(crate) fn world_mut(&mut self, account: Option<&AccountId>) -> Option<&mut World> {
         match account {
@@ -210,10 +220,13 @@ impl World {
         }
     }
 
-    /// The worlds of connected accounts follow: what sets their ids apart is their own id, which is made here.
-    pub(crate) fn salt_ids(&mut self, salt: &str) {
-        self.ids = IdSource::new(&format!("{PLATFORM} {salt}"));
-        self.endpoint_ids = IdSource::new(&format!("{PLATFORM} endpoints {salt}"));
+    fn salt_ids(&mut self, salt: &str) {
+        let account = self.account.as_ref().map_or(PLATFORM, crate::id::Id::as_str);
+        let (ids, endpoint_ids) = (
+            IdSource::new(&format!("{account} {salt}")),
+            IdSource::new(&format!("{account} endpoints {salt}")),
+        );
+        (self.ids, self.endpoint_ids) = (ids, endpoint_ids);
     }
 
     /// A copy to try things out in, or to go back to, without the answers that are kept: they would be most of it.

@@ -71,6 +71,45 @@ async fn an_idempotency_key_is_of_one_account() {
     assert!(shop.send(keyed(&one)).await.replayed);
 }
 
+/// A stand-in that was restored is back where it was, and whoever knows it still knows what came after.
+#[tokio::test]
+async fn a_stand_in_that_is_restored_and_salted_makes_no_id_again_in_any_world() {
+    let shop = Shop::open().await;
+    let (spoken_to, silent) = (account(&shop).await, account(&shop).await);
+    let customers = async || {
+        let mut made = vec![shop.customer().await];
+        for account in [&spoken_to, &silent] {
+            let answer = shop.send(of(account, "POST", "/v1/customers", &json!({}))).await;
+            made.push(id(&answer.body));
+        }
+        made
+    };
+    let keyed = Call {
+        idempotency_key: Some("k1".to_owned()),
+        ..of(&spoken_to, "POST", "/v1/customers", &json!({}))
+    };
+    let kept = shop.send(keyed.clone()).await.body;
+    let snapshot = shop.stripe.snapshot().unwrap();
+    let lost = customers().await;
+    shop.stripe.restore(snapshot.clone()).unwrap();
+    assert_eq!(customers().await, lost, "without the salt");
+
+    shop.stripe.restore(snapshot).unwrap();
+    shop.stripe.salt_ids("salt");
+    for (made, lost) in customers().await.iter().zip(&lost) {
+        assert_ne!(made, lost);
+    }
+    // What an idempotency key answers was kept with it, under the id that it had.
+    let again = shop.send(keyed).await;
+    assert!(again.replayed);
+    assert_eq!(again.body, kept);
+    let path = format!("/v1/customers/{}", id(&kept));
+    assert_eq!(
+        shop.send(of(&spoken_to, "GET", &path, &json!({}))).await.status,
+        200
+    );
+}
+
 #[tokio::test]
 async fn events_of_a_connected_account_name_it_and_go_to_connect_endpoints() {
     let shop = Shop::open().await;

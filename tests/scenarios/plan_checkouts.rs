@@ -243,6 +243,53 @@ async fn a_short_first_period_is_the_share_that_stripe_takes() {
     assert_eq!(world.stripe.latest_invoice().await["total"], 9000 + 1200);
 }
 
+/// In Chile the 29th, 30th and 31st of January begin at three by UTC, and a day of winter at four. From there to the 28th of February is a whole
+/// month, which ends at three, as Stripe counts it; so do all that follow.
+#[tokio::test]
+async fn a_month_to_the_last_of_february_is_sold_where_summer_ends() {
+    for day in [29, 30, 31] {
+        let world = World::at(&format!("2027-01-{day}T15:00:00Z")).await;
+        let mut acme = world.organisation("acme").await;
+        acme.changes_its_catalog(
+            "time_zone = \"Pacific/Auckland\"\n",
+            r#"time_zone = "America/Santiago"
+
+[plans.viento]
+name = "Viento"
+currency = "clp"
+cadence = "P1M"
+anchor = { day_of_month = 28 }
+
+[plans.viento.products.line]
+name = "Line"
+required = true
+default_quantity = 1
+pricing = { pricing_type = "flat_fee", unit_amount = 10000 }
+"#,
+        )
+        .await;
+        let mut order = acme.guest_order("eve@example.com");
+        order["plan_id"] = json!(acme.plan("viento"));
+        order["business_entity_id"] = json!(acme.entity("auckland"));
+        let offered = acme.opens(&order).await;
+        let first = &offered.body["estimates"]["current_invoice"];
+        assert_eq!(
+            (&first["total"], &first["period_end"]),
+            (&json!(10_000), &json!("2027-02-28T03:00:00Z")),
+            "{offered}"
+        );
+        let contract = acme.sells(&order).await;
+        assert_eq!(world.stripe.charges().await, [10_000]);
+        assert_eq!(acme.covered_until(&contract).await, "2027-02-28T03:00:00Z");
+        world.advance("30d").await;
+        assert_eq!(acme.covered_until(&contract).await, "2027-03-28T03:00:00Z");
+        assert_eq!(world.stripe.charges().await, [10_000, 10_000]);
+        // In winter.
+        world.advance("92d").await;
+        assert_eq!(acme.covered_until(&contract).await, "2027-06-28T03:00:00Z");
+    }
+}
+
 /// 5 × 99.5 cents and one of 49.5 are 547: Stripe rounds each tier, which comes to 548, so what is sold is the amount.
 #[tokio::test]
 async fn tiers_of_fractions_are_sold_at_what_is_quoted() {

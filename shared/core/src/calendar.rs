@@ -289,8 +289,16 @@ impl Anchor {
     }
 
     /// The anchor of a contract that begins at `start`, in a business entity's zone: the start itself on a day of the rule, and
-    /// the next such day otherwise.
-    pub fn of_contract(rule: AnchorRule, zone: &Zone, start: Timestamp) -> Result<Self, OutOfTime> {
+    /// the next such day otherwise. It is never later than a whole period from the start on would end: Stripe takes no such anchor. So a month
+    /// from a midnight of summer to the 28th of February, from its 29th to 31st before, ends at the time of day that it began at.
+    ///
+    /// Source: Stripe's page on the billing cycle; `billing_cycle_anchor cannot be later than next natural billing date`.
+    pub fn of_contract(
+        rule: AnchorRule,
+        cadence: Cadence,
+        zone: &Zone,
+        start: Timestamp,
+    ) -> Result<Self, OutOfTime> {
         let start = whole_second(start);
         let local = zone.date(start);
         let (months, month, day) = match rule {
@@ -308,7 +316,8 @@ impl Anchor {
                 return Ok(Self::of(start));
             }
             if date > local {
-                return Ok(Self::of(zone.shared_start_of(date)?));
+                let natural = Self::of(start).boundary(cadence.months())?;
+                return Ok(Self::of(zone.shared_start_of(date)?.min(natural)));
             }
             turn = turn.plus(months)?;
         }

@@ -177,8 +177,9 @@ pub fn first_invoice(
     start: Timestamp,
 ) -> Result<Priced, NoEstimate> {
     let start = whole_second(start);
-    let anchor = Anchor::of_contract(configuration.anchor, zone, start)?;
-    let period = anchor.first_period(configuration.cadence, start)?;
+    let cadence = configuration.cadence;
+    let anchor = Anchor::of_contract(configuration.anchor, cadence, zone, start)?;
+    let period = anchor.first_period(cadence, start)?;
     let share = Share::of(period, start)?;
     let mut invoice = Invoice::of(configuration, Period { start, ..period });
     for (chosen, amount) in amounts(configuration)? {

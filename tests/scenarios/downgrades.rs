@@ -149,8 +149,8 @@ async fn a_downgrade_whose_machine_died_and_whose_time_ran_out_leaves_no_schedul
     }
 }
 
-/// An operator has planned another course for the subscription, which no event has told of yet: neither a downgrade nor a change at once
-/// takes its place, until the operator lets it go.
+/// An operator has planned another course for the subscription: neither a downgrade nor a change at once takes its place, until the operator lets
+/// it go. They are told so before any event has told of it, and after that in the same words.
 #[tokio::test]
 async fn a_schedule_of_an_operators_is_nobodys_to_rewrite() {
     let world = World::at("2026-04-01T00:00:00Z").await;
@@ -189,8 +189,21 @@ async fn a_schedule_of_an_operators_is_nobodys_to_rewrite() {
         );
         let kept = operator("GET", &schedule, "").await;
         assert_eq!(kept["phases"], planned["phases"]);
-        operator("POST", &format!("{schedule}/release"), "").await;
         world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        let led = acme.contract(&contract).await.contract;
+        assert!(led.billing.unwrap().schedule.is_some() && led.scheduled.is_none());
+        for told in [
+            acme.confirms(&id, &Value::Null).await,
+            acme.opens(&wish).await,
+            acme.previews(&wish).await,
+        ] {
+            assert_eq!(
+                told,
+                r#"409 {"error":"the subscription is owned by a schedule, which alone can change it"}"#
+            );
+        }
+        operator("POST", &format!("{schedule}/release"), "").await;
         world.stripe.stand_in().settle().await;
         let sold = acme.confirms(&id, &Value::Null).await;
         assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");

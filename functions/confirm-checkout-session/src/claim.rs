@@ -121,7 +121,7 @@ pub(crate) async fn claim(
     let sale = stored.as_ref().and_then(|stored| stored.contract.sale.as_ref());
     let refusal = match facts.obstacle() {
         Some(Obstacle::Ended) => return cancel(call, session).await,
-        Some(obstacle @ (Obstacle::Scheduled | Obstacle::Unpaid)) => {
+        Some(obstacle @ (Obstacle::Scheduled | Obstacle::Led | Obstacle::Unpaid)) => {
             Some(Problem::conflict(obstacle.to_string()))
         }
         None => match sale {

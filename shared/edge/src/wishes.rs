@@ -6,6 +6,7 @@
 use billing_core::Timestamp;
 use billing_core::calendar::whole_second;
 use billing_core::catalog::{BusinessEntity, Buyer, Plan};
+use billing_core::change::Unchangeable;
 use billing_core::contact::Address;
 use billing_core::contract::Status;
 use billing_core::decimal::{NotADecimal, Quantity};
@@ -316,9 +317,11 @@ impl WishFacts {
                         // The schedule of a downgrade that is under way is that sale's, which has to be finished or given up first.
                         let sale = contract.sale.as_ref();
                         let under_way = sale.is_some_and(|sale| sale.offer.way == Way::AtPeriodEnd);
-                        let led = billing.schedule.is_some() && !under_way;
-                        let scheduled = contract.scheduled.is_some() || led;
-                        scheduled.then_some(Obstacle::Scheduled)
+                        let is_led = billing.schedule.is_some() && !under_way;
+                        match contract.scheduled {
+                            Some(_) => Some(Obstacle::Scheduled),
+                            None => is_led.then_some(Obstacle::Led),
+                        }
                     }
                     BillingStatus::Canceled | BillingStatus::IncompleteExpired => Some(Obstacle::Ended),
                     _ => Some(Obstacle::Unpaid),
@@ -351,6 +354,9 @@ pub enum Obstacle {
     /// It becomes something else when its period ends.
     #[error("a change of the contract is scheduled for the end of its period")]
     Scheduled,
+    /// A schedule leads it that no change of it has made: an operator's.
+    #[error("{}", Unchangeable::Scheduled)]
+    Led,
 }
 
 fn guest(members: &mut Members) -> Option<Guest> {

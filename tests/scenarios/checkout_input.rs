@@ -185,6 +185,123 @@ async fn members_that_do_not_go_together_are_told() {
     }
 }
 
+/// What a request names is looked up; what is not there, and all else that is wrong by then, is told at once.
+#[tokio::test]
+async fn faults_that_are_found_by_looking_are_told_at_once() {
+    let world = World::at("2026-04-02T12:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let (plan, customer) = (acme.plan("starter"), acme.customer("bakery"));
+    let contract = acme.sells(&acme.order("starter")).await;
+    let data = json!({ "name": "Eve", "email": "eve@example.com" });
+    let strange = json!([{ "product_id": SOMEBODY, "quantity": 1 }]);
+    for (body, names) in [
+        (
+            json!({ "plan_id": SOMEBODY, "customer_id": SOMEBODY, "business_entity_id": SOMEBODY }),
+            vec!["business_entity_id", "customer_id", "plan_id"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": SOMEBODY, "business_entity_id": SOMEBODY,
+                    "product_overrides": strange, "expires_at": "2026-04-02T12:29:59Z" }),
+            vec![
+                "business_entity_id",
+                "customer_id",
+                "expires_at",
+                "product_overrides",
+            ],
+        ),
+        (
+            json!({ "plan_id": SOMEBODY, "guest_checkout": true, "customer_data": data, "business_entity_id": SOMEBODY }),
+            vec!["business_entity_id", "plan_id"],
+        ),
+        // Whose time zone is known says what is today.
+        (
+            json!({ "plan_id": SOMEBODY, "customer_id": customer, "start_date": "2026-04-01", "end_date": "2026-03-31" }),
+            vec!["end_date", "plan_id", "start_date"],
+        ),
+        (
+            json!({ "plan_id": SOMEBODY, "customer_id": customer, "end_date": "2026-04-02T12:00:00Z" }),
+            vec!["end_date", "plan_id"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "start_date": "2026-04-01", "product_overrides": strange }),
+            vec!["product_overrides", "start_date"],
+        ),
+        // What it would cost from there on cannot be said, and is not.
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "start_date": "9999-12-31" }),
+            vec!["start_date"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "end_date": "2026-04-02T12:00:00Z",
+                    "product_overrides": strange, "expires_at": "2026-04-03T12:00:01Z" }),
+            vec!["end_date", "expires_at", "product_overrides"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "end_date": "2026-04-01", "product_overrides": strange }),
+            vec!["end_date", "product_overrides"],
+        ),
+        (
+            json!({ "plan_id": plan, "customer_id": customer, "end_date": "2026-04-02T12:00:00Z",
+                    "expires_at": "2026-04-02T12:29:59Z" }),
+            vec!["end_date", "expires_at"],
+        ),
+        // It is not the contract's, so that it is not asked whether there is one.
+        (
+            json!({ "contract_id": contract, "plan_id": plan, "customer_id": SOMEBODY, "product_overrides": strange }),
+            vec!["customer_id", "plan_id", "product_overrides"],
+        ),
+        (
+            json!({ "contract_id": contract, "plan_id": plan, "product_overrides": strange }),
+            vec!["plan_id", "product_overrides"],
+        ),
+        (
+            json!({ "contract_id": contract, "product_overrides": strange, "expires_at": "2026-04-02T12:29:59Z" }),
+            vec!["expires_at", "product_overrides"],
+        ),
+        (
+            json!({ "contract_id": SOMEBODY, "plan_id": SOMEBODY, "customer_id": SOMEBODY }),
+            vec!["contract_id", "customer_id", "plan_id"],
+        ),
+    ] {
+        let (opened, previewed) = (acme.opens(&body).await, acme.previews(&body).await);
+        assert_eq!(opened.status, 400, "{body}: {opened}");
+        assert_eq!(previewed.body, opened.body, "{body}");
+        let faults = opened.body["error"]["fieldErrors"].as_object().unwrap();
+        let told: Vec<&str> = faults.keys().map(String::as_str).collect();
+        assert_eq!(told, names, "{body}: {opened}");
+        for (name, faults) in faults {
+            assert_eq!(faults.as_array().unwrap().len(), 1, "{body}: {name}: {faults}");
+        }
+    }
+}
+
+/// Of a contract that is over no life of a session is judged, by either. What stands is found again although it could not be made any more; a
+/// preview is of what would be made now.
+#[tokio::test]
+async fn how_long_a_session_would_live_is_judged_last() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["expires_at"] = json!("2026-04-01T00:30:00Z");
+    let id = acme.session(&order).await;
+    world.advance("1m").await;
+    assert_eq!(acme.session(&order).await, id);
+    let short = r#"400 {"error":{"fieldErrors":{"expires_at":["must be from 30 minutes to 24 hours from now"]},"formErrors":[]}}"#;
+    assert_eq!(acme.previews(&order).await, short);
+    let contract = acme.sells(&acme.order("starter")).await;
+    let billing = acme.contract(&contract).await.contract.billing.unwrap();
+    let path = format!("/v1/subscriptions/{}", billing.subscription);
+    world.stripe.operator("DELETE", &path, "").await;
+    world.stripe.stand_in().settle().await;
+    let seats = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": 5 });
+    let more = json!({
+        "contract_id": contract, "product_overrides": [seats], "expires_at": "2026-04-01T00:30:00Z",
+    });
+    let over = r#"409 {"error":"the contract has ended"}"#;
+    assert_eq!(acme.opens(&more).await, over);
+    assert_eq!(acme.previews(&more).await, over);
+}
+
 /// What would have ended before it is paid for is not sold: neither offered, nor confirmed when that moment has come meanwhile.
 #[tokio::test]
 async fn a_contract_that_would_be_over_is_not_sold() {

@@ -12,7 +12,7 @@
 use billing_core::id::{CheckoutId, OrganisationId};
 use billing_core::session::{KEPT, Session, Status, When, Wish};
 use billing_edge::key::{self, uuid};
-use billing_edge::{Call, Function, Problem, Reply, ToldSession, WishFacts};
+use billing_edge::{Call, Function, NewSession, Problem, Reply, ToldSession, WishFacts};
 use billing_store::unless_conflict;
 
 const NAME: &str = "create-checkout-session";
@@ -46,21 +46,17 @@ async fn attempt(
     wish: &Wish,
     hash: &str,
 ) -> Result<Option<Session>, Problem> {
-    let (facts, seen) = tokio::try_join!(call.wish_facts(organisation, wish), async {
+    let (facts, seen) = tokio::try_join!(call.new_wish_facts(organisation, wish), async {
         let seen = call.store.session_of_wish(organisation, hash).await;
         seen.map_err(Problem::from)
     })?;
-    if let Some(obstacle) = facts.obstacle() {
-        return Err(Problem::conflict(obstacle.to_string()));
-    }
-    facts.check_period(call.now)?;
-    let start = facts.start(wish, call.now)?;
     if let Some(seen) = &seen
+        && let Ok(start) = facts.start(wish, call.now)
         && let Some(session) = standing(call, seen, &facts, start).await?
     {
         return Ok(Some(session));
     }
-    let new = session(call, organisation, wish, &facts, start)?;
+    let new = session(call, organisation, wish, &facts)?;
     let created = call
         .store
         .create_checkout_session(&new, hash, seen.as_ref())
@@ -93,10 +89,12 @@ fn session(
     organisation: &OrganisationId,
     wish: &Wish,
     facts: &WishFacts,
-    start: When,
 ) -> Result<Session, Problem> {
-    let offer = facts.offer(wish, start, call.now).map_err(Problem::from)?;
-    let open_until = call.open_until(wish)?;
+    let NewSession {
+        start,
+        offer,
+        open_until,
+    } = call.new_session(wish, facts)?;
     let internal = |error: billing_edge::key::NoRandomness| Problem::internal(error.to_string());
     let contract = match &facts.stored {
         Some(stored) => stored.contract.id.clone(),

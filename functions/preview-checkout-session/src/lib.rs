@@ -19,16 +19,9 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     let caller = call.authenticate_organisation().await?;
     let caller = caller.with(Scope::BillingRead)?;
     let wish = call.read_wish()?;
-    call.open_until(&wish)?;
-    let facts = call.wish_facts(caller.organisation(), &wish).await?;
-    if let Some(obstacle) = facts.obstacle() {
-        return Err(Problem::conflict(obstacle.to_string()));
-    }
-    facts.check_period(call.now)?;
-    let start = facts.start(&wish, call.now)?;
-    let offer = facts.offer(&wish, start, call.now);
-    let offer = offer.map_err(Problem::from)?;
+    let facts = call.new_wish_facts(caller.organisation(), &wish).await?;
+    let session = call.new_session(&wish, &facts)?;
     Ok(Reply::ok(&Answer {
-        estimates: offer.estimates,
+        estimates: session.offer.estimates,
     }))
 }

@@ -30,6 +30,25 @@ impl Invalid {
         value.map_err(|fault| self.field(name, fault)).ok()
     }
 
+    /// Keeps a good value; notes everything that is wrong with a bad one.
+    pub fn gather<T>(&mut self, value: Result<T, Self>) -> Option<T> {
+        value.map_err(|more| self.and(more)).ok()
+    }
+
+    /// Adds everything that was found wrong elsewhere.
+    pub fn and(&mut self, more: Self) {
+        self.form.extend(more.form);
+        for (name, faults) in more.fields {
+            self.fields.entry(name).or_default().extend(faults);
+        }
+    }
+
+    /// Whether something is wrong with a member.
+    #[must_use]
+    pub fn blames(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {

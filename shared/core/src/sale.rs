@@ -137,15 +137,27 @@ pub struct NewContract<'a> {
     pub now: Timestamp,
 }
 
+/// When a contract ends, if ever, that begins then. Everything that is wrong with that.
+pub fn end(end: Option<When>, zone: &Zone, at: Timestamp) -> Result<Option<Timestamp>, Invalid> {
+    let mut invalid = Invalid::default();
+    match end.map(|end| end.instant(zone)).transpose() {
+        Ok(Some(end)) if end <= at => invalid.field("end_date", "must be after start_date"),
+        Ok(end) => return Ok(end),
+        Err(beyond) => invalid.field("end_date", beyond.to_string()),
+    }
+    Err(invalid)
+}
+
 /// What a contract with the given terms costs.
 pub fn begin(new: &NewContract<'_>) -> Result<Offer, NoOffer> {
-    let configuration = Configuration::of(new.plan).with(new.overrides)?;
-    let at = new.start.instant(new.zone)?;
-    let ends_at = new.end.map(|end| end.instant(new.zone)).transpose();
-    let ends_at = ends_at.map_err(|beyond| NoOffer::field("end_date", &beyond.to_string()))?;
-    if ends_at.is_some_and(|end| end <= at) {
-        return Err(NoOffer::field("end_date", "must be after start_date"));
-    }
+    let mut invalid = Invalid::default();
+    let at = new.start.instant(new.zone);
+    let configuration = invalid.gather(Configuration::of(new.plan).with(new.overrides));
+    let ends_at = invalid.gather(at.map_or(Ok(None), |at| end(new.end, new.zone, at)));
+    let (Some(configuration), Some(ends_at)) = (configuration, ends_at) else {
+        return Err(invalid.into());
+    };
+    let at = at?;
     let first = estimate::first_invoice(&configuration, new.zone, at)?.until(ends_at);
     let next = next_before(&begun(&first.standing, at, new.now)?, &configuration, ends_at)?;
     chargeable(Offer {
@@ -192,6 +204,35 @@ pub struct Amended<'a> {
     pub at: Timestamp,
 }
 
+/// What becomes of a contract's configuration by another plan, as it is offered now, or by other choices alone. Everything that is wrong with
+/// them.
+pub fn becomes(
+    before: &Configuration,
+    plan: Option<&Plan>,
+    overrides: &[Override],
+) -> Result<Configuration, Invalid> {
+    let mut invalid = Invalid::default();
+    let after = match plan {
+        Some(plan) => {
+            if plan.id == before.plan {
+                invalid.field("plan_id", "is the plan that the contract has");
+            } else if plan.currency != before.currency {
+                invalid.field("plan_id", "is in another currency than the contract");
+            }
+            Configuration::of(plan).with(overrides)
+        }
+        None => before.with(overrides),
+    };
+    let after = invalid.gather(after);
+    if plan.is_none() && after.as_ref() == Some(before) {
+        invalid.field(
+            "product_overrides",
+            "change nothing: the contract has these quantities",
+        );
+    }
+    after.filter(|_| invalid.is_empty()).ok_or(invalid)
+}
+
 /// What amending a contract costs.
 pub fn amend(amended: &Amended<'_>) -> Result<Offer, NoOffer> {
     let standing = &Standing {
@@ -199,25 +240,7 @@ pub fn amend(amended: &Amended<'_>) -> Result<Offer, NoOffer> {
         ..amended.standing.clone()
     };
     let before = &standing.configuration;
-    let after = match amended.plan {
-        Some(plan) if plan.id == before.plan => {
-            return Err(NoOffer::field("plan_id", "is the plan that the contract has"));
-        }
-        Some(plan) => Configuration::of(plan).with(amended.overrides)?,
-        None => before.with(amended.overrides)?,
-    };
-    if after.currency != before.currency {
-        return Err(NoOffer::field(
-            "plan_id",
-            "is in another currency than the contract",
-        ));
-    }
-    if amended.plan.is_none() && after == *before {
-        return Err(NoOffer::field(
-            "product_overrides",
-            "change nothing: the contract has these quantities",
-        ));
-    }
+    let after = becomes(before, amended.plan, amended.overrides)?;
     let way = match amended.plan {
         // What is dropped is credited, so that a quantity has nothing to wait for.
         None => Way::AtOnce,

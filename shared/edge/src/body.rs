@@ -264,12 +264,7 @@ impl Members {
 
     /// Notes everything that was found wrong elsewhere.
     pub fn and(&mut self, invalid: Invalid) {
-        self.invalid.form.extend(invalid.form);
-        for (name, faults) in invalid.fields {
-            for fault in faults {
-                self.invalid.field(&name, fault);
-            }
-        }
+        self.invalid.and(invalid);
     }
 
     fn of(members: Map<String, Value>) -> Self {

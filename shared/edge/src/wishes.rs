@@ -4,7 +4,7 @@
 //! offer.
 
 use billing_core::Timestamp;
-use billing_core::calendar::whole_second;
+use billing_core::calendar::{Zone, whole_second};
 use billing_core::catalog::{BusinessEntity, Buyer, Plan};
 use billing_core::change::Unchangeable;
 use billing_core::contact::Address;
@@ -12,7 +12,7 @@ use billing_core::contract::Status;
 use billing_core::decimal::{NotADecimal, Quantity};
 use billing_core::id::OrganisationId;
 use billing_core::invalid::Invalid;
-use billing_core::offer::Override;
+use billing_core::offer::{Configuration, Override};
 use billing_core::return_url::ReturnUrl;
 use billing_core::sale::{self, Amended, Estimates, NewContract, NoOffer, Offer, Way};
 use billing_core::session::{self, Asked, Guest, Kind, Session, When, Wish};
@@ -36,6 +36,17 @@ pub struct WishFacts {
     pub buyer: Option<Buyer>,
     /// The contract to amend.
     pub stored: Option<StoredContract>,
+}
+
+/// What a session would be that is made of a wish now.
+#[derive(Debug)]
+pub struct NewSession {
+    /// When the contract begins.
+    pub start: When,
+    /// What it comes to.
+    pub offer: Offer,
+    /// Until when it can be confirmed.
+    pub open_until: Timestamp,
 }
 
 /// The body of a session, to the letter of the contract.
@@ -147,18 +158,60 @@ impl Call<'_> {
         Err(Problem::internal("a wish was refused without a reason"))
     }
 
-    /// Until when a session of a wish would live that is made now. 400 for a life that is too short or too long: of a session that lives, the same
-    /// wish names it still.
-    pub fn open_until(&self, wish: &Wish) -> Result<Timestamp, Problem> {
-        session::open_until(wish.expires_at, self.now).map_err(|bad| {
-            let mut invalid = Invalid::default();
-            invalid.field("expires_at", bad.to_string());
-            Problem::invalid(invalid)
-        })
+    /// What a wish is priced on, of a session that there is. 400 when it names what is not there.
+    pub async fn wish_facts(&self, organisation: &OrganisationId, wish: &Wish) -> Result<WishFacts, Problem> {
+        self.look_up(organisation, wish).await?.facts()
     }
 
-    /// What a wish is priced on. 400 when it names what is not there.
-    pub async fn wish_facts(&self, organisation: &OrganisationId, wish: &Wish) -> Result<WishFacts, Problem> {
+    /// What a wish is priced on that is told now. 400 with everything that is wrong with it when it names what is not there; 409 and 503 for a
+    /// contract that cannot be amended as it stands.
+    pub async fn new_wish_facts(
+        &self,
+        organisation: &OrganisationId,
+        wish: &Wish,
+    ) -> Result<WishFacts, Problem> {
+        let mut named = self.look_up(organisation, wish).await?;
+        if !named.invalid.is_empty() {
+            named.judge_the_rest(wish, self.now);
+        }
+        let facts = named.facts()?;
+        if let Some(obstacle) = facts.obstacle() {
+            return Err(Problem::conflict(obstacle.to_string()));
+        }
+        facts.check_period(self.now)?;
+        Ok(facts)
+    }
+
+    /// What a session of a wish would be that is made now. 400 with everything that is wrong with its dates, its choices and its life; 409 for a
+    /// change that the contract's end cuts short.
+    pub fn new_session(&self, wish: &Wish, facts: &WishFacts) -> Result<NewSession, Problem> {
+        let (start, mut invalid) = start(wish, &facts.entity.time_zone, self.now);
+        let offer = match facts.offer(wish, start, self.now) {
+            Ok(offer) => Some(offer),
+            Err(NoOffer::Invalid(more)) => {
+                invalid.and(more);
+                None
+            }
+            // Of a start that is wrong it does not matter what it would cost.
+            Err(_) if !invalid.is_empty() => None,
+            Err(NoOffer::NoEstimate(why)) => {
+                invalid.and(Invalid::form(why.to_string()));
+                None
+            }
+            Err(cut_short @ NoOffer::CutShort(_)) => return Err(cut_short.into()),
+        };
+        let open_until = invalid.gather(open_until(wish, self.now));
+        match (offer, open_until) {
+            (Some(offer), Some(open_until)) if invalid.is_empty() => Ok(NewSession {
+                start,
+                offer,
+                open_until,
+            }),
+            _ => Err(Problem::invalid(invalid)),
+        }
+    }
+
+    async fn look_up(&self, organisation: &OrganisationId, wish: &Wish) -> Result<Named, Problem> {
         let mut invalid = Invalid::default();
         // What the wish names is read at once. What follows from that is usually among it.
         let (plan, stored, named_buyer, named_entity) = tokio::try_join!(
@@ -188,7 +241,7 @@ impl Call<'_> {
             (Some(stored), None) => self.store.buyer(organisation, &stored.contract.buyer).await?,
             (_, Some(_)) | (None, None) => named_buyer,
         };
-        if wish.buyer.is_some() && buyer.is_none() && invalid.is_empty() {
+        if wish.buyer.is_some() && buyer.is_none() && !invalid.blames("customer_id") {
             invalid.field("customer_id", "is not a customer of the organisation");
         }
         let entity = match (&buyer, &wish.business_entity) {
@@ -203,22 +256,19 @@ impl Call<'_> {
             }
             (_, Some(_)) | (None, None) => named_entity,
         };
-        if entity.is_none() && wish.business_entity.is_some() && invalid.is_empty() {
+        if wish.business_entity.is_some() && entity.is_none() && !invalid.blames("business_entity_id") {
             invalid.field(
                 "business_entity_id",
                 "is not a business entity of the organisation",
             );
         }
-        match entity {
-            Some(entity) if invalid.is_empty() => Ok(WishFacts {
-                plan,
-                entity,
-                buyer,
-                stored,
-            }),
-            None if invalid.is_empty() => Err(Problem::internal("a customer has no business entity")),
-            _ => Err(Problem::invalid(invalid)),
-        }
+        Ok(Named {
+            plan,
+            entity,
+            buyer,
+            stored,
+            invalid,
+        })
     }
 }
 
@@ -234,27 +284,91 @@ async fn named<I, T>(
     }
 }
 
+/// What a wish names, as far as it is there.
+struct Named {
+    plan: Option<Plan>,
+    entity: Option<BusinessEntity>,
+    buyer: Option<Buyer>,
+    stored: Option<StoredContract>,
+    /// What is wrong with the names, and with the rest once that is judged.
+    invalid: Invalid,
+}
+
+impl Named {
+    /// Adds what is wrong with the rest of a wish that is told now, as far as that can be said without what is not there.
+    fn judge_the_rest(&mut self, wish: &Wish, now: Timestamp) {
+        let invalid = &mut self.invalid;
+        if let Some(entity) = &self.entity {
+            let zone = &entity.time_zone;
+            let (start, wrong) = start(wish, zone, now);
+            invalid.and(wrong);
+            if let Ok(at) = start.instant(zone) {
+                invalid.gather(sale::end(wish.end, zone, at));
+            }
+        }
+        match (&self.stored, &self.plan) {
+            (Some(stored), plan) if plan.is_some() == wish.plan.is_some() => {
+                let before = &stored.contract.standing.configuration;
+                invalid.gather(sale::becomes(before, plan.as_ref(), &wish.overrides));
+            }
+            (_, Some(plan)) => {
+                invalid.gather(Configuration::of(plan).with(&wish.overrides));
+            }
+            (_, None) => {}
+        }
+        invalid.gather(open_until(wish, now));
+    }
+
+    fn facts(self) -> Result<WishFacts, Problem> {
+        if !self.invalid.is_empty() {
+            return Err(Problem::invalid(self.invalid));
+        }
+        let entity = self.entity;
+        Ok(WishFacts {
+            entity: entity.ok_or_else(|| Problem::internal("a customer has no business entity"))?,
+            plan: self.plan,
+            buyer: self.buyer,
+            stored: self.stored,
+        })
+    }
+}
+
+/// When a contract of a wish begins that is asked for now: as it was said, or today where it is sold. And what is wrong with that; it is not to be
+/// over by then, either.
+fn start(wish: &Wish, zone: &Zone, now: Timestamp) -> (When, Invalid) {
+    let today = zone.date(now);
+    let start = wish.start.unwrap_or(When::Day(today));
+    let mut invalid = Invalid::default();
+    if start.day(zone) != today {
+        // What lies in the past would be charged for time that nobody was served; what lies ahead, before it begins.
+        invalid.field("start_date", "must be today, where it is sold");
+    } else if matches!(start, When::Instant(at) if at > now) {
+        invalid.field("start_date", "must not be in the future");
+    }
+    // An end that is not even after the start is told as that.
+    if let Some(Ok(end)) = wish.end.map(|end| end.instant(zone))
+        && end <= now
+        && start.instant(zone).is_ok_and(|start| start < end)
+    {
+        invalid.field("end_date", "must be in the future");
+    }
+    (start, invalid)
+}
+
+/// Until when a session of a wish would live that is made now; of a session that there is, the same wish names it still.
+fn open_until(wish: &Wish, now: Timestamp) -> Result<Timestamp, Invalid> {
+    session::open_until(wish.expires_at, now).map_err(|bad| {
+        let mut invalid = Invalid::default();
+        invalid.field("expires_at", bad.to_string());
+        invalid
+    })
+}
+
 impl WishFacts {
     /// When a contract of this wish begins that is asked for now: as it was said, or today where it is sold. It is not to be over by
     /// then.
     pub fn start(&self, wish: &Wish, now: Timestamp) -> Result<When, Problem> {
-        let zone = &self.entity.time_zone;
-        let today = zone.date(now);
-        let start = wish.start.unwrap_or(When::Day(today));
-        let mut invalid = Invalid::default();
-        if start.day(zone) != today {
-            // What lies in the past would be charged for time that nobody was served; what lies ahead, before it begins.
-            invalid.field("start_date", "must be today, where it is sold");
-        } else if matches!(start, When::Instant(at) if at > now) {
-            invalid.field("start_date", "must not be in the future");
-        }
-        // An end that is not even after the start is told as that.
-        if let Some(Ok(end)) = wish.end.map(|end| end.instant(zone))
-            && end <= now
-            && start.instant(zone).is_ok_and(|start| start < end)
-        {
-            invalid.field("end_date", "must be in the future");
-        }
+        let (start, invalid) = start(wish, &self.entity.time_zone, now);
         if invalid.is_empty() {
             Ok(start)
         } else {

@@ -101,6 +101,48 @@ fn a_first_period_that_is_as_good_as_whole_is_anchored_all_the_same() {
     assert_eq!((total(&first), first.short_first_period()), (1500, Some(period)));
 }
 
+/// What is wrong with the choices, with the end and with the plan is told at once.
+#[test]
+fn all_that_is_wrong_with_a_wish_is_told_at_once() {
+    let monthly = plan(1, "P1M", json!("start"), 1000);
+    let strange: Override = serde_json::from_value(
+        json!({ "product_id": "00000000-0000-4000-8000-000000000009", "quantity": 1 }),
+    )
+    .unwrap();
+    let blamed = |offer: Result<Offer, NoOffer>| match offer {
+        Err(NoOffer::Invalid(invalid)) => invalid.fields.into_keys().collect::<Vec<String>>(),
+        other => panic!("{other:?}"),
+    };
+    let start: When = "2026-04-01".parse().unwrap();
+    for end in ["2026-04-01", "9999-12-31"] {
+        let begun = begin(&NewContract {
+            plan: &monthly,
+            overrides: std::slice::from_ref(&strange),
+            zone: &Zone::UTC,
+            start,
+            end: Some(end.parse().unwrap()),
+            now: start.instant(&Zone::UTC).unwrap(),
+        });
+        assert_eq!(blamed(begun), ["end_date", "product_overrides"], "{end}");
+    }
+    let standing = begun(&monthly, "2026-04-01", None).unwrap().after;
+    let euros = Plan {
+        currency: "eur".parse().unwrap(),
+        ..plan(2, "P1M", json!("start"), 1000)
+    };
+    for plan in [&monthly, &euros] {
+        let amended = amended(
+            &standing,
+            Some(plan),
+            std::slice::from_ref(&strange),
+            "2026-04-16T00:00:00Z",
+        );
+        assert_eq!(blamed(amended), ["plan_id", "product_overrides"]);
+    }
+    let nothing = amended(&standing, None, &seats(1), "2026-04-16T00:00:00Z");
+    assert_eq!(blamed(nothing), ["product_overrides"]);
+}
+
 /// A year from 16 April on, or a month: what ends within it, or within the day that a session lives, is not begun.
 #[test]
 fn a_change_that_begins_a_period_is_not_cut_short_by_the_end() {

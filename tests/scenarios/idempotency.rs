@@ -47,6 +47,19 @@ async fn a_refusal_is_told_again_too() {
     assert_eq!(ada.sends(keyed(&ada, "k2", "monthly")).await.status, 200);
 }
 
+/// What its type was is no part of the request: the corrected one has the same body, and nothing was done.
+#[tokio::test]
+async fn a_body_of_another_type_frees_the_key() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let mut untyped = keyed(&ada, "k1", "monthly");
+    untyped.headers_mut().remove("content-type");
+    assert_eq!(ada.sends(untyped).await.status, 415);
+    let corrected = ada.sends(keyed(&ada, "k1", "monthly")).await;
+    assert!(!replayed(&corrected));
+    corrected.client_secret();
+}
+
 #[tokio::test]
 async fn another_request_under_the_same_key_is_a_mistake() {
     let world = World::at("2026-04-01T00:00:00Z").await;

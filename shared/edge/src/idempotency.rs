@@ -1,8 +1,8 @@
 //! `Idempotency-Key`: the same request under the same key is done once and answered the same.
 //!
 //! # How it works
-//! The key is claimed before the work and answered after it. What is stored is what the caller was told, unless it was a 5xx, or a
-//! conflict that passes: then the work may not be done, the caller is to ask again, and the key is free for that.
+//! The key is claimed before the work and answered after it. What is stored is what the caller was told, unless it was a 5xx, a
+//! conflict that passes, or a body of another type: then the work may not be done, the caller is to ask again, and the key is free for that.
 //!
 //! # If it fails half-way
 //! See [`billing_store::Store::claim_reply`]. Without a key the operations are safe to repeat all the same; the header adds

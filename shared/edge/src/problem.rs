@@ -195,10 +195,11 @@ impl Problem {
     }
 
     /// Whether asking the very same again comes to the same, until the caller does something about it. A key that opens nothing is told with
-    /// a challenge, which no stored answer has.
+    /// a challenge, which no stored answer has. A body that was not read may be read the next time: its type is no part of what makes the
+    /// request the same.
     #[must_use]
     pub(crate) fn is_final(&self) -> bool {
-        self.status < 500 && self.status != 401 && self.retry_after.is_none()
+        self.status < 500 && !matches!(self.status, 401 | 415) && self.retry_after.is_none()
     }
 
     /// The same 401, for keys that are presented in another way.

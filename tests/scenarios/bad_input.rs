@@ -218,6 +218,12 @@ async fn a_return_url_that_stripe_would_refuse_costs_nothing() {
             "{url}"
         );
     }
+    for url in ["https:///app.example.com/x", "https:////app.example.com/x"] {
+        let answer = ada
+            .starts_checkout_with(&json!({ "interval": "annual", "returnUrl": url }))
+            .await;
+        assert_eq!(answer.status, 400, "{url}: {answer}");
+    }
     let payable = world.stripe.payable_sessions(&ada).await;
     assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(secret)));
 }

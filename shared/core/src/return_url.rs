@@ -70,8 +70,10 @@ impl ReturnUrl {
         }
         let url = Url::parse(text).map_err(|_| Refused::NotAUrl)?;
         let host = url.host().ok_or(Refused::NotAUrl)?;
-        // The standard also reads `https:example.com` and `https:\\example.com` as absolute; nobody else does.
-        if !text[url.scheme().len()..].starts_with("://") {
+        // The standard also reads `https:example.com` and `https:\\example.com` as absolute, and `https:///example.com` as one
+        // with a host; nobody else does.
+        let authority = text[url.scheme().len()..].strip_prefix("://");
+        if authority.is_none_or(|authority| authority.starts_with('/')) {
             return Err(Refused::NotAUrl);
         }
         match url.scheme() {
@@ -148,6 +150,10 @@ mod tests {
             ("https:\\\\app.example.com", Refused::NotAUrl),
             ("https://app.example.com\\@evil.example/", Refused::NotAUrl),
             ("https://", Refused::NotAUrl),
+            ("https:///app.example.com/x", Refused::NotAUrl),
+            ("https:////app.example.com/x", Refused::NotAUrl),
+            ("https://?app.example.com", Refused::NotAUrl),
+            ("https://#app.example.com", Refused::NotAUrl),
             (" https://app.example.com", Refused::NotAUrl),
             ("https://app.exa\tmple.com", Refused::NotAUrl),
             ("https://app.example.com/é", Refused::NotAUrl),
@@ -225,6 +231,10 @@ mod tests {
             loopback_http: false,
         };
         assert!(ReturnUrl::parse("https://APP.example.com:8443/x", &policy).is_ok());
+        assert_eq!(
+            ReturnUrl::parse("https:///app.example.com/x", &policy),
+            Err(Refused::NotAUrl)
+        );
         for text in [
             "https://app.example.com.evil.example/",
             "https://example.com/",

@@ -204,6 +204,21 @@ async fn a_list_of_signing_secrets_that_is_empty_refuses_nothing() {
     assert_eq!(answer["statusCode"], 503, "{answer}");
 }
 
+/// It is the deployment that is wrong, and not Stripe: the key is not sent there.
+#[tokio::test]
+async fn a_key_that_is_none_for_servers_is_an_error_of_ours() {
+    let world = World::start().await;
+    let function = "create-subscription-checkout";
+    let mut environment = world.environment(function).await;
+    environment.insert(
+        "STRIPE_SECRET_KEY_ARN".to_owned(),
+        world::PUBLISHABLE_KEY.to_owned(),
+    );
+    let process = process::Process::start(function, &environment).await;
+    let answer = process.answer(&project::event(&format!("{function}.json"))).await;
+    assert_eq!(answer["statusCode"], 500, "{answer}");
+}
+
 #[tokio::test]
 async fn a_checkout_is_started_once_and_refused_with_every_fault() {
     let world = World::start().await;

@@ -39,6 +39,9 @@ const STRIPE_SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secre
 /// A secret that holds nothing but separators.
 pub(crate) const NO_SECRETS: &str =
     "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing/none-g7h8i9";
+/// A secret that holds a key for browsers.
+pub(crate) const PUBLISHABLE_KEY: &str =
+    "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing/publishable-j1k2l3";
 const WEBHOOK_SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing/webhook-d4e5f6";
 
 /// The services of one test.
@@ -88,6 +91,7 @@ impl World {
             secrets: secrets::start(BTreeMap::from([
                 (STRIPE_SECRET.to_owned(), STRIPE_KEY.to_owned()),
                 (NO_SECRETS.to_owned(), " , ,".to_owned()),
+                (PUBLISHABLE_KEY.to_owned(), "pk_test_bundle".to_owned()),
                 (
                     WEBHOOK_SECRET.to_owned(),
                     format!("whsec_retired,{SIGNING_SECRET}"),

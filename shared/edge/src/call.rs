@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::config::is_of_other_mode;
+use crate::config::check_stripe_key;
 use crate::key::random;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -175,11 +175,8 @@ impl<'a> Call<'a> {
             .get_or_try_init(|| async {
                 let key = self.app.stripe_key.get(&self.app.vault, self.now).await;
                 let key = key.map_err(|error| Problem::unavailable(error.to_string()))?;
-                if is_of_other_mode(&key, self.app.config.mode) {
-                    return Err(Problem::internal(
-                        "the Stripe key is of the other mode than BILLING_MODE",
-                    ));
-                }
+                check_stripe_key(&key, self.app.config.mode)
+                    .map_err(|wrong| Problem::internal(format!("what is to open Stripe {wrong}")))?;
                 Ok(self.app.stripe.session(key.expose(), self.until, self.seed))
             })
             .await

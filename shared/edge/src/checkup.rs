@@ -6,7 +6,7 @@ use billing_stripe::Stripe;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::config::is_of_other_mode;
+use crate::config::{WrongKey, check_stripe_key};
 use crate::secret::{NoSecret, Secret};
 
 impl App {
@@ -23,10 +23,9 @@ impl App {
         }
     }
 
-    /// Whether a Stripe key is of the other mode than the deployment.
-    #[must_use]
-    pub fn is_of_other_mode(&self, key: &Secret) -> bool {
-        is_of_other_mode(key, self.config.mode)
+    /// Judges a Stripe key as the functions do before they use it.
+    pub fn check_stripe_key(&self, key: &Secret) -> Result<(), WrongKey> {
+        check_stripe_key(key, self.config.mode)
     }
 
     /// Stripe with that key, for that long.

@@ -96,14 +96,8 @@ impl Config {
         let stripe_key = environment
             .secret("STRIPE_SECRET_KEY", "STRIPE_SECRET_KEY_ARN")?
             .ok_or_else(|| fault("STRIPE_SECRET_KEY", "or STRIPE_SECRET_KEY_ARN is missing"))?;
-        match &stripe_key {
-            Source::Value(key) if is_of_other_mode(key, mode) => {
-                return Err(fault(
-                    "STRIPE_SECRET_KEY",
-                    "is a key of the other mode than BILLING_MODE",
-                ));
-            }
-            _ => {}
+        if let Source::Value(key) = &stripe_key {
+            check_stripe_key(key, mode).map_err(|wrong| fault("STRIPE_SECRET_KEY", wrong))?;
         }
         let webhook_secrets = environment.secret("STRIPE_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRETS_ARN")?;
         match &webhook_secrets {
@@ -155,6 +149,28 @@ fn fault(variable: &'static str, fault: impl ToString) -> ConfigError {
     ConfigError {
         variable,
         fault: fault.to_string(),
+    }
+}
+
+/// Why a text opens nothing at Stripe here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WrongKey {
+    /// A publishable key (`pk_…`), a webhook's secret (`whsec_…`), or no key at all: Stripe would refuse every request.
+    #[error("is neither a secret key (sk_…) nor a restricted one (rk_…)")]
+    NotSecret,
+    /// See [`is_of_other_mode`].
+    #[error("is a key of the other mode than BILLING_MODE")]
+    OtherMode,
+}
+
+/// Judges what is to open Stripe, as far as its first letters tell. Source: `https://docs.stripe.com/keys`, *Key types*.
+pub(crate) fn check_stripe_key(key: &Secret, mode: Mode) -> Result<(), WrongKey> {
+    if !["sk_", "rk_"].iter().any(|kind| key.expose().starts_with(kind)) {
+        Err(WrongKey::NotSecret)
+    } else if is_of_other_mode(key, mode) {
+        Err(WrongKey::OtherMode)
+    } else {
+        Ok(())
     }
 }
 
@@ -297,6 +313,9 @@ mod tests {
             ("STRIPE_API_BASE", "https://user:password@"),
             ("STRIPE_API_BASE", "https://api stripe com"),
             ("STRIPE_SECRET_KEY", "rk_live_x"),
+            ("STRIPE_SECRET_KEY", "pk_test_x"),
+            ("STRIPE_SECRET_KEY", "whsec_x"),
+            ("STRIPE_SECRET_KEY", "test"),
             ("STRIPE_WEBHOOK_SECRETS_ARN", "whsec_oops"),
             ("STRIPE_WEBHOOK_SECRETS", " , ,"),
             ("AWS_ENDPOINT_URL_DYNAMODB", "localhost:8000"),
@@ -306,6 +325,16 @@ mod tests {
             let error = read(&variables).unwrap_err();
             assert_eq!(error.variable, name);
             assert!(!error.to_string().contains(wrong), "{error}");
+        }
+    }
+
+    /// Of either kind, of an organisation, and one that says no mode.
+    #[test]
+    fn secret_and_restricted_keys_are_taken() {
+        for key in ["sk_test_x", "rk_test_x", "sk_org_test_x", "sk_x"] {
+            let mut variables = good();
+            variables.insert("STRIPE_SECRET_KEY", key);
+            assert!(read(&variables).is_ok(), "{key}");
         }
     }
 

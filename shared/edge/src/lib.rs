@@ -65,7 +65,7 @@ pub use boot::boot;
 pub use call::{Call, Rounds};
 pub use changes::Finished;
 pub use clock::Clock;
-pub use config::{Config, ConfigError, is_of_other_mode};
+pub use config::{Config, ConfigError, WrongKey, is_of_other_mode};
 pub use function::{Function, Outcome, Trigger};
 pub use inbox::{CONNECTED_EVENT_TYPES, EVENT_TYPES, Taken};
 pub use prices::ShownPrices;

@@ -7,7 +7,7 @@ use billing_core::access::Mode;
 use billing_core::id::PriceId;
 use billing_core::money::{Currency, Money};
 use billing_core::plan::Interval;
-use billing_edge::{App, CONNECTED_EVENT_TYPES, EVENT_TYPES};
+use billing_edge::{App, CONNECTED_EVENT_TYPES, EVENT_TYPES, WrongKey};
 use billing_stripe::{EventWindow, PriceState, StripeError, TaxSettings, WebhookEndpoint, api_version};
 
 use super::{Finding, Patient, Verdict};
@@ -21,19 +21,29 @@ const CONNECTED_ENDPOINT: &str = "connect endpoint";
 /// For each call.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What is said of a key that was put into Secrets Manager.
+fn words_on(wrong: WrongKey, mode: Mode) -> String {
+    match wrong {
+        WrongKey::NotSecret => format!(
+            "{wrong}: every request that needs Stripe is answered 500; put one into the secret, as bare text"
+        ),
+        WrongKey::OtherMode => format!(
+            "is of the other mode than BILLING_MODE {mode}: every request that needs Stripe is answered 500; put a key of that mode into the secret, or deploy with the other BillingMode"
+        ),
+    }
+}
+
 pub(super) async fn examine(app: &App, patient: &Patient<'_>) -> Vec<Finding> {
     let ((signing, secrets), key) = tokio::join!(signing_secrets(app), app.stripe_key());
     let mut findings = vec![signing];
     let key = match key {
-        Ok(key) if app.is_of_other_mode(&key) => {
-            let words = format!(
-                "is of the other mode than BILLING_MODE {}: every request that needs Stripe is answered 500; put a key of that mode into the secret, or deploy with the other BillingMode",
-                app.config.mode
-            );
-            findings.push(Finding::wrong(KEY, words));
-            return findings;
-        }
-        Ok(key) => key,
+        Ok(key) => match app.check_stripe_key(&key) {
+            Ok(()) => key,
+            Err(wrong) => {
+                findings.push(Finding::wrong(KEY, words_on(wrong, app.config.mode)));
+                return findings;
+            }
+        },
         Err(error) => {
             findings.push(Finding::wrong(
                 KEY,

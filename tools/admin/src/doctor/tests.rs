@@ -453,38 +453,47 @@ async fn an_endpoint_of_connected_accounts_that_misses_events_is_named() {
 
 /// A key in Secrets Manager can only be judged once it is read.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_the_other_mode_is_named() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let vault = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"}") {
-            let mut part = [0; 4096];
-            let read = stream.read(&mut part).unwrap();
-            request.extend_from_slice(&part[..read]);
-        }
-        let body = r#"{"SecretString":"sk_live_elsewhere"}"#;
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-    });
-    let other = Deployment::new()
-        .await
-        .having("STRIPE_SECRET_KEY", "")
-        .having(
-            "STRIPE_SECRET_KEY_ARN",
-            "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing/stripe-a1b2c3",
-        )
-        .having("AWS_ENDPOINT_URL_SECRETS_MANAGER", &vault);
-    let told = other.wrong().await;
-    assert!(
-        told.starts_with("stripe key: is of the other mode than BILLING_MODE test"),
-        "{told}"
-    );
+async fn a_key_of_the_other_mode_or_of_another_kind_is_named() {
+    for (key, words) in [
+        (
+            "sk_live_elsewhere",
+            "stripe key: is of the other mode than BILLING_MODE test",
+        ),
+        (
+            "pk_test_for_browsers",
+            "stripe key: is neither a secret key (sk_…) nor a restricted one (rk_…)",
+        ),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let vault = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") {
+                let mut part = [0; 4096];
+                let read = stream.read(&mut part).unwrap();
+                request.extend_from_slice(&part[..read]);
+            }
+            let body = format!(r#"{{"SecretString":"{key}"}}"#);
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+        });
+        let other = Deployment::new()
+            .await
+            .having("STRIPE_SECRET_KEY", "")
+            .having(
+                "STRIPE_SECRET_KEY_ARN",
+                "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing/stripe-a1b2c3",
+            )
+            .having("AWS_ENDPOINT_URL_SECRETS_MANAGER", &vault);
+        let told = other.wrong().await;
+        assert!(told.starts_with(words), "{told}");
+        assert!(!told.contains(key), "{told}");
+    }
 }
 
 /// A Stripe that does not answer is no proof that it takes the key.

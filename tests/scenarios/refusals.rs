@@ -208,6 +208,29 @@ async fn a_problem_is_told_as_problem_json_on_request() {
     );
 }
 
+/// A weight of nothing is a no, in either case.
+#[tokio::test]
+async fn a_problem_is_not_told_as_problem_json_to_who_does_not_take_it() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(0).await;
+    for (weight, is_taken) in [
+        ("q=0", false),
+        ("Q=0", false),
+        ("Q=0.000", false),
+        ("q=0.", false),
+        ("Q=0.001", true),
+        ("Q=1", true),
+        ("x=0", true),
+    ] {
+        let mut request = ada.checkout_request(&json!({ "interval": "monthly" }));
+        let accept = format!("application/problem+json; {weight}");
+        request.headers_mut().insert("accept", accept.parse().unwrap());
+        let told = ada.sends(request).await;
+        let is_told = told.header("content-type") == "application/problem+json";
+        assert_eq!(is_told, is_taken, "{weight}");
+    }
+}
+
 /// Stripe refuses for a while: nothing is half-visible, and the next attempt goes through.
 #[tokio::test]
 async fn stripes_failures_are_told_as_ours_and_leave_nothing_in_the_way() {

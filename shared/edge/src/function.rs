@@ -110,6 +110,14 @@ fn wants_problem_json(call: &Call<'_>) -> bool {
         let wanted = parts
             .next()
             .is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
-        wanted && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+        wanted && !parts.any(is_never)
     })
+}
+
+/// Whether a parameter of a range says that it is not wanted. Source: RFC 9110, 12.4.2; the name is of either case.
+fn is_never(parameter: &str) -> bool {
+    let weight = parameter
+        .strip_prefix(['q', 'Q'])
+        .and_then(|rest| rest.strip_prefix('='));
+    matches!(weight, Some("0" | "0." | "0.0" | "0.00" | "0.000"))
 }

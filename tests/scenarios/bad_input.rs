@@ -228,6 +228,18 @@ async fn a_return_url_that_stripe_would_refuse_costs_nothing() {
     assert_eq!((payable.len(), &payable[0]["client_secret"]), (1, &json!(secret)));
 }
 
+/// API Gateway hands on what it was sent as host, and nothing reads it.
+#[tokio::test]
+async fn a_host_that_is_none_is_answered() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    for host in ["<x>", "a%zz", "a.example, b.example", ""] {
+        let mut request = ada.checkout_request(&CHECKOUT("monthly"));
+        request.headers_mut().insert("host", host.parse().unwrap());
+        assert_eq!(ada.sends(request).await.status, 200, "{host}");
+    }
+}
+
 /// What Stripe takes for an address it does not document. What it refuses of a caller's is the caller's fault, and of the deployment's is not.
 #[tokio::test]
 async fn a_return_url_that_stripe_refuses_is_a_fault_of_it() {

@@ -116,8 +116,8 @@ fn run(function: &'static Function, app: App) -> Result<(), Error> {
 
 /// Takes from a request what the adapter would end the process over. API Gateway hands on what it was sent, and whoever called may have sent `<`
 /// in a query, `a.example, b.example` as host, and `https,http` as scheme. A query is written as a URL has it; host and scheme are left out,
-/// since the path says what is asked for.
-fn prepare(request: &mut LambdaRequest) {
+/// since the path says what is asked for. For whoever hands a function its events otherwise than [`boot`] does.
+pub fn prepare(request: &mut LambdaRequest) {
     let LambdaRequest::ApiGatewayV2(request) = request else {
         return;
     };

@@ -61,7 +61,7 @@ mod boot;
 
 pub use app::{App, transport};
 pub use body::Members;
-pub use boot::boot;
+pub use boot::{boot, prepare};
 pub use call::{Call, Rounds};
 pub use changes::Finished;
 pub use clock::Clock;

@@ -173,7 +173,8 @@ impl Gateway {
 /// Runs a function on an event as its runtime would; none when either side cannot read the other.
 async fn invoke(function: String, app: Arc<App>, event: String, context: Context) -> Option<Response<Bytes>> {
     let function = billing_bundle::named(&function)?;
-    let payload: LambdaRequest = serde_json::from_str(&event).ok()?;
+    let mut payload: LambdaRequest = serde_json::from_str(&event).ok()?;
+    billing_edge::prepare(&mut payload);
     let app = &app;
     let mut handler = Adapter::from(service_fn(move |request| async move {
         Ok::<_, Infallible>(function.answer(app, request).await)

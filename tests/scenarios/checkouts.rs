@@ -150,6 +150,43 @@ async fn a_customer_that_was_deleted_at_stripe_is_replaced() {
     assert_ne!(ada.covered_until().await, "");
 }
 
+/// So it does while the deleted one's page is open, and that page is made unpayable.
+#[tokio::test]
+async fn the_page_of_a_customer_that_was_deleted_at_stripe_is_replaced() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let orphaned = ada.starts_checkout("monthly").await.client_secret();
+    let first = world.stripe.customer_id(&ada).await;
+    let path = format!("/v1/customers/{first}");
+    world.stripe.operator("DELETE", &path, "").await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    assert_ne!(secret, orphaned);
+    assert_eq!(ada.starts_checkout("monthly").await.client_secret(), secret);
+    let customers = world.stripe.customers(&ada).await;
+    assert_eq!(customers.len(), 1);
+    assert_ne!(customers[0]["id"], first);
+    let sessions = world.stripe.sessions(&ada).await;
+    let open = sessions.iter().filter(|session| session["status"] == "open");
+    assert_eq!(open.count(), 1, "{sessions:?}");
+    world.stripe.pays(&secret).await;
+    assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z");
+}
+
+/// Nor is the page closed for one that may not be made: a deleted customer's counts as another checkout.
+#[tokio::test]
+async fn the_page_of_a_customer_that_was_deleted_is_not_replaced_too_often() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    for interval in ["annual", "monthly"].iter().cycle().take(60) {
+        ada.starts_checkout(interval).await.client_secret();
+    }
+    let path = format!("/v1/customers/{}", world.stripe.customer_id(&ada).await);
+    world.stripe.operator("DELETE", &path, "").await;
+    assert_eq!(ada.starts_checkout("monthly").await.status, 429);
+    world.advance("1m").await;
+    ada.starts_checkout("monthly").await.client_secret();
+}
+
 /// A double click by 24 hands: everybody is shown the one session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_four_concurrent_calls_leave_one_payable_session() {

@@ -17,7 +17,7 @@ mod customer;
 use billing_core::access::{Mode, Owner};
 use billing_core::account::{Account, Profile};
 use billing_core::checkout::{self, Intent, Next, Refusal, Reservation, SESSION_LIFETIME, TooMany};
-use billing_core::id::{AccountId, CustomerId, InvoiceId};
+use billing_core::id::{AccountId, CustomerId, InvoiceId, SessionId};
 use billing_core::landing::Landing;
 use billing_core::plan::Interval;
 use billing_core::return_url::ReturnUrl;
@@ -27,7 +27,7 @@ use billing_stripe::{NewCheckoutSession, StripeError};
 use serde::Serialize;
 
 use crate::customer::Customer;
-use crate::previous::{Bill, Over};
+use crate::previous::{Bill, Over, Standing};
 
 const NAME: &str = "create-subscription-checkout";
 
@@ -132,17 +132,14 @@ async fn attempt(
         Next::Replace(Reservation {
             session: Some(session),
             ..
-        }) => {
-            // Before the earlier session is made unpayable for one that may not be made.
-            checkout::pace(&account, call.now).map_err(|too_many| slow_down(call, too_many))?;
-            previous::close(call, &session.id).await?
-        }
+        }) => replace(call, &account, &session.id).await?,
         Next::Resume(Reservation {
             session: Some(session),
             ..
         }) => match previous::look(call, &session.id).await? {
-            None => return Ok(Some(session.client_secret)),
-            Some(over) => over,
+            Standing::Payable => return Ok(Some(session.client_secret)),
+            Standing::Orphaned => replace(call, &account, &session.id).await?,
+            Standing::Over(over) => over,
         },
         // Its session may exist without our knowing: finishing what somebody left behind is the way to learn.
         Next::Resume(left) | Next::Replace(left) => {
@@ -185,6 +182,12 @@ async fn attempt(
             })
         }
     }
+}
+
+/// Makes a session unpayable for another one, if that may be made.
+async fn replace(call: &Call<'_>, account: &Account, session: &SessionId) -> Result<Over, Problem> {
+    checkout::pace(account, call.now).map_err(|too_many| slow_down(call, too_many))?;
+    previous::close(call, session).await
 }
 
 /// Nothing came of the reservation, and nothing will: no other call has to find that out. Whoever wrote meanwhile has seen it. The customer may

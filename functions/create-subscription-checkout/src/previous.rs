@@ -35,30 +35,45 @@ impl Over {
     }
 }
 
-/// What became of a session; none while it can still be paid.
-pub(crate) async fn look(call: &Call<'_>, session: &SessionId) -> Result<Option<Over>, Problem> {
+/// How the account's session stands.
+pub(crate) enum Standing {
+    /// It can be paid.
+    Payable,
+    /// It can be paid, for a customer whom an operator deleted.
+    Orphaned,
+    /// It can no longer be paid.
+    Over(Over),
+}
+
+/// How a session stands that the same intent was answered with.
+pub(crate) async fn look(call: &Call<'_>, session: &SessionId) -> Result<Standing, Problem> {
     judge(call, call.stripe().await?.checkout_session(session).await)
 }
 
 /// Makes a session unpayable, unless it was paid.
 pub(crate) async fn close(call: &Call<'_>, session: &SessionId) -> Result<Over, Problem> {
-    judge(call, call.stripe().await?.expire_checkout_session(session).await)?
-        .ok_or_else(|| Problem::bad_gateway("a session stays open after it was expired"))
+    match judge(call, call.stripe().await?.expire_checkout_session(session).await)? {
+        Standing::Over(over) => Ok(over),
+        Standing::Payable | Standing::Orphaned => {
+            Err(Problem::bad_gateway("a session stays open after it was expired"))
+        }
+    }
 }
 
-fn judge(call: &Call<'_>, answer: Result<CheckoutSession, StripeError>) -> Result<Option<Over>, Problem> {
+fn judge(call: &Call<'_>, answer: Result<CheckoutSession, StripeError>) -> Result<Standing, Problem> {
     match answer {
         Ok(session) => Ok(match session.status {
-            SessionStatus::Open => None,
-            SessionStatus::Complete => Some(Over::Paid(session.subscription)),
-            SessionStatus::Expired => Some(Over::Unpaid),
+            SessionStatus::Open if session.is_customer_deleted => Standing::Orphaned,
+            SessionStatus::Open => Standing::Payable,
+            SessionStatus::Complete => Standing::Over(Over::Paid(session.subscription)),
+            SessionStatus::Expired => Standing::Over(Over::Unpaid),
         }),
         // Somebody erased Stripe's test data: what is not there cannot be paid. Where real money moves Stripe keeps everything, and it is our
         // key that looks in the wrong account.
         Err(StripeError::Refused(refusal))
             if refusal.is_missing("session") && call.app.config.mode == Mode::Test =>
         {
-            Ok(Some(Over::Unpaid))
+            Ok(Standing::Over(Over::Unpaid))
         }
         Err(error) => Err(error.into()),
     }

@@ -87,6 +87,8 @@ pub struct CheckoutSession {
     pub expires_at: Timestamp,
     /// Who pays.
     pub customer: Option<CustomerId>,
+    /// Whether somebody deleted who pays; told only of a session that is read.
+    pub is_customer_deleted: bool,
     /// The subscription that it became.
     pub subscription: Option<SubscriptionId>,
     /// The account that it was made for; none for a session that is not ours.
@@ -111,11 +113,23 @@ struct Wire {
     status: Option<String>,
     client_secret: Option<String>,
     expires_at: i64,
-    customer: Option<Reference>,
+    customer: Option<Payer>,
     subscription: Option<Reference>,
     client_reference_id: Option<String>,
     #[serde(default)]
     metadata: Option<HashMap<String, String>>,
+}
+
+/// The customer of a session: its id, or as much of it as says that it is there, when it was expanded.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Payer {
+    Id(String),
+    Whole {
+        id: String,
+        #[serde(default)]
+        deleted: bool,
+    },
 }
 
 impl TryFrom<Wire> for CheckoutSession {
@@ -128,12 +142,18 @@ impl TryFrom<Wire> for CheckoutSession {
         // The reference alone is anybody's word: whoever follows a payment link on the same Stripe account names in its address what he
         // likes. Metadata is written with the secret key.
         let account = wire.client_reference_id.filter(|_| number.is_some());
+        let (customer, is_customer_deleted) = match wire.customer {
+            None => (None, false),
+            Some(Payer::Id(id)) => (Some(id), false),
+            Some(Payer::Whole { id, deleted }) => (Some(id), deleted),
+        };
         Ok(Self {
             id: id(&wire.id, "a checkout session")?,
             status,
             client_secret: wire.client_secret,
             expires_at: at(wire.expires_at, "the expiry of a checkout session")?,
-            customer: wire.customer.and_then(|customer| customer.0.parse().ok()),
+            customer: customer.and_then(|id| id.parse().ok()),
+            is_customer_deleted,
             subscription: wire
                 .subscription
                 .map(|reference| id(&reference.0, "a subscription"))
@@ -226,10 +246,14 @@ impl Stripe {
         wire.try_into()
     }
 
-    /// A session as it is now.
+    /// A session as it is now, and whether its customer is there.
     pub async fn checkout_session(&self, id: &SessionId) -> Result<CheckoutSession, StripeError> {
         let wire: Wire = self
-            .get(RetrieveCheckoutSession::new(id.as_str()).build())
+            .get(
+                RetrieveCheckoutSession::new(id.as_str())
+                    .expand(vec!["customer".to_owned()])
+                    .build(),
+            )
             .await?;
         wire.try_into()
     }

@@ -222,6 +222,83 @@ async fn a_refund_reaches_the_payment_of_a_customer_that_was_replaced() {
     assert_eq!(ada.covered_until().await, APRIL_ENDS);
 }
 
+/// The account has paid for a year; an operator deletes its customer, and it begins to check out anew. That the year was paid is heard of before
+/// the customer is replaced, or after; or after it was given back.
+#[tokio::test]
+async fn a_payment_of_a_customer_that_was_replaced_lands_whenever_it_is_heard_of() {
+    for (is_late, is_refunded) in [(false, false), (true, false), (true, true)] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let ada = world.account(1).await;
+        let secret = ada.starts_checkout("annual").await.client_secret();
+        world.stripe.holds_events(true).await;
+        world.stripe.checks_out(&secret, "succeed").await;
+        for kind in ["checkout.session.completed", "customer.subscription.created"] {
+            assert_eq!(world.stripe.delivers(&world.stripe.event(kind)).await, 200);
+        }
+        let paid = world.stripe.event("invoice.paid");
+        let charge = world.stripe.latest_charge(&ada).await;
+        world.stripe.loses_its_customer(&ada).await;
+        let ended = world.stripe.event("customer.subscription.deleted");
+        assert_eq!(world.stripe.delivers(&ended).await, 200);
+        if !is_late {
+            assert_eq!(world.stripe.delivers(&paid).await, 200);
+        }
+        let again = ada.starts_checkout("monthly").await.client_secret();
+        let customer = ada.stored().await.profile.customer;
+        if is_refunded {
+            world.stripe.refunds(&charge, 9600).await;
+            let refunded = world.stripe.event("charge.refunded");
+            assert_eq!(world.stripe.delivers(&refunded).await, 200);
+        }
+        let machine = world.machine().await;
+        let answer = machine.call(world.stripe.signed_event(&paid)).await.unwrap();
+        assert_eq!(answer.status, 200);
+        let context = format!("late: {is_late}, refunded: {is_refunded}");
+        assert_eq!(machine.metric("ForeignCustomers"), 0, "{context}");
+        let covered = if is_refunded { "" } else { "2027-04-01T00:00:00Z" };
+        assert_eq!(ada.covered_until().await, covered, "{context}");
+        assert_eq!(ada.stored().await.profile.customer, customer, "{context}");
+        // The rest of the old customer's news changes nothing: the new page can be paid.
+        world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        world.stripe.pays(&again).await;
+        assert_eq!(ada.ledger().await.len(), 2, "{context}");
+        let covered = if is_refunded { APRIL_ENDS } else { covered };
+        assert_eq!(ada.covered_until().await, covered, "{context}");
+    }
+}
+
+/// A customer that somebody has marked with the account's id by hand was never the account's: what it pays covers nothing.
+#[tokio::test]
+async fn a_payment_of_a_customer_that_was_marked_by_hand_covers_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.subscriber(1, "monthly").await;
+    let price = world.stripe.subscription(&ada).await["items"]["data"][0]["price"]["id"].clone();
+    let other = world
+        .stripe
+        .operator("POST", "/v1/customers", "name=By%20hand")
+        .await;
+    let customer = other["id"].as_str().unwrap();
+    world
+        .stripe
+        .stand_in()
+        .set_card(customer, "pm_card_visa")
+        .unwrap();
+    let form = format!(
+        "customer={customer}&items[0][price]={}&items[0][quantity]=9&metadata[account]={}",
+        price.as_str().unwrap(),
+        ada.id
+    );
+    world.stripe.holds_events(true).await;
+    world.stripe.operator("POST", "/v1/subscriptions", &form).await;
+    let paid = world.stripe.event("invoice.paid");
+    let machine = world.machine().await;
+    let answer = machine.call(world.stripe.signed_event(&paid)).await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(machine.metric("ForeignCustomers"), 1);
+    assert_eq!(ada.ledger().await.len(), 1);
+}
+
 /// The refund's event dies at each of its steps: the next delivery lands it, once.
 #[tokio::test]
 async fn a_refund_lands_when_the_webhook_dies_at_any_step() {

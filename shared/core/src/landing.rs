@@ -73,30 +73,49 @@ pub struct Landing {
     pub second: Option<SubscriptionId>,
 }
 
-/// The facts are about a customer that is not this account's.
+/// The facts are about a customer that is not this account's, or was and has nothing to tell of that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("customer {0} is not the account's")]
 pub struct Foreign(pub CustomerId);
 
+/// What says that a customer is the account's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// Our own record of the customer: it is, or was until it was deleted at Stripe and another took its place.
+    Record,
+    /// What the object at Stripe says of itself, or the session that is ours.
+    Object,
+}
+
 /// What the facts change.
-pub fn land(account: &Account, reservation: Option<&Reservation>, facts: Facts) -> Result<Landing, Foreign> {
+pub fn land(
+    account: &Account,
+    reservation: Option<&Reservation>,
+    facts: Facts,
+    says: Says,
+) -> Result<Landing, Foreign> {
     let reversal = facts
         .reversal
         .and_then(|fetched| reversal::news(&account.reversals, fetched));
     let customer = match &account.profile.customer {
         Some(known) if *known == facts.customer => None,
-        // A customer that was deleted and replaced: what it paid covered, and may still be given back.
-        Some(_)
-            if reversal
-                .as_ref()
-                .is_some_and(|it| account.has_landed(&it.invoice)) =>
-        {
+        // A customer that was deleted and replaced: what it paid covers, and may be given back, whenever that is heard of. Nothing else of it
+        // counts any more.
+        Some(_) => {
+            let is_recorded = says == Says::Record;
+            let paid = if is_recorded { facts.paid } else { Vec::new() };
+            let (entries, more) = new_entries(&account.ledger, paid);
+            let reversal = reversal.filter(|it| is_recorded || account.has_landed(&it.invoice));
+            if entries.is_empty() && reversal.is_none() {
+                return Err(Foreign(facts.customer));
+            }
             return Ok(Landing {
+                entries,
                 reversal,
+                more,
                 ..Landing::default()
             });
         }
-        Some(_) => return Err(Foreign(facts.customer)),
         // What is over may be the last that is heard of a customer that was deleted at Stripe and forgotten here; whoever has a
         // live subscription was not.
         None => {

@@ -113,7 +113,10 @@ fn a_line_lands_once() {
         paid: vec![entry("il_1"), entry("il_2")],
         ..facts(None)
     };
-    assert_eq!(land(&account, None, facts).unwrap().entries, vec![entry("il_2")]);
+    assert_eq!(
+        land(&account, None, facts, Says::Record).unwrap().entries,
+        vec![entry("il_2")]
+    );
 }
 
 /// The key is both: a line of the same id on another invoice is another line.
@@ -129,7 +132,10 @@ fn a_line_of_another_invoice_is_another_line() {
         paid: vec![other.clone()],
         ..facts(None)
     };
-    assert_eq!(land(&account, None, facts).unwrap().entries, vec![other]);
+    assert_eq!(
+        land(&account, None, facts, Says::Record).unwrap().entries,
+        vec![other]
+    );
 }
 
 /// Of 3000, 1000 and then all are given back; what is known is not written again, and an invoice of which nothing was given
@@ -150,7 +156,7 @@ fn a_reversal_is_stored_when_it_says_something_new() {
             reversal: Some(back(given_back)),
             ..facts(None)
         };
-        land(account, None, facts).unwrap().reversal
+        land(account, None, facts, Says::Record).unwrap().reversal
     };
     assert_eq!(landed(&account, 0), None);
     assert_eq!(landed(&account, 1000), Some(back(1000)));
@@ -202,7 +208,7 @@ fn only_the_end_of_its_own_session_releases_a_reservation() {
             ended: Some(EndedSession { id, number }),
             ..facts(None)
         };
-        let landing = land(&account(None), Some(&reservation), facts).unwrap();
+        let landing = land(&account(None), Some(&reservation), facts, Says::Record).unwrap();
         (landing.close_session, landing.release)
     };
     assert_eq!(landed(true, "cs_1", None), (true, Some(2)));
@@ -224,17 +230,26 @@ fn an_invoice_of_many_lines_lands_in_several_goes() {
         ..facts(None)
     };
     for expected in [(90, true), (90, true), (20, false)] {
-        let landing = land(&account, None, facts.clone()).unwrap();
+        let landing = land(&account, None, facts.clone(), Says::Record).unwrap();
         assert_eq!((landing.entries.len(), landing.more), expected);
         account.ledger.extend(landing.entries);
     }
-    assert_eq!(land(&account, None, facts).unwrap(), Landing::default());
+    assert_eq!(
+        land(&account, None, facts, Says::Record).unwrap(),
+        Landing::default()
+    );
 }
 
 #[test]
 fn nothing_new_changes_nothing() {
     let stored = subscription("sub_1", "active");
-    let landing = land(&account(Some(stored.clone())), None, facts(Some(stored))).unwrap();
+    let landing = land(
+        &account(Some(stored.clone())),
+        None,
+        facts(Some(stored)),
+        Says::Record,
+    )
+    .unwrap();
     assert_eq!(landing, Landing::default());
 }
 
@@ -244,6 +259,7 @@ fn a_second_live_subscription_is_reported_and_not_stored() {
         &account(Some(subscription("sub_1", "active"))),
         None,
         facts(Some(subscription("sub_2", "active"))),
+        Says::Record,
     )
     .unwrap();
     assert_eq!(landing.second, Some("sub_2".parse().unwrap()));
@@ -253,7 +269,13 @@ fn a_second_live_subscription_is_reported_and_not_stored() {
 #[test]
 fn the_end_of_an_old_subscription_leaves_the_new_one() {
     let stored = account(Some(subscription("sub_2", "active")));
-    let landing = land(&stored, None, facts(Some(subscription("sub_1", "canceled")))).unwrap();
+    let landing = land(
+        &stored,
+        None,
+        facts(Some(subscription("sub_1", "canceled"))),
+        Says::Record,
+    )
+    .unwrap();
     assert_eq!(landing, Landing::default());
 }
 
@@ -262,7 +284,7 @@ fn the_end_of_an_old_subscription_leaves_the_new_one() {
 fn the_end_of_a_subscription_is_its_own() {
     let stored = account(Some(subscription("sub_2", "active")));
     let ended = subscription("sub_2", "canceled");
-    let landing = land(&stored, None, facts(Some(ended.clone()))).unwrap();
+    let landing = land(&stored, None, facts(Some(ended.clone())), Says::Record).unwrap();
     assert_eq!(
         (landing.subscription, landing.second),
         (Some(ended.clone()), None)
@@ -271,6 +293,7 @@ fn the_end_of_a_subscription_is_its_own() {
         &account(Some(ended)),
         None,
         facts(Some(subscription("sub_1", "canceled"))),
+        Says::Record,
     );
     assert_eq!(landing, Ok(Landing::default()));
 }
@@ -287,18 +310,27 @@ fn what_the_last_checkout_became_takes_the_place_of_an_earlier_one_though_it_is_
         }),
         ..facts(Some(ended.clone()))
     };
-    let landing = land(&stored, None, told("cs_1")).unwrap();
+    let landing = land(&stored, None, told("cs_1"), Says::Record).unwrap();
     assert_eq!(
         (landing.subscription, landing.second),
         (Some(ended.clone()), None)
     );
-    assert_eq!(land(&stored, None, told("cs_0")), Ok(Landing::default()));
+    assert_eq!(
+        land(&stored, None, told("cs_0"), Says::Record),
+        Ok(Landing::default())
+    );
 }
 
 #[test]
 fn a_new_subscription_takes_the_place_of_one_that_is_over() {
     let stored = account(Some(subscription("sub_1", "canceled")));
-    let landing = land(&stored, None, facts(Some(subscription("sub_2", "active")))).unwrap();
+    let landing = land(
+        &stored,
+        None,
+        facts(Some(subscription("sub_2", "active"))),
+        Says::Record,
+    )
+    .unwrap();
     assert_eq!(landing.subscription, Some(subscription("sub_2", "active")));
 }
 
@@ -306,11 +338,56 @@ fn a_new_subscription_takes_the_place_of_one_that_is_over() {
 fn a_customer_is_linked_by_a_live_subscription_only() {
     let mut account = account(None);
     account.profile.customer = None;
-    let linked = |subscription| land(&account, None, facts(subscription)).unwrap().customer;
+    let linked = |subscription| {
+        land(&account, None, facts(subscription), Says::Record)
+            .unwrap()
+            .customer
+    };
     let live = Some(subscription("sub_1", "incomplete"));
     assert_eq!(linked(live), Some("cus_1".parse().unwrap()));
     assert_eq!(linked(Some(subscription("sub_1", "canceled"))), None);
     assert_eq!(linked(None), None);
+}
+
+/// Of a customer that was replaced, what it paid and what went back of that; of somebody else's, nothing.
+#[test]
+fn only_the_money_of_another_customer_counts_and_only_of_one_that_was_the_accounts() {
+    let other: CustomerId = "cus_2".parse().unwrap();
+    let facts = |paid, subscription| Facts {
+        customer: other.clone(),
+        paid,
+        subscription,
+        ended: Some(EndedSession {
+            id: "cs_1".parse().unwrap(),
+            number: Some(1),
+        }),
+        ..facts(None)
+    };
+    let live = Some(subscription("sub_2", "active"));
+    let mut account = account(None);
+    let landed = land(
+        &account,
+        None,
+        facts(vec![entry("il_1")], live.clone()),
+        Says::Record,
+    );
+    let expected = Landing {
+        entries: vec![entry("il_1")],
+        ..Landing::default()
+    };
+    assert_eq!(landed, Ok(expected));
+    let paid = || vec![entry("il_1")];
+    let foreign = Err(Foreign(other.clone()));
+    assert_eq!(
+        land(&account, None, facts(paid(), live.clone()), Says::Object),
+        foreign
+    );
+    assert_eq!(
+        land(&account, None, facts(vec![], live.clone()), Says::Record),
+        foreign
+    );
+    account.ledger = paid();
+    assert_eq!(land(&account, None, facts(paid(), live), Says::Record), foreign);
 }
 
 #[test]
@@ -320,7 +397,7 @@ fn somebody_elses_customer_changes_nothing() {
         ..facts(None)
     };
     assert_eq!(
-        land(&account(None), None, facts),
+        land(&account(None), None, facts, Says::Record),
         Err(Foreign("cus_2".parse().unwrap()))
     );
 }

@@ -2,7 +2,7 @@
 
 use billing_core::account::Account;
 use billing_core::id::{AccountId, CustomerId};
-use billing_core::landing::{self, Facts};
+use billing_core::landing::{self, Facts, Says};
 use billing_core::subscription::Subscription;
 use billing_store::{CustomerOf, unless_conflict};
 use billing_stripe::webhook::Event;
@@ -20,8 +20,8 @@ pub(super) async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Resu
     let mut taken = Taken::OfNobody;
     for errand in facts::apart(call, errand).await? {
         match find_owner(call, event, &errand).await? {
-            Some(CustomerOf::Account(account)) => run_for(call, &account, &errand).await?,
-            Some(CustomerOf::Organisation) => contracts::run(call, &errand).await?,
+            Some((CustomerOf::Account(account), says)) => do_for(call, &account, &errand, says).await?,
+            Some((CustomerOf::Organisation, _)) => contracts::run(call, &errand).await?,
             None => continue,
         }
         taken = Taken::Done;
@@ -31,12 +31,16 @@ pub(super) async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Resu
 
 /// Does an errand of an account that is known.
 pub(super) async fn run_for(call: &Call<'_>, account: &AccountId, errand: &Errand) -> Result<(), Problem> {
-    let Landed::Ended(customer) = land_at_last(call, account, errand).await? else {
+    do_for(call, account, errand, Says::Object).await
+}
+
+async fn do_for(call: &Call<'_>, account: &AccountId, errand: &Errand, says: Says) -> Result<(), Problem> {
+    let Landed::Ended(customer) = land_at_last(call, account, errand, says).await? else {
         return Ok(());
     };
     // One that an operator made beside it was not taken: it goes on billing, and the account has to see it, and may not buy another.
     if let Some(other) = call.stripe().await?.live_subscription(&customer).await? {
-        land_at_last(call, account, &Errand::Subscription(other)).await?;
+        land_at_last(call, account, &Errand::Subscription(other), says).await?;
     }
     Ok(())
 }
@@ -50,29 +54,40 @@ enum Landed {
 }
 
 /// Lands in as many rounds as it takes.
-async fn land_at_last(call: &Call<'_>, account: &AccountId, errand: &Errand) -> Result<Landed, Problem> {
+async fn land_at_last(
+    call: &Call<'_>,
+    account: &AccountId,
+    errand: &Errand,
+    says: Says,
+) -> Result<Landed, Problem> {
     let mut rounds = call.rounds();
     loop {
-        if let Some(landed) = land(call, errand, account).await? {
+        if let Some(landed) = land(call, errand, account, says).await? {
             return Ok(landed);
         }
         rounds.lost().await?;
     }
 }
 
-/// Whom an event is about: by its customer's pointer; before that is written, by what our objects say of themselves. None
+/// Whom an event is about, and what says so: its customer's pointer; before that is written, our objects of themselves. None
 /// when there is nothing to do for anybody, or for nobody we know.
-async fn find_owner(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<Option<CustomerOf>, Problem> {
+async fn find_owner(
+    call: &Call<'_>,
+    event: &Event,
+    errand: &Errand,
+) -> Result<Option<(CustomerOf, Says)>, Problem> {
+    let recorded = |owner| (owner, Says::Record);
     if let Some(customer) = &event.customer
         && let Some(owner) = call.store.owner_of_customer(customer).await?
     {
-        return Ok(Some(owner));
+        return Ok(Some(recorded(owner)));
     }
     let Some(Found { facts, account, .. }) = facts::find(call, errand).await? else {
         return Ok(None);
     };
     let owner = call.store.owner_of_customer(&facts.customer).await?;
-    let owner = owner.or_else(|| account.map(CustomerOf::Account));
+    let named = account.map(|account| (CustomerOf::Account(account), Says::Object));
+    let owner = owner.map(recorded).or(named);
     if owner.is_none() {
         // Somebody else's customer on the same Stripe account.
         call.count("UnknownCustomers", 1);
@@ -81,7 +96,12 @@ async fn find_owner(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<O
 }
 
 /// One round; none when somebody else wrote first.
-async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option<Landed>, Problem> {
+async fn land(
+    call: &Call<'_>,
+    errand: &Errand,
+    id: &AccountId,
+    says: Says,
+) -> Result<Option<Landed>, Problem> {
     // First what we have, then what Stripe has: see `billing_core::landing`.
     let (account, reservation) = tokio::try_join!(call.store.account(id), call.store.reservation(id))?;
     let Some(mut account) = account else {
@@ -107,8 +127,15 @@ async fn land(call: &Call<'_>, errand: &Errand, id: &AccountId) -> Result<Option
         return Ok(None);
     };
     let customer = facts.customer.clone();
-    let told = facts.subscription.as_ref().map(|told| told.id.clone());
-    let landing = match landing::land(&account, reservation.as_ref(), facts) {
+    // What a customer that was replaced has had says nothing of what the account has.
+    let is_own = account
+        .profile
+        .customer
+        .as_ref()
+        .is_none_or(|own| *own == customer);
+    let told = facts.subscription.as_ref().filter(|_| is_own);
+    let told = told.map(|told| told.id.clone());
+    let landing = match landing::land(&account, reservation.as_ref(), facts, says) {
         Ok(landing) => landing,
         Err(foreign) => {
             tracing::warn!(account = %id, customer = %foreign.0, "an event of a customer that the account no longer has");

@@ -195,7 +195,7 @@ pub enum Next {
     AlreadyThere,
     /// The change that was wished for took effect; what is left of it is done.
     Finish(Change),
-    /// Another change took effect, and what is left of it comes first.
+    /// Another change took effect, or one that waited for its payment came to nothing; what is left of it comes first.
     Settle(Change),
     /// The change that was wished for waits for its payment.
     Await(Change),
@@ -358,6 +358,8 @@ pub fn next(
                 Err(Refusal::Busy)
             };
         }
+        // It waited for its payment and came to nothing.
+        Some(change) if change.invoice.is_some() => return Ok(Next::Settle(change.clone())),
         _ => {}
     }
     Ok(Next::Begin)

@@ -8,6 +8,8 @@
 //!
 //! Coverage is granted here and nowhere else.
 
+use jiff::Timestamp;
+
 use crate::account::Account;
 use crate::checkout::Reservation;
 use crate::coverage::{Entry, new_entries};
@@ -39,6 +41,13 @@ pub enum ChangeStep {
     Waits(InvoiceId),
     /// It took effect or came to nothing, and is forgotten.
     Over,
+    /// It came to nothing and is forgotten, and its bill can be paid all the same, since somebody has given it up: the bill is let go.
+    Dropped {
+        /// The bill.
+        bill: InvoiceId,
+        /// When it is let go.
+        at: Timestamp,
+    },
 }
 
 /// A checkout session that is complete or expired.
@@ -61,7 +70,7 @@ pub struct Landing {
     pub entries: Vec<Entry>,
     /// What was given back of an invoice, to be stored in place of what is.
     pub reversal: Option<Reversal>,
-    /// Whether there are more entries than fit, so that the facts must be landed once more.
+    /// Whether there is more to do than fits, so that the facts must be landed once more.
     pub more: bool,
     /// The profile's open session is over.
     pub close_session: bool,
@@ -123,7 +132,12 @@ pub fn land(
             live.then_some(facts.customer)
         }
     };
-    let (entries, more) = new_entries(&account.ledger, facts.paid);
+    let change = facts.change.filter(|_| account.profile.change.is_some());
+    // What was paid for a bill that is let go just now goes back in the next round.
+    let is_let_go =
+        |entry: &Entry| matches!(&change, Some(ChangeStep::Dropped { bill, .. }) if entry.invoice == *bill);
+    let (let_go, paid): (Vec<Entry>, Vec<Entry>) = facts.paid.into_iter().partition(is_let_go);
+    let (entries, more) = new_entries(&account.ledger, paid);
     let ended = facts.ended.as_ref();
     let close_session = ended.is_some_and(|ended| account.profile.open_session.as_ref() == Some(&ended.id));
     let release = reservation
@@ -139,10 +153,10 @@ pub fn land(
         subscription,
         entries,
         reversal,
-        more,
+        more: more || !let_go.is_empty(),
         close_session,
         release,
-        change: facts.change.filter(|_| account.profile.change.is_some()),
+        change,
         second,
     })
 }

@@ -58,6 +58,7 @@ impl Call<'_> {
                     Err(error) => Err(error.into()),
                 };
             }
+            (Fate::Over, _) if !change.took_effect(&standing) => Some(self.drop_change(change).await?),
             (Fate::TookEffect | Fate::Over, _) => Some(ChangeStep::Over),
             (Fate::Waits(invoice), _) => Some(ChangeStep::Waits(invoice)),
             (Fate::Open, _) => None,
@@ -67,5 +68,21 @@ impl Call<'_> {
             standing,
             step,
         }))
+    }
+
+    /// What is left to do of a change that came to nothing: Stripe makes its bill void, but one that somebody has given up perhaps not.
+    async fn drop_change(&self, change: &Change) -> Result<ChangeStep, Problem> {
+        let Some(bill) = &change.invoice else {
+            return Ok(ChangeStep::Over);
+        };
+        match self.stripe().await?.invoice(bill).await {
+            Ok(invoice) if invoice.was_given_up => Ok(ChangeStep::Dropped {
+                bill: bill.clone(),
+                at: self.now,
+            }),
+            // Somebody erased Stripe's test data.
+            Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(ChangeStep::Over),
+            found => Ok(found.map(|_| ChangeStep::Over)?),
+        }
     }
 }

@@ -27,6 +27,8 @@ use crate::problem::Problem;
 pub struct Billed {
     /// Its lines, when it is paid.
     pub paid: Vec<Entry>,
+    /// Whether somebody had given it up.
+    pub was_given_up: bool,
     /// What was given back of it.
     pub reversal: Option<Reversal>,
 }
@@ -113,6 +115,7 @@ impl Call<'_> {
         let facts = Facts {
             read,
             paid: bill.paid,
+            was_given_up: bill.was_given_up,
             reversal: bill.reversal,
             lateness,
         };

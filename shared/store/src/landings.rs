@@ -40,6 +40,9 @@ impl Store {
             let key = key::reversal(account, &reversal.invoice);
             items.push(put(&self.accounts, item(&key, reversal)?, None)?);
         }
+        if let Some(ChangeStep::Dropped { bill, at }) = &landing.change {
+            items.push(self.let_go(bill, *at)?);
+        }
         if let Some(customer) = &landing.customer {
             items.push(self.put_pointer(customer, account)?);
         }
@@ -73,7 +76,10 @@ impl Store {
         if landing.close_session {
             over.push("open_session");
         }
-        if landing.change == Some(ChangeStep::Over) {
+        if matches!(
+            landing.change,
+            Some(ChangeStep::Over | ChangeStep::Dropped { .. })
+        ) {
             over.push("#change");
         }
         let remove = if over.is_empty() {

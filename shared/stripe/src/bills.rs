@@ -50,9 +50,19 @@ pub(crate) struct Settled {
     pre_payment_credit_notes_amount: i64,
 }
 
+/// When an invoice came into its states.
 #[derive(Deserialize)]
-struct WireTransitions {
+pub(crate) struct WireTransitions {
     paid_at: Option<i64>,
+    #[serde(default)]
+    marked_uncollectible_at: Option<i64>,
+}
+
+impl WireTransitions {
+    /// Whether somebody has given the invoice up, whatever has become of it since.
+    pub(crate) fn tell_giving_up(&self) -> bool {
+        self.marked_uncollectible_at.is_some()
+    }
 }
 
 impl Settled {

@@ -11,7 +11,7 @@ use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
 use stripe_billing::invoice_payment::ListInvoicePayment;
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 
-use crate::bills::Settled;
+use crate::bills::{Settled, WireTransitions};
 use crate::client::Stripe;
 use crate::error::StripeError;
 use crate::pages::{Listed, Page};
@@ -26,6 +26,8 @@ pub struct Invoice {
     pub paid: bool,
     /// Whether something was taken off it by credit notes before it was paid: perhaps all.
     pub is_forgiven: bool,
+    /// Whether somebody has given it up as uncollectible. It may have been paid since, or can be, unless it was made void.
+    pub was_given_up: bool,
     /// The subscription that it bills; none for an invoice of something else.
     pub subscription: Option<SubscriptionId>,
     /// The lines that grant service: the subscription's. Its credits are told by the first of them.
@@ -60,6 +62,7 @@ struct Wire {
     status: Option<String>,
     #[serde(flatten)]
     settled: Settled,
+    status_transitions: Option<WireTransitions>,
     parent: Option<Parent>,
     lines: Page<Line>,
 }
@@ -304,6 +307,9 @@ impl Stripe {
     /// An invoice as it is now, with all its lines.
     pub async fn invoice(&self, invoice: &InvoiceId) -> Result<Invoice, StripeError> {
         let wire: Wire = self.get(RetrieveInvoice::new(invoice.as_str()).build()).await?;
+        let was_given_up = wire
+            .status_transitions
+            .is_some_and(|transitions| transitions.tell_giving_up());
         let subscription: Option<SubscriptionId> = wire
             .parent
             .and_then(|parent| parent.subscription_details?.subscription)
@@ -319,6 +325,7 @@ impl Stripe {
             id: id(&wire.id, "an invoice")?,
             paid: wire.status.as_deref() == Some("paid"),
             is_forgiven: wire.settled.is_forgiven(),
+            was_given_up: was_given_up && wire.status.as_deref() != Some("void"),
             subscription,
             service: service(invoice, billed)?,
         })

@@ -21,7 +21,7 @@ use stripe_billing::invoice_payment::{
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_core::refund::ListRefund;
 
-use crate::bills::Settled;
+use crate::bills::{Settled, WireTransitions};
 use crate::client::Stripe;
 use crate::disputes::Disputed;
 use crate::error::StripeError;
@@ -49,6 +49,8 @@ pub enum Reversed {
 pub struct ReversedInvoice {
     /// The subscription that it bills; none for an invoice of something else.
     pub subscription: Option<SubscriptionId>,
+    /// Whether somebody had given it up as uncollectible before it was paid.
+    pub was_given_up: bool,
     /// What was given back.
     pub reversal: Reversal,
 }
@@ -69,6 +71,7 @@ struct Wire {
     currency: String,
     #[serde(flatten)]
     settled: Settled,
+    status_transitions: Option<WireTransitions>,
     parent: Option<Parent>,
 }
 
@@ -329,6 +332,10 @@ impl Stripe {
         }
         Ok(ReversedInvoice {
             subscription: wire.subscription()?,
+            was_given_up: wire
+                .status_transitions
+                .as_ref()
+                .is_some_and(WireTransitions::tell_giving_up),
             reversal: sum(invoice, wire.settled()?, &paid, &notes),
         })
     }

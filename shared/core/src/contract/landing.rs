@@ -120,6 +120,8 @@ pub struct Facts {
     pub read: Read,
     /// The lines of an invoice that is paid.
     pub paid: Vec<Entry>,
+    /// Whether somebody had given that invoice up.
+    pub was_given_up: bool,
     /// What was given back of an invoice.
     pub reversal: Option<Reversal>,
     /// Whether the sale's payment was late.
@@ -154,9 +156,12 @@ pub fn land(
     let Facts {
         read,
         paid,
+        was_given_up,
         reversal,
         lateness,
     } = facts;
+    let given_up = paid.first().filter(|_| was_given_up);
+    let given_up = given_up.map(|entry| entry.invoice.clone());
     let (entries, more) = new_entries(&ledger.entries, paid);
     let begins = contract
         .sale
@@ -177,7 +182,12 @@ pub fn land(
         told: None,
         let_go: Vec::new(),
     };
-    landing.follow_sale(&read, lateness, now);
+    landing.follow_sale(&read, given_up.as_ref(), lateness, now);
+    // What was paid for a bill that is let go just now goes back in the next round.
+    if landing.let_go.iter().any(|bill| given_up.as_ref() == Some(bill)) {
+        landing.entries.clear();
+        landing.more = true;
+    }
     landing.follow_period(&read, now)?;
     let landed = &mut landing.contract;
     landed.status = match (landed.status, read.billing.status) {
@@ -189,7 +199,9 @@ pub fn land(
 }
 
 impl Landing {
-    fn follow_sale(&mut self, read: &Read, lateness: Lateness, now: Timestamp) {
+    /// What has become of the sale. One that came to nothing lets go of what can still be paid, and what was paid by now though somebody had
+    /// given it up.
+    fn follow_sale(&mut self, read: &Read, given_up: Option<&InvoiceId>, lateness: Lateness, now: Timestamp) {
         let Some(sale) = self.contract.sale.clone() else {
             return;
         };
@@ -224,9 +236,15 @@ impl Landing {
             }
             Fate::Over => {
                 self.contract.sale = None;
-                if sale.offer.way == Way::Begin {
-                    self.let_go = read.payable_bills().map(|bill| bill.id.clone()).collect();
-                }
+                let payable = read.payable_bills().map(|bill| &bill.id);
+                self.let_go = match &sale.invoice {
+                    _ if sale.offer.way == Way::Begin => payable.cloned().collect(),
+                    Some(own) => {
+                        let own = payable.chain(given_up).find(|bill| *bill == own);
+                        own.cloned().into_iter().collect()
+                    }
+                    None => Vec::new(),
+                };
                 if sale.is_to_be_refunded {
                     self.contract.status = Status::Refunded;
                     Told::Refunded

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::account::Profile;
+use crate::change::Change;
 use crate::checkout::{Intent, OpenSession};
 use crate::money::Money;
 use crate::period::Period;
@@ -63,6 +64,27 @@ fn facts(subscription: Option<Subscription>) -> Facts {
         reversal: None,
         ended: None,
         change: None,
+    }
+}
+
+fn change() -> Change {
+    Change {
+        account: "ada".parse().unwrap(),
+        number: 1,
+        subscription: "sub_1".parse().unwrap(),
+        item: "si_1".parse().unwrap(),
+        interval: Interval::Annual,
+        price: "price_y".parse().unwrap(),
+        quantity: 3,
+        code: None,
+        promotion_code: None,
+        proration_date: None,
+        clears_cancellation: false,
+        cancellation_date: None,
+        quoted: None,
+        asked_at: at("2026-04-11T00:00:00Z"),
+        invoice: Some("in_1".parse().unwrap()),
+        finishing_at: None,
     }
 }
 
@@ -388,6 +410,28 @@ fn only_the_money_of_another_customer_counts_and_only_of_one_that_was_the_accoun
     );
     account.ledger = paid();
     assert_eq!(land(&account, None, facts(paid(), live), Says::Record), foreign);
+}
+
+/// The change came to nothing, and its bill is let go: what was paid for it is no entry, and the facts are landed once more.
+#[test]
+fn what_was_paid_for_a_bill_that_is_let_go_is_no_entry() {
+    let bill = entry("il_1").invoice;
+    let dropped = |bill: &InvoiceId| ChangeStep::Dropped {
+        bill: bill.clone(),
+        at: at("2026-04-12T00:00:00Z"),
+    };
+    let mut account = account(None);
+    account.profile.change = Some(change());
+    for (bill, entries, more) in [(bill, 0, true), ("in_other".parse().unwrap(), 1, false)] {
+        let facts = Facts {
+            paid: vec![entry("il_1")],
+            change: Some(dropped(&bill)),
+            ..facts(None)
+        };
+        let landing = land(&account, None, facts, Says::Record).unwrap();
+        assert_eq!((landing.entries.len(), landing.more), (entries, more), "{bill}");
+        assert_eq!(landing.change, Some(dropped(&bill)));
+    }
 }
 
 #[test]

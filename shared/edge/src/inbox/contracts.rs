@@ -89,6 +89,7 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &Subject) -> Result<Option<(
     if let Found::Subscription(read, bill) = &found {
         let told = let_go::Told {
             is_live: read.read.billing.status.is_live(),
+            was_given_up: bill.was_given_up,
             paid: &bill.paid,
             reversal: bill.reversal.as_ref(),
         };
@@ -208,6 +209,7 @@ async fn invoice(call: &Call<'_>, id: &InvoiceId, is_told: bool) -> Result<Optio
     // What is not paid grants nothing, and leaves alone what was paid for before.
     let bill = Billed {
         paid: if invoice.paid { invoice.service } else { Vec::new() },
+        was_given_up: invoice.was_given_up,
         reversal: reversal.map(|reversed| reversed.reversal),
     };
     subscription(call, billed, bill).await
@@ -216,6 +218,7 @@ async fn invoice(call: &Call<'_>, id: &InvoiceId, is_told: bool) -> Result<Optio
 async fn reversal(call: &Call<'_>, invoice: &InvoiceId) -> Result<Option<Found>, Unread> {
     let ReversedInvoice {
         subscription: Some(billed),
+        was_given_up,
         reversal,
     } = call.stripe().await?.reversal(invoice).await?
     else {
@@ -223,6 +226,7 @@ async fn reversal(call: &Call<'_>, invoice: &InvoiceId) -> Result<Option<Found>,
     };
     let bill = Billed {
         paid: Vec::new(),
+        was_given_up,
         reversal: Some(reversal),
     };
     subscription(call, &billed, bill).await

@@ -14,6 +14,8 @@ use crate::problem::Problem;
 pub(super) struct Found {
     pub(super) facts: Facts,
     pub(super) account: Option<AccountId>,
+    /// Whether they tell of a bill that somebody had given up.
+    pub(super) was_given_up: bool,
     /// The subscription that was touched, whole.
     pub(super) standing: Option<Standing>,
 }
@@ -98,6 +100,7 @@ async fn session(stripe: &Stripe, id: &SessionId) -> Result<Option<Found>, Strip
     Ok(Some(Found {
         facts,
         account: session.account,
+        was_given_up: false,
         standing: bought.map(|bought| bought.standing),
     }))
 }
@@ -124,6 +127,7 @@ async fn invoice(stripe: &Stripe, id: &InvoiceId, is_told: bool) -> Result<Optio
             reversal: reversal.map(|reversed| reversed.reversal),
             ..found.facts
         },
+        was_given_up: invoice.was_given_up,
         ..found
     }))
 }
@@ -131,6 +135,7 @@ async fn invoice(stripe: &Stripe, id: &InvoiceId, is_told: bool) -> Result<Optio
 async fn reversal(stripe: &Stripe, invoice: &InvoiceId) -> Result<Option<Found>, StripeError> {
     let ReversedInvoice {
         subscription: Some(billed),
+        was_given_up,
         reversal,
     } = stripe.reversal(invoice).await?
     else {
@@ -144,6 +149,7 @@ async fn reversal(stripe: &Stripe, invoice: &InvoiceId) -> Result<Option<Found>,
             reversal: Some(reversal),
             ..found.facts
         },
+        was_given_up,
         ..found
     }))
 }
@@ -163,6 +169,7 @@ async fn subscription(stripe: &Stripe, id: &SubscriptionId) -> Result<Option<Fou
     Ok(Some(Found {
         facts,
         account,
+        was_given_up: false,
         standing: Some(standing),
     }))
 }

@@ -117,6 +117,7 @@ async fn land(
             .subscription
             .as_ref()
             .is_some_and(Subscription::is_live),
+        was_given_up: found.was_given_up,
         paid: &found.facts.paid,
         reversal: found.facts.reversal.as_ref(),
     };
@@ -163,7 +164,7 @@ async fn land(
     let landed = unless_conflict(call.store.land(&account.profile, &landing).await)?;
     let has = landing.subscription.as_ref().or(account.subscription.as_ref());
     let has_ended = has.is_some_and(|has| !has.is_live() && Some(&has.id) == told.as_ref());
-    // An invoice of more lines than one transaction takes needs another round.
+    // An invoice of more lines than one transaction takes needs another round, and so does a paid one that was let go in this.
     Ok(landed.filter(|()| !landing.more).map(|()| match has_ended {
         true => Landed::Ended(customer),
         false => Landed::Whole,

@@ -1,7 +1,7 @@
 //! Bills that were let go: what is paid for them goes back.
 //!
-//! Somebody gave such a bill up and ended its subscription, and Stripe does not make it void: it can be paid for as long as its page is
-//! shown, by a bank debit that takes days too. Something else may have been sold in its place.
+//! Somebody gave such a bill up and ended its subscription, or Stripe dropped the change that it was for, and Stripe does not make it void: it
+//! can be paid for as long as its page is shown, by a bank debit that takes days too. Something else may have been sold in its place.
 //!
 //! # If it fails half-way
 //! The event is not done, and is taken again; each payment goes back under its own key.
@@ -17,6 +17,8 @@ use crate::problem::Problem;
 pub(super) struct Told<'a> {
     /// Whether its subscription can still bill.
     pub(super) is_live: bool,
+    /// Whether somebody had given it up.
+    pub(super) was_given_up: bool,
     /// Its lines, when it is paid.
     pub(super) paid: &'a [Entry],
     /// What was given back of it.
@@ -28,7 +30,8 @@ pub(super) struct Told<'a> {
 pub(super) async fn was(call: &Call<'_>, told: &Told<'_>) -> Result<bool, Problem> {
     let paid = told.paid.first().map(|entry| &entry.invoice);
     let bill = paid.or(told.reversal.map(|reversal| &reversal.invoice));
-    let Some(bill) = bill.filter(|_| !told.is_live) else {
+    // No other is let go, of a subscription that goes on.
+    let Some(bill) = bill.filter(|_| !told.is_live || told.was_given_up) else {
         return Ok(false);
     };
     if !call.store.is_let_go(bill).await? {

@@ -2,7 +2,7 @@
 //!
 //! # How it works
 //! The invoice is made and attempted with the subscription unchanged. Paid, now or later, it lands the new terms; not paid in
-//! time, it is voided and the change dropped. A pending update's invoice says nothing about the subscription's own status.
+//! time, it is voided, unless it can no longer be, and the change dropped. A pending update's invoice says nothing about the subscription's own status.
 //!
 //! # If it fails half-way
 //! What waits is one member of the subscription: it is there with its invoice, or neither is.
@@ -169,7 +169,8 @@ pub(crate) fn expire_if_due(at: &mut Moment<'_>, id: &SubscriptionId) {
     }
 }
 
-/// Drops what waits, if anything does, and voids its invoice.
+/// Drops what waits, if anything does, and voids its invoice. One that was given up may be beyond that: it stays, and whoever pays it pays for
+/// nothing. Stripe's text says only that the invoice is voided and the update discarded.
 pub(crate) fn drop_present(at: &mut Moment<'_>, id: &SubscriptionId) {
     let Some(invoice) = at.world.subscriptions[id]
         .pending_update
@@ -178,8 +179,15 @@ pub(crate) fn drop_present(at: &mut Moment<'_>, id: &SubscriptionId) {
     else {
         return;
     };
-    if at.world.invoices[&invoice].status == InvoiceStatus::Open {
+    let can_be_voided = match at.world.invoices[&invoice].status {
+        InvoiceStatus::Open => true,
+        InvoiceStatus::Uncollectible => at.world.settings.given_up_bills_can_be_voided,
+        InvoiceStatus::Draft | InvoiceStatus::Paid | InvoiceStatus::Void => false,
+    };
+    if can_be_voided {
         invoicing::void_open(at, &invoice);
+    } else {
+        discard(at, id, |_, _| {});
     }
 }
 
@@ -188,17 +196,24 @@ pub(crate) fn follow_void(at: &mut Moment<'_>, id: &SubscriptionId, invoice: &In
     if !is_of(at, id, invoice) {
         return;
     }
+    discard(at, id, |at, pending| {
+        for item in at.world.invoice_items.iter_mut() {
+            if item.invoice.as_ref() == Some(invoice) && !pending.prorations.contains(&item.id) {
+                item.invoice = None;
+            }
+        }
+        discounts::give_back(at, invoice);
+    });
+}
+
+/// Takes what waits from its subscription, with whatever else becomes of it, and tells of that.
+fn discard(at: &mut Moment<'_>, id: &SubscriptionId, and: impl FnOnce(&mut Moment<'_>, &PendingUpdate)) {
     let object = Object::Subscription(id.clone());
     let before = at.picture(&object);
     let Some(pending) = at.world.subscriptions[id].pending_update.take() else {
         return;
     };
-    for item in at.world.invoice_items.iter_mut() {
-        if item.invoice.as_ref() == Some(invoice) && !pending.prorations.contains(&item.id) {
-            item.invoice = None;
-        }
-    }
-    discounts::give_back(at, invoice);
+    and(at, &pending);
     at.emit("customer.subscription.pending_update_expired", &object);
     at.emit_updated("customer.subscription.updated", &object, &before);
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::harness::{Shop, at, day, id};
 use super::schedules::{SCHEDULES, path};
-use crate::{InvoiceAct, Payment};
+use crate::{InvoiceAct, Payment, Settings};
 
 /// A change from three to five: −20.00 + 33.33, which the card on file does not pay.
 async fn waiting(card: &str) -> (Shop, String, String, Value) {
@@ -121,6 +121,48 @@ async fn a_change_that_is_declined_is_dropped_after_23_hours() {
     shop.advance("2026-12-01T01:00:00Z").await;
     let renewal = shop.latest(&subscription).await;
     assert_eq!(renewal["amount_paid"], 3000, "nothing of it is left");
+}
+
+/// Its invoice is given up before that. In either of the Stripes it is dropped all the same; what can still be paid pays for nothing.
+#[tokio::test]
+async fn a_change_whose_invoice_was_given_up_is_dropped_like_any_other() {
+    for given_up_bills_can_be_voided in [true, false] {
+        let (shop, customer, subscription, answer) = waiting("pm_card_chargeCustomerFail").await;
+        shop.stripe.set(Settings {
+            given_up_bills_can_be_voided,
+            ..Settings::default()
+        });
+        let path = format!("/v1/subscriptions/{subscription}");
+        let invoice = answer["latest_invoice"].as_str().unwrap().to_owned();
+        shop.stripe.write_off_invoice(&invoice).await.unwrap();
+        shop.advance("2026-11-11T22:59:59Z").await;
+        assert_ne!(shop.get(&path).await["pending_update"], Value::Null);
+        let expiring = shop.events_of(shop.advance("2026-11-11T23:00:00Z")).await;
+        let dropped = [
+            "customer.subscription.pending_update_expired",
+            "customer.subscription.updated",
+        ];
+        assert!(
+            expiring.ends_with(&dropped.map(ToOwned::to_owned)),
+            "{expiring:?}"
+        );
+        let status = shop.get(&format!("/v1/invoices/{invoice}")).await["status"].clone();
+        if given_up_bills_can_be_voided {
+            assert_eq!(status, "void");
+        } else {
+            assert_eq!(status, "uncollectible");
+            let paid = shop.stripe.pay_invoice(&invoice).await.unwrap();
+            assert_eq!(paid["status"], "paid");
+        }
+        let after = shop.get(&path).await;
+        assert_eq!(
+            (&after["items"]["data"][0]["quantity"], &after["pending_update"]),
+            (&json!(3), &Value::Null)
+        );
+        shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
+        shop.advance("2026-12-01T01:00:00Z").await;
+        assert_eq!(shop.latest(&subscription).await["amount_paid"], 3000);
+    }
 }
 
 /// What was credited in vain can be credited again: −20.00.

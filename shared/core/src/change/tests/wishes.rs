@@ -86,7 +86,7 @@ fn a_wish_meets_what_is_there() {
             &monthly,
             to(Interval::Annual),
             now(),
-            Ok(Next::Begin),
+            Ok(Next::Settle(waiting())),
         ),
         // It took effect.
         (

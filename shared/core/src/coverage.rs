@@ -218,6 +218,25 @@ mod tests {
         assert_eq!(covered(&ledger, at("2026-05-01T02:00:00Z"), grace), None);
     }
 
+    /// Five numbers of which three are given back on 11 April, with two hours of grace: two are covered from that second on. And a year that
+    /// is given back in June by a bill that charges nothing: it has no grace, nor has what the bill says by itself.
+    #[test]
+    fn what_was_given_back_has_no_grace() {
+        let (april, may) = (at("2026-04-01T00:00:00Z"), at("2026-05-01T00:00:00Z"));
+        let (change, june) = (at("2026-04-11T00:00:00Z"), at("2026-06-01T00:00:00Z"));
+        let grace = SignedDuration::from_hours(2);
+        let ledger = [
+            entry(april, may, 5),
+            instead(entry(change, may, 2), "il_2", Some("il_1")),
+        ];
+        assert_eq!(covered(&ledger, change, grace).unwrap().quantity, 2);
+        let ledger = [
+            entry(april, at("2027-04-01T00:00:00Z"), 3),
+            instead(entry(june, june, 3), "il_2", Some("il_1")),
+        ];
+        assert_eq!(covered(&ledger, june, grace), None);
+    }
+
     #[test]
     fn the_largest_quantity_paid_for_now_counts() {
         let (april, may) = (at("2026-04-01T00:00:00Z"), at("2026-05-01T00:00:00Z"));

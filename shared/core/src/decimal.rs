@@ -282,7 +282,7 @@ mod tests {
         }
         assert_eq!("010.50".parse::<Quantity>().unwrap().to_string(), "10.5");
         for text in [
-            "", ".5", "5.", "1e3", "--1", "+1", "1,5", " 1", "-", "-.1", "½", "1.2.3",
+            "", ".5", "5.", "1e3", "--1", "+1", "1,5", " 1", "-", "-.1", "½", "1.2.3", "1.+5", "1.-5",
         ] {
             assert_eq!(text.parse::<Quantity>(), Err(NotADecimal::Malformed), "{text:?}");
         }
@@ -298,6 +298,22 @@ mod tests {
         let of = |text: &str| text.parse::<Quantity>().unwrap();
         assert_eq!(of("5").less(of("2.5")), of("2.5"));
         assert_eq!(of("2").less(of("5")), Quantity::ZERO);
+    }
+
+    /// The last place is a millionth.
+    #[test]
+    fn a_share_is_rounded_to_the_last_place_a_half_away_from_zero() {
+        for (whole, parts, share) in [
+            ("1", 3, "0.333333"),
+            ("2", 3, "0.666667"),
+            ("-2", 3, "-0.666667"),
+            ("0.000001", 2, "0.000001"),
+            ("6", 3, "2"),
+        ] {
+            let shared = whole.parse::<Quantity>().unwrap();
+            let shared = shared.share(NonZeroU64::new(parts).unwrap());
+            assert_eq!(shared.to_string(), share, "{whole}/{parts}");
+        }
     }
 
     #[test]

@@ -228,6 +228,36 @@ mod tests {
         }
     }
 
+    /// As Stripe lists them: those without decimals, those with three, and the least that is charged of one.
+    #[test]
+    fn every_currency_of_stripes_lists_is_known() {
+        let listed = |codes: &'static str| codes.split(' ').map(|code| code.parse::<Currency>().unwrap());
+        for currency in listed("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf") {
+            assert_eq!((currency.exponent(), currency.granule()), (0, 1), "{currency}");
+        }
+        for currency in listed("bhd jod kwd omr tnd") {
+            assert_eq!((currency.exponent(), currency.granule()), (3, 10), "{currency}");
+        }
+        for (codes, least) in [
+            (
+                "usd ars aud brl cad chf cop eur idr ils inr jpy krw nzd php rub sgd zar",
+                50,
+            ),
+            ("gbp", 30),
+            ("aed myr pln ron", 200),
+            ("dkk", 250),
+            ("nok sek", 300),
+            ("hkd", 400),
+            ("mxn thb", 1_000),
+            ("czk", 1_500),
+            ("huf", 17_500),
+        ] {
+            for currency in listed(codes) {
+                assert_eq!(currency.least_charged(), least, "{currency}");
+            }
+        }
+    }
+
     #[test]
     fn a_code_is_three_letters() {
         for bad in ["", "us", "usdd", "u1d", "€€€"] {

@@ -209,6 +209,12 @@ mod tests {
             Ok(()),
             "what was shown is what is charged"
         );
+        let others = [quote(Some("promo_1"), 26_800), quote(Some("promo_2"), 21_040)];
+        assert_eq!(
+            hold(&others, &asked(None), &charge(26_800), 3),
+            Ok(()),
+            "one of what was shown"
+        );
         assert_eq!(hold(&[], &asked(None), &charge(26_800), 3), Ok(()));
     }
 }

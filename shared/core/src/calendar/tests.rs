@@ -525,3 +525,10 @@ fn a_short_first_period_is_a_share_of_one_that_begins_with_the_contract() {
         .unwrap();
     assert_eq!(whole, later.period_at(Cadence::P1M, whole.start).unwrap());
 }
+
+#[test]
+fn a_day_of_the_month_is_from_1_to_31() {
+    for (day, is_one) in [(0, false), (1, true), (31, true), (32, false), (255, false)] {
+        assert_eq!(Day::try_from(day).is_ok(), is_one, "{day}");
+    }
+}

@@ -306,6 +306,37 @@ fn a_percentage_of_the_plan_follows_the_plan() {
     assert_eq!(amounts_of(&changed), [-1500, -175, 500, 75]);
 }
 
+/// 10 × 10.00, and a tenth of that, 5.00 at least: of the seats alone, not of itself.
+#[test]
+fn a_percentage_of_the_plan_is_none_of_its_own_minimum() {
+    let configuration = plan(
+        "usd",
+        "P1M",
+        "start".into(),
+        serde_json::json!([
+            { "name": "Seat", "quantity": 10, "pricing": { "pricing_type": "per_unit", "unit_amount": 1000 } },
+            { "name": "Support", "quantity": 1, "pricing": { "pricing_type": "percent", "percentage": "10", "base": "plan", "minimum": 500 } },
+        ]),
+    );
+    let first = begun(&configuration, "2026-11-01T00:00:00Z");
+    assert_eq!(amounts_of(&first), [10_000, 1000]);
+}
+
+/// Begun on 31 January: a short February leaves the day where it was.
+#[test]
+fn renewals_keep_the_day_of_the_anchor() {
+    let mut priced = begun(&seats("P1M", 1000, 1), "2026-01-31T00:00:00Z");
+    for end in [
+        "2026-03-31T00:00:00Z",
+        "2026-04-30T00:00:00Z",
+        "2026-05-31T00:00:00Z",
+    ] {
+        let standing = &priced.standing;
+        priced = next_invoice(standing, &standing.configuration).unwrap();
+        assert_eq!(priced.estimate.period_end, at(end));
+    }
+}
+
 /// 4 × 10.00 less a quarter is 30.00; half of that is 15.00, of which 5.00 are the discount's share.
 #[test]
 fn a_discount_is_told_on_charges_and_is_in_credits() {

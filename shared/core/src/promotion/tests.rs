@@ -48,6 +48,32 @@ fn case_does_not_matter_and_the_words_of_the_caller_are_told_back() {
     );
 }
 
+/// An end that is a second away, the account's own product among others, its own customer, its own currency.
+#[test]
+fn a_code_is_taken_within_its_limits() {
+    let codes = [
+        PromotionCode {
+            expires_at: "2026-04-11T00:00:01Z".parse().ok(),
+            ..code()
+        },
+        PromotionCode {
+            products: Some(vec!["prod_2".parse().unwrap(), "prod_1".parse().unwrap()]),
+            ..code()
+        },
+        PromotionCode {
+            customer: "cus_1".parse().ok(),
+            ..code()
+        },
+        PromotionCode {
+            currencies: Some(vec!["eur".parse().unwrap(), "usd".parse().unwrap()]),
+            ..code()
+        },
+    ];
+    for code in codes {
+        assert_eq!(judged(std::slice::from_ref(&code)), Ok("promo_1"), "{code:?}");
+    }
+}
+
 #[test]
 fn every_reason_is_told() {
     let cases = [

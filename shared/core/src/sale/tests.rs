@@ -472,6 +472,53 @@ fn a_downgrade_is_scheduled_and_begins_with_its_period() {
     assert_eq!(begun.standing.period.start, at(MAY.0));
 }
 
+/// The day of a downgrade has come, and Stripe bills what it billed before: the contract is what is billed, and the downgrade is still to come.
+#[test]
+fn a_downgrade_that_stripe_does_not_bill_has_not_begun() {
+    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
+    let active = land(
+        &contract(sale(offer)),
+        read(BillingStatus::Active, &SOLD, APRIL),
+        Lateness::InTime,
+    )
+    .contract;
+    let less = plan(2, "P1M", json!("start"), 100);
+    let downgrade = sale(amended(&active.standing, Some(&less), &[], "2026-04-16T00:00:00Z").unwrap());
+    let mut written = read(BillingStatus::Active, &SOLD, APRIL);
+    written.billing.schedule = "sub_sched_1".parse().ok();
+    written.scheduled = Some(downgrade.name());
+    let asked = Contract {
+        sale: Some(downgrade),
+        ..active.clone()
+    };
+    let scheduled = land(&asked, written, Lateness::InTime).contract;
+    let mut renewed = read(BillingStatus::Active, &SOLD, MAY);
+    renewed.billing.schedule = "sub_sched_1".parse().ok();
+    let landed = land(&scheduled, renewed, Lateness::InTime).contract;
+    assert!(landed.scheduled.is_some());
+    assert_eq!(landed.order, active.order);
+    assert_eq!(landed.standing.configuration, active.standing.configuration);
+    assert_eq!(landed.standing.period.start, at(MAY.0));
+}
+
+/// Each of two lines could be charged, and both together could not.
+#[test]
+fn a_sum_that_is_beyond_charging_is_not_offered() {
+    let per_seat = plan(1, "P1M", json!("start"), 600_000_000_000);
+    let two = begin(&NewContract {
+        plan: &per_seat,
+        overrides: &seats(1),
+        zone: &Zone::UTC,
+        start: "2026-04-01".parse().unwrap(),
+        end: None,
+        now: at("2026-04-01T00:00:00Z"),
+    });
+    assert!(two.is_ok());
+    let mut both = per_seat;
+    both.products[1].price = both.products[0].price.clone();
+    assert!(begun(&both, "2026-04-01", None).is_err());
+}
+
 #[test]
 fn a_renewal_moves_the_period_and_keeps_the_prices() {
     let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();

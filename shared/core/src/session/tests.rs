@@ -1,6 +1,8 @@
 //! Kinds, faults, and the life of a session to the second.
 
 use super::*;
+use crate::catalog::Plan;
+use crate::id::{PlanId, ProductId};
 use crate::offer::Override;
 
 fn at(text: &str) -> Timestamp {
@@ -128,4 +130,75 @@ fn a_session_lives_from_thirty_minutes_to_a_day() {
         assert_eq!(open_until(Some(at(asked)), now).is_ok(), good, "{asked}");
     }
     assert_eq!(open_until(None, now), Ok(at("2026-04-02T00:00:00Z")));
+}
+
+/// A session for a plan of 5.00 a month, open until the second of April.
+fn session() -> Session {
+    let plan: Plan = serde_json::from_value(serde_json::json!({
+        "id": uuid::<PlanId>(), "name": "Team", "currency": "usd", "cadence": "P1M", "anchor": "start",
+        "products": [{
+            "id": uuid::<ProductId>(), "name": "Seat", "required": true, "default_quantity": 1, "min": 0, "stripe_product": "prod_1",
+            "price": { "version": 1, "pricing": { "pricing_type": "flat_fee", "unit_amount": 500 }, "stripe_price": "price_1" },
+        }],
+    }))
+    .unwrap();
+    let (now, start) = (at("2026-04-01T00:00:00Z"), "2026-04-01".parse().unwrap());
+    let offer = crate::sale::begin(&crate::sale::NewContract {
+        plan: &plan,
+        overrides: &[],
+        zone: &Zone::UTC,
+        start,
+        end: None,
+        now,
+    });
+    let asked = Asked {
+        plan: uuid(),
+        buyer: uuid(),
+        ..Asked::default()
+    };
+    Session {
+        id: uuid().unwrap(),
+        organisation: "acme".parse().unwrap(),
+        version: 1,
+        status: Status::Open,
+        wish: asked.wish().unwrap(),
+        buyer: uuid(),
+        business_entity: uuid().unwrap(),
+        start,
+        offer: offer.unwrap(),
+        is_requoted: false,
+        contract: uuid().unwrap(),
+        sales: 0,
+        url: None,
+        is_paying: false,
+        late_payment: None,
+        open_until: at("2026-04-02T00:00:00Z"),
+        created_at: now,
+        updated_at: now,
+        expires_at: at("2026-05-01T00:00:00Z"),
+    }
+}
+
+/// What is over stays over; what was paid, or asked of Stripe, is finished, whatever the time; what is only open is sold while it is.
+#[test]
+fn a_confirmation_goes_by_the_status_and_the_time() {
+    let (early, late) = (at("2026-04-01T23:59:59Z"), at("2026-04-02T00:00:00Z"));
+    for (status, in_time, too_late) in [
+        (Status::Open, Ok(Next::Sell), Err(Refusal::Expired)),
+        (Status::Pending, Ok(Next::Finish), Ok(Next::Settle)),
+        (Status::PaymentSucceeded, Ok(Next::Finish), Ok(Next::Finish)),
+        (Status::ContractCreated, Ok(Next::Done), Ok(Next::Done)),
+        (Status::Expired, Err(Refusal::Expired), Err(Refusal::Expired)),
+        (
+            Status::Cancelled,
+            Err(Refusal::Cancelled),
+            Err(Refusal::Cancelled),
+        ),
+    ] {
+        let session = Session { status, ..session() };
+        for (now, told) in [(early, in_time), (late, too_late)] {
+            let next = next(&session, &Confirmation::default(), now);
+            assert_eq!(next, told, "{status:?} {now}");
+        }
+    }
 }

@@ -172,7 +172,7 @@ async fn the_page_of_a_customer_that_was_deleted_at_stripe_is_replaced() {
     assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z");
 }
 
-/// Nor is the page closed for one that may not be made: a deleted customer's counts as another checkout.
+/// Nor is the page closed for one that may not be made. It counts as two: Stripe refuses the first for the customer, and keeps that under its key.
 #[tokio::test]
 async fn the_page_of_a_customer_that_was_deleted_is_not_replaced_too_often() {
     let world = World::at("2026-04-01T00:00:00Z").await;
@@ -183,7 +183,10 @@ async fn the_page_of_a_customer_that_was_deleted_is_not_replaced_too_often() {
     let path = format!("/v1/customers/{}", world.stripe.customer_id(&ada).await);
     world.stripe.operator("DELETE", &path, "").await;
     assert_eq!(ada.starts_checkout("monthly").await.status, 429);
-    world.advance("1m").await;
+    let sessions = world.stripe.sessions(&ada).await;
+    let open = sessions.iter().filter(|session| session["status"] == "open");
+    assert_eq!(open.count(), 1, "{sessions:?}");
+    world.advance("2m").await;
     ada.starts_checkout("monthly").await.client_secret();
 }
 

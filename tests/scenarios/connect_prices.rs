@@ -56,7 +56,7 @@ async fn a_coupon_may_be_called_anything() {
     }
 }
 
-/// An agency has what runs charged at 29.995, which no sale begins with: half a cent is told, and a total of whole ones.
+/// An agency has what runs charged at 29.995, which no sale begins with: half a cent is told, and a total of whole ones, of one and of three.
 #[tokio::test]
 async fn a_flat_price_of_fractions_is_told() {
     let world = World::at(NOW).await;
@@ -87,6 +87,11 @@ async fn a_flat_price_of_fractions_is_told() {
         (&json!("2999.5"), &json!(3000)),
         "{told}"
     );
+    let path = format!("/v1/subscription_items/{}", text(flat.unwrap()));
+    let three = "quantity=3&proration_behavior=none";
+    north.at_stripe("POST", &path, three).await;
+    let told = north.gets(&id).await.body;
+    assert_eq!(told["totalPrice"], 8999, "three of 2999.5: {told}");
 }
 
 fn text(object: &Value) -> &str {

@@ -110,6 +110,8 @@ mod connect_changes;
 mod connect_usage;
 /// Whose Stripe account a call is on.
 mod connect_calls;
+/// Quantities that an agency has set.
+mod connect_quantities;
 /// Terms and dates on connected accounts: what is charged is what Stripe has.
 mod connect_terms;
 /// What is told of prices, usage and coupons that an agency made by itself.

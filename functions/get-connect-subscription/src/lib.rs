@@ -6,7 +6,7 @@
 use billing_core::SignedDuration;
 use billing_core::access::Scope;
 use billing_core::connect::contract::{Contract, Stage};
-use billing_core::connect::offer::{Metered, Usage};
+use billing_core::connect::offer::{Metered, Price, Usage};
 use billing_core::connect::order::Metric;
 use billing_core::connect::sale::Sale;
 use billing_core::decimal::UnitAmount;
@@ -33,7 +33,7 @@ struct Answer {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Pricing {
-    /// Of the flat price, as a decimal of minor units: an agency may have it at a fraction, or by tiers.
+    /// Of one unit of the flat price, as a decimal of minor units: an agency may have it at a fraction, or by tiers.
     amount: String,
     billing_cycle: String,
     currency: Option<Currency>,
@@ -62,22 +62,21 @@ async fn get(call: &Call<'_>) -> Result<Reply, Problem> {
         Some(metered) => used(call, &account, &contract, metered).await?,
         None => Used::default(),
     };
-    let flat = contract
-        .flat()
-        .map(|line| line.price.of_one())
-        .unwrap_or_default();
-    let flat_charge = round_half_away(flat.scaled(), UnitAmount::ONE)
+    let flat = contract.flat().map(|line| &line.price);
+    let in_advance = flat.map(|price| price.of(contract.flat_quantity()));
+    let in_advance = round_half_away(in_advance.unwrap_or_default().scaled(), UnitAmount::ONE)
         .map_err(|_| Problem::bad_gateway("a price is beyond counting"))?;
     Ok(Reply::ok(&Answer {
         subscription: ConnectAnswer::of(&sale, &contract),
-        pricing: pricing(&sale, &contract, flat, metered.as_ref()),
-        total_price: flat_charge.saturating_add(used.charge),
+        pricing: pricing(&sale, &contract, metered.as_ref()),
+        total_price: in_advance.saturating_add(used.charge),
         total_usage: used.units,
     }))
 }
 
-fn pricing(sale: &Sale, contract: &Contract, amount: UnitAmount, metered: Option<&Metered>) -> Pricing {
+fn pricing(sale: &Sale, contract: &Contract, metered: Option<&Metered>) -> Pricing {
     let flat = contract.flat().map(|line| &line.price);
+    let amount = flat.map(Price::of_one).unwrap_or_default();
     let cycle = flat.map_or(&sale.terms.cadence, |price| &price.cadence);
     Pricing {
         amount: amount.to_string(),

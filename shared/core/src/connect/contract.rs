@@ -161,6 +161,12 @@ impl Contract {
         self.lines.iter().find(|line| line.price.usage == Usage::Licensed)
     }
 
+    /// How many are charged of the price that is charged in advance. We sell one; an agency may have it otherwise.
+    #[must_use]
+    pub fn flat_quantity(&self) -> u64 {
+        self.flat().and_then(|line| line.quantity).unwrap_or(1)
+    }
+
     /// The price that is charged for usage.
     #[must_use]
     pub fn metered(&self) -> Option<&Line> {

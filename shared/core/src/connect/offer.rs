@@ -91,6 +91,13 @@ impl Price {
         let tiered = || self.tiers.first().map(Tier::of_one);
         whole.or_else(tiered).unwrap_or_default()
     }
+
+    /// What so many units come to, as a decimal of minor units. Of a price of tiers or of packages, whose quantity only Stripe prices, what one does.
+    #[must_use]
+    pub fn of(&self, quantity: u64) -> UnitAmount {
+        let is_by_the_unit = self.tiers.is_empty() && self.divide_by.is_none();
+        self.of_one().times(if is_by_the_unit { quantity } else { 1 })
+    }
 }
 
 /// One step of a price.
@@ -381,6 +388,24 @@ mod tests {
         of_tiers.tiers[0].flat_decimal = Some(UnitAmount::whole(500));
         let told = [flat, of_fractions, of_tiers].map(|price| price.of_one().to_string());
         assert_eq!(told, ["2999", "2999.5", "500"]);
+    }
+
+    #[test]
+    fn several_units_come_to_as_many_times_one() {
+        let flat = price("price_f", Usage::Licensed);
+        let of_fractions = Price {
+            unit_amount: None,
+            unit_decimal: "2999.5".parse().ok(),
+            ..flat.clone()
+        };
+        let of_packages = Price {
+            divide_by: NonZeroU64::new(10),
+            ..flat.clone()
+        };
+        let prices = [flat, of_fractions, of_packages, tiered(10, "1.5")];
+        let told = |quantity| prices.each_ref().map(|price| price.of(quantity).to_string());
+        assert_eq!(told(3), ["8997", "8998.5", "2999", "0"]);
+        assert_eq!(told(0)[0], "0");
     }
 
     #[test]

@@ -305,7 +305,7 @@ impl Connected {
 }
 
 /// The items that make the subscription one of these terms: a price takes the place of its like. What was used of one that goes is
-/// billed at its price, by the flexible mode.
+/// billed at its price, by the flexible mode. How many there are of the flat one stays: Stripe would have it be one.
 fn items(contract: &Contract, terms: &Terms) -> Vec<UpdateSubscriptionItems> {
     let id = |line: Option<&billing_core::connect::contract::Line>| {
         line.and_then(|line| line.item.as_ref()).map(ToString::to_string)
@@ -313,7 +313,7 @@ fn items(contract: &Contract, terms: &Terms) -> Vec<UpdateSubscriptionItems> {
     let flat = UpdateSubscriptionItems {
         id: id(contract.flat()),
         price: Some(terms.flat.to_string()),
-        quantity: Some(1),
+        quantity: Some(contract.flat_quantity()),
         ..UpdateSubscriptionItems::new()
     };
     let metered = match (id(contract.metered()), &terms.metered) {

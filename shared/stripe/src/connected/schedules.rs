@@ -131,10 +131,11 @@ struct Charges<'a> {
 }
 
 impl<'a> Charges<'a> {
-    fn of(terms: &'a Terms) -> Self {
+    /// So many of the flat price.
+    fn of(terms: &'a Terms, quantity: u64) -> Self {
         let flat = Item {
             price: terms.flat.as_str(),
-            quantity: Some(1),
+            quantity: Some(quantity),
         };
         // What is metered has no quantity.
         let metered = terms.metered.as_ref().map(|price| Item {
@@ -219,7 +220,12 @@ impl Connected {
             },
             phases: vec![Phase {
                 currency: sale.terms.currency,
-                ..phase(sale, Charges::of(&sale.terms), sale.order.coupon.as_ref(), None)
+                ..phase(
+                    sale,
+                    Charges::of(&sale.terms, 1),
+                    sale.order.coupon.as_ref(),
+                    None,
+                )
             }],
             metadata: named(sale),
             proration_behavior: None,
@@ -269,8 +275,8 @@ impl Connected {
     ) -> Result<(), StripeError> {
         let difference = &amendment.difference;
         let charges = match &difference.terms {
-            Some(terms) => Charges::of(terms),
-            None => Charges::as_they_are(contract).unwrap_or_else(|| Charges::of(&sale.terms)),
+            Some(terms) => Charges::of(terms, contract.flat_quantity()),
+            None => Charges::as_they_are(contract).unwrap_or_else(|| Charges::of(&sale.terms, 1)),
         };
         let start = match (difference.start, contract.start) {
             (Some(start), _) if start <= amendment.asked_at => Some("now".to_owned()),

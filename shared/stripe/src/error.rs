@@ -46,6 +46,13 @@ impl Refusal {
         self.code.as_deref() == Some("resource_missing") && self.param.as_deref() == Some(param)
     }
 
+    /// Whether Stripe objects to what is to be charged. Of a product that was archived it does not always name the parameter.
+    #[must_use]
+    pub fn is_about_items(&self) -> bool {
+        self.param.as_deref().is_some_and(|param| param.contains("items"))
+            || self.message.contains("is marked as inactive")
+    }
+
     /// As Stripe tells of an object that it does not have, where it told of it in another way.
     pub(crate) fn missing(param: &str) -> Self {
         Self {

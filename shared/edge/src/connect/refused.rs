@@ -81,7 +81,7 @@ fn about(refusal: &Refusal) -> Option<About> {
         Some(About::Currency)
     } else if refusal.is_about_discounts() || param.contains("discounts") {
         Some(About::Coupon)
-    } else if param.contains("items") || param.contains("price") {
+    } else if refusal.is_about_items() || param.contains("price") {
         Some(About::Product)
     } else if param.contains("start_date") {
         Some(About::Start)

@@ -68,7 +68,8 @@ pub(crate) fn apply(
 /// A price, and how many of it; a metered one has no quantity.
 pub(crate) type Ordered = (PriceId, Option<u64>);
 
-/// The prices and quantities of a subscription that is to be begun, and their currency.
+/// The prices and quantities of a subscription that is to be begun, and their currency. They are of products that are for sale: what runs goes on
+/// without that. Source: Stripe's words in stripe/stripe-go#1031.
 pub(crate) fn new_items(
     at: &Moment<'_>,
     changes: &[ItemChange],
@@ -80,6 +81,14 @@ pub(crate) fn new_items(
             .as_ref()
             .ok_or_else(|| Refusal::missing(&change.param))?;
         let price = recurring(at, id, &change.param)?;
+        if !at.world.products[&price.product].active {
+            let message = format!(
+                "The product {} is marked as inactive, and thus no new subscriptions can be created to any plans of this \
+                 product. You provided the plan {id}.",
+                price.product
+            );
+            return Err(Refusal::invalid(&change.param, message));
+        }
         items.push((price.id().clone(), quantity(at, price, (change, None))?));
     }
     let (first, _) = items.first().ok_or_else(|| Refusal::missing("items"))?;

@@ -383,3 +383,30 @@ async fn an_archived_price_goes_on_in_the_next_phase() {
     shop.advance("2026-12-12T00:00:00Z").await;
     assert_eq!(totals(&shop.stripe.invoices_of(&customer)), [3000, 1333]);
 }
+
+/// What runs goes on when its product is archived; nothing begins with it, and no phase is written with it.
+#[tokio::test]
+async fn a_product_that_is_archived_is_in_no_new_phase() {
+    let shop = Shop::open().await;
+    let customer = shop.payer().await;
+    let later = shop
+        .schedule(&customer, json!(day("2026-12-15")), json!([shop.phase(3, 1)]))
+        .await;
+    let product = format!("/v1/products/{}", shop.product);
+    shop.post(&product, json!({ "active": false })).await;
+    let mut phase = shop.phase(3, 1);
+    phase["start_date"] = json!(day("2026-12-16"));
+    let phases = json!({ "phases": [phase] });
+    let error = shop.refused(400, "POST", &path(&later), phases).await;
+    let words = format!(
+        "The product {} is marked as inactive, and thus no new subscriptions can be created to any plans of this product. \
+         You provided the plan {}.",
+        shop.product, shop.monthly
+    );
+    assert_eq!(
+        (&error["message"], &error["param"]),
+        (&json!(words), &json!("phases[0][items][0][price]"))
+    );
+    shop.advance("2026-12-16T00:00:00Z").await;
+    assert_eq!(shop.subscription_of(&later).await["status"], "active");
+}

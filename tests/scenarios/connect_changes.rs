@@ -290,6 +290,12 @@ async fn a_subscription_by_itself_is_changed_and_ends_with_its_period() {
         north.updates(&id, &json!({ "cancelAtPeriodEnd": false })).await,
         r#"409 {"error":"the subscription is canceled"}"#
     );
+    let faulty = json!({ "productId": "prod_none", "startDate": 1000, "taxSettings": { "enabled": true } });
+    assert_eq!(
+        north.updates(&id, &faulty).await,
+        r#"409 {"error":"the subscription is canceled"}"#,
+        "whatever else is wrong"
+    );
 }
 
 #[tokio::test]
@@ -371,21 +377,18 @@ async fn a_product_that_was_archived_meanwhile_is_told_as_such() {
     let other = north.offers("Other", 5999).await;
     let id = sold(&north, NEXT_MONTH).await;
     let prices = north.gets(&id).await.body["priceIds"].clone();
-    for price in prices.as_array().unwrap() {
-        let path = format!("/v1/prices/{}", price.as_str().unwrap());
-        north.at_stripe("POST", &path, "active=false").await;
-    }
-    let path = format!("/v1/products/{}", north.product);
-    for archived in ["prices", "product"] {
-        if archived == "product" {
-            north.at_stripe("POST", &path, "active=false").await;
+    let prices = prices.as_array().unwrap().iter();
+    let prices = prices.map(|price| format!("/v1/prices/{}", price.as_str().unwrap()));
+    for archived in [vec![format!("/v1/products/{}", north.product)], prices.collect()] {
+        for path in &archived {
+            north.at_stripe("POST", path, "active=false").await;
         }
         assert_eq!(
             north
                 .updates(&id, &json!({ "startDate": at("2026-06-01T00:00:00Z") }))
                 .await,
             r#"409 {"error":"what it was sold at is not sold any more: name another productId, or cancel it and sell it anew"}"#,
-            "{archived}"
+            "{archived:?}"
         );
     }
     let taxed = json!({ "taxSettings": { "enabled": true, "country": "US", "postalCode": "94103" }, "cancelAtPeriodEnd": true });

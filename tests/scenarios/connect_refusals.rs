@@ -198,6 +198,88 @@ async fn every_fault_of_an_order_is_told_at_once() {
     assert!(north.schedules().await.is_empty());
 }
 
+/// A date that nobody means, in milliseconds, hides nothing and is hidden by nothing: beside what is wrong with the body, and beside agents that are
+/// not the agency's.
+#[tokio::test]
+async fn a_start_that_nobody_means_is_told_with_the_rest() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let start = "/data/selectedProduct/startDate";
+    let far = json!(1_777_593_600_000_i64);
+    let fault = "must not be more than 5 years ahead";
+    for (client, agent) in [
+        ("7", ("data.clientId", "must be 24 hex digits")),
+        (
+            "0123456789abcdef01234567",
+            ("data.agentIds", "agent 0123456789abcdef01234567 does not exist"),
+        ),
+    ] {
+        let mut order = with(&north, start, far.clone());
+        order["data"]["agentIds"][0] = json!("0123456789abcdef01234567");
+        if client == "7" {
+            order["data"]["clientId"] = json!(client);
+        }
+        let told = north.sells(&order).await;
+        let (field, other) = agent;
+        assert_eq!(
+            (told.status, &told.body["error"]["fieldErrors"]),
+            (
+                400,
+                &json!({ "data.selectedProduct.startDate": [fault], field: [other] })
+            ),
+            "{told}"
+        );
+    }
+    let id = north.sells(&north.order(NEXT_MONTH)).await.body["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let faults = |answer: billing_tests::Answer| {
+        assert_eq!(answer.status, 400, "{answer}");
+        answer.body["error"]["fieldErrors"].clone()
+    };
+    let wish = json!({ "startDate": far, "productId": "price_1" });
+    assert_eq!(
+        faults(north.updates(&id, &wish).await),
+        json!({ "data.startDate": [fault], "data.productId": ["must be a product id (prod_…)"] })
+    );
+    let wish = json!({ "startDate": far, "productId": "prod_none" });
+    assert_eq!(
+        faults(north.updates(&id, &wish).await),
+        json!({ "data.startDate": [fault], "data.productId": ["does not exist"] })
+    );
+}
+
+/// Product, date and tax of an update are judged together, before it begins and while it runs.
+#[tokio::test]
+async fn every_fault_of_an_update_is_told_at_once() {
+    let world = World::at(NOW).await;
+    for start in [NEXT_MONTH, NOW] {
+        let north = world.agency().await;
+        let sold = north.sells(&north.order(start)).await;
+        let id = sold.body["id"].as_str().unwrap();
+        let mut wish =
+            json!({ "productId": "prod_none", "startDate": 1000, "taxSettings": { "enabled": true } });
+        let mut faults = json!({
+            "data.productId": ["does not exist"],
+            "data.startDate": ["must not be more than 5 minutes in the past"],
+            "data.taxSettings.country": ["is required until the client's country is known"],
+        });
+        for member in ["startDate", "productId", "taxSettings"] {
+            let told = north.updates(id, &wish).await;
+            assert_eq!(
+                (told.status, &told.body["error"]["fieldErrors"]),
+                (400, &faults),
+                "{wish}: {told}"
+            );
+            wish.as_object_mut().unwrap().remove(member);
+            let faults = faults.as_object_mut().unwrap();
+            faults.retain(|field, _| !field.contains(member));
+        }
+        assert_eq!(north.sales().await[0].amendments, 0);
+    }
+}
+
 #[tokio::test]
 async fn what_the_account_does_not_sell_is_refused_by_its_field() {
     let world = World::at(NOW).await;

@@ -110,6 +110,8 @@ mod connect_changes;
 mod connect_usage;
 /// Whose Stripe account a call is on.
 mod connect_calls;
+/// What an agency leaves of the names of what was sold.
+mod connect_names;
 /// Quantities that an agency has set.
 mod connect_quantities;
 /// Terms and dates on connected accounts: what is charged is what Stripe has.

@@ -90,6 +90,7 @@ impl Request {
 
 fn read_order(call: &Call<'_>) -> Result<Order, Problem> {
     let mut members = call.members()?;
+    let mut asked_start = None;
     let order = members.required_object("data", |data| {
         let client = data.required("clientId", |id| {
             id.parse::<ClientId>().map_err(|_| "must be 24 hex digits")
@@ -102,10 +103,10 @@ fn read_order(call: &Call<'_>) -> Result<Order, Problem> {
                 Ok(product) if id.starts_with("prod_") => Ok(product),
                 _ => Err("must be a product id (prod_…)"),
             });
-            let start = selected.start_date(call.now);
+            asked_start = selected.start_date();
             let metric =
                 selected.required_object("pricing", |pricing| pricing.required("metrics", Metric::parse));
-            Some((product?, start?, metric?))
+            Some((product?, asked_start?, metric?))
         });
         // An empty one means none.
         let coupon = data.optional("couponId", |id| match id {
@@ -130,7 +131,7 @@ fn read_order(call: &Call<'_>) -> Result<Order, Problem> {
             start,
         })
     });
-    members.finish()?;
+    members.finish_with_start("data.selectedProduct.startDate", asked_start, call.now)?;
     order.ok_or_else(|| Problem::internal("a required member was neither read nor refused"))
 }
 
@@ -157,7 +158,7 @@ async fn attempt(
     sales.retain(|sale| !over.contains(&sale.number));
     let next = sale::next(&sales, order, request.key(), call.now);
     let start = match &next {
-        Next::Begin => order::start(order.start.as_second(), call.now).map(drop),
+        Next::Begin => order::start(order.start, call.now),
         // Of what there is already, its start may be over.
         Next::Repeat(_) | Next::Finish(_) => Ok(()),
     };
@@ -209,7 +210,7 @@ async fn repeat(
     over: &mut BTreeSet<u64>,
 ) -> Result<Option<(Sale, Contract)>, Problem> {
     let known = match &sale.schedule {
-        Some(id) => call.contract(&sale.account, &Named::Schedule(id.clone())).await?,
+        Some(id) => call.contract_of(&sale, &Named::Schedule(id.clone())).await?,
         None => None,
     };
     let is_requested = sale.is_asked_under(request.key());
@@ -385,7 +386,7 @@ async fn record(
     schedule: &ScheduleId,
 ) -> Result<Option<(Sale, Contract)>, Problem> {
     let named = Named::Schedule(schedule.clone());
-    let contract = call.contract(&sale.account, &named).await?;
+    let contract = call.contract_of(sale, &named).await?;
     let contract = contract.ok_or_else(|| Problem::bad_gateway("a new schedule is not there"))?;
     let found = FoundSale {
         schedule: Some(schedule),

@@ -53,9 +53,10 @@ async fn list(call: &Call<'_>) -> Result<Reply, Problem> {
     let page = read_page(call)?;
     let stripe = call.stripe_of(&account).await?;
     let after = page.after.as_ref().map(Named::as_str);
-    let listed = stripe.contracts(&page.shown, page.limit, after).await;
+    let listed = stripe.page(&page.shown, page.limit, after).await;
     let listed = listed.map_err(not_listed)?;
-    let keys = listed.contracts.iter().map(|contract| key(&account, contract));
+    let contracts = call.sold_here(&account, listed.seen).await?;
+    let keys = contracts.iter().map(|contract| key(&account, contract));
     let mut keys: Vec<SaleKey> = keys.collect();
     keys.sort();
     keys.dedup();
@@ -66,7 +67,7 @@ async fn list(call: &Call<'_>) -> Result<Reply, Problem> {
         Some(ConnectAnswer::of(sale, contract))
     };
     Ok(Reply::ok(&Answer {
-        subscriptions: listed.contracts.iter().filter_map(answer).collect(),
+        subscriptions: contracts.iter().filter_map(answer).collect(),
         has_more: listed.next.is_some(),
         next_cursor: listed.next,
     }))

@@ -66,19 +66,21 @@ async fn amend(
 
 fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
     let mut members = call.members()?;
+    let mut start = None;
     let wish = members.required_object("data", |data| {
         let product = data.optional("productId", |id| match id.parse::<ProductId>() {
             Ok(product) if id.starts_with("prod_") => Ok(product),
             _ => Err("must be a product id (prod_…)"),
         });
+        start = data.optional_start_date();
         Some(Wish {
             product,
-            start: data.present_or_new_start_date(call.now),
+            start,
             tax: data.tax_settings(),
             ends: data.optional_flag("cancelAtPeriodEnd"),
         })
     });
-    members.finish()?;
+    members.finish_with_start("data.startDate", start, call.now)?;
     wish.ok_or_else(|| Problem::internal("a required member was neither read nor refused"))
 }
 
@@ -103,19 +105,14 @@ async fn attempt(
         }
         return Ok(None);
     }
-    must_not_be_over(call, wish, &contract)?;
-    let wanted = Difference {
-        terms: terms(call, account, wish, (&sale, &contract)).await?,
-        start: wish.start,
-        tax: wish.tax.clone(),
-        ends: wish.ends,
-        ..Difference::default()
-    };
+    if contract.stage() == Stage::Over {
+        return Err(refuse(Refusal::Over));
+    }
+    let wanted = judged(call, account, wish, (&sale, &contract)).await?;
     let difference = wanted.from(&contract, call.now).map_err(refuse)?;
     if difference.is_nothing() {
         return Ok(Some((sale, contract)));
     }
-    let difference = located(call, &sale, difference).await?;
     let amendment = sale.amend(owner, difference, call.now);
     let begun = unless_conflict(call.store.begin_amendment(&sale, &amendment).await)?;
     let Some(sale) = begun else {
@@ -124,33 +121,62 @@ async fn attempt(
     Ok(call.amend(&sale, &amendment, contract, &FIELDS).await?)
 }
 
-/// A start that lies behind is the one that there is, or a fault.
-fn must_not_be_over(call: &Call<'_>, wish: &Wish, contract: &Contract) -> Result<(), Problem> {
-    match wish.start {
-        Some(start) if contract.start != Some(start) => order::start(start.as_second(), call.now)
-            .map(drop)
-            .map_err(|fault| invalid("data.startDate", fault.to_string())),
-        _ => Ok(()),
+/// What is wanted, if nothing is wrong with it; all that is wrong is told together.
+async fn judged(
+    call: &Call<'_>,
+    account: &ConnectedAccountId,
+    wish: &Wish,
+    (sale, contract): (&Sale, &Contract),
+) -> Result<Difference, Problem> {
+    let mut invalid = Invalid::default();
+    let (terms, tax) = tokio::try_join!(
+        terms(call, account, wish, (sale, contract)),
+        located(call, wish, (sale, contract)),
+    )?;
+    let start = start(call, wish, contract);
+    let start = invalid.take("data.startDate", start.map_err(|fault| fault.to_string()));
+    let terms = invalid.take("data.productId", terms);
+    let tax = invalid.take("data.taxSettings.country", tax);
+    if !invalid.is_empty() {
+        return Err(Problem::invalid(invalid));
     }
+    Ok(Difference {
+        terms: terms.flatten(),
+        start: start.flatten(),
+        tax: tax.flatten(),
+        ends: wish.ends,
+        ..Difference::default()
+    })
 }
 
-/// What another product is charged at, if another is wanted and can be sold in the way of this sale.
+/// A start that cannot be had is the one that there is, or a fault.
+fn start(call: &Call<'_>, wish: &Wish, contract: &Contract) -> Result<Option<Timestamp>, order::Fault> {
+    match wish.start {
+        Some(start) if contract.start != Some(start) => order::start(start, call.now)?,
+        _ => {}
+    }
+    Ok(wish.start)
+}
+
+/// What another product is charged at, if another is wanted; why it cannot be sold in the way of this sale.
 async fn terms(
     call: &Call<'_>,
     account: &ConnectedAccountId,
     wish: &Wish,
     (sale, contract): (&Sale, &Contract),
-) -> Result<Option<Terms>, Problem> {
+) -> Result<Result<Option<Terms>, String>, Problem> {
     let present = contract.flat().map(|line| &line.price.product);
     let is_other = |asked: &&ProductId| present.is_none_or(|present| *present != **asked);
     let Some(product) = wish.product.as_ref().filter(is_other) else {
-        return Ok(None);
+        return Ok(Ok(None));
     };
     let stripe = call.stripe_of(account).await?;
-    let offer = call.offer(&stripe, product, sale.order.metric).await?;
-    let offer = offer.map_err(|fault| invalid("data.productId", fault.to_string()))?;
+    let offer = match call.offer(&stripe, product, sale.order.metric).await? {
+        Ok(offer) => offer,
+        Err(fault) => return Ok(Err(fault.to_string())),
+    };
     let Some(flat) = contract.flat().map(|line| &line.price) else {
-        return Ok(Some(Terms::of(&offer)));
+        return Ok(Ok(Some(Terms::of(&offer))));
     };
     let same_currency = flat.currency == offer.flat.currency;
     // What has not begun is written anew; what runs goes on in its periods.
@@ -160,39 +186,33 @@ async fn terms(
         _ if same_currency && flat.cadence == offer.flat.cadence => None,
         _ => Some("must be charged in the same currency and at the same interval"),
     };
-    if let Some(fault) = fault {
-        return Err(invalid("data.productId", fault));
-    }
-    Ok(Some(Terms::of(&offer)))
+    Ok(match fault {
+        Some(fault) => Err(fault.to_owned()),
+        None => Ok(Some(Terms::of(&offer))),
+    })
 }
 
-/// The difference, its postal code in the client's country. Taxes need to know where the client is.
-async fn located(call: &Call<'_>, sale: &Sale, difference: Difference) -> Result<Difference, Problem> {
+/// The tax that is wanted, its postal code in the client's country. Taxes need to know where the client is, unless they are what there is already.
+async fn located(
+    call: &Call<'_>,
+    wish: &Wish,
+    (sale, contract): (&Sale, &Contract),
+) -> Result<Result<Option<Tax>, &'static str>, Problem> {
     let says_less = |tax: &&Tax| tax.country.is_none() && (tax.enabled || tax.postal_code.is_some());
-    let Some(tax) = difference.tax.as_ref().filter(says_less) else {
-        return Ok(difference);
+    let is_judged = |tax: &&Tax| says_less(tax) && tax.is_news_to(contract);
+    let Some(tax) = wish.tax.as_ref().filter(is_judged) else {
+        return Ok(Ok(wish.tax.clone()));
     };
     let buyer = call
         .store
         .connected_buyer(&sale.account, &sale.order.client)
         .await?;
     let known = buyer.and_then(|buyer| buyer.country);
-    if tax.enabled && known.is_none() {
-        return Err(invalid(
-            "data.taxSettings.country",
-            "is required until the client's country is known",
-        ));
-    }
-    Ok(Difference {
-        tax: Some(tax.clone().placed(known.as_ref())),
-        ..difference
+    Ok(if tax.enabled && known.is_none() {
+        Err("is required until the client's country is known")
+    } else {
+        Ok(Some(tax.clone().placed(known.as_ref())))
     })
-}
-
-fn invalid(field: &str, fault: impl Into<String>) -> Problem {
-    let mut invalid = Invalid::default();
-    invalid.field(field, fault);
-    Problem::invalid(invalid)
 }
 
 fn refuse(refusal: Refusal) -> Problem {

@@ -282,6 +282,11 @@ impl Members {
         }
     }
 
+    /// Whether nothing was wrong so far.
+    pub(crate) fn is_good(&self) -> bool {
+        self.invalid.is_empty()
+    }
+
     /// Everything that was wrong, if anything was.
     pub fn finish(self) -> Result<(), Problem> {
         if self.invalid.is_empty() {

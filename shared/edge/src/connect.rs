@@ -9,12 +9,17 @@ mod amend;
 /// What Stripe refuses, in our words.
 mod refused;
 
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
+use billing_core::Timestamp;
 use billing_core::connect::contract::Contract;
 use billing_core::connect::offer::{self, Offer, Unsellable};
 use billing_core::connect::order::{self, Country, Metric, PostalCode, Tax};
 use billing_core::connect::sale::{Sale, SaleKey};
-use billing_core::id::{AgencyId, ConnectedAccountId, ProductId, ScheduleId, SubscriptionId};
-use billing_stripe::Connected;
+use billing_core::id::{AgencyId, ClientId, ConnectedAccountId, ProductId, ScheduleId, SubscriptionId};
+use billing_stripe::{Connected, Seen};
+use futures_util::future::try_join_all;
 
 use crate::body::Members;
 use crate::call::Call;
@@ -116,23 +121,60 @@ impl Call<'_> {
         named: &Named,
     ) -> Result<(Sale, Contract), Problem> {
         let (sale, _) = self.sale_of(account, named).await?;
-        let contract = self.contract(account, named).await?;
+        let contract = self.contract_of(&sale, named).await?;
         let contract = contract.ok_or_else(|| Problem::not_found(NO_SUBSCRIPTION))?;
         Ok((sale, contract))
     }
 
     /// What Stripe has under an id of the account; none of what was not sold here.
-    pub async fn contract(
+    async fn contract(
         &self,
         account: &ConnectedAccountId,
         named: &Named,
     ) -> Result<Option<Contract>, Problem> {
-        let stripe = self.stripe_of(account).await?;
-        let contract = match named {
-            Named::Schedule(id) => stripe.contract_of_schedule(id).await,
-            Named::Subscription(id) => stripe.contract_of_subscription(id).await,
-        };
+        let seen = self.seen(account, named).await?;
+        let mut contracts = self.sold_here(account, seen.into_iter().collect()).await?;
+        Ok(contracts.pop())
+    }
+
+    /// What Stripe has under an id that is known to be this sale's, whatever it says of itself; none when Stripe has nothing there.
+    pub async fn contract_of(&self, sale: &Sale, named: &Named) -> Result<Option<Contract>, Problem> {
+        let seen = self.seen(&sale.account, named).await?;
+        let contract = seen.map(|seen| seen.contract(sale.sold())).transpose();
         contract.map_err(|error| refused(error, &Fields::NONE))
+    }
+
+    async fn seen(&self, account: &ConnectedAccountId, named: &Named) -> Result<Option<Seen>, Problem> {
+        let stripe = self.stripe_of(account).await?;
+        let seen = match named {
+            Named::Schedule(id) => stripe.schedule(id).await,
+            Named::Subscription(id) => stripe.subscription(id).await,
+        };
+        seen.map_err(|error| refused(error, &Fields::NONE))
+    }
+
+    /// Of what was seen on the account, what was sold here, in the same order. What names no sale, and whose customer is a client of ours, is looked for
+    /// among what is written down of that client.
+    pub async fn sold_here(
+        &self,
+        account: &ConnectedAccountId,
+        seen: Vec<Seen>,
+    ) -> Result<Vec<Contract>, Problem> {
+        let unnamed = seen.iter().filter(|seen| seen.sold().is_none());
+        let clients: BTreeSet<&ClientId> = unnamed.filter_map(Seen::client).collect();
+        let known = clients
+            .into_iter()
+            .map(|client| self.store.sales_to(account, client));
+        let known: Vec<Sale> = try_join_all(known).await?.concat();
+        let sold = |seen: &Seen| match seen.sold() {
+            Some(sold) => Some(sold.clone()),
+            None => known.iter().find(|sale| seen.is_of(sale)).map(Sale::sold),
+        };
+        let contracts = seen
+            .iter()
+            .filter_map(|seen| sold(seen).map(|sold| seen.contract(sold)));
+        let contracts: Result<Vec<Contract>, _> = contracts.collect();
+        contracts.map_err(|error| refused(error, &Fields::NONE))
     }
 
     /// What a product offers, if it can be sold by this metric; else why it cannot, which is a fault of the product.
@@ -195,16 +237,34 @@ impl Members {
         })
     }
 
-    /// `startDate` of an order, in unix seconds: one that is over may be that of a sale that there is already, which is ordered again.
-    pub fn start_date(&mut self, now: billing_core::Timestamp) -> Option<billing_core::Timestamp> {
-        self.required_integer("startDate", |seconds| order::present_or_new_start(seconds, now))
+    /// `startDate` of an order, in unix seconds, whatever it is: that of a sale that there is may be over. Whether it can be had is judged with
+    /// what is wrong beyond the body's form.
+    pub fn start_date(&mut self) -> Option<Timestamp> {
+        self.required_integer("startDate", start_at)
     }
 
     /// `startDate` of an update, likewise.
-    pub fn present_or_new_start_date(
-        &mut self,
-        now: billing_core::Timestamp,
-    ) -> Option<billing_core::Timestamp> {
-        self.optional_integer("startDate", |seconds| order::present_or_new_start(seconds, now))
+    pub fn optional_start_date(&mut self) -> Option<Timestamp> {
+        self.optional_integer("startDate", start_at)
     }
+
+    /// Everything that was wrong with the body's form, if anything was, and then also a start that nobody means, which is judged later otherwise.
+    pub fn finish_with_start(
+        mut self,
+        path: &str,
+        start: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let judged = start.map_or(Ok(()), |start| order::start(start, now));
+        if let Err(fault @ order::Fault::FarAhead) = judged
+            && !self.is_good()
+        {
+            self.fault(path, fault.to_string());
+        }
+        self.finish()
+    }
+}
+
+fn start_at(seconds: i64) -> Result<Timestamp, Infallible> {
+    Ok(order::start_at(seconds))
 }

@@ -16,6 +16,8 @@ mod owning;
 mod running;
 /// A sale as it is now.
 mod contracts;
+/// Which sale an object is of.
+mod seen;
 /// What happened there.
 mod events;
 
@@ -30,6 +32,7 @@ pub use buyers::BuyerThere;
 pub use contracts::{Listed, Shown};
 pub use offers::{Coupon, Product};
 pub use schedules::NewSchedule;
+pub use seen::Seen;
 
 /// Stripe, speaking for one connected account.
 #[derive(Debug, Clone)]

@@ -165,7 +165,8 @@ async fn of_agency(world: &World, agency: &Agency<'_>, orders: &[Order], faults:
     let mut numbers = BTreeSet::new();
     for schedule in all(world, agency, "subscription_schedules") {
         let id = schedule["id"].as_str().unwrap().parse().unwrap();
-        let contract = stripe.contract_of_schedule(&id).await.unwrap().unwrap();
+        let seen = stripe.schedule(&id).await.unwrap().unwrap();
+        let contract = seen.contract(seen.sold().unwrap().clone()).unwrap();
         let number = contract.sold.number;
         must(
             numbers.insert(number),

@@ -131,9 +131,7 @@ impl Difference {
         let left = Self {
             terms: self.terms.filter(|terms| !same_product(terms)),
             start: self.start.filter(|asked| !has_start(*asked)),
-            tax: self
-                .tax
-                .filter(|tax| is_other_tax(tax, contract) || tax.tells_place()),
+            tax: self.tax.filter(|tax| tax.is_news_to(contract)),
             ends: self.ends.filter(|ends| *ends != contract.ends),
             writes_phase: false,
         };
@@ -216,6 +214,14 @@ impl Difference {
     /// Whether it is more than the schedule of a running subscription can see to.
     fn needs_release(&self, contract: &Contract) -> bool {
         self.terms.is_some() || self.tax.is_some() || self.cuts_short(contract)
+    }
+}
+
+impl Tax {
+    /// Whether there is something to be done for it: it is not what there is, or tells where the client is, which goes to its customer.
+    #[must_use]
+    pub fn is_news_to(&self, contract: &Contract) -> bool {
+        is_other_tax(self, contract) || self.tells_place()
     }
 }
 

@@ -145,17 +145,27 @@ impl fmt::Display for Metric {
     }
 }
 
-/// A start in unix seconds that can be had at `now`.
-pub fn start(seconds: i64, now: Timestamp) -> Result<Timestamp, Fault> {
-    let beyond = if seconds < 0 { Fault::Past } else { Fault::FarAhead };
-    let start = Timestamp::from_second(seconds).map_err(|_| beyond)?;
+/// A start in unix seconds, whether it can be had or not. One beyond all time is the first or the last moment that there is: [`start`] says what is
+/// wrong with it.
+#[must_use]
+pub fn start_at(seconds: i64) -> Timestamp {
+    let beyond = if seconds < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
+    Timestamp::from_second(seconds).unwrap_or(beyond)
+}
+
+/// Whether a start can be had at `now`.
+pub fn start(start: Timestamp, now: Timestamp) -> Result<(), Fault> {
     let ahead = start.duration_since(now);
     if ahead < -NOW_AT_MOST {
         Err(Fault::Past)
     } else if ahead > AHEAD_AT_MOST {
         Err(Fault::FarAhead)
     } else {
-        Ok(start)
+        Ok(())
     }
 }
 
@@ -171,15 +181,6 @@ pub(super) fn began_as_asked(began: Timestamp, asked: Timestamp, now: Timestamp)
     means_now(asked, now)
         && began.duration_since(asked) >= -CLOCKS_DIFFER
         && began.duration_since(now) <= CLOCKS_DIFFER
-}
-
-/// A start in unix seconds that a sale may have at `now`, or be given: what lies behind is refused once it is known to be another
-/// one than the sale has.
-pub fn present_or_new_start(seconds: i64, now: Timestamp) -> Result<Timestamp, Fault> {
-    match start(seconds, now) {
-        Err(Fault::Past) => Timestamp::from_second(seconds).map_err(|_| Fault::Past),
-        judged => judged,
-    }
 }
 
 impl Tax {
@@ -296,20 +297,7 @@ mod tests {
             (i64::MAX, Some(Fault::FarAhead)),
             (i64::MIN, Some(Fault::Past)),
         ] {
-            assert_eq!(start(seconds, now).err(), told, "{seconds}");
-        }
-    }
-
-    #[test]
-    fn a_start_that_is_over_may_be_the_one_that_there_is() {
-        let now = Timestamp::from_second(1_000_000).unwrap();
-        for (seconds, told) in [
-            (0, None),
-            (1_000_000, None),
-            (1_000_000 + 86_400 * 366 * 5 + 1, Some(Fault::FarAhead)),
-            (i64::MIN, Some(Fault::Past)),
-        ] {
-            assert_eq!(present_or_new_start(seconds, now).err(), told, "{seconds}");
+            assert_eq!(start(start_at(seconds), now).err(), told, "{seconds}");
         }
     }
 

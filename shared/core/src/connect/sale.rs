@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::amendment::Amendment;
-use super::contract::{Contract, State};
+use super::contract::{Contract, Sold, State};
 use super::offer::{Cadence, Offer};
 use super::order::{self, Country, Moved, Order};
 use crate::asked::{self, is_key_kept};
@@ -241,6 +241,23 @@ impl Sale {
             client: self.order.client.clone(),
             number: self.number,
         }
+    }
+
+    /// As what Stripe has of it names it.
+    #[must_use]
+    pub fn sold(&self) -> Sold {
+        Sold {
+            client: self.order.client.clone(),
+            number: self.number,
+        }
+    }
+
+    /// Whether this is the id of its schedule or of its subscription, as far as they are written down.
+    #[must_use]
+    pub fn goes_by(&self, id: &str) -> bool {
+        let subscription = self.state.as_ref().and_then(|state| state.subscription.as_ref());
+        self.schedule.as_ref().is_some_and(|known| known.as_str() == id)
+            || subscription.is_some_and(|known| known.as_str() == id)
     }
 
     /// Whether this is what is ordered: all of it the same, and the start too, or both meant as now (a second click is a second later, by a clock

@@ -104,7 +104,7 @@ impl Call<'_> {
                     return Ok(None);
                 }
                 Err(error @ StripeError::Refused(_)) => {
-                    let now = self.look_again(&sale.account, &named).await?;
+                    let now = self.look_again(sale, &named).await?;
                     if now.stage() != contract.stage() || now.flexible != contract.flexible {
                         // It began, was let go of or migrated between the look and the step.
                         contract = now;
@@ -115,7 +115,7 @@ impl Call<'_> {
                 }
                 Err(error) => return Err(refused(error, fields).into()),
             }
-            contract = self.look_again(&sale.account, &named).await?;
+            contract = self.look_again(sale, &named).await?;
             if last {
                 break;
             }
@@ -221,12 +221,8 @@ impl Call<'_> {
         Ok(())
     }
 
-    async fn look_again(
-        &self,
-        account: &billing_core::id::ConnectedAccountId,
-        named: &Named,
-    ) -> Result<Contract, Problem> {
-        let contract = self.contract(account, named).await?;
+    async fn look_again(&self, sale: &Sale, named: &Named) -> Result<Contract, Problem> {
+        let contract = self.contract_of(sale, named).await?;
         contract.ok_or_else(|| Problem::bad_gateway("what was just there is not there any more"))
     }
 }
@@ -310,8 +306,7 @@ async fn still_valid(
 
 /// A phase is written whole, so Stripe may object to what nobody asked to change: a price or product that was archived meanwhile.
 fn not_possible(error: StripeError, amendment: &Amendment, fields: &Fields) -> Problem {
-    let about_items = matches!(&error, StripeError::Refused(refusal)
-        if refusal.param.as_deref().is_some_and(|param| param.contains("items")));
+    let about_items = matches!(&error, StripeError::Refused(refusal) if refusal.is_about_items());
     if about_items && amendment.difference.terms.is_none() {
         return Problem::conflict(
             "what it was sold at is not sold any more: name another productId, or cancel it and sell it anew",

@@ -93,7 +93,7 @@ async fn refresh(
     account: &ConnectedAccountId,
     named: &Named,
 ) -> Result<Option<Taken>, Problem> {
-    // What the agency made by itself names no sale of ours.
+    // What the agency made by itself is no sale of ours.
     let Some((sale, _)) = call.find_sale(account, named).await? else {
         return Ok(Some(Taken::OfNobody));
     };
@@ -102,7 +102,7 @@ async fn refresh(
         (Some(schedule), _) => Named::Schedule(schedule.clone()),
         (None, named) => named.clone(),
     };
-    let Some(contract) = call.contract(account, &schedule).await? else {
+    let Some(contract) = call.contract_of(&sale, &schedule).await? else {
         return Ok(Some(Taken::Done));
     };
     if let Some(left) = sale.amendment.clone().filter(|left| left.is_fresh(call.now))

@@ -1,22 +1,18 @@
 //! A sale as it is now: read from its schedule, or from the subscription that the schedule became.
 
-use std::collections::HashMap;
-
 use billing_core::connect::contract::{Contract, Line, Sold};
 use billing_core::id::{CouponId, ScheduleId, SubscriptionId};
 use billing_core::period::Period;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 use stripe_billing::subscription::{ListSubscription, ListSubscriptionStatus, RetrieveSubscription};
 use stripe_billing::subscription_schedule::{ListSubscriptionSchedule, RetrieveSubscriptionSchedule};
 use stripe_client_core::StripeRequest;
 
-use super::buyers::CLIENT;
 use super::offers::WirePrice;
 use super::owning::{Owning, reach};
 use super::phases::{AutomaticTax, Phase, Settings};
-use super::schedules::SALE;
+use super::seen::{Object, Readable, Seen};
 use super::{Connected, found, phases};
 use crate::error::StripeError;
 use crate::pages::Page;
@@ -31,49 +27,13 @@ pub enum Shown {
     InStatus(String),
 }
 
-/// A page of what was sold here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A page of what an account has.
+#[derive(Debug)]
 pub struct Listed {
-    /// Newest first.
-    pub contracts: Vec<Contract>,
+    /// Newest first; ours, or not.
+    pub seen: Vec<Seen>,
     /// The last that was looked at, where there are more.
     pub next: Option<String>,
-}
-
-/// An object on a connected account: one of ours, or whatever else an agency keeps there. Which of the two is read first, and what is not
-/// ours is not looked into.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Object(Box<RawValue>);
-
-/// What every object tells, ours or not.
-#[derive(Deserialize)]
-struct Head {
-    id: String,
-    #[serde(default)]
-    metadata: Option<HashMap<String, String>>,
-}
-
-/// An object that a contract is read from.
-trait Readable: DeserializeOwned {
-    /// The contract, of a sale of ours.
-    fn contract(self, sold: Sold) -> Result<Contract, StripeError>;
-}
-
-impl Object {
-    fn read<T: DeserializeOwned>(&self) -> Result<T, StripeError> {
-        serde_json::from_str(self.0.get()).map_err(|error| StripeError::Unexpected {
-            reason: format!("an object of a connected account: {error}"),
-        })
-    }
-
-    /// The contract; none of what names no sale.
-    fn contract<T: Readable>(&self) -> Result<Option<Contract>, StripeError> {
-        match sold(self.read::<Head>()?.metadata) {
-            Some(sold) => self.read::<T>()?.contract(sold).map(Some),
-            None => Ok(None),
-        }
-    }
 }
 
 /// Which subscription a schedule has begun.
@@ -164,14 +124,6 @@ enum Discount {
 #[derive(Deserialize)]
 struct Source {
     coupon: Option<Reference>,
-}
-
-fn sold(metadata: Option<HashMap<String, String>>) -> Option<Sold> {
-    let metadata = metadata?;
-    Some(Sold {
-        client: metadata.get(CLIENT)?.parse().ok()?,
-        number: metadata.get(SALE)?.parse().ok()?,
-    })
 }
 
 fn coupon(reference: Option<Reference>) -> Result<Option<CouponId>, StripeError> {
@@ -354,42 +306,33 @@ const OF_SCHEDULES: [&str; 2] = ["data.customer", "data.phases.items.price"];
 const OF_SUBSCRIPTIONS: [&str; 3] = ["data.customer", "data.discounts", "data.schedule"];
 
 impl Connected {
-    /// What a schedule comes to now: itself while it waits, then the subscription that it made. None when the account has no such, or it was
-    /// not sold here.
-    pub async fn contract_of_schedule(&self, schedule: &ScheduleId) -> Result<Option<Contract>, StripeError> {
+    /// What a schedule comes to now: itself while it waits, then the subscription that it made. None when the account has no such.
+    pub async fn schedule(&self, schedule: &ScheduleId) -> Result<Option<Seen>, StripeError> {
         let request = RetrieveSubscriptionSchedule::new(schedule.as_str()).expand(expanded(&OF_SCHEDULE));
         let Some(object) = found(self.stripe.get::<Object>(request.build()).await)? else {
             return Ok(None);
         };
         let begun: Begun = object.read()?;
+        let seen = object.seen::<Schedule>()?;
         match begun.subscription.or(begun.released_subscription) {
             Some(subscription) => {
                 let subscription = id(&subscription.0, "a subscription")?;
-                self.contract_of_subscription(&subscription).await
+                let made = self.subscription(&subscription).await?;
+                Ok(made.map(|made| made.made_by(seen)))
             }
-            None => object.contract::<Schedule>(),
+            None => Ok(Some(seen)),
         }
     }
 
-    /// A subscription; none when the account has no such, or it was not sold here.
-    pub async fn contract_of_subscription(
-        &self,
-        subscription: &SubscriptionId,
-    ) -> Result<Option<Contract>, StripeError> {
+    /// A subscription; none when the account has no such.
+    pub async fn subscription(&self, subscription: &SubscriptionId) -> Result<Option<Seen>, StripeError> {
         let request = RetrieveSubscription::new(subscription.as_str()).expand(expanded(&OF_SUBSCRIPTION));
-        match found(self.stripe.get::<Object>(request.build()).await)? {
-            Some(object) => object.contract::<Subscription>(),
-            None => Ok(None),
-        }
+        let object = found(self.stripe.get::<Object>(request.build()).await)?;
+        object.map(Object::seen::<Subscription>).transpose()
     }
 
-    /// A page of what there is, newest first: what was sold here, of all that was looked at.
-    pub async fn contracts(
-        &self,
-        shown: &Shown,
-        limit: i64,
-        after: Option<&str>,
-    ) -> Result<Listed, StripeError> {
+    /// A page of what there is, newest first, sold here or not.
+    pub async fn page(&self, shown: &Shown, limit: i64, after: Option<&str>) -> Result<Listed, StripeError> {
         match shown {
             Shown::Scheduled => {
                 let mut request = ListSubscriptionSchedule::new()
@@ -399,7 +342,7 @@ impl Connected {
                 if let Some(after) = after {
                     request = request.starting_after(after);
                 }
-                listed::<Schedule>(&self.stripe.get(request.build()).await?)
+                listed::<Schedule>(self.stripe.get(request.build()).await?)
             }
             Shown::InStatus(word) => {
                 let mut request = ListSubscription::new()
@@ -412,22 +355,21 @@ impl Connected {
                 if let Some(after) = after {
                     request = request.starting_after(after);
                 }
-                listed::<Subscription>(&self.stripe.get(request.build()).await?)
+                listed::<Subscription>(self.stripe.get(request.build()).await?)
             }
         }
     }
 }
 
-fn listed<T: Readable>(page: &Page<Object>) -> Result<Listed, StripeError> {
-    let contracts = page.data.iter().map(Object::contract::<T>);
+fn listed<T: Readable>(page: Page<Object>) -> Result<Listed, StripeError> {
     let last = page.data.last().filter(|_| page.has_more);
     Ok(Listed {
-        contracts: contracts
-            .filter_map(Result::transpose)
+        next: last.map(Object::id).transpose()?,
+        seen: page
+            .data
+            .into_iter()
+            .map(Object::seen::<T>)
             .collect::<Result<_, _>>()?,
-        next: last
-            .map(|last| last.read::<Head>().map(|head| head.id))
-            .transpose()?,
     })
 }
 
@@ -478,9 +420,14 @@ mod tests {
         })
     }
 
+    fn contract<T: Readable>(object: Object) -> Contract {
+        let seen = object.seen::<T>().unwrap();
+        seen.contract(seen.sold().unwrap().clone()).unwrap()
+    }
+
     fn read(schedule: &Value) -> Contract {
         let object: Object = serde_json::from_str(&schedule.to_string()).unwrap();
-        object.contract::<Schedule>().unwrap().unwrap()
+        contract::<Schedule>(object)
     }
 
     #[test]
@@ -551,7 +498,7 @@ mod tests {
             let end = trial["schedule"]["phases"][0]["end_date"].clone();
             trial["schedule"]["current_phase"]["end_date"] = end;
             let object: Object = serde_json::from_str(&trial.to_string()).unwrap();
-            let read = object.contract::<Subscription>().unwrap().unwrap();
+            let read = contract::<Subscription>(object);
             assert_eq!(
                 (read.ends, read.outlasts_period),
                 (is_with_period, !is_with_period),
@@ -564,7 +511,7 @@ mod tests {
             trial["schedule"] = Value::Null;
             trial["cancel_at"] = json!(cancel_at);
             let object: Object = serde_json::from_str(&trial.to_string()).unwrap();
-            let read = object.contract::<Subscription>().unwrap().unwrap();
+            let read = contract::<Subscription>(object);
             assert_eq!(read.ends, is_with_period, "{cancel_at}");
         }
     }

@@ -1,0 +1,149 @@
+//! What was sold stays what was sold, although the agency takes away, at Stripe, by what it names its sale: it is told by both ids, listed, changed,
+//! canceled, and not sold a second time.
+
+use billing_tests::{Agency, World};
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-04-01T00:00:00Z";
+const SOON: &str = "2026-04-01T00:04:00Z";
+const UNNAMED: &str = "metadata[client]=&metadata[sale]=";
+
+fn text(object: &Value) -> &str {
+    object["id"].as_str().unwrap()
+}
+
+/// The id of the schedule of a new sale.
+async fn sold(north: &Agency<'_>, start: &str) -> String {
+    let answer = north.sells(&north.order(start)).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    north.client_gives_card().await;
+    text(&north.schedules().await[0]).to_owned()
+}
+
+/// The agency writes the phase anew as it is, with a description, and does not repeat its metadata.
+async fn rewrites(north: &Agency<'_>, schedule: &str) {
+    let path = format!("/v1/subscription_schedules/{schedule}");
+    let waiting = north.at_stripe("GET", &path, "").await;
+    let phase = &waiting["phases"][0];
+    let form = format!(
+        "phases[0][start_date]={}&phases[0][end_date]={}&phases[0][items][0][price]={}&phases[0][items][0][quantity]=1\
+         &phases[0][items][1][price]={}&phases[0][description]=Autumn",
+        phase["start_date"],
+        phase["end_date"],
+        phase["items"][0]["price"].as_str().unwrap(),
+        phase["items"][1]["price"].as_str().unwrap(),
+    );
+    let told = north.at_stripe("POST", &path, &form).await;
+    assert_eq!(told["phases"][0]["metadata"], json!({}), "{told}");
+}
+
+/// It is told by both ids and listed, and known here to be that subscription.
+async fn is_known(north: &Agency<'_>, schedule: &str, context: &str) -> String {
+    let told = north.gets(schedule).await;
+    assert_eq!(told.status, 200, "{context}: {told}");
+    let id = text(&told.body).to_owned();
+    assert_eq!(north.gets(&id).await.body, told.body, "{context}");
+    let query = if id == schedule { "?status=scheduled" } else { "" };
+    let listed = north.lists(query).await;
+    assert_eq!(listed.body["subscriptions"][0]["id"], id, "{context}: {listed}");
+    let sales = north.sales().await;
+    assert_eq!(sales.len(), 1, "{context}");
+    assert!(sales[0].goes_by(&id), "{context}");
+    id
+}
+
+/// Its phase names no sale when it begins: its schedule does, and once that has let go of it, what is written down. The same order is that sale.
+#[tokio::test]
+async fn a_sale_whose_phase_is_written_anew_at_stripe_is_not_lost() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let order = north.order(SOON);
+    let schedule = sold(&north, SOON).await;
+    rewrites(&north, &schedule).await;
+    world.advance("300s").await;
+    let running = north.subscriptions().await.remove(0);
+    assert_eq!(running["metadata"], json!({}));
+    let id = is_known(&north, &schedule, "begun").await;
+    let again = north.sells(&order).await;
+    assert_eq!((again.status, &again.body["id"]), (200, &json!(id)), "{again}");
+    assert_eq!(north.subscriptions().await.len(), 1);
+
+    world.advance("31d").await;
+    assert_eq!(north.schedules().await[0]["status"], "released");
+    is_known(&north, &schedule, "by itself").await;
+    let ends = north.updates(&id, &json!({ "cancelAtPeriodEnd": true })).await;
+    assert_eq!(ends.body["cancel_at_period_end"], true, "{ends}");
+    let canceled = north.cancels(&id).await;
+    assert_eq!(canceled.body["canceled"], true, "{canceled}");
+    assert_eq!(north.payments().await, [2999, 2999]);
+}
+
+/// The agency unsets what names the sale, of the schedule that waits and of the subscription that runs by itself. What it sells to the same client
+/// by itself is its own business.
+#[tokio::test]
+async fn a_sale_that_is_not_named_at_stripe_any_more_is_not_lost() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let order = north.order(SOON);
+    let schedule = sold(&north, SOON).await;
+    rewrites(&north, &schedule).await;
+    let path = format!("/v1/subscription_schedules/{schedule}");
+    let unnamed = north.at_stripe("POST", &path, UNNAMED).await;
+    assert_eq!(unnamed["metadata"], json!({}));
+    is_known(&north, &schedule, "it waits").await;
+    // The same order knows its schedule by itself, whatever else is not named.
+    let customer = format!("/v1/customers/{}", text(&north.customers().await[0]));
+    north.at_stripe("POST", &customer, "metadata[client]=").await;
+    assert_eq!(north.gets(&schedule).await.status, 404);
+    let again = north.sells(&order).await;
+    assert_eq!(again.body["id"], schedule, "{again}");
+    let named = format!("metadata[client]={}", north.client);
+    north.at_stripe("POST", &customer, &named).await;
+    world.advance("300s").await;
+    let id = is_known(&north, &schedule, "begun").await;
+    let again = north.sells(&order).await;
+    assert_eq!(again.body["id"], id, "{again}");
+
+    world.advance("31d").await;
+    is_known(&north, &schedule, "by itself").await;
+    let running = north.subscriptions().await.remove(0);
+    let price = north.sales().await[0].terms.flat.to_string();
+    let form = format!(
+        "customer={}&items[0][price]={price}",
+        running["customer"].as_str().unwrap()
+    );
+    let own = north.at_stripe("POST", "/v1/subscriptions", &form).await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(north.gets(text(&own)).await.status, 404);
+    let listed = north.lists("").await;
+    let listed = listed.body["subscriptions"].as_array().unwrap();
+    assert_eq!(listed.iter().map(text).collect::<Vec<_>>(), [id.as_str()]);
+    assert_eq!(north.cancels(&id).await.body["canceled"], true);
+    world.stripe.stand_in().settle().await;
+    assert_eq!(north.sales().await[0].state.as_ref().unwrap().status, "canceled");
+}
+
+/// The same of what began as it was sold, and runs.
+#[tokio::test]
+async fn a_running_sale_whose_name_is_taken_away_is_not_lost() {
+    for days in ["1h", "31d"] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let schedule = sold(&north, NOW).await;
+        world.advance(days).await;
+        let running = north.subscriptions().await.remove(0);
+        let path = format!("/v1/subscriptions/{}", text(&running));
+        let unnamed = north.at_stripe("POST", &path, UNNAMED).await;
+        assert_eq!(unnamed["metadata"], json!({}));
+        world.stripe.stand_in().settle().await;
+        let id = is_known(&north, &schedule, days).await;
+        let wish = json!({ "cancelAtPeriodEnd": true });
+        assert_eq!(north.updates(&id, &wish).await.status, 200, "{days}");
+        world.advance("40d").await;
+        assert_eq!(
+            north.sales().await[0].state.as_ref().unwrap().status,
+            "canceled",
+            "{days}"
+        );
+    }
+}

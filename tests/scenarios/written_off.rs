@@ -266,32 +266,40 @@ async fn what_is_paid_for_a_change_that_was_dropped_goes_back_once_whoever_dies(
     .await;
 }
 
-/// More seats of a contract: declined, given up and dropped; paid before or after that is heard of.
+/// More seats of a contract: declined, given up and dropped, ten days into the period or in its last ten hours, with a renewal right after it;
+/// paid when that is known, or before anything is heard of it, of whatever is heard first.
 #[tokio::test]
 async fn the_bill_of_an_amendment_that_was_dropped_buys_nothing() {
-    for is_heard in [true, false] {
+    let (paid, dropped) = ("invoice.paid", "customer.subscription.pending_update_expired");
+    for (heard_first, later, wanted, renewals) in [
+        (None, "0s", 6, 0),
+        (Some(paid), "0s", 6, 0),
+        (Some(dropped), "0s", 6, 0),
+        (None, "470h", 20, 1),
+    ] {
         for world in worlds().await {
             let (acme, contract) = ten_days_later(&world).await;
-            let id = acme.session(&seats(&acme, &contract, 6)).await;
+            world.advance(later).await;
+            let id = acme.session(&seats(&acme, &contract, wanted)).await;
             let pending = acme
                 .confirms(&id, &json!({ "payment_method_id": DECLINING }))
                 .await;
             assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
             world.stripe.stand_in().settle().await;
             let bill = writes_off(&world).await;
-            world.stripe.holds_events(!is_heard).await;
+            world.stripe.holds_events(heard_first.is_some()).await;
             world.advance("1d").await;
             let is_payable = is_payable(&world, &bill).await;
             if is_payable {
                 world.stripe.pays_invoice(&bill, "pm_card_visa").await;
-                let paid = world.stripe.event("invoice.paid");
-                assert_eq!(world.stripe.delivers(&paid).await, 200);
+                let first = world.stripe.event(heard_first.unwrap_or(paid));
+                assert_eq!(world.stripe.delivers(&first).await, 200);
             }
             world.stripe.holds_events(false).await;
             world.stripe.stand_in().settle().await;
             replays(&world).await;
-            let context = format!("heard: {is_heard}, payable: {is_payable}");
-            assert_eq!(kept(&world).await, 3500, "{context}");
+            let context = format!("first: {heard_first:?}, {later}, payable: {is_payable}");
+            assert_eq!(kept(&world).await, 3500 * (1 + renewals), "{context}");
             let stored = acme.contract(&contract).await;
             assert_eq!(
                 told(&stored.contract),

@@ -6,6 +6,7 @@
 
 use billing_core::account::Profile;
 use billing_core::change::{Change, Fate, fate};
+use billing_core::id::InvoiceId;
 use billing_core::landing::ChangeStep;
 use billing_core::subscription::Standing;
 use billing_store::unless_conflict;
@@ -75,14 +76,21 @@ impl Call<'_> {
         let Some(bill) = &change.invoice else {
             return Ok(ChangeStep::Over);
         };
-        match self.stripe().await?.invoice(bill).await {
-            Ok(invoice) if invoice.was_given_up => Ok(ChangeStep::Dropped {
+        Ok(match self.was_given_up(bill).await? {
+            true => ChangeStep::Dropped {
                 bill: bill.clone(),
                 at: self.now,
-            }),
+            },
+            false => ChangeStep::Over,
+        })
+    }
+
+    /// Whether somebody has given a bill up that is not void: it can be paid, or was.
+    pub(crate) async fn was_given_up(&self, bill: &InvoiceId) -> Result<bool, Problem> {
+        match self.stripe().await?.invoice(bill).await {
             // Somebody erased Stripe's test data.
-            Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(ChangeStep::Over),
-            found => Ok(found.map(|_| ChangeStep::Over)?),
+            Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(false),
+            found => Ok(found?.was_given_up),
         }
     }
 }

@@ -12,6 +12,7 @@ use billing_core::Timestamp;
 use billing_core::access::Mode;
 use billing_core::contract::{self, Billing, Contract, Facts, Fate, Landing, Lateness, Read, Told};
 use billing_core::coverage::Entry;
+use billing_core::id::InvoiceId;
 use billing_core::reversal::Reversal;
 use billing_core::sale::{Sale, Way};
 use billing_core::session::{Session, Status};
@@ -112,10 +113,14 @@ impl Call<'_> {
             }
             None => read,
         };
+        let given_up = match sale {
+            Some(sale) => self.given_up_bill(sale, &read).await?,
+            None => None,
+        };
         let facts = Facts {
             read,
             paid: bill.paid,
-            was_given_up: bill.was_given_up,
+            given_up,
             reversal: bill.reversal,
             lateness,
         };
@@ -154,6 +159,20 @@ impl Call<'_> {
             contract: landing.contract,
             session: new.or(session),
         }))
+    }
+
+    /// The bill of an amendment that came to nothing, where somebody has given it up: Stripe makes every other void.
+    async fn given_up_bill(&self, sale: &Sale, read: &Read) -> Result<Option<InvoiceId>, Problem> {
+        let is_over = || contract::fate(sale, read, Lateness::InTime) == Fate::Over;
+        let Some(bill) = sale
+            .invoice
+            .as_ref()
+            .filter(|_| sale.offer.way == Way::AtOnce && is_over())
+        else {
+            return Ok(None);
+        };
+        let was_given_up = self.was_given_up(bill).await?;
+        Ok(was_given_up.then(|| bill.clone()))
     }
 
     /// Whether a sale was paid after its session's time had run out, and whether the offer still held then. An amendment is honoured

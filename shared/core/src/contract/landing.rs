@@ -120,8 +120,8 @@ pub struct Facts {
     pub read: Read,
     /// The lines of an invoice that is paid.
     pub paid: Vec<Entry>,
-    /// Whether somebody had given that invoice up.
-    pub was_given_up: bool,
+    /// The bill of a sale that came to nothing, paid or not, where somebody had given it up.
+    pub given_up: Option<InvoiceId>,
     /// What was given back of an invoice.
     pub reversal: Option<Reversal>,
     /// Whether the sale's payment was late.
@@ -156,12 +156,11 @@ pub fn land(
     let Facts {
         read,
         paid,
-        was_given_up,
+        given_up,
         reversal,
         lateness,
     } = facts;
-    let given_up = paid.first().filter(|_| was_given_up);
-    let given_up = given_up.map(|entry| entry.invoice.clone());
+    let lands_paid = paid.first().map(|entry| entry.invoice.clone());
     let (entries, more) = new_entries(&ledger.entries, paid);
     let begins = contract
         .sale
@@ -184,7 +183,11 @@ pub fn land(
     };
     landing.follow_sale(&read, given_up.as_ref(), lateness, now);
     // What was paid for a bill that is let go just now goes back in the next round.
-    if landing.let_go.iter().any(|bill| given_up.as_ref() == Some(bill)) {
+    if landing
+        .let_go
+        .iter()
+        .any(|bill| lands_paid.as_ref() == Some(bill))
+    {
         landing.entries.clear();
         landing.more = true;
     }
@@ -239,6 +242,8 @@ impl Landing {
                 let payable = read.payable_bills().map(|bill| &bill.id);
                 self.let_go = match &sale.invoice {
                     _ if sale.offer.way == Way::Begin => payable.cloned().collect(),
+                    // It was in effect when the subscription ended.
+                    Some(_) if Contract::bills(&read.billing, &sale.order) => Vec::new(),
                     Some(own) => {
                         let own = payable.chain(given_up).find(|bill| *bill == own);
                         own.cloned().into_iter().collect()

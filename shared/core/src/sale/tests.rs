@@ -326,7 +326,7 @@ fn land(contract: &Contract, read: Read, lateness: Lateness) -> contract::Landin
     let facts = Facts {
         read,
         paid: vec![],
-        was_given_up: false,
+        given_up: None,
         reversal: None,
         lateness,
     };

@@ -87,3 +87,30 @@ async fn another_product_keeps_the_quantity_of_what_waits() {
     world.advance("2h").await;
     assert_eq!(north.payments().await, [3 * 4900]);
 }
+
+/// A thousand units in packages of ten are no thousand of another product.
+#[tokio::test]
+async fn another_product_takes_the_place_of_packages_once() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let other = north.offers("Other", 4900).await;
+    let id = sold(&north, NOW).await;
+    world.advance("31d").await;
+    let running = north.subscriptions().await.remove(0);
+    let items = running["items"]["data"].as_array().unwrap();
+    let flat = items.iter().find(|item| item["quantity"] == 1).unwrap();
+    let packages = format!(
+        "product={}&currency=usd&unit_amount=30&recurring[interval]=month&transform_quantity[divide_by]=10\
+         &transform_quantity[round]=up",
+        flat["price"]["product"].as_str().unwrap()
+    );
+    let packages = north.at_stripe("POST", "/v1/prices", &packages).await;
+    let form = format!("price={}&quantity=1000&proration_behavior=none", text(&packages));
+    let path = format!("/v1/subscription_items/{}", text(flat));
+    north.at_stripe("POST", &path, &form).await;
+    let changed = north.updates(&id, &json!({ "productId": other })).await;
+    assert_eq!(changed.status, 200, "{changed}");
+    let running = north.subscriptions().await.remove(0);
+    assert_eq!(quantity(&running["items"]["data"]), 1);
+    assert_eq!(north.gets(&id).await.body["totalPrice"], 4900);
+}

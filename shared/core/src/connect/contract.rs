@@ -161,10 +161,12 @@ impl Contract {
         self.lines.iter().find(|line| line.price.usage == Usage::Licensed)
     }
 
-    /// How many are charged of the price that is charged in advance. We sell one; an agency may have it otherwise.
+    /// How many are charged of the price that is charged in advance. We sell one; an agency may have it otherwise. Of tiers and packages it is
+    /// one, whatever they are counted in.
     #[must_use]
     pub fn flat_quantity(&self) -> u64 {
-        self.flat().and_then(|line| line.quantity).unwrap_or(1)
+        let by_the_unit = self.flat().filter(|line| line.price.is_by_the_unit());
+        by_the_unit.and_then(|line| line.quantity).unwrap_or(1)
     }
 
     /// The price that is charged for usage.

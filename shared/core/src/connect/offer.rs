@@ -95,8 +95,13 @@ impl Price {
     /// What so many units come to, as a decimal of minor units. Of a price of tiers or of packages, whose quantity only Stripe prices, what one does.
     #[must_use]
     pub fn of(&self, quantity: u64) -> UnitAmount {
-        let is_by_the_unit = self.tiers.is_empty() && self.divide_by.is_none();
-        self.of_one().times(if is_by_the_unit { quantity } else { 1 })
+        let by_the_unit = self.is_by_the_unit();
+        self.of_one().times(if by_the_unit { quantity } else { 1 })
+    }
+
+    /// Whether every unit costs the same: not in tiers, nor in packages.
+    pub(crate) fn is_by_the_unit(&self) -> bool {
+        self.tiers.is_empty() && self.divide_by.is_none()
     }
 }
 

@@ -182,6 +182,22 @@ async fn a_quote_is_what_is_charged_wherever_the_new_period_begins_and_however_i
     }
 }
 
+/// A year, and months quoted on its second day and taken ten weeks later: what was quoted is charged.
+#[tokio::test]
+async fn a_month_that_was_quoted_months_ago_is_taken_as_quoted() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.subscriber(1, "annual").await;
+    world.advance("1d").await;
+    let preview = ada.previews(&json!({ "interval": "monthly" })).await.body;
+    world.advance("80d").await;
+    let quoted = json!({ "interval": "monthly", "prorationDate": preview["prorationDate"] });
+    let answer = ada.changes(&quoted).await;
+    assert_eq!(answer.body["changed"], true, "{answer}");
+    let lines = preview["lines"].as_array().unwrap();
+    let quoted: i64 = lines.iter().filter_map(|line| line["amountCents"].as_i64()).sum();
+    assert_eq!(world.stripe.invoices(&ada).await[0]["total"], quoted);
+}
+
 /// A year, a month quoted on its second day, and the year cancelled. Where the month begins at the quoted second, and would be over when it is taken, the
 /// subscription would end with it. Four weeks later it is not over.
 #[tokio::test]

@@ -183,7 +183,7 @@ pub enum BadDate {
     /// Later than now.
     #[error("must not be in the future")]
     Future,
-    /// So long ago that a period which began then is over, or is before the change can be paid.
+    /// So long ago that a period which began then is over, or is before the change can be paid, and the subscription is to end with its period.
     #[error("must not be so long ago that the new period would be over")]
     LongAgo,
 }
@@ -298,14 +298,17 @@ pub fn check_date(at: Timestamp, period: Period, now: Timestamp) -> Result<(), B
     }
 }
 
-/// Whether the period that a change begins is not over yet. Whether Stripe has it begin at the date or at the call is not known: one that is over
-/// would end the subscription at once, or be renewed at once, unasked.
+/// Whether the period that a change begins is not over yet, where the subscription is to end with its period. Whether Stripe has it begin at the
+/// date or at the call is not known: one that is over would end the subscription at once, before that can be taken back.
 pub fn check_new_period(
     at: Timestamp,
     standing: &Standing,
     interval: Interval,
     now: Timestamp,
 ) -> Result<(), BadDate> {
+    if standing.end.is_none() {
+        return Ok(());
+    }
     // In a trial the interval may begin with its end.
     let begins = standing.trial_end().unwrap_or(at).max(at);
     let paid_by = now.saturating_add(PAYABLE).unwrap_or(Timestamp::MAX);

@@ -52,7 +52,7 @@ fn a_date_is_in_the_period_and_not_ahead() {
     );
 }
 
-/// A year since 1 April. What began a month ago, or will have before a change can be paid, is too long ago for months; never for a year.
+/// A year since 1 April that is to end with its period. What began a month ago, or will have before a change can be paid, is too long ago for months; never for a year.
 #[test]
 fn a_new_period_is_not_over_when_it_is_paid() {
     let standing = standing(Interval::Annual);
@@ -66,6 +66,12 @@ fn a_new_period_is_not_over_when_it_is_paid() {
         let told = check_new_period(date, &standing, interval, at(now));
         assert_eq!(told, expected, "{now} {interval}");
     }
+    let goes_on = Standing {
+        end: None,
+        ..standing.clone()
+    };
+    let (date, now) = (at("2026-04-01T00:00:00Z"), at("2026-07-01T00:00:00Z"));
+    assert_eq!(check_new_period(date, &goes_on, Interval::Monthly, now), Ok(()));
     // Its trial goes on to July: the months begin with its end.
     let mut trial = standing;
     trial.subscription.status = Status::Trialing;

@@ -10,12 +10,6 @@ fn at(instant: &str) -> i64 {
     instant.parse::<billing_core::Timestamp>().unwrap().as_second()
 }
 
-async fn sold(north: &Agency<'_>, start: &str) -> String {
-    let answer = north.sells(&north.order(start)).await;
-    assert_eq!(answer.status, 200, "{answer}");
-    answer.body["id"].as_str().unwrap().to_owned()
-}
-
 /// An update that goes through.
 async fn updated(north: &Agency<'_>, id: &str, data: Value) -> Answer {
     let answer = north.updates(id, &data).await;
@@ -91,7 +85,7 @@ async fn another_interval_is_for_what_has_not_begun() {
     };
     let yearly = priced("Year", "currency=usd&unit_amount=29900&recurring[interval]=year").await;
     let euros = priced("Euro", "currency=eur&unit_amount=2900&recurring[interval]=month").await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold(NEXT_MONTH).await;
     let refused = |answer: Answer, fault: &str| {
         let told = json!({ "data.productId": [fault] });
         assert_eq!(
@@ -123,7 +117,7 @@ async fn another_interval_is_for_what_has_not_begun() {
 async fn a_start_that_is_moved_to_now_begins_now() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold(NEXT_MONTH).await;
     let begun = updated(&north, &id, json!({ "startDate": at(NOW) })).await;
     assert_eq!(
         (&begun.body["type"], &begun.body["status"]),
@@ -140,7 +134,7 @@ async fn a_start_of_now_may_be_told_again() {
     for event_is_faster in [false, true] {
         let world = World::at(NOW).await;
         let north = world.agency().await;
-        let id = sold(&north, NEXT_MONTH).await;
+        let id = north.sold(NEXT_MONTH).await;
         world.stripe.stand_in().settle().await;
         let wish = json!({ "startDate": at(NOW) - 4 });
         let machine = world.machine().await;
@@ -178,7 +172,7 @@ async fn a_start_of_now_may_be_told_again() {
 async fn what_is_so_already_asks_stripe_for_nothing() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold(NEXT_MONTH).await;
     world.stripe.stand_in().settle().await;
     let before = north.sales().await;
     for data in [
@@ -197,7 +191,7 @@ async fn what_is_so_already_asks_stripe_for_nothing() {
 async fn the_start_that_it_had_may_be_told_while_it_runs() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
-    let id = sold(&north, NOW).await;
+    let id = north.sold(NOW).await;
     world.advance("6m").await;
     let same = json!({ "startDate": at(NOW), "productId": north.product, "cancelAtPeriodEnd": false });
     let before = north.sales().await;
@@ -226,7 +220,7 @@ async fn while_its_schedule_owns_it_a_subscription_is_changed_through_the_schedu
     let world = World::at(NOW).await;
     let north = world.agency().await;
     let other = north.offers("Other", 5999).await;
-    let id = sold(&north, NOW).await;
+    let id = north.sold(NOW).await;
     north.client_gives_card().await;
     let ends = updated(&north, &id, json!({ "cancelAtPeriodEnd": true })).await;
     assert_eq!(
@@ -268,7 +262,7 @@ async fn while_its_schedule_owns_it_a_subscription_is_changed_through_the_schedu
 async fn a_subscription_by_itself_is_changed_and_ends_with_its_period() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
-    let id = sold(&north, NOW).await;
+    let id = north.sold(NOW).await;
     north.client_gives_card().await;
     world.advance("31d").await;
     assert_eq!(north.schedules().await[0]["status"], "released");
@@ -302,7 +296,7 @@ async fn a_subscription_by_itself_is_changed_and_ends_with_its_period() {
 async fn what_has_not_begun_is_canceled_and_never_begins() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold(NEXT_MONTH).await;
     for _ in 0..2 {
         assert_eq!(
             north.cancels(&id).await.body,
@@ -327,7 +321,7 @@ async fn what_has_not_begun_is_canceled_and_never_begins() {
 async fn what_its_schedule_owns_is_canceled_with_it() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
-    let id = sold(&north, NOW).await;
+    let id = north.sold(NOW).await;
     north.client_gives_card().await;
     world.advance("10d").await;
     assert_eq!(
@@ -375,7 +369,7 @@ async fn a_product_that_was_archived_meanwhile_is_told_as_such() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
     let other = north.offers("Other", 5999).await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold(NEXT_MONTH).await;
     let prices = north.gets(&id).await.body["priceIds"].clone();
     let prices = prices.as_array().unwrap().iter();
     let prices = prices.map(|price| format!("/v1/prices/{}", price.as_str().unwrap()));
@@ -411,9 +405,9 @@ async fn a_list_goes_page_by_page_and_by_status() {
     let north = world.agency().await;
     let mut ids = Vec::new();
     for month in 5..=9 {
-        ids.push(sold(&north, &format!("2026-0{month}-01T00:00:00Z")).await);
+        ids.push(north.sold(&format!("2026-0{month}-01T00:00:00Z")).await);
     }
-    let running = sold(&north, NOW).await;
+    let running = north.sold(NOW).await;
     let page = north.lists("?status=scheduled&limit=2").await;
     let shown = |page: &Answer| -> Vec<String> {
         let page = page.body["subscriptions"].as_array().unwrap().iter();
@@ -450,7 +444,7 @@ async fn a_country_that_an_update_tells_is_remembered() {
     for start in [NEXT_MONTH, NOW] {
         let world = World::at(NOW).await;
         let north = world.agency().await;
-        let id = sold(&north, start).await;
+        let id = north.sold(start).await;
         let unlocated = json!({ "taxSettings": { "enabled": true } });
         assert_eq!(
             north.updates(&id, &unlocated).await.body["error"]["fieldErrors"],

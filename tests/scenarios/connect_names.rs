@@ -1,23 +1,17 @@
 //! What was sold stays what was sold, although the agency takes away, at Stripe, by what it names its sale: it is told by both ids, listed, changed,
 //! canceled, and not sold a second time.
 
-use billing_tests::{Agency, World};
-use serde_json::{Value, json};
+use billing_tests::{Agency, World, id_of};
+use serde_json::json;
 
 const NOW: &str = "2026-04-01T00:00:00Z";
 const SOON: &str = "2026-04-01T00:04:00Z";
 const UNNAMED: &str = "metadata[client]=&metadata[sale]=";
 
-fn text(object: &Value) -> &str {
-    object["id"].as_str().unwrap()
-}
-
 /// The id of the schedule of a new sale.
 async fn sold(north: &Agency<'_>, start: &str) -> String {
-    let answer = north.sells(&north.order(start)).await;
-    assert_eq!(answer.status, 200, "{answer}");
-    north.client_gives_card().await;
-    text(&north.schedules().await[0]).to_owned()
+    north.sold_by_card(start).await;
+    id_of(&north.schedules().await[0]).to_owned()
 }
 
 /// The agency writes the phase anew as it is, with a description, and does not repeat its metadata.
@@ -41,7 +35,7 @@ async fn rewrites(north: &Agency<'_>, schedule: &str) {
 async fn is_known(north: &Agency<'_>, schedule: &str, context: &str) -> String {
     let told = north.gets(schedule).await;
     assert_eq!(told.status, 200, "{context}: {told}");
-    let id = text(&told.body).to_owned();
+    let id = id_of(&told.body).to_owned();
     assert_eq!(north.gets(&id).await.body, told.body, "{context}");
     let query = if id == schedule { "?status=scheduled" } else { "" };
     let listed = north.lists(query).await;
@@ -92,7 +86,7 @@ async fn a_sale_that_is_not_named_at_stripe_any_more_is_not_lost() {
     assert_eq!(unnamed["metadata"], json!({}));
     is_known(&north, &schedule, "it waits").await;
     // The same order knows its schedule by itself, whatever else is not named.
-    let customer = format!("/v1/customers/{}", text(&north.customers().await[0]));
+    let customer = format!("/v1/customers/{}", id_of(&north.customers().await[0]));
     north.at_stripe("POST", &customer, "metadata[client]=").await;
     assert_eq!(north.gets(&schedule).await.status, 404);
     let again = north.sells(&order).await;
@@ -114,10 +108,10 @@ async fn a_sale_that_is_not_named_at_stripe_any_more_is_not_lost() {
     );
     let own = north.at_stripe("POST", "/v1/subscriptions", &form).await;
     world.stripe.stand_in().settle().await;
-    assert_eq!(north.gets(text(&own)).await.status, 404);
+    assert_eq!(north.gets(id_of(&own)).await.status, 404);
     let listed = north.lists("").await;
     let listed = listed.body["subscriptions"].as_array().unwrap();
-    assert_eq!(listed.iter().map(text).collect::<Vec<_>>(), [id.as_str()]);
+    assert_eq!(listed.iter().map(id_of).collect::<Vec<_>>(), [id.as_str()]);
     assert_eq!(north.cancels(&id).await.body["canceled"], true);
     world.stripe.stand_in().settle().await;
     assert_eq!(north.sales().await[0].state.as_ref().unwrap().status, "canceled");
@@ -132,7 +126,7 @@ async fn a_running_sale_whose_name_is_taken_away_is_not_lost() {
         let schedule = sold(&north, NOW).await;
         world.advance(days).await;
         let running = north.subscriptions().await.remove(0);
-        let path = format!("/v1/subscriptions/{}", text(&running));
+        let path = format!("/v1/subscriptions/{}", id_of(&running));
         let unnamed = north.at_stripe("POST", &path, UNNAMED).await;
         assert_eq!(unnamed["metadata"], json!({}));
         world.stripe.stand_in().settle().await;

@@ -1,17 +1,10 @@
 //! What is told of prices and coupons that an agency made by itself, at Stripe, in whatever form Stripe takes.
 
-use billing_tests::{Agency, World};
+use billing_tests::{Agency, World, id_of};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
 const NEXT_MONTH: &str = "2026-05-01T00:00:00Z";
-
-async fn sold(north: &Agency<'_>, start: &str) -> String {
-    let answer = north.sells(&north.order(start)).await;
-    assert_eq!(answer.status, 200, "{answer}");
-    north.client_gives_card().await;
-    answer.body["id"].as_str().unwrap().to_owned()
-}
 
 /// Stripe takes any text for the id of a coupon: it is redeemed, told, listed, kept over another date, and in nobody's way.
 #[tokio::test]
@@ -61,7 +54,7 @@ async fn a_coupon_may_be_called_anything() {
 async fn a_flat_price_of_fractions_is_told() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
-    let id = sold(&north, NOW).await;
+    let id = north.sold_by_card(NOW).await;
     world.advance("31d").await;
     let form = format!(
         "product={}&currency=usd&unit_amount_decimal=2999.5&recurring[interval]=month",
@@ -75,11 +68,11 @@ async fn a_flat_price_of_fractions_is_told() {
         .find(|item| item["price"]["recurring"]["usage_type"] == "licensed");
     let form = format!(
         "items[0][id]={}&items[0][price]={}&proration_behavior=none",
-        text(flat.unwrap()),
-        text(&price)
+        id_of(flat.unwrap()),
+        id_of(&price)
     );
     north
-        .at_stripe("POST", &format!("/v1/subscriptions/{}", text(&running)), &form)
+        .at_stripe("POST", &format!("/v1/subscriptions/{}", id_of(&running)), &form)
         .await;
     let told = north.gets(&id).await.body;
     assert_eq!(
@@ -87,15 +80,11 @@ async fn a_flat_price_of_fractions_is_told() {
         (&json!("2999.5"), &json!(3000)),
         "{told}"
     );
-    let path = format!("/v1/subscription_items/{}", text(flat.unwrap()));
+    let path = format!("/v1/subscription_items/{}", id_of(flat.unwrap()));
     let three = "quantity=3&proration_behavior=none";
     north.at_stripe("POST", &path, three).await;
     let told = north.gets(&id).await.body;
     assert_eq!(told["totalPrice"], 8999, "three of 2999.5: {told}");
-}
-
-fn text(object: &Value) -> &str {
-    object["id"].as_str().unwrap()
 }
 
 /// 5.00 for each 1,000 interactions: half a cent for one.
@@ -114,7 +103,7 @@ async fn the_overage_of_a_package_is_told_for_one() {
     let form = format!(
         "product={product}&currency=usd&unit_amount=500&recurring[interval]=month&recurring[usage_type]=metered\
          &recurring[meter]={}&transform_quantity[divide_by]=1000&transform_quantity[round]=down",
-        text(&meter)
+        id_of(&meter)
     );
     north.at_stripe("POST", "/v1/prices", &form).await;
     let mut order = north.order(NOW);
@@ -131,7 +120,7 @@ async fn the_overage_of_a_package_is_told_for_one() {
 async fn usage_after_the_end_is_not_told() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
-    let id = sold(&north, NOW).await;
+    let id = north.sold_by_card(NOW).await;
     world.advance("10d").await;
     north.client_talks(6600).await;
     world.advance("1m").await;
@@ -148,7 +137,7 @@ async fn chosen(north: &Agency<'_>, escaped: &str) -> String {
     north.at_stripe("POST", "/v1/products", &form).await;
     let form = format!("product={escaped}&currency=usd&unit_amount=777&recurring[interval]=month");
     let price = north.at_stripe("POST", "/v1/prices", &form).await;
-    text(&price).to_owned()
+    id_of(&price).to_owned()
 }
 
 /// An operator has what runs charged at this price.
@@ -159,7 +148,7 @@ async fn moves(north: &Agency<'_>, price: &str) {
         .iter()
         .find(|item| item["price"]["recurring"]["usage_type"] == "licensed");
     let form = format!("price={price}&proration_behavior=none");
-    let path = format!("/v1/subscription_items/{}", text(flat.unwrap()));
+    let path = format!("/v1/subscription_items/{}", id_of(flat.unwrap()));
     let moved = north.at_stripe("POST", &path, &form).await;
     assert_eq!(moved["price"]["id"], price, "{moved}");
 }
@@ -188,7 +177,7 @@ async fn its_events_are_taken(world: &World, north: &Agency<'_>) {
         .iter()
         .filter(|event| event["account"] == north.account.as_str());
     for event in own {
-        assert_eq!(world.stripe.delivers(text(event)).await, 200, "{event}");
+        assert_eq!(world.stripe.delivers(id_of(event)).await, 200, "{event}");
     }
 }
 
@@ -204,10 +193,10 @@ async fn a_product_that_something_is_moved_to_may_be_called_anything() {
         ("M%C3%BCnchen", "München"),
     ] {
         let north = world.agency().await;
-        let running = sold(&north, &world.now().to_string()).await;
+        let running = north.sold_by_card(&world.now().to_string()).await;
         world.advance("2h").await;
         let waiting = north.sells(&north.order(NEXT_MONTH)).await;
-        let waiting = text(&waiting.body).to_owned();
+        let waiting = id_of(&waiting.body).to_owned();
         let price = chosen(&north, escaped).await;
         moves(&north, &price).await;
         rewrites(&north, &waiting, &price).await;
@@ -249,7 +238,7 @@ async fn a_product_that_something_is_moved_to_may_be_called_anything() {
         assert_eq!(back.body["product"]["id"], north.product, "{back}");
         moves(&north, &price).await;
         let beside = north.sells(&north.order(NEXT_MONTH)).await;
-        for id in [&running, &waiting, &text(&beside.body).to_owned()] {
+        for id in [&running, &waiting, &id_of(&beside.body).to_owned()] {
             assert_eq!(north.cancels(id).await.body["canceled"], true, "{name}: {id}");
         }
         assert_eq!(north.gets(&running).await.body["product"]["id"], name);
@@ -262,12 +251,12 @@ async fn a_product_that_something_is_moved_to_may_be_called_anything() {
 async fn what_was_moved_to_an_old_plan_is_told() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
-    let id = sold(&north, NOW).await;
+    let id = north.sold_by_card(NOW).await;
     let running = north.subscriptions().await.remove(0);
     let path = format!(
         "/v1/subscriptions/{}?expand[0]=customer&expand[1]=discounts&expand[2]=schedule\
          &expand[3]=items.data.price.product&expand[4]=items.data.price.tiers",
-        text(&running)
+        id_of(&running)
     );
     let told = north.at_stripe("GET", &path, "").await.to_string();
     let flat = north.sales().await[0].terms.flat.to_string();

@@ -1,21 +1,10 @@
 //! An agency may have what it sold charged several times, by its own hand at Stripe: that stays, is told and is charged.
 
-use billing_tests::{Agency, World};
+use billing_tests::{World, id_of};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
 const NEXT_MONTH: &str = "2026-05-01T00:00:00Z";
-
-fn text(object: &Value) -> &str {
-    object["id"].as_str().unwrap()
-}
-
-async fn sold(north: &Agency<'_>, start: &str) -> String {
-    let answer = north.sells(&north.order(start)).await;
-    assert_eq!(answer.status, 200, "{answer}");
-    north.client_gives_card().await;
-    text(&answer.body).to_owned()
-}
 
 /// How many there are of the flat price.
 fn quantity(items: &Value) -> &Value {
@@ -30,12 +19,12 @@ async fn another_product_keeps_the_quantity_of_what_runs() {
         let world = World::at(NOW).await;
         let north = world.agency().await;
         let other = north.offers("Other", 4900).await;
-        let id = sold(&north, NOW).await;
+        let id = north.sold_by_card(NOW).await;
         world.advance(days).await;
         let running = north.subscriptions().await.remove(0);
         let items = running["items"]["data"].as_array().unwrap();
         let flat = items.iter().find(|item| item["quantity"] == 1).unwrap();
-        let path = format!("/v1/subscription_items/{}", text(flat));
+        let path = format!("/v1/subscription_items/{}", id_of(flat));
         north
             .at_stripe("POST", &path, "quantity=3&proration_behavior=none")
             .await;
@@ -63,7 +52,7 @@ async fn another_product_keeps_the_quantity_of_what_waits() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
     let other = north.offers("Other", 4900).await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold_by_card(NEXT_MONTH).await;
     let waiting = north.schedules().await.remove(0);
     let phase = &waiting["phases"][0];
     let form = format!(
@@ -75,7 +64,7 @@ async fn another_product_keeps_the_quantity_of_what_waits() {
         phase["items"][1]["price"].as_str().unwrap(),
         north.client,
     );
-    let path = format!("/v1/subscription_schedules/{}", text(&waiting));
+    let path = format!("/v1/subscription_schedules/{}", id_of(&waiting));
     north.at_stripe("POST", &path, &form).await;
     assert_eq!(north.gets(&id).await.body["totalPrice"], 3 * 2999);
     let changed = north.updates(&id, &json!({ "productId": other })).await;
@@ -94,7 +83,7 @@ async fn another_product_takes_the_place_of_packages_once() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
     let other = north.offers("Other", 4900).await;
-    let id = sold(&north, NOW).await;
+    let id = north.sold_by_card(NOW).await;
     world.advance("31d").await;
     let running = north.subscriptions().await.remove(0);
     let items = running["items"]["data"].as_array().unwrap();
@@ -105,8 +94,8 @@ async fn another_product_takes_the_place_of_packages_once() {
         flat["price"]["product"].as_str().unwrap()
     );
     let packages = north.at_stripe("POST", "/v1/prices", &packages).await;
-    let form = format!("price={}&quantity=1000&proration_behavior=none", text(&packages));
-    let path = format!("/v1/subscription_items/{}", text(flat));
+    let form = format!("price={}&quantity=1000&proration_behavior=none", id_of(&packages));
+    let path = format!("/v1/subscription_items/{}", id_of(flat));
     north.at_stripe("POST", &path, &form).await;
     let changed = north.updates(&id, &json!({ "productId": other })).await;
     assert_eq!(changed.status, 200, "{changed}");

@@ -15,13 +15,6 @@ fn at(instant: &str) -> i64 {
     instant.parse::<billing_core::Timestamp>().unwrap().as_second()
 }
 
-async fn sold(north: &Agency<'_>, start: &str) -> String {
-    let answer = north.sells(&north.order(start)).await;
-    assert_eq!(answer.status, 200, "{answer}");
-    north.client_gives_card().await;
-    answer.body["id"].as_str().unwrap().to_owned()
-}
-
 /// A phase of the schedule, `quantity` of the flat price, as its form.
 async fn phase(north: &Agency<'_>, number: usize, quantity: u64) -> String {
     let schedule = north.schedules().await.remove(0);
@@ -50,7 +43,7 @@ async fn a_product_whose_change_was_told_as_a_failure_is_what_is_charged() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
     let other = north.offers("Other", 5999).await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold_by_card(NEXT_MONTH).await;
     world.stripe.stand_in().settle().await;
     world.stripe.holds_events(true).await;
     let rewriting = "POST /v1/subscription_schedules/";
@@ -87,7 +80,7 @@ async fn a_product_whose_change_was_told_as_a_failure_is_what_is_charged() {
 async fn what_an_agency_has_changed_by_itself_stays_when_the_date_is_changed() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold_by_card(NEXT_MONTH).await;
     let two = phase(&north, 0, 2).await;
     rewrites(&north, NEXT_MONTH, &[two]).await;
     let later = north.updates(&id, &json!({ "startDate": at(JUNE) })).await;
@@ -108,7 +101,7 @@ async fn phases_that_an_agency_has_added_are_not_dropped() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
     let other = north.offers("Other", 5999).await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold_by_card(NEXT_MONTH).await;
     let both = [phase(&north, 0, 1).await, phase(&north, 1, 2).await];
     rewrites(&north, NEXT_MONTH, &both).await;
     for data in [
@@ -151,7 +144,7 @@ async fn a_date_that_meets_the_start_is_refused() {
         let world = World::at(NOW).await;
         let north = world.agency().await;
         let other = north.offers("Other", 5999).await;
-        let id = sold(&north, NEXT_MONTH).await;
+        let id = north.sold_by_card(NEXT_MONTH).await;
         world.advance("29d").await;
         let mut wish = json!({ "startDate": at(JUNE) });
         if with_product {
@@ -193,7 +186,7 @@ async fn what_an_agency_has_put_into_a_phase_is_not_lost() {
         let world = World::at(NOW).await;
         let north = world.agency().await;
         let other = north.offers("Other", 5999).await;
-        let id = sold(&north, NEXT_MONTH).await;
+        let id = north.sold_by_card(NEXT_MONTH).await;
         let mut own = phase(&north, 0, 1).await + extra;
         if extra.ends_with("method]=") {
             let customer = north.customers().await.remove(0);
@@ -237,7 +230,7 @@ async fn what_an_agency_has_put_into_a_phase_is_not_lost() {
 async fn a_term_that_an_agency_has_set_is_kept() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold_by_card(NEXT_MONTH).await;
     let term = phase(&north, 0, 1).await + "&phases[0][duration][interval_count]=3&end_behavior=cancel";
     rewrites(&north, NEXT_MONTH, &[term]).await;
     for (wish, taxed) in [
@@ -392,7 +385,7 @@ async fn another_interval_that_meets_the_start_is_refused() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
     let year = yearly(&north).await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold_by_card(NEXT_MONTH).await;
     world.advance("29d").await;
     world.advance("12h").await;
     let machine = world.machine().await;
@@ -414,7 +407,7 @@ async fn another_interval_just_before_the_start_is_refused() {
     let world = World::at(NOW).await;
     let north = world.agency().await;
     let year = yearly(&north).await;
-    let id = sold(&north, NEXT_MONTH).await;
+    let id = north.sold_by_card(NEXT_MONTH).await;
     world.advance("29d").await;
     world.advance("86101s").await;
     let wish = json!({ "productId": year });

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::asked::asking;
 use crate::machine::Machine;
+use crate::stripe::id_of;
 use crate::world::World;
 
 /// An agency, acting with its own key.
@@ -64,6 +65,20 @@ impl<'w> Agency<'w> {
     /// Sells.
     pub async fn sells(&self, order: &Value) -> Answer {
         self.sends(self.request("POST", "", order)).await
+    }
+
+    /// What it has sold from then on, by its id.
+    pub async fn sold(&self, start: &str) -> String {
+        let answer = self.sells(&self.order(start)).await;
+        assert_eq!(answer.status, 200, "{answer}");
+        id_of(&answer.body).to_owned()
+    }
+
+    /// The same to a client that has a card.
+    pub async fn sold_by_card(&self, start: &str) -> String {
+        let id = self.sold(start).await;
+        self.client_gives_card().await;
+        id
     }
 
     /// The same on that machine; none when it dies over it.

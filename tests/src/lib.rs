@@ -58,5 +58,5 @@ pub use organisation::Organisation;
 pub use outage::{Outage, Reach};
 pub use paper_stripe::stripe_of;
 pub use steps::{Death, Held, at_every_death, at_every_step};
-pub use stripe::{Stripe, path_of};
+pub use stripe::{Stripe, id_of, path_of};
 pub use world::World;

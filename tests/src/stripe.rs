@@ -83,17 +83,17 @@ impl Stripe {
 
     /// The id of its first customer.
     pub async fn customer_id(&self, account: &Account<'_>) -> String {
-        id_of(&self.customers(account).await[0])
+        id_of(&self.customers(account).await[0]).to_owned()
     }
 
     /// The id of its latest subscription.
     pub async fn subscription_id(&self, account: &Account<'_>) -> String {
-        id_of(&self.subscription(account).await)
+        id_of(&self.subscription(account).await).to_owned()
     }
 
     /// The id of the first item of that.
     pub async fn item_id(&self, account: &Account<'_>) -> String {
-        id_of(&self.subscription(account).await["items"]["data"][0])
+        id_of(&self.subscription(account).await["items"]["data"][0]).to_owned()
     }
 
     /// The invoices of this account, newest first.
@@ -465,8 +465,10 @@ pub fn path_of(object: &Value) -> String {
     format!("/v1/{kind}s/{}", id_of(object))
 }
 
-fn id_of(object: &Value) -> String {
-    object["id"].as_str().unwrap().to_owned()
+/// The id of what is told.
+#[must_use]
+pub fn id_of(object: &Value) -> &str {
+    object["id"].as_str().unwrap()
 }
 
 /// What invoices charged, oldest first.

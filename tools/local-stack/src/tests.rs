@@ -28,6 +28,16 @@ fn judged(judge: &Judge) -> Settings {
     }
 }
 
+/// A DynamoDB that is nobody's, and where it is.
+async fn outside_database() -> String {
+    let now = || "2026-04-01T00:00:00Z".parse().unwrap();
+    let outside = Embedded::empty(Arc::new(now)).unwrap();
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", port.local_addr().unwrap());
+    tokio::spawn(outside.serve(port, std::future::pending()));
+    url
+}
+
 /// Asks a running stack, as the demo account.
 async fn ask(stack: &Stack, method: &str, path: &str, body: &Value) -> (u16, Value) {
     ask_as(stack, &stack.directory.demo.account.key, method, path, body).await
@@ -78,11 +88,7 @@ async fn the_story_is_as_it_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_outside_serves_one_stack_after_another() {
     let judge = Judge::new(Requests::All);
-    let now = || "2026-04-01T00:00:00Z".parse().unwrap();
-    let outside = Embedded::empty(Arc::new(now)).unwrap();
-    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", port.local_addr().unwrap());
-    tokio::spawn(outside.serve(port, std::future::pending()));
+    let url = outside_database().await;
     for _ in 0..2 {
         let settings = Settings {
             dynamodb_url: Some(url.clone()),

@@ -354,6 +354,18 @@ fn a_sale_is_done_when_stripe_bills_it_and_not_before() {
     assert_eq!((over.told.unwrap().1, over.contract.sale), (Told::Over, None));
 }
 
+/// A contract for a seat at 10.00 and the archive, in April.
+fn active() -> Contract {
+    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
+    let selling = contract(sale(offer));
+    land(
+        &selling,
+        read(BillingStatus::Active, &SOLD, APRIL),
+        Lateness::InTime,
+    )
+    .contract
+}
+
 /// Written down at midnight, and open until the first of May. Who joins it is at it for a minute more, whenever that is.
 #[test]
 fn a_sale_that_is_taken_up_again_is_in_flight_again() {
@@ -444,13 +456,7 @@ fn what_is_paid_too_late_for_an_offer_that_moved_is_given_back_first_and_then_to
 /// A downgrade: in the contract as scheduled, and what it stands at once Stripe bills it in the next period.
 #[test]
 fn a_downgrade_is_scheduled_and_begins_with_its_period() {
-    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
-    let active = land(
-        &contract(sale(offer)),
-        read(BillingStatus::Active, &SOLD, APRIL),
-        Lateness::InTime,
-    )
-    .contract;
+    let active = active();
     let less = plan(2, "P1M", json!("start"), 100);
     let offer = amended(&active.standing, Some(&less), &[], "2026-04-16T00:00:00Z").unwrap();
     let downgrade = sale(offer);
@@ -475,13 +481,7 @@ fn a_downgrade_is_scheduled_and_begins_with_its_period() {
 /// The day of a downgrade has come, and Stripe bills what it billed before: the contract is what is billed, and the downgrade is still to come.
 #[test]
 fn a_downgrade_that_stripe_does_not_bill_has_not_begun() {
-    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
-    let active = land(
-        &contract(sale(offer)),
-        read(BillingStatus::Active, &SOLD, APRIL),
-        Lateness::InTime,
-    )
-    .contract;
+    let active = active();
     let less = plan(2, "P1M", json!("start"), 100);
     let downgrade = sale(amended(&active.standing, Some(&less), &[], "2026-04-16T00:00:00Z").unwrap());
     let mut written = read(BillingStatus::Active, &SOLD, APRIL);
@@ -521,13 +521,7 @@ fn a_sum_that_is_beyond_charging_is_not_offered() {
 
 #[test]
 fn a_renewal_moves_the_period_and_keeps_the_prices() {
-    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
-    let active = land(
-        &contract(sale(offer)),
-        read(BillingStatus::Active, &SOLD, APRIL),
-        Lateness::InTime,
-    )
-    .contract;
+    let active = active();
     let renewed = land(&active, read(BillingStatus::Active, &SOLD, MAY), Lateness::InTime).contract;
     assert_eq!(renewed.standing.period.start, at(MAY.0));
     assert_eq!(renewed.standing.configuration, active.standing.configuration);

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,9 +10,8 @@ use serde_json::{Value, json};
 use stripe_stand_in::conformance::{Judge, Requests};
 use stripe_stand_in::{Fault, FaultKind, Payment};
 
-use super::{ask, ask_as, judged, subscribe};
+use super::{ask, ask_as, judged, outside_database, subscribe};
 use crate::catalog::Prices;
-use crate::dynamodb::Embedded;
 use crate::http_client::HttpClient;
 use crate::settings::OutsideStripe;
 use crate::{Settings, Stack};
@@ -146,11 +144,7 @@ async fn a_stand_in_that_is_new_beside_a_dynamodb_that_is_not_makes_no_id_again(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stand_in_that_goes_back_beside_a_dynamodb_that_does_not_makes_no_id_again() {
     let judge = Judge::new(Requests::All);
-    let now = || "2026-04-01T00:00:00Z".parse().unwrap();
-    let outside = Embedded::empty(Arc::new(now)).unwrap();
-    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", port.local_addr().unwrap());
-    tokio::spawn(outside.serve(port, std::future::pending()));
+    let url = outside_database().await;
     let directory = Directory::new("outside");
     let settings = || Settings {
         dynamodb_url: Some(url.clone()),

@@ -311,3 +311,37 @@ async fn the_bill_of_an_amendment_that_was_dropped_buys_nothing() {
         }
     }
 }
+
+/// The news that an amendment was dropped come after its bill was paid, and to a machine that dies over them; then those of the payment.
+#[tokio::test]
+async fn what_is_paid_for_an_amendment_that_was_dropped_goes_back_once_whoever_dies() {
+    at_every_death(async |death| {
+        let [_, world] = worlds().await;
+        let (acme, contract) = ten_days_later(&world).await;
+        let id = acme.session(&seats(&acme, &contract, 6)).await;
+        acme.confirms(&id, &json!({ "payment_method_id": DECLINING }))
+            .await;
+        world.stripe.stand_in().settle().await;
+        let bill = writes_off(&world).await;
+        world.stripe.holds_events(true).await;
+        world.advance("1d").await;
+        world.stripe.pays_invoice(&bill, "pm_card_visa").await;
+        let news = ["customer.subscription.pending_update_expired", "invoice.paid"];
+        let [dropped, paid] = news.map(|kind| world.stripe.event(kind));
+        let hears = async |machine: &Machine| machine.call(world.stripe.signed_event(&dropped)).await;
+        let told = world.dies_over(death, hears).await;
+        world.advance("5m").await;
+        for news in [&paid, &dropped, &paid] {
+            assert_eq!(world.stripe.delivers(news).await, 200, "{death}");
+        }
+        world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        assert_eq!(kept(&world).await, 3500, "{death}");
+        let stored = acme.contract(&contract).await;
+        let of_bill = |entry: &billing_core::coverage::Entry| entry.invoice.as_str() == bill["id"];
+        assert!(!stored.ledger.entries.iter().any(of_bill), "{death}");
+        assert_eq!(stored.contract.sale, None, "{death}");
+        told.is_some()
+    })
+    .await;
+}

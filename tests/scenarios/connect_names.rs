@@ -1,7 +1,9 @@
 //! What was sold stays what was sold, although the agency takes away, at Stripe, by what it names its sale: it is told by both ids, listed, changed,
 //! canceled, and not sold a second time.
 
-use billing_tests::{Agency, World, id_of};
+use std::collections::BTreeSet;
+
+use billing_tests::{Agency, Machine, World, at_every_step, id_of};
 use serde_json::json;
 
 const NOW: &str = "2026-04-01T00:00:00Z";
@@ -139,5 +141,58 @@ async fn a_running_sale_whose_name_is_taken_away_is_not_lost() {
             "canceled",
             "{days}"
         );
+    }
+}
+
+/// Its schedule alone names the sale, and lets go of the subscription, by the agency's hand, while that is changed or canceled by its own id: what was begun
+/// is finished and told. Nobody knows it whose first look comes later, and nothing is begun then.
+#[tokio::test]
+async fn a_sale_that_loses_its_name_between_two_looks_is_not_lost() {
+    /// Before it come the key and the account.
+    const FIRST_LOOK: usize = 3;
+    for cancels in [false, true] {
+        let mut ended = BTreeSet::new();
+        at_every_step(async |step| {
+            let context = format!("cancels {cancels}, held step {step}");
+            let world = World::at(NOW).await;
+            let north = world.agency().await;
+            let schedule = sold(&north, SOON).await;
+            rewrites(&north, &schedule).await;
+            world.stripe.holds_events(true).await;
+            world.advance("300s").await;
+            let id = id_of(&north.subscriptions().await[0]).to_owned();
+            let deed = async |machine: &Machine| {
+                if cancels {
+                    north.cancels_on(machine, &id).await
+                } else {
+                    let wish = json!({ "cancelAtPeriodEnd": true });
+                    north.updates_on(machine, &id, &wish).await
+                }
+            };
+            let releases = async {
+                if north.schedules().await[0]["status"] == "active" {
+                    let path = format!("/v1/subscription_schedules/{schedule}/release");
+                    north.at_stripe("POST", &path, "").await;
+                }
+            };
+            let held = world.held_over(step, deed, releases).await;
+            let running = north.subscriptions().await.remove(0);
+            let (status, ends) = (&running["status"], &running["cancel_at_period_end"]);
+            let answer = held.answer;
+            if step < FIRST_LOOK {
+                assert_eq!(answer.status, 404, "{context}: {answer}");
+                assert_eq!((status, ends), (&json!("active"), &json!(false)), "{context}");
+            } else if cancels {
+                assert_eq!(answer.body["canceled"], true, "{context}: {answer}");
+                assert_eq!(status, "canceled", "{context}");
+            } else {
+                // What is released after it was to end does not end.
+                assert_eq!(answer.status, 200, "{context}: {answer}");
+                ended.insert(ends == true);
+            }
+            !held.was_held
+        })
+        .await;
+        assert_eq!(ended.len(), if cancels { 0 } else { 2 });
     }
 }

@@ -44,10 +44,10 @@ async fn cancellation(
     account: &ConnectedAccountId,
     named: &Named,
 ) -> Result<Reply, Problem> {
+    let (mut sale, mut contract) = call.sale_of(account, named).await?;
     let mut rounds = call.rounds();
     let mut refusal: Option<(Contract, Problem)> = None;
     loop {
-        let (sale, contract) = call.sale_of(account, named).await?;
         if contract.stage() == Stage::Over {
             write_down(call, &sale, &contract).await?;
             return Ok(Reply::ok(&Answer {
@@ -60,11 +60,13 @@ async fn cancellation(
             Some((before, problem)) if before.stage() == contract.stage() => return Err(problem),
             _ => {}
         }
-        refusal = ask(call, owner, account, &contract)
-            .await?
-            .map(|problem| (contract, problem));
+        let problem = ask(call, owner, account, &contract).await?;
         // A schedule that let go of its subscription meanwhile is not the one to cancel; another look finds out.
         rounds.lost().await?;
+        sale = call.sale_anew(&sale).await?;
+        let now = call.contract_there(&sale, named).await?;
+        let before = std::mem::replace(&mut contract, now);
+        refusal = problem.map(|problem| (before, problem));
     }
 }
 

@@ -55,12 +55,15 @@ async fn amend(
     named: &Named,
 ) -> Result<Reply, Problem> {
     let wish = read_wish(call)?;
+    let (mut sale, _) = call.sale_of(account, named).await?;
     let mut rounds = call.rounds();
     loop {
-        if let Some((sale, contract)) = attempt(call, owner, account, named, &wish).await? {
+        let contract = call.contract_there(&sale, named).await?;
+        if let Some((sale, contract)) = attempt(call, owner, &wish, (&sale, contract)).await? {
             return Ok(Reply::ok(&ConnectAnswer::of(&sale, &contract)));
         }
         rounds.lost().await?;
+        sale = call.sale_anew(&sale).await?;
     }
 }
 
@@ -88,33 +91,31 @@ fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
 async fn attempt(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
-    account: &ConnectedAccountId,
-    named: &Named,
     wish: &Wish,
+    (sale, contract): (&Sale, Contract),
 ) -> Result<Option<(Sale, Contract)>, Problem> {
-    let (sale, contract) = call.sale_to_change(account, named).await?;
     if let Some(left) = &sale.amendment {
         if left.is_fresh(call.now) {
             // What it was refused for is nothing to this caller.
-            match call.amend(&sale, left, contract, &Fields::NONE).await {
+            match call.amend(sale, left, contract, &Fields::NONE).await {
                 Err(NotAmended::Failed(problem)) => return Err(problem),
                 Ok(_) | Err(NotAmended::Refused(_)) => {}
             }
         } else {
-            call.give_up(&sale, left, &contract).await?;
+            call.give_up(sale, left, &contract).await?;
         }
         return Ok(None);
     }
     if contract.stage() == Stage::Over {
         return Err(refuse(Refusal::Over));
     }
-    let wanted = judged(call, account, wish, (&sale, &contract)).await?;
+    let wanted = judged(call, wish, (sale, &contract)).await?;
     let difference = wanted.from(&contract, call.now).map_err(refuse)?;
     if difference.is_nothing() {
-        return Ok(Some((sale, contract)));
+        return Ok(Some((sale.clone(), contract)));
     }
     let amendment = sale.amend(owner, difference, call.now);
-    let begun = unless_conflict(call.store.begin_amendment(&sale, &amendment).await)?;
+    let begun = unless_conflict(call.store.begin_amendment(sale, &amendment).await)?;
     let Some(sale) = begun else {
         return Ok(None);
     };
@@ -124,13 +125,12 @@ async fn attempt(
 /// What is wanted, if nothing is wrong with it; all that is wrong is told together.
 async fn judged(
     call: &Call<'_>,
-    account: &ConnectedAccountId,
     wish: &Wish,
     (sale, contract): (&Sale, &Contract),
 ) -> Result<Difference, Problem> {
     let mut invalid = Invalid::default();
     let (terms, tax) = tokio::try_join!(
-        terms(call, account, wish, (sale, contract)),
+        terms(call, wish, (sale, contract)),
         located(call, wish, (sale, contract)),
     )?;
     let start = start(call, wish, contract);
@@ -161,7 +161,6 @@ fn start(call: &Call<'_>, wish: &Wish, contract: &Contract) -> Result<Option<Tim
 /// What another product is charged at, if another is wanted; why it cannot be sold in the way of this sale.
 async fn terms(
     call: &Call<'_>,
-    account: &ConnectedAccountId,
     wish: &Wish,
     (sale, contract): (&Sale, &Contract),
 ) -> Result<Result<Option<Terms>, String>, Problem> {
@@ -170,7 +169,7 @@ async fn terms(
     let Some(product) = wish.product.as_ref().filter(is_other) else {
         return Ok(Ok(None));
     };
-    let stripe = call.stripe_of(account).await?;
+    let stripe = call.stripe_of(&sale.account).await?;
     let offer = match call.offer(&stripe, product, sale.order.metric).await? {
         Ok(offer) => offer,
         Err(fault) => return Ok(Err(fault.to_string())),

@@ -113,17 +113,17 @@ impl Call<'_> {
         Ok(self.store.sale(&key).await?.map(|sale| (sale, contract)))
     }
 
-    /// A sale that is to be changed, and *then* what Stripe has of it: what comes of a change is written under the sale's version, so
-    /// that whoever changed it before that was read has to be seen at Stripe as well.
-    pub async fn sale_to_change(
-        &self,
-        account: &ConnectedAccountId,
-        named: &Named,
-    ) -> Result<(Sale, Contract), Problem> {
-        let (sale, _) = self.sale_of(account, named).await?;
-        let contract = self.contract_of(&sale, named).await?;
-        let contract = contract.ok_or_else(|| Problem::not_found(NO_SUBSCRIPTION))?;
-        Ok((sale, contract))
+    /// A sale that was found before, as it is written down now. What the path names may say nothing of its sale any more.
+    pub async fn sale_anew(&self, sale: &Sale) -> Result<Sale, Problem> {
+        let sale = self.store.sale(&sale.key()).await?;
+        sale.ok_or_else(|| Problem::not_found(NO_SUBSCRIPTION))
+    }
+
+    /// What Stripe has of a sale under the id by which it was found; 404 when it has nothing there. What comes of a change is written under the
+    /// version of the sale, which is therefore read first: whoever changed it before that has to be seen at Stripe as well.
+    pub async fn contract_there(&self, sale: &Sale, named: &Named) -> Result<Contract, Problem> {
+        let contract = self.contract_of(sale, named).await?;
+        contract.ok_or_else(|| Problem::not_found(NO_SUBSCRIPTION))
     }
 
     /// What Stripe has under an id of the account; none of what was not sold here.

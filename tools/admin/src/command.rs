@@ -246,7 +246,7 @@ pub enum AccountCommand {
         /// The account's id
         id: AccountId,
     },
-    /// Add and remove phone numbers; what is billed follows at the next checkout
+    /// Add and remove phone numbers; the next checkout bills them, of a running subscription its quantity at Stripe
     #[command(subcommand)]
     Number(NumberCommand),
 }
@@ -432,6 +432,7 @@ Examples:
   billing-admin agent add --agency north --name Reception
   billing-admin agency show north
   billing-admin key issue --agency north
+  billing-admin key issue --organisation demo      (the catalog's `organisation.id`)
   billing-admin key list --account acme
   billing-admin key revoke --account acme key_0123456789abcdef
   billing-admin doctor --webhook-url https://….amazonaws.com/stripe/webhook

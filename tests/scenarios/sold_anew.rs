@@ -256,6 +256,22 @@ async fn a_short_first_period_is_confirmed_on_the_page_of_its_bill() {
     .await;
 }
 
+/// Its owner pays with another card there instead, which pays the renewals too: the first one would have to be confirmed each time.
+#[tokio::test]
+async fn what_pays_the_bill_of_a_short_first_period_pays_the_next_ones() {
+    let world = World::at("2026-04-16T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("team")).await;
+    let confirmed = json!({ "payment_method_id": "pm_card_authenticationRequired" });
+    acme.confirms(&id, &confirmed).await;
+    let bill = world.stripe.latest_invoice().await;
+    world.stripe.pays_invoice(&bill, "pm_card_mastercard").await;
+    sold_once(&world, &acme, &id, "by another card").await;
+    world.advance("16d").await;
+    assert_eq!(world.stripe.latest_invoice().await["status"], "paid");
+    assert_eq!(world.stripe.charges().await, [5600, 11_200]);
+}
+
 /// Nobody confirms it: with the session's time the bill is given up. Or another card pays instead.
 #[tokio::test]
 async fn a_short_first_period_that_nobody_confirms_is_given_up() {

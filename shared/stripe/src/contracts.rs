@@ -195,20 +195,20 @@ impl Stripe {
             .customer(asked.customer.as_str())
             .items(items.collect::<Vec<_>>())
             .billing_mode(BillingMode::Classic)
-            .payment_behavior(behavior)
+            .payment_behavior(behavior.clone())
             .metadata(asked.of().metadata())
             .expand(expanded());
-        request = match asked.payment_method {
-            Some(method) => request.default_payment_method(method.as_str()),
-            // What pays the first bill on its page pays the next ones. They would be charged to the customer's own otherwise, and a guest may
-            // have typed a customer's address.
-            None => {
-                let mut settings = CreateSubscriptionPaymentSettings::new();
-                settings.save_default_payment_method =
-                    Some(CreateSubscriptionPaymentSettingsSaveDefaultPaymentMethod::OnSubscription);
-                request.payment_settings(settings)
-            }
-        };
+        if let Some(method) = asked.payment_method {
+            request = request.default_payment_method(method.as_str());
+        }
+        if behavior != CreateSubscriptionPaymentBehavior::ErrorIfIncomplete {
+            // What pays the first bill on its page pays the next ones. They would be charged to what did not pay it otherwise, or to the customer's own,
+            // and a guest may have typed a customer's address.
+            let mut settings = CreateSubscriptionPaymentSettings::new();
+            settings.save_default_payment_method =
+                Some(CreateSubscriptionPaymentSettingsSaveDefaultPaymentMethod::OnSubscription);
+            request = request.payment_settings(settings);
+        }
         if let Some(first) = sale.offer.short_first_period() {
             request = request
                 .backdate_start_date(first.start.as_second())

@@ -85,6 +85,7 @@ async fn another_interval_is_for_what_has_not_begun() {
     };
     let yearly = priced("Year", "currency=usd&unit_amount=29900&recurring[interval]=year").await;
     let euros = priced("Euro", "currency=eur&unit_amount=2900&recurring[interval]=month").await;
+    let yearly_in_euros = priced("An", "currency=eur&unit_amount=29900&recurring[interval]=year").await;
     let id = north.sold(NEXT_MONTH).await;
     let refused = |answer: Answer, fault: &str| {
         let told = json!({ "data.productId": [fault] });
@@ -106,11 +107,13 @@ async fn another_interval_is_for_what_has_not_begun() {
     let running = north.gets(&id).await.body;
     assert_eq!(running["current_period_end"], at("2027-05-01T00:00:00Z"));
     assert_eq!(running["pricing"]["billingCycle"], "year");
-    let monthly = north.updates(&id, &json!({ "productId": north.product })).await;
-    refused(
-        monthly,
-        "must be charged in the same currency and at the same interval",
-    );
+    for other in [json!(north.product), yearly_in_euros] {
+        let told = north.updates(&id, &json!({ "productId": other })).await;
+        refused(
+            told,
+            "must be charged in the same currency and at the same interval",
+        );
+    }
 }
 
 #[tokio::test]

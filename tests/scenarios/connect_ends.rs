@@ -1,6 +1,6 @@
 //! Ends that were scheduled on connected accounts: what comes between keeps them, and they are taken back however they were set.
 
-use billing_tests::{Agency, Answer, World};
+use billing_tests::{Agency, Answer, Moment, World};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
@@ -297,4 +297,42 @@ async fn the_end_of_a_longer_phase_is_one_with_its_last_period() {
     );
     world.advance("40d").await;
     assert_eq!(north.payments().await, [2999; 4]);
+}
+
+/// After a day Stripe may have forgotten the keys of a change that nobody finished. An event does not ask for it again; the next update gives it up.
+#[tokio::test]
+async fn a_change_that_was_left_for_a_day_is_not_finished_by_an_event() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let other = north.offers("Other", 5999).await;
+    let id = north.sold("2026-05-01T00:00:00Z").await;
+    world.stripe.stand_in().settle().await;
+    world.stripe.holds_events(true).await;
+    let machine = world.machine().await;
+    machine
+        .network
+        .stops_named(Moment::Before, "POST /v1/subscription_schedules/");
+    let wish = json!({ "productId": other });
+    machine.dies_over(north.updates_on(&machine, &id, &wish)).await;
+    world.advance("1d").await;
+    world.stripe.holds_events(false).await;
+    let path = format!("/v1/subscription_schedules/{id}");
+    north.at_stripe("POST", &path, "metadata[note]=x").await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(
+        north.gets(&id).await.body["product"]["id"],
+        north.product.as_str()
+    );
+    let june = at("2026-06-01T00:00:00Z");
+    let later = north.updates(&id, &json!({ "startDate": june })).await;
+    assert_eq!(
+        (
+            later.status,
+            &later.body["startDate"],
+            &later.body["product"]["id"]
+        ),
+        (200, &json!(june), &json!(north.product)),
+        "{later}"
+    );
+    assert_eq!(north.sales().await[0].amendment, None);
 }

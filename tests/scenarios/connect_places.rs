@@ -362,6 +362,10 @@ async fn a_postal_code_needs_no_country() {
         json!({ "data.taxSettings.country": ["must be a country code of two letters (ISO 3166-1 alpha-2)"] })
     );
     let id = unknown.body["id"].as_str().unwrap();
+    let nowhere = north
+        .updates(id, &json!({ "taxSettings": alone(false, "10115") }))
+        .await;
+    assert_eq!(nowhere.status, 200, "{nowhere}");
     let germany = json!({ "taxSettings": { "enabled": true, "country": "DE" } });
     assert_eq!(north.updates(id, &germany).await.status, 200);
     let moves = json!({ "taxSettings": alone(true, "20095") });
@@ -372,6 +376,12 @@ async fn a_postal_code_needs_no_country() {
         .await;
     assert_eq!(ordered.status, 200, "{ordered}");
     assert_eq!(place(&north).await, berlin());
+    // Nor does it need taxes.
+    let untaxed = north
+        .updates(id, &json!({ "taxSettings": alone(false, "80331") }))
+        .await;
+    assert_eq!(untaxed.body["automatic_tax"], false, "{untaxed}");
+    assert_eq!(place(&north).await, (json!("DE"), json!("80331")));
 }
 
 /// What Stripe refuses of a change that nobody told the outcome of is a fault of whoever asked for it: the event that finds it is done, and so is

@@ -162,3 +162,17 @@ async fn what_was_used_is_billed_when_it_is_canceled() {
         assert_eq!(north.payments().await, paid, "nothing more");
     }
 }
+
+/// An agent that an order names twice answers once, and the order is the one that names it once.
+#[tokio::test]
+async fn an_agent_that_is_named_twice_is_one() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let north = world.agency().await;
+    let once = north.order("2026-05-01T00:00:00Z");
+    let mut twice = once.clone();
+    twice["data"]["agentIds"] = json!([north.agents[0], north.agents[1], north.agents[0]]);
+    let sold = north.sells(&twice).await;
+    assert_eq!(sold.body["agents"], "Reception, Night shift", "{sold}");
+    assert_eq!(north.sells(&once).await.body["id"], sold.body["id"]);
+    assert_eq!(north.schedules().await.len(), 1);
+}

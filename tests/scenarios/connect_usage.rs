@@ -342,6 +342,50 @@ async fn about_to_be_renewed(world: &World, north: &Agency<'_>) -> String {
     sold.body["id"].as_str().unwrap().to_owned()
 }
 
+/// The renewal was tried, and declined. Another card is given since, and the sale is canceled: that card is not charged for it, nor for one that its
+/// agency has Stripe leave alone.
+#[tokio::test]
+async fn a_renewal_that_was_tried_or_is_left_alone_is_not_collected() {
+    for is_tried in [true, false] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let id = about_to_be_renewed(&world, &north).await;
+        let bill = north.all("/v1/invoices?limit=100").await.remove(0);
+        assert_eq!(bill["status"], "draft", "{bill}");
+        if is_tried {
+            let customer = bill["customer"].as_str().unwrap();
+            let declining = "/v1/payment_methods/pm_card_chargeCustomerFail/attach";
+            let card = north
+                .at_stripe("POST", declining, &format!("customer={customer}"))
+                .await;
+            let form = format!(
+                "invoice_settings[default_payment_method]={}",
+                card["id"].as_str().unwrap()
+            );
+            north
+                .at_stripe("POST", &format!("/v1/customers/{customer}"), &form)
+                .await;
+            world.advance("1h").await;
+            let tried = north.all("/v1/invoices?limit=100").await.remove(0);
+            assert_eq!(
+                (&tried["status"], &tried["attempted"]),
+                (&json!("open"), &json!(true))
+            );
+            north.client_gives_card().await;
+        } else {
+            let path = format!("{}/finalize", path_of(&bill));
+            north.at_stripe("POST", &path, "auto_advance=false").await;
+        }
+        assert_eq!(
+            north.cancels(&id).await.body["canceled"],
+            true,
+            "tried: {is_tried}"
+        );
+        world.stripe.stand_in().settle().await;
+        assert_eq!(north.payments().await, [500], "tried: {is_tried}");
+    }
+}
+
 /// Whatever dies between the bill, its payment and the end, and whichever answer is lost: it is paid once, and canceled.
 #[tokio::test]
 async fn a_renewal_is_collected_once_whatever_dies() {

@@ -98,6 +98,21 @@ async fn what_could_not_be_settled_is_handed_over_again() {
     assert!(world.dead_letters().await.is_empty());
 }
 
+/// What Stripe has no more, as where its test data was deleted, is over.
+#[tokio::test]
+async fn a_session_that_stripe_does_not_have_any_more_is_over() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    ada.starts_checkout("monthly").await.client_secret();
+    let record = world.expired_reservation(&ada).await;
+    let machine = world.machine().await;
+    let gone = r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"session","message":"No such checkout.session"}}"#;
+    machine.network.tells("GET /v1/checkout/sessions/", 404, gone);
+    let told = machine.hands("expire-checkouts", &record).await.unwrap().unwrap();
+    assert_eq!(told["batchItemFailures"], json!([]));
+    assert_eq!(machine.metric("ExpiryFailures"), 0);
+}
+
 /// Both records of a batch fail, which is told and counted as two.
 #[tokio::test]
 async fn every_record_that_failed_is_counted() {

@@ -21,16 +21,16 @@ fn replayed(answer: &Answer) -> bool {
 async fn an_answer_is_told_again_for_a_day() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let ada = world.account(1).await;
-    let first = ada.sends(keyed(&ada, "k1", "monthly")).await;
+    let first = ada.sends(keyed(&ada, "order no. 1", "monthly")).await;
     assert!(!replayed(&first));
     // What happened since does not matter to the key: the session has been replaced.
     ada.starts_checkout("annual").await.client_secret();
     world.advance("86399s").await;
-    let again = ada.sends(keyed(&ada, "k1", "monthly")).await;
+    let again = ada.sends(keyed(&ada, "order no. 1", "monthly")).await;
     assert!(replayed(&again));
     assert_eq!(again.to_string(), first.to_string());
     world.advance("2s").await;
-    let anew = ada.sends(keyed(&ada, "k1", "monthly")).await;
+    let anew = ada.sends(keyed(&ada, "order no. 1", "monthly")).await;
     assert!(!replayed(&anew));
     assert_ne!(anew.client_secret(), first.client_secret());
 }

@@ -114,6 +114,24 @@ async fn prices_that_were_read_are_shown_while_stripe_is_down() {
     assert_eq!(new.call(asks()).await.unwrap().body["pricing"], before["pricing"]);
 }
 
+/// One currency is told for both prices: two of different currencies are told as nothing.
+#[tokio::test]
+async fn prices_in_two_currencies_are_not_shown() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let machine = world.machine().await;
+    let euros = r#"{"id":"price_other","object":"price","currency":"eur","unit_amount":900}"#;
+    machine.network.tells("GET /v1/prices/", 200, euros);
+    let told = machine
+        .call(ada.request("GET", "/api/v1/billing", &Value::Null))
+        .await
+        .unwrap();
+    assert_eq!(
+        told,
+        r#"502 {"error":"the payment provider gave an unusable answer"}"#
+    );
+}
+
 /// Two accounts, two checkouts at once: each gets its own session, and pays for itself.
 #[tokio::test]
 async fn two_accounts_do_not_touch_each_other() {

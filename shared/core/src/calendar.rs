@@ -134,10 +134,9 @@ impl std::str::FromStr for Zone {
             .get(text)
             .map_err(|_| NotAZone)?;
         // What cannot be told by a name could not be stored.
-        if text == "UTC" || zone.iana_name().is_some() {
-            Ok(Self(zone))
-        } else {
-            Err(NotAZone)
+        match zone.iana_name() {
+            Some(_) => Ok(Self(zone)),
+            None => Err(NotAZone),
         }
     }
 }

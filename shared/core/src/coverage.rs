@@ -72,7 +72,7 @@ pub struct Coverage {
 }
 
 impl Entry {
-    /// The period that is left of an entry, after what later invoices gave money back for.
+    /// The period that is left of an entry, after what later invoices gave money back for; where nothing is, it ends before it begins.
     fn left(&self, ledger: &[Self]) -> Period {
         let ends = ledger.iter().flat_map(|by| {
             by.gives_back
@@ -80,7 +80,7 @@ impl Entry {
                 .filter(|credit| credit.is_for(self))
                 .map(|credit| credit.from)
         });
-        let end = ends.fold(self.period.end, Timestamp::min).max(self.period.start);
+        let end = ends.fold(self.period.end, Timestamp::min);
         Period { end, ..self.period }
     }
 }

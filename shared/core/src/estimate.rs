@@ -213,9 +213,7 @@ pub fn change(standing: &Standing, after: &Configuration, at: Timestamp) -> Resu
         return full_period(credits, after, Anchor::of(at), (at, standing.ends_at));
     }
     let stays = |entry: &(&Chosen, Amount), others: &[(&Chosen, Amount)]| {
-        others
-            .iter()
-            .any(|other| entry.1 == other.1 && is_same(entry.0, other.0) || is_billed_the_same(entry, other))
+        others.iter().any(|other| is_billed_the_same(entry, other))
     };
     let mut invoice = Invoice::of(after, left);
     invoice.lines = credits(standing, &old, share, left, |entry| !stays(entry, &new));
@@ -281,14 +279,6 @@ fn is_free(taken: &[(&Chosen, Amount)]) -> bool {
         }
         None => amount.net == 0,
     })
-}
-
-/// Whether two products cost the same for the same reasons.
-fn is_same(one: &Chosen, other: &Chosen) -> bool {
-    one.product.id == other.product.id
-        && one.quantity == other.quantity
-        && one.dimensions == other.dimensions
-        && one.product.price == other.product.price
 }
 
 /// Whether Stripe has nothing to change: it bills as many of one price for both (one of a flat fee, whatever the quantity), or knows

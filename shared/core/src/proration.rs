@@ -54,7 +54,7 @@ impl Share {
     pub fn between(period: Period, from: Timestamp, until: Timestamp) -> Result<Self, OutsidePeriod> {
         let (start, end) = (period.start.as_second(), period.end.as_second());
         let (from, until) = (from.as_second(), until.as_second());
-        if end <= start || !(start..=until).contains(&from) || until > end {
+        if start == end || !(start..=until).contains(&from) || until > end {
             return Err(OutsidePeriod(period));
         }
         Ok(Self {

@@ -58,12 +58,13 @@ impl Pricing {
             .exact(quantity.less(features.free_units), dimensions, plan)?;
         let (parts, whole) = match features.discount {
             None => (priced, UNIT),
-            Some(Discount::Amount(amount)) => ((priced - scaled(i128::from(amount))?).max(0), UNIT),
+            Some(Discount::Amount(amount)) => (priced - scaled(i128::from(amount))?, UNIT),
             Some(Discount::Percent(share)) => (
                 times(priced, Percentage::WHOLE - share.ten_thousandths())?,
                 UNIT * Percentage::WHOLE,
             ),
         };
+        // Never below nothing, whatever the discount is.
         let committed = features.minimum_commitment.unwrap_or(0);
         // Rounding keeps order, and a commitment is whole: lifting before or after rounding is the same.
         let net = round_half_away(parts, whole)?.max(committed);

@@ -1,7 +1,7 @@
 //! How an account is called and reached: what Stripe's customer gets of it.
 //!
 //! Checked when an administrator enters it, so that no checkout ever fails on a name or an address that Stripe would refuse.
-//! Neither prints: what belongs to people does not belong into logs.
+//! None of it prints: what belongs to people does not belong into logs.
 
 use std::fmt;
 
@@ -63,7 +63,7 @@ pub struct Address {
     pub country: Option<Country>,
 }
 
-/// A country by its two letters, in upper case.
+/// A country by its two letters, read in either case and kept in upper case. Source: ISO 3166-1 alpha-2.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Country(String);
@@ -72,17 +72,12 @@ impl TryFrom<String> for Country {
     type Error = Unusable;
     fn try_from(text: String) -> Result<Self, Unusable> {
         let code = text.to_ascii_uppercase();
-        if is_country(&code) {
+        if COUNTRIES.split(' ').any(|known| known == code) {
             Ok(Self(code))
         } else {
             Err(Unusable::Country)
         }
     }
-}
-
-/// Whether there is a country of this code, in upper case.
-pub(crate) fn is_country(code: &str) -> bool {
-    COUNTRIES.split(' ').any(|known| known == code)
 }
 
 /// A text that cannot be what it was given for.

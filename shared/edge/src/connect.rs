@@ -15,7 +15,7 @@ use std::convert::Infallible;
 use billing_core::Timestamp;
 use billing_core::connect::contract::Contract;
 use billing_core::connect::offer::{self, Offer, Unsellable};
-use billing_core::connect::order::{self, Country, Metric, PostalCode, Tax};
+use billing_core::connect::order::{self, Metric, PostalCode, Tax};
 use billing_core::connect::sale::{Sale, SaleKey};
 use billing_core::id::{AgencyId, ClientId, ConnectedAccountId, ProductId, ScheduleId, SubscriptionId};
 use billing_stripe::{Connected, Seen};
@@ -227,7 +227,7 @@ impl Members {
     pub fn tax_settings(&mut self) -> Option<Tax> {
         self.optional_object("taxSettings", |tax| {
             let enabled = tax.required_flag("enabled");
-            let country = tax.optional("country", str::parse::<Country>);
+            let country = tax.optional("country", order::country);
             let postal_code = tax.optional("postalCode", str::parse::<PostalCode>);
             Some(Tax {
                 enabled: enabled?,

@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, Update};
 use billing_core::Timestamp;
 use billing_core::connect::amendment::Amendment;
 use billing_core::connect::contract::Contract;
-use billing_core::connect::order::Country;
 use billing_core::connect::sale::{Buyer, Sale, SaleKey};
+use billing_core::contact::Country;
 use billing_core::id::{ClientId, ConnectedAccountId, CustomerId, ScheduleId};
 
 use crate::client::Store;

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::amendment::Amendment;
 use super::contract::{Contract, Sold, State};
 use super::offer::{Cadence, Offer};
-use super::order::{self, Country, Moved, Order};
+use super::order::{self, Moved, Order};
 use crate::asked::{self, is_key_kept};
-use crate::contact::Name;
+use crate::contact::{Country, Name};
 use crate::id::{
     AgencyId, AgentId, BilledPriceId, BilledProductId, ClientId, ConnectedAccountId, CustomerId, ScheduleId,
 };

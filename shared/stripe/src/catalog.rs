@@ -29,7 +29,7 @@ use stripe_product::price::{
 use stripe_product::product::{CreateProduct, RetrieveProduct, UpdateProduct};
 use stripe_shared::{PriceBillingScheme, PriceTiersMode};
 
-use crate::client::Stripe;
+use crate::client::{Stripe, numbered};
 use crate::error::StripeError;
 use crate::pages::Page;
 use crate::wire::id;
@@ -256,7 +256,8 @@ impl Stripe {
     /// Has a product sold by this name. Somebody may archive or rename it again within the day that Stripe keeps a key, and the key's answer
     /// says nothing of that: what it came to is read, and where it is not so, the next key is taken.
     async fn rename(&self, product: &OfferedId, name: &str, key: &str) -> Result<(), StripeError> {
-        for key in numbered(key) {
+        for time in 1..=MOST_TIMES {
+            let key = numbered(key, time);
             let request = UpdateProduct::new(product.as_str()).name(name).active(true);
             let _: Made = self.post(request.build(), &key).await?;
             let now = self.product(product).await?;
@@ -348,7 +349,9 @@ impl Stripe {
     /// Has a price sold again that was archived by hand. `edition` tells this time apart from earlier ones; of several times in an edition,
     /// and in the day that Stripe keeps a key, what the price is then does.
     pub async fn activate_price(&self, price: &PriceId, edition: u64) -> Result<(), StripeError> {
-        for key in numbered(&format!("catalog:{price}:{edition}:active")) {
+        let key = format!("catalog:{price}:{edition}:active");
+        for time in 1..=MOST_TIMES {
+            let key = numbered(&key, time);
             let request = UpdatePrice::new(price.as_str()).active(true);
             let _: Made = self.post(request.build(), &key).await?;
             let now: Price = self.get(RetrievePrice::new(price.as_str()).build()).await?;
@@ -358,14 +361,6 @@ impl Stripe {
         }
         Err(unexpected(format!("price {price} does not stay active")))
     }
-}
-
-/// The keys of something that may have to be done again within a day, the first one first.
-fn numbered(key: &str) -> impl Iterator<Item = String> {
-    (1..=MOST_TIMES).map(move |time| match time {
-        1 => key.to_owned(),
-        _ => format!("{key}:{time}"),
-    })
 }
 
 fn request(version: &PriceVersion<'_>, native: &Native) -> CreatePrice {

@@ -32,8 +32,6 @@ use billing_stripe::StripeError;
 use crate::outcome::Answer;
 
 const NAME: &str = "change-subscription-interval";
-/// Stripe refused what it should not have.
-const BAD_GATEWAY: u16 = 502;
 
 /// This Lambda.
 pub const FUNCTION: Function = Function::new(NAME, |call| Box::pin(change_interval(call)));
@@ -81,9 +79,10 @@ impl Course {
 
     /// The same where a quote could not be held.
     fn looks_again<T>(&mut self, problem: Problem) -> Result<Option<T>, Problem> {
-        match problem.status {
-            BAD_GATEWAY => self.was_refused(problem),
-            _ => Err(problem),
+        if problem.is_bad_gateway() {
+            self.was_refused(problem)
+        } else {
+            Err(problem)
         }
     }
 }
@@ -177,7 +176,7 @@ async fn attempt(
             outcome::forget(call, &profile, &change).await?;
             let is_state = refusal.is_about_waiting();
             let problem = outcome::refused(refusal, wish, standing.payer);
-            if problem.status < 500 && !is_state {
+            if problem.is_client_error() && !is_state {
                 return Err(problem);
             }
             course.was_refused(problem)
@@ -224,7 +223,7 @@ async fn join(
     quote::refuse_overdrawn(call, &account, &change, standing).await?;
     match quote::hold(call, &change, standing).await {
         Ok(_) => ask_again(call, account.profile, change, standing).await,
-        Err(problem) if problem.status < 500 => {
+        Err(problem) if problem.is_client_error() => {
             course.stale = Some(change.number);
             Ok(None)
         }
@@ -299,7 +298,7 @@ async fn begin(
     quote::refuse_overdrawn(call, account, &planned, standing).await?;
     let quoted = match quote::hold(call, &planned, standing).await {
         // Another request may have made a change in between, and this amount is what one more would cost.
-        Err(problem) if problem.status < 500 => {
+        Err(problem) if problem.is_client_error() => {
             let now = call.account(&planned.account).await?;
             return match now.profile.changes == account.profile.changes {
                 true => Err(problem),

@@ -21,9 +21,6 @@ use billing_edge::{Call, Function, Problem, Redemption, Reply};
 use billing_stripe::{Preview, PreviewLine, PreviewedChange};
 use serde::Serialize;
 
-/// What Stripe's refusal of a preview is told as, unless the reason for it is known.
-const BAD_GATEWAY: u16 = 502;
-
 /// What another program sold, at a price whose id no price is given any more.
 const OF_AN_OLD_PLAN: &str =
     "the subscription is billed by an old plan: only a change of its interval can be previewed";
@@ -115,8 +112,8 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
             Ok(preview) => preview,
             Err(error) => {
                 let problem = Problem::refused(error, question.code.as_ref());
-                if problem.status == BAD_GATEWAY {
-                    // It may have been ended since it was read; if so that is told, and not Stripe's refusal of it.
+                if problem.is_bad_gateway() {
+                    // Stripe refused it. It may have been ended since it was read; if so that is told, and not Stripe's refusal of it.
                     let (standing, _) = call.reread(&stored.id, None).await?;
                     change::changeable(&standing).map_err(refuse)?;
                 }

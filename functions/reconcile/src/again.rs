@@ -88,7 +88,7 @@ async fn find(call: &Call<'_>, failure: &Failure) -> Result<Found, Problem> {
     match event {
         Ok(event) => Ok(Event::of(&event).map_or(Found::Gone, Found::Event)),
         Err(StripeError::Refused(refusal)) if refusal.is_of_access() => Ok(Found::NoAccess),
-        Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(Found::Gone),
+        Err(StripeError::Refused(refusal)) if refusal.is_not_found() => Ok(Found::Gone),
         Err(error) => Err(error.into()),
     }
 }

@@ -89,7 +89,7 @@ impl Call<'_> {
     pub(crate) async fn was_given_up(&self, bill: &InvoiceId) -> Result<bool, Problem> {
         match self.stripe().await?.invoice(bill).await {
             // Somebody erased Stripe's test data.
-            Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(false),
+            Err(StripeError::Refused(refusal)) if refusal.is_not_found() => Ok(false),
             found => Ok(found?.was_given_up),
         }
     }

@@ -194,12 +194,24 @@ impl Problem {
         }
     }
 
+    /// Whether it is the caller's doing, who can do something about it (4xx).
+    #[must_use]
+    pub fn is_client_error(&self) -> bool {
+        self.status < 500
+    }
+
+    /// Whether Stripe gave an answer that is of no use: it refused what it should not have (502).
+    #[must_use]
+    pub fn is_bad_gateway(&self) -> bool {
+        self.status == 502
+    }
+
     /// Whether asking the very same again comes to the same, until the caller does something about it. A key that opens nothing is told with
     /// a challenge, which no stored answer has. A body that was not read may be read the next time: its type is no part of what makes the
     /// request the same.
     #[must_use]
     pub(crate) fn is_final(&self) -> bool {
-        self.status < 500 && !matches!(self.status, 401 | 415) && self.retry_after.is_none()
+        self.is_client_error() && !matches!(self.status, 401 | 415) && self.retry_after.is_none()
     }
 
     /// The same 401, for keys that are presented in another way.

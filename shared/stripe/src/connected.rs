@@ -79,7 +79,7 @@ impl Connected {
 /// What is there; none when Stripe does not have it on this account.
 pub(crate) fn found<T>(answer: Result<T, StripeError>) -> Result<Option<T>, StripeError> {
     match answer {
-        Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(None),
+        Err(StripeError::Refused(refusal)) if refusal.is_not_found() => Ok(None),
         answer => answer.map(Some),
     }
 }

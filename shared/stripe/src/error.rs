@@ -18,11 +18,29 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether what was named is not there (404).
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.status == 404
+    }
+
+    /// Whether Stripe does not take the key (401): it was rolled or deleted.
+    #[must_use]
+    pub fn is_unauthorised(&self) -> bool {
+        self.status == 401
+    }
+
+    /// Whether the key may not do what was asked (403): a restricted one lacks the permission, or the account is not ours to speak for.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.status == 403
+    }
+
     /// Whether Stripe gives us no access to the account that was spoken for: it was disconnected, or is none. A key that may not do what
     /// was asked is refused with 403 too, and is our own fault.
     #[must_use]
     pub fn is_of_access(&self) -> bool {
-        self.status == 403
+        self.is_forbidden()
             && (self.code.as_deref() == Some("account_invalid")
                 || self.message.contains("does not have access to account"))
     }
@@ -262,7 +280,7 @@ impl StripeError {
 pub(crate) fn known<T>(found: Result<T, StripeError>) -> Result<bool, StripeError> {
     match found {
         Ok(_) => Ok(true),
-        Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(false),
+        Err(StripeError::Refused(refusal)) if refusal.is_not_found() => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -218,7 +218,9 @@ impl Stripe {
             match self.post::<IgnoredAny>(request, &key).await {
                 Ok(_) => return Ok(Returned::Whole),
                 // What a restricted key lacks can be given to it, and the event comes again.
-                Err(StripeError::Refused(refusal)) if !matches!(refusal.status, 401 | 403) => {
+                Err(StripeError::Refused(refusal))
+                    if !refusal.is_unauthorised() && !refusal.is_forbidden() =>
+                {
                     // An operator has taken the invoice back in another way.
                     return Ok(Returned::InPart);
                 }

@@ -111,7 +111,7 @@ pub async fn replay(place: &ReplayPlace, key: &EventKey, now: Timestamp) -> Resu
     };
     match told {
         Ok(payload) => way.deliver(payload.to_string(), now).await,
-        Err(StripeError::Refused(refusal)) if refusal.status == 404 => {
+        Err(StripeError::Refused(refusal)) if refusal.is_not_found() => {
             Err(Failure::NotAtStripe(event.clone()))
         }
         Err(error) => Err(Failure::Stripe(error)),

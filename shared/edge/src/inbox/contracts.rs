@@ -153,7 +153,7 @@ async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Found>, Problem
     match found {
         // As for accounts: what Stripe does not know was test data that somebody erased. Where real money moves, the work is not done.
         Err(Unread::Stripe(StripeError::Refused(refusal)))
-            if refusal.status == 404 && call.app.config.mode == Mode::Test =>
+            if refusal.is_not_found() && call.app.config.mode == Mode::Test =>
         {
             tracing::warn!(?errand, "an event named an object that is not there");
             Ok(None)

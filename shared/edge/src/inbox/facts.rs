@@ -53,7 +53,9 @@ fn unless_erased<T>(
     found: Result<Option<T>, StripeError>,
 ) -> Result<Option<T>, Problem> {
     match found {
-        Err(StripeError::Refused(refusal)) if refusal.status == 404 && call.app.config.mode == Mode::Test => {
+        Err(StripeError::Refused(refusal))
+            if refusal.is_not_found() && call.app.config.mode == Mode::Test =>
+        {
             tracing::warn!(?errand, "an event named an object that is not there");
             Ok(None)
         }
@@ -70,7 +72,7 @@ pub(super) async fn end_session(call: &Call<'_>, session: &SessionId) -> Result<
             Ok(())
         }
         // Whether it should be there is judged when it is read to be landed.
-        Err(StripeError::Refused(refusal)) if refusal.status == 404 => Ok(()),
+        Err(StripeError::Refused(refusal)) if refusal.is_not_found() => Ok(()),
         found => Ok(found.map(drop)?),
     }
 }

@@ -260,7 +260,7 @@ impl Connected {
         let request = CreatePreviewInvoice::new().subscription(subscription.as_str());
         // A POST that only reads.
         let preview: Preview = match self.stripe.get(request.build()).await {
-            Err(StripeError::Refused(refusal)) if refusal.is_about_no_invoice() || refusal.status == 404 => {
+            Err(StripeError::Refused(refusal)) if refusal.is_about_no_invoice() || refusal.is_not_found() => {
                 return Ok(0);
             }
             preview => preview?,

@@ -78,7 +78,7 @@ pub(super) async fn examine(app: &App, patient: &Patient<'_>) -> Vec<Finding> {
         tax,
     );
     if let Err(StripeError::Refused(refusal)) = &monthly
-        && refusal.status == 401
+        && refusal.is_unauthorised()
     {
         let words = "is refused by Stripe: it was rolled or deleted; every request that needs Stripe is answered 502; put the present one into the secret";
         findings.push(Finding::wrong(KEY, words));
@@ -101,7 +101,7 @@ pub(super) async fn examine(app: &App, patient: &Patient<'_>) -> Vec<Finding> {
 /// A restricted key may lack what no caller asks for.
 fn unreadable_events(error: Option<StripeError>) -> Option<Finding> {
     match error {
-        Some(StripeError::Refused(refusal)) if refusal.status == 403 => Some(Finding::wrong(
+        Some(StripeError::Refused(refusal)) if refusal.is_forbidden() => Some(Finding::wrong(
             KEY,
             "may not read events: reconcile fails, and what never arrived is not found; allow it what docs/operations.md lists under Secrets",
         )),
@@ -120,7 +120,7 @@ fn judge_tax(settings: Result<TaxSettings, StripeError>) -> Finding {
                 settings.status
             ),
         ),
-        Err(StripeError::Refused(refusal)) if refusal.status == 403 => Finding::unknown(
+        Err(StripeError::Refused(refusal)) if refusal.is_forbidden() => Finding::unknown(
             TAX,
             "the key may not read tax settings: allow it that, or look in Stripe's dashboard",
         ),
@@ -318,7 +318,7 @@ fn endpoints(
     };
     let mut ours = match listed {
         Ok(listed) => listed,
-        Err(StripeError::Refused(refusal)) if refusal.status == 403 => {
+        Err(StripeError::Refused(refusal)) if refusal.is_forbidden() => {
             let words =
                 "the key may not read webhook endpoints: allow it that, or look in Stripe's dashboard";
             return vec![Finding::unknown(ENDPOINT, words)];

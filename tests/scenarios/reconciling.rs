@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use billing_store::{EventClaim, EventKey, FailedAttempt, ReceiptStatus};
-use billing_stripe::{Told, webhook};
+use billing_stripe::{SyntheticEvent, webhook};
 use billing_tests::{Account, Moment, World, path_of};
 use serde_json::{Value, json};
 
@@ -366,8 +366,8 @@ async fn what_an_operator_told_is_tried_again() {
     let completed = world.stripe.event("checkout.session.completed");
     assert_eq!(world.stripe.delivers(&completed).await, 200);
     let invoice = world.stripe.invoices(&ada).await[0]["id"].clone();
-    let told = Told::from_str(invoice.as_str().unwrap()).unwrap();
-    let payload = told.event(false).to_string();
+    let told = SyntheticEvent::from_str(invoice.as_str().unwrap()).unwrap();
+    let payload = told.body(false).to_string();
     let secret = &world.stack().directory.webhook_secret;
     let signature = webhook::sign(payload.as_bytes(), secret, world.now());
     world.stripe.fails("GET", "/v1/invoices/*", 500).await;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use billing_admin::command::{CommandLine, Task};
-use billing_stripe::{Told, webhook};
+use billing_stripe::{SyntheticEvent, webhook};
 use billing_tests::{Machine, World};
 use clap::Parser;
 use serde_json::Value;
@@ -92,7 +92,7 @@ async fn every_failed_event_is_replayed_whatever_becomes_of_another() {
     let told = world.stripe.invoices(&ada).await[0]["id"].clone();
     let told = told.as_str().unwrap();
     world.stripe.recovers().await;
-    let event = Told::from_str(told).unwrap().event(false).to_string();
+    let event = SyntheticEvent::from_str(told).unwrap().body(false).to_string();
     let signature = webhook::sign(event.as_bytes(), secret_of_ours, world.now());
     world.stripe.fails("GET", "/v1/invoices/*", 500).await;
     assert_eq!(world.posts_event(&event, &signature).await.status, 503);
@@ -336,7 +336,7 @@ async fn what_an_old_plan_bills_is_taken_over() {
     .await;
     for object in ["id", "latest_invoice"] {
         let machine = tells_again(&world, of_old).await;
-        let told = Told::from_str(subscription[object].as_str().unwrap()).unwrap();
+        let told = SyntheticEvent::from_str(subscription[object].as_str().unwrap()).unwrap();
         assert_eq!(
             machine.call(signed(&world, &told)).await.unwrap().status,
             200,
@@ -365,7 +365,7 @@ async fn a_customer_whose_id_was_chosen_is_nobodys() {
     let of_old = retold(&world, &subscription, &customer, "acme@example.com").await;
     for object in ["id", "latest_invoice"] {
         let machine = tells_again(&world, of_old).await;
-        let told = Told::from_str(subscription[object].as_str().unwrap()).unwrap();
+        let told = SyntheticEvent::from_str(subscription[object].as_str().unwrap()).unwrap();
         assert_eq!(
             machine.call(signed(&world, &told)).await.unwrap().status,
             200,
@@ -399,8 +399,8 @@ async fn tells_again(world: &World, told: &'static str) -> Machine {
 }
 
 /// The request by which the webhook is told of something.
-fn signed(world: &World, told: &Told) -> http::Request<bytes::Bytes> {
-    let event = told.event(false).to_string();
+fn signed(world: &World, told: &SyntheticEvent) -> http::Request<bytes::Bytes> {
+    let event = told.body(false).to_string();
     let secret = &world.stack().directory.webhook_secret;
     let signature = webhook::sign(event.as_bytes(), secret, world.now());
     http::Request::post("/stripe/webhook")
@@ -422,7 +422,7 @@ async fn telling_of_what_failed_once_more_finishes_it() {
     let in_vain = admin(&world, &tell).await.unwrap_err();
     assert!(in_vain.contains("not done  stripe is unavailable"), "{in_vain}");
     // It went down a moment later, when the webhook asked.
-    let event = Told::from_str(bill).unwrap().event(false).to_string();
+    let event = SyntheticEvent::from_str(bill).unwrap().body(false).to_string();
     let signature = webhook::sign(
         event.as_bytes(),
         &world.stack().directory.webhook_secret,

@@ -221,7 +221,7 @@ async fn join(
     // Another period may have begun since it was written down.
     refuse_owed(call, &account, standing).await?;
     quote::refuse_overdrawn(call, &account, &change, standing).await?;
-    match quote::hold(call, &change, standing).await {
+    match quote::check(call, &change, standing).await {
         Ok(_) => ask_again(call, account.profile, change, standing).await,
         Err(problem) if problem.is_client_error() => {
             course.stale = Some(change.number);
@@ -296,7 +296,7 @@ async fn begin(
     planned: Change,
 ) -> Result<Option<(Profile, Change)>, Problem> {
     quote::refuse_overdrawn(call, account, &planned, standing).await?;
-    let quoted = match quote::hold(call, &planned, standing).await {
+    let quoted = match quote::check(call, &planned, standing).await {
         // Another request may have made a change in between, and this amount is what one more would cost.
         Err(problem) if problem.is_client_error() => {
             let now = call.account(&planned.account).await?;

@@ -3,14 +3,14 @@
 use billing_core::Timestamp;
 use billing_core::account::Account;
 use billing_core::change::{Change, Unchangeable};
-use billing_core::quote::{self, Asked, Charge};
+use billing_core::quote::{self, Charge, QuoteRequest};
 use billing_core::subscription::Standing;
 use billing_edge::{Call, Problem};
 use billing_stripe::PreviewedChange;
 
 /// The amount that a change was quoted at, if it was. 409 with the fresh amount when that is not what it would be charged at
 /// now; nothing has changed then.
-pub(crate) async fn hold(
+pub(crate) async fn check(
     call: &Call<'_>,
     planned: &Change,
     standing: &Standing,
@@ -26,12 +26,12 @@ pub(crate) async fn hold(
         return Ok(None);
     }
     let fresh = charged_at(call, planned, standing, proration_date).await?;
-    let asked = Asked {
+    let asked = QuoteRequest {
         price: planned.price.clone(),
         quantity: None,
         promotion_code: planned.promotion_code.clone(),
     };
-    match quote::hold(&quotes, &asked, &fresh, planned.quantity) {
+    match quote::check(&quotes, &asked, &fresh, planned.quantity) {
         Ok(()) => Ok(Some(fresh)),
         Err(stale) => Err(Problem::conflict(stale.to_string())
             .with("amountDueCents", fresh.amount_due)

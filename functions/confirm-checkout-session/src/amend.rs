@@ -13,12 +13,12 @@ use billing_core::contract::{Billing, Fate, Lateness, Read, fate};
 use billing_core::id::{CustomerId, OrganisationId};
 use billing_core::sale::{Sale, Way};
 use billing_core::session::Session;
-use billing_edge::{Billed, Call, Problem};
+use billing_edge::{Call, InvoiceFacts, Problem};
 use billing_stripe::{AskedSale, ReadContract, StripeError};
 
 use crate::claim::Claimed;
-use crate::method::{self, Given};
-use crate::outcome::{Check, Step, forget, give_up, hold, land, refuse, refused};
+use crate::method::{self, Chargeable};
+use crate::outcome::{Check, Step, check_preview, forget, give_up, land, refuse, refused};
 
 /// Changes a contract, at once or when its period ends.
 pub(crate) async fn amend(
@@ -58,14 +58,14 @@ pub(crate) async fn amend(
         let answer = stripe.schedule_contract(&asked, read).await;
         return Box::pin(amended(call, &joined, answer)).await;
     }
-    let method = match Box::pin(method::given(call, claimed, sale, customer)).await? {
-        Given::Method(method) => method,
+    let method = match Box::pin(method::chargeable(call, claimed, sale, customer)).await? {
+        Chargeable::Method(method) => method,
         // With its customer the subscription has ended, which tells the rest.
-        Given::Again | Given::Lost => return Ok(None),
+        Chargeable::Again | Chargeable::Lost => return Ok(None),
     };
     let preview = stripe.preview_amendment(sale, billing).await;
     let preview = preview.map(|preview| preview.charge);
-    if let Check::Overtaken = hold(call, claimed, preview, read.is_flexible).await? {
+    if let Check::Overtaken = check_preview(call, claimed, preview, read.is_flexible).await? {
         return Ok(None);
     }
     // Last of all: what is refused before has changed nothing.
@@ -90,7 +90,7 @@ fn land_end<'a>(call: &'a Call<'_>, claimed: &'a Claimed, read: Read) -> Step<'a
         }
         let stored = call.store.contract(&contract.organisation, &contract.id).await?;
         if let Some(stored) = stored {
-            call.land_contract(&stored, read, Billed::default()).await?;
+            call.land_contract(&stored, read, InvoiceFacts::default()).await?;
         }
         Ok(None)
     })

@@ -10,7 +10,7 @@ use billing_core::id::{BuyerId, OrganisationId};
 use billing_core::sale::{self, Sale};
 use billing_core::session::{Guest, Session, Status, Wish};
 use billing_edge::key::{hash, uuid};
-use billing_edge::{Billed, Call, Obstacle, Problem, WishFacts};
+use billing_edge::{Call, InvoiceFacts, Obstacle, Problem, WishFacts};
 use billing_store::{SessionWrite, StoredContract, unless_conflict};
 
 use crate::{Wanted, moved};
@@ -20,13 +20,13 @@ use crate::{Wanted, moved};
 pub(crate) struct Claimed {
     pub(crate) session: Session,
     pub(crate) stored: StoredContract,
-    /// Whether the sale was found under way: whoever wrote it down may be at it still.
-    pub(crate) found: Found,
+    /// How this machine came to the sale.
+    pub(crate) origin: Origin,
 }
 
 /// How a machine came to a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum Origin {
     /// It has written it down.
     New,
     /// Another has, and may be at it still.
@@ -39,12 +39,12 @@ impl Claimed {
     /// Whether another machine may be at the sale still: what it has just done may be what differs from what was read.
     pub(crate) fn is_of_another(&self, now: Timestamp) -> bool {
         let sale = self.stored.contract.sale.as_ref();
-        self.found == Found::UnderWay && sale.is_some_and(|sale| sale.is_in_flight(now))
+        self.origin == Origin::UnderWay && sale.is_some_and(|sale| sale.is_in_flight(now))
     }
 
     /// Whether Stripe may have been asked for the sale before, by whomever.
     pub(crate) fn is_old(&self) -> bool {
-        self.found != Found::New
+        self.origin != Origin::New
     }
 
     /// The same, found under way or left behind. In the last minute of its session it is joined before anything else. None when somebody else
@@ -53,13 +53,13 @@ impl Claimed {
         let Some(sale) = &self.stored.contract.sale else {
             return Ok(None);
         };
-        let found = if sale.is_in_flight(call.now) {
-            Found::UnderWay
+        let origin = if sale.is_in_flight(call.now) {
+            Origin::UnderWay
         } else {
-            Found::LeftBehind
+            Origin::LeftBehind
         };
         let ends_soon = sale.ends_soon(call.now);
-        let claimed = Self { found, ..self };
+        let claimed = Self { origin, ..self };
         if ends_soon {
             claimed.joined(call).await
         } else {
@@ -96,7 +96,7 @@ impl Claimed {
                 },
                 ..self.stored.clone()
             },
-            found: self.found,
+            origin: self.origin,
         }))
     }
 }
@@ -121,7 +121,7 @@ pub(crate) async fn claim(
     let sale = stored.as_ref().and_then(|stored| stored.contract.sale.as_ref());
     let refusal = match facts.obstacle() {
         Some(Obstacle::Ended) => return cancel(call, session).await,
-        Some(obstacle @ (Obstacle::Scheduled | Obstacle::Led | Obstacle::Unpaid)) => {
+        Some(obstacle @ (Obstacle::Scheduled | Obstacle::ForeignSchedule | Obstacle::Unpaid)) => {
             Some(Problem::conflict(obstacle.to_string()))
         }
         None => match sale {
@@ -140,7 +140,7 @@ pub(crate) async fn claim(
     if let Some(lapsed) = facts.lapsed(call.now) {
         return catch_up(call, lapsed).await.map(|()| None);
     }
-    if hold(call, session, &facts).await?.is_none() {
+    if check_offer(call, session, &facts).await?.is_none() {
         return Ok(None);
     }
     let Some(buyer) = buyer_of(call, organisation, session, &facts).await? else {
@@ -179,7 +179,7 @@ pub(crate) async fn claim(
             ledger,
             history,
         },
-        found: Found::New,
+        origin: Origin::New,
     }))
 }
 
@@ -194,7 +194,7 @@ async fn facts(call: &Call<'_>, session: &Session) -> Result<WishFacts, Problem>
 }
 
 /// Whether the session's offer is what the wish comes to now; 409 with the fresh one if it is not. None when somebody else wrote first.
-async fn hold(call: &Call<'_>, session: &Session, facts: &WishFacts) -> Result<Option<()>, Problem> {
+async fn check_offer(call: &Call<'_>, session: &Session, facts: &WishFacts) -> Result<Option<()>, Problem> {
     let same = facts.offer(&session.wish, session.start, session.offer.at);
     if same.is_ok_and(|fresh| fresh.is_as(&session.offer)) && !session.offer.is_past(call.now) {
         return Ok(Some(()));
@@ -240,7 +240,7 @@ async fn catch_up(call: &Call<'_>, stored: &StoredContract) -> Result<(), Proble
         ));
     };
     // Landed or overtaken, it is priced anew on what is there by then.
-    call.land_contract(stored, read, Billed::default()).await?;
+    call.land_contract(stored, read, InvoiceFacts::default()).await?;
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::claim::Claimed;
 use crate::{customer, outcome};
 
 /// What there is to be charged.
-pub(crate) enum Given {
+pub(crate) enum Chargeable {
     /// This; or nothing.
     Method(Option<PaymentMethodId>),
     /// The session has to be looked at again: the sale is forgotten, since what was refused under this number is refused again and the next
@@ -30,12 +30,12 @@ pub(crate) enum Given {
 /// What is charged: the method that was named, given to the customer; or for a new contract the customer's own. A guest is whoever
 /// types an address: that it is a customer's does not make the customer's card his. A method that is refused ends the sale; so does one that
 /// pays days later, where a contract is to change at once.
-pub(crate) async fn given(
+pub(crate) async fn chargeable(
     call: &Call<'_>,
     claimed: &Claimed,
     sale: &Sale,
     customer: &CustomerId,
-) -> Result<Given, Problem> {
+) -> Result<Chargeable, Problem> {
     let stripe = call.stripe().await?;
     let answer = match (&sale.payment_method, sale.offer.way, &sale.replaced) {
         // It has been given, and pays by now.
@@ -47,7 +47,9 @@ pub(crate) async fn given(
                     let why = unnamable(&format!(
                         "is a {kind}, with which a contract cannot be changed: name a card, or another payment method that pays at once"
                     ));
-                    return outcome::forget(call, claimed, why).await.map(|_| Given::Again);
+                    return outcome::forget(call, claimed, why)
+                        .await
+                        .map(|_| Chargeable::Again);
                 }
                 Ok((given, _)) => Ok(Some(given)),
                 Err(error) => Err(error),
@@ -59,14 +61,14 @@ pub(crate) async fn given(
         (None, Way::Begin | Way::AtOnce | Way::AtPeriodEnd, None) => Ok(None),
     };
     let refusal = match answer {
-        Ok(method) => return Ok(Given::Method(method)),
-        Err(error) if customer::is_lost(&error) => return Ok(Given::Lost),
+        Ok(method) => return Ok(Chargeable::Method(method)),
+        Err(error) if customer::is_lost(&error) => return Ok(Chargeable::Lost),
         Err(StripeError::Refused(refusal)) if sale.payment_method.is_some() => refusal,
         // Another machine may have been told otherwise, and be charging.
-        Err(StripeError::Spent { .. }) if claimed.is_of_another(call.now) => return Ok(Given::Again),
+        Err(StripeError::Spent { .. }) if claimed.is_of_another(call.now) => return Ok(Chargeable::Again),
         Err(StripeError::Spent { .. }) if sale.payment_method.is_some() => {
             call.release_sale(&claimed.stored.contract).await?;
-            return Ok(Given::Again);
+            return Ok(Chargeable::Again);
         }
         Err(error) => return Err(error.into()),
     };
@@ -75,7 +77,9 @@ pub(crate) async fn given(
     } else {
         unnamable("is not a payment method that the customer can pay by")
     };
-    outcome::forget(call, claimed, why).await.map(|_| Given::Again)
+    outcome::forget(call, claimed, why)
+        .await
+        .map(|_| Chargeable::Again)
 }
 
 /// 400: the payment method that was named does not do, or none was.

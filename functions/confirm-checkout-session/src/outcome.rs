@@ -13,7 +13,7 @@ use billing_core::contract::{Fate, Lateness, Read, charge, fate};
 use billing_core::invalid::Invalid;
 use billing_core::quote::Charge;
 use billing_core::session::Session;
-use billing_edge::{Billed, Call, Problem};
+use billing_edge::{Call, InvoiceFacts, Problem};
 use billing_stripe::StripeError;
 
 use crate::claim::Claimed;
@@ -29,7 +29,7 @@ pub(crate) enum Check {
 /// Holds Stripe's own figure against the estimate. A mismatch, or a refusal, charges nothing: the sale is forgotten. But another machine may
 /// be at the same sale, and what it has just done is what differs. Of a subscription that somebody has made flexible, that is what
 /// differs, and there is no way back.
-pub(crate) async fn hold(
+pub(crate) async fn check_preview(
     call: &Call<'_>,
     claimed: &Claimed,
     preview: Result<Charge, StripeError>,
@@ -75,7 +75,7 @@ pub(crate) type Step<'a> = Pin<Box<dyn Future<Output = Result<Option<Session>, P
 pub(crate) fn land<'a>(call: &'a Call<'_>, claimed: &'a Claimed, read: Read) -> Step<'a> {
     Box::pin(async move {
         let landed = call
-            .land_contract(&claimed.stored, read, Billed::default())
+            .land_contract(&claimed.stored, read, InvoiceFacts::default())
             .await?;
         Ok(landed.and_then(|landed| landed.session))
     })

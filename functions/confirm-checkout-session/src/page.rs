@@ -96,7 +96,7 @@ pub(crate) async fn open(
             total,
             currency: sale.offer.estimates.current_invoice.currency,
         };
-        outcome::hold(call, claimed, Ok(charge), false).await?;
+        outcome::check_preview(call, claimed, Ok(charge), false).await?;
         return Ok(None);
     }
     let shown = Session {

@@ -19,9 +19,9 @@ use billing_store::StoredContract;
 use billing_stripe::{AskedSale, StripeError};
 
 use crate::amend::amend;
-use crate::claim::{Claimed, Found};
-use crate::method::{self, Given};
-use crate::outcome::{Check, give_up, hold, land, refuse, refused};
+use crate::claim::{Claimed, Origin};
+use crate::method::{self, Chargeable};
+use crate::outcome::{Check, check_preview, give_up, land, refuse, refused};
 use crate::{Wanted, busy, customer, expired, guest, page};
 
 /// Finishes a sale that was found under way. None when it has to be looked at again.
@@ -105,7 +105,7 @@ async fn claimed(call: &Call<'_>, session: &Session) -> Result<Option<Claimed>, 
     Ok(stored.filter(own).map(|stored| Claimed {
         session: session.clone(),
         stored,
-        found: Found::UnderWay,
+        origin: Origin::UnderWay,
     }))
 }
 
@@ -140,10 +140,10 @@ pub(crate) async fn sell(
             None => {}
         }
     }
-    let payment_method = match Box::pin(method::given(call, &claimed, sale, &customer)).await? {
-        Given::Method(method) => method,
-        Given::Again => return Ok(None),
-        Given::Lost => return customer::replace(call, &claimed, &customer).await,
+    let payment_method = match Box::pin(method::chargeable(call, &claimed, sale, &customer)).await? {
+        Chargeable::Method(method) => method,
+        Chargeable::Again => return Ok(None),
+        Chargeable::Lost => return customer::replace(call, &claimed, &customer).await,
     };
     let asked = AskedSale {
         owner,
@@ -158,7 +158,9 @@ pub(crate) async fn sell(
         return customer::replace(call, &claimed, &customer).await;
     }
     let owed = preview.as_ref().map_or(0, |preview| preview.owed);
-    if let Check::Overtaken = hold(call, &claimed, preview.map(|preview| preview.charge), false).await? {
+    if let Check::Overtaken =
+        check_preview(call, &claimed, preview.map(|preview| preview.charge), false).await?
+    {
         return Ok(None);
     }
     if claimed.session.wish.guest.is_some() {

@@ -16,7 +16,7 @@ use billing_core::change::{self, Unchangeable};
 use billing_core::money::Currency;
 use billing_core::plan::Interval;
 use billing_core::promotion::Word;
-use billing_core::quote::{self, Asked, Quote};
+use billing_core::quote::{self, Quote, QuoteRequest};
 use billing_edge::{Call, Function, Problem, Redemption, Reply};
 use billing_stripe::{Preview, PreviewLine, PreviewedChange};
 use serde::Serialize;
@@ -124,7 +124,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     let quote = Quote {
         account: account.profile.id.clone(),
         proration_date,
-        asked: Asked {
+        asked: QuoteRequest {
             price,
             // As many as there are is what a change of the interval asks for, whether it was said or not.
             quantity: Some(quantity).filter(|quantity| *quantity != present.quantity),

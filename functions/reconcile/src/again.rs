@@ -8,15 +8,15 @@ use std::collections::HashSet;
 use billing_core::access::Mode;
 use billing_core::id::ConnectedAccountId;
 use billing_core::reconcile::is_rested;
-use billing_edge::{Call, Problem, Taken};
+use billing_edge::{Call, EventOutcome, Problem};
 use billing_store::{Failure, unless_conflict};
 use billing_stripe::webhook::Event;
-use billing_stripe::{StripeError, Told};
+use billing_stripe::{StripeError, SyntheticEvent};
 
 use crate::{ENOUGH, Tally};
 
 /// What Stripe has of an event that failed.
-enum Found {
+enum FetchedEvent {
     Event(Event),
     /// Nothing, any more: an operator sees it.
     Gone,
@@ -39,9 +39,9 @@ pub(crate) async fn again(call: &Call<'_>, tally: &mut Tally) -> Result<(), Prob
             continue;
         }
         match find(call, &failure).await {
-            Ok(Found::Event(event)) => take(call, &failure, &event, tally).await?,
-            Ok(Found::Gone) => rest(call, &failure).await?,
-            Ok(Found::NoAccess) => {
+            Ok(FetchedEvent::Event(event)) => take(call, &failure, &event, tally).await?,
+            Ok(FetchedEvent::Gone) => rest(call, &failure).await?,
+            Ok(FetchedEvent::NoAccess) => {
                 unread.insert(failure.connected_account);
             }
             Err(problem) => {
@@ -56,12 +56,12 @@ pub(crate) async fn again(call: &Call<'_>, tally: &mut Tally) -> Result<(), Prob
 
 async fn take(call: &Call<'_>, failure: &Failure, event: &Event, tally: &mut Tally) -> Result<(), Problem> {
     match call.piece().await?.take_event(event).await {
-        Ok(Taken::Done) => tally.healed += 1,
-        Ok(Taken::DoneBefore) => {
+        Ok(EventOutcome::Done) => tally.healed += 1,
+        Ok(EventOutcome::DoneBefore) => {
             unless_conflict(call.store.forget_failure(failure).await)?;
         }
-        Ok(Taken::NotOurs) => rest(call, failure).await?,
-        Ok(Taken::OfNobody | Taken::Left) => {}
+        Ok(EventOutcome::NotOurs) => rest(call, failure).await?,
+        Ok(EventOutcome::OfNobody | EventOutcome::Disconnected) => {}
         Err(problem) => {
             tracing::error!(event = %failure.event, logged = problem.logged, "an event failed again");
             tally.failed += 1;
@@ -76,19 +76,19 @@ async fn rest(call: &Call<'_>, failure: &Failure) -> Result<(), Problem> {
 }
 
 /// The event as Stripe tells it, or as the operator told it who made it.
-async fn find(call: &Call<'_>, failure: &Failure) -> Result<Found, Problem> {
-    if let Some(told) = Told::by(&failure.event) {
-        let event = Event::of(&told.event(call.app.config.mode == Mode::Live));
-        return Ok(event.map_or(Found::Gone, Found::Event));
+async fn find(call: &Call<'_>, failure: &Failure) -> Result<FetchedEvent, Problem> {
+    if let Some(synthetic) = SyntheticEvent::from_id(&failure.event) {
+        let event = Event::of(&synthetic.body(call.app.config.mode == Mode::Live));
+        return Ok(event.map_or(FetchedEvent::Gone, FetchedEvent::Event));
     }
     let event = match &failure.connected_account {
         None => call.stripe().await?.event(&failure.event).await,
         Some(account) => call.stripe_of(account).await?.event(&failure.event).await,
     };
     match event {
-        Ok(event) => Ok(Event::of(&event).map_or(Found::Gone, Found::Event)),
-        Err(StripeError::Refused(refusal)) if refusal.is_of_access() => Ok(Found::NoAccess),
-        Err(StripeError::Refused(refusal)) if refusal.is_not_found() => Ok(Found::Gone),
+        Ok(event) => Ok(Event::of(&event).map_or(FetchedEvent::Gone, FetchedEvent::Event)),
+        Err(StripeError::Refused(refusal)) if refusal.is_of_access() => Ok(FetchedEvent::NoAccess),
+        Err(StripeError::Refused(refusal)) if refusal.is_not_found() => Ok(FetchedEvent::Gone),
         Err(error) => Err(error.into()),
     }
 }

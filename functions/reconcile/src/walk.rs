@@ -5,7 +5,7 @@ use std::time::Duration;
 use billing_core::connect::ConnectedAccount;
 use billing_core::id::{ConnectedAccountId, EventId};
 use billing_core::reconcile::{Begun, Cursor};
-use billing_edge::{CONNECTED_EVENT_TYPES, Call, EVENT_TYPES, Problem, Taken};
+use billing_edge::{CONNECTED_EVENT_TYPES, Call, EVENT_TYPES, EventOutcome, Problem};
 use billing_store::{EventKey, ReceiptStatus, unless_conflict};
 use billing_stripe::webhook::Event;
 use billing_stripe::{EventPage, EventWindow, MOST_EVENT_TYPES, StripeError};
@@ -181,7 +181,7 @@ async fn take(call: &Call<'_>, event: &Event, tally: &mut Tally) -> Result<Dealt
     let problem = match call.piece().await?.take_event(event).await {
         Ok(taken) => {
             // What is about nobody whom we know, such as the customers of another program on the same Stripe account, nobody missed.
-            tally.healed += u64::from(taken == Taken::Done);
+            tally.healed += u64::from(taken == EventOutcome::Done);
             return Ok(Dealt::Settled);
         }
         Err(problem) => problem,

@@ -1,10 +1,10 @@
 //! `POST /stripe/webhook`: Stripe's signed events. The way by which coverage begins.
 //!
-//! What an event means, and what makes its work safe to repeat, is the inbox's ([`billing_edge::Taken`]), which
+//! What an event means, and what makes its work safe to repeat, is the inbox's ([`billing_edge::EventOutcome`]), which
 //! does the same work for events that never got here. Here is what concerns the request: its signature, its
 //! payload, its answer. A 2xx is sent for work that is done, and for nothing else.
 
-use billing_edge::{Call, Function, Problem, Reply, Taken};
+use billing_edge::{Call, EventOutcome, Function, Problem, Reply};
 use billing_stripe::webhook::Event;
 use serde::Serialize;
 
@@ -28,9 +28,9 @@ async fn receive(call: &Call<'_>) -> Result<Reply, Problem> {
     let event = Event::read(call.bytes()).ok_or_else(|| Problem::bad_request("invalid payload"))?;
     match call.take_event(&event).await? {
         // Stripe delivers it again for days, in which the agency may connect its account again.
-        Taken::Left => return Err(Problem::no_access()),
-        Taken::Done | Taken::OfNobody => count_lag(call, &event),
-        Taken::DoneBefore | Taken::NotOurs => {}
+        EventOutcome::Disconnected => return Err(Problem::no_access()),
+        EventOutcome::Done | EventOutcome::OfNobody => count_lag(call, &event),
+        EventOutcome::DoneBefore | EventOutcome::NotOurs => {}
     }
     Ok(Reply::ok(&Answer { received: true }))
 }

@@ -87,7 +87,7 @@ pub struct TimeCharge {
 
 /// What a subscription is billed for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Billed<'a> {
+pub struct BilledPeriod<'a> {
     /// The period that it is in.
     pub period: Period,
     /// Price and quantity of each of its items.
@@ -135,14 +135,14 @@ struct Along {
 }
 
 /// What is left of what was paid for a period.
-struct Left {
+struct Remainder {
     /// How much, in minor units; below zero where more went back than was paid.
     minor: i64,
     /// Whether it is less than was paid.
     is_less: bool,
 }
 
-impl<'a> Billed<'a> {
+impl<'a> BilledPeriod<'a> {
     /// The same, after what was given back.
     #[must_use]
     pub fn after(self, reversals: &'a [Reversal]) -> Self {
@@ -240,7 +240,7 @@ impl<'a> Billed<'a> {
 
     /// What is left of what was paid for the period: by its own bills, and by what the change that began it took along of one before, of which
     /// there may be less by now.
-    fn left(&self, bills: &[TimeBill]) -> Left {
+    fn left(&self, bills: &[TimeBill]) -> Remainder {
         let begun = bills.iter().enumerate().find_map(|(at, bill)| {
             let (own, earlier) = bills.split_at(at.saturating_add(1));
             let along = self.brought_along(bill, earlier)?;
@@ -256,14 +256,14 @@ impl<'a> Billed<'a> {
             Some(before) if before.is_less && before.minor < along.minor => (before.minor, true),
             _ => (along.minor, here.is_less),
         };
-        Left {
+        Remainder {
             minor: here.minor.saturating_add(brought),
             is_less,
         }
     }
 
     /// What is left of what these bills were paid with.
-    fn left_of(&self, bills: &[TimeBill]) -> Left {
+    fn left_of(&self, bills: &[TimeBill]) -> Remainder {
         let back = self.given_back_in_part.iter().filter_map(|(invoice, back)| {
             let is_of_these = bills.iter().any(|bill| bill.invoice == **invoice);
             is_of_these.then_some(*back)
@@ -273,7 +273,7 @@ impl<'a> Billed<'a> {
             .iter()
             .filter(|bill| !self.given_back.contains(&&bill.invoice));
         let paid = counted.map(|bill| bill.settled).fold(0, i64::saturating_add);
-        Left {
+        Remainder {
             minor: paid.saturating_sub(back),
             is_less: back > 0,
         }

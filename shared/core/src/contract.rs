@@ -31,7 +31,7 @@ mod landing;
 /// Whether it can be amended.
 mod amending;
 
-pub use landing::{Facts, Fate, Landing, Lateness, Ledger, Told, fate, land};
+pub use landing::{Facts, Fate, Landing, Lateness, Ledger, SessionUpdate, fate, land};
 pub use read::{Bill, Read};
 
 /// Where a contract stands.
@@ -160,10 +160,10 @@ pub struct Amendment {
 impl Contract {
     /// The change that was scheduled and that Stripe bills by now, and the schedule that led there: it is done.
     #[must_use]
-    pub fn led_by(&self, read: &Read) -> Option<(&Scheduled, ScheduleId)> {
+    pub fn completed_schedule(&self, read: &Read) -> Option<(&Scheduled, ScheduleId)> {
         let scheduled = self.scheduled.as_ref()?;
-        let led = Self::bills(&read.billing, &scheduled.order);
-        let schedule = read.billing.schedule.clone().filter(|_| led)?;
+        let is_done = Self::bills(&read.billing, &scheduled.order);
+        let schedule = read.billing.schedule.clone().filter(|_| is_done)?;
         Some((scheduled, schedule))
     }
 

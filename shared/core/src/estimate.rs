@@ -80,7 +80,7 @@ pub struct Standing {
     /// The period that is under way. A first one that an anchor cuts short is what it is a share of ([`Anchor::first_period`]).
     pub period: Period,
     /// What was billed for it, for each product that is taken.
-    pub billed: Vec<Billed>,
+    pub billed: Vec<ProductCharge>,
     /// When the contract ends, if ever: the period that holds that is billed up to there, and stays a share of a whole one. The first is billed
     /// whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,7 +89,7 @@ pub struct Standing {
 
 /// What was billed for a product's period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Billed {
+pub struct ProductCharge {
     /// The product.
     pub product_id: OfferedId,
     /// What for, and how much.
@@ -343,7 +343,7 @@ struct Invoice<'a> {
     day: String,
     lines: Vec<Line>,
     discount: i64,
-    billed: Vec<Billed>,
+    billed: Vec<ProductCharge>,
 }
 
 impl<'a> Invoice<'a> {
@@ -375,7 +375,7 @@ impl<'a> Invoice<'a> {
             explanation: (!share.is_whole()).then(|| share.explanation()),
             ..blank(chosen, self.covers)
         });
-        self.billed.push(Billed {
+        self.billed.push(ProductCharge {
             product_id: chosen.product.id.clone(),
             charged: Charged {
                 full: amount.net,
@@ -433,7 +433,7 @@ impl Standing {
         self.ends_at.unwrap_or(Timestamp::MAX).min(self.period.end)
     }
 
-    fn billed(&self, product: &OfferedId) -> Option<&Billed> {
+    fn billed(&self, product: &OfferedId) -> Option<&ProductCharge> {
         self.billed.iter().find(|billed| billed.product_id == *product)
     }
 }

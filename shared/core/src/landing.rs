@@ -89,7 +89,7 @@ pub struct Foreign(pub CustomerId);
 
 /// What says that a customer is the account's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Says {
+pub enum Evidence {
     /// Our own record of the customer: it is, or was until it was deleted at Stripe and another took its place.
     Record,
     /// What the object at Stripe says of itself, or the session that is ours.
@@ -101,7 +101,7 @@ pub fn land(
     account: &Account,
     reservation: Option<&Reservation>,
     facts: Facts,
-    says: Says,
+    evidence: Evidence,
 ) -> Result<Landing, Foreign> {
     let reversal = facts
         .reversal
@@ -111,7 +111,7 @@ pub fn land(
         // A customer that was deleted and replaced: what it paid covers, and may be given back, whenever that is heard of. Nothing else of it
         // counts any more.
         Some(_) => {
-            let is_recorded = says == Says::Record;
+            let is_recorded = evidence == Evidence::Record;
             let paid = if is_recorded { facts.paid } else { Vec::new() };
             let (entries, more) = new_entries(&account.ledger, paid);
             let reversal = reversal.filter(|it| is_recorded || account.has_landed(&it.invoice));

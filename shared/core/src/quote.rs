@@ -55,7 +55,7 @@ impl Charge {
 
 /// What was asked for: two previews that ask the same at the same instant are one quote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct QuoteRequest {
     /// The price to move to.
     pub price: PriceId,
     /// The quantity to move to; none for whatever the subscription has. A change of the interval names none.
@@ -75,7 +75,7 @@ pub struct Quote {
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub proration_date: Timestamp,
     /// What was asked.
-    pub asked: Asked,
+    pub asked: QuoteRequest,
     /// What it comes to.
     pub charge: Charge,
     /// The units that it was for.
@@ -102,7 +102,7 @@ pub fn expiry(period_end: Timestamp) -> Timestamp {
 /// hold it to. Of those that asked for the same, all have to be kept: who was told two amounts within one second, or two who
 /// were told one each, are charged neither. A quote for something else, such as without the promotion code, is a promise as
 /// well: it is kept when the amount is the same.
-pub fn hold(quotes: &[Quote], asked: &Asked, fresh: &Charge, quantity: u64) -> Result<(), Stale> {
+pub fn check(quotes: &[Quote], asked: &QuoteRequest, fresh: &Charge, quantity: u64) -> Result<(), Stale> {
     let kept = |quote: &Quote| quote.charge == *fresh && quote.quantity == quantity;
     let mut own = quotes.iter().filter(|quote| quote.asked == *asked).peekable();
     let kept = if own.peek().is_some() {
@@ -117,8 +117,8 @@ pub fn hold(quotes: &[Quote], asked: &Asked, fresh: &Charge, quantity: u64) -> R
 mod tests {
     use super::*;
 
-    fn asked(code: Option<&str>) -> Asked {
-        Asked {
+    fn asked(code: Option<&str>) -> QuoteRequest {
+        QuoteRequest {
             price: "price_a".parse().unwrap(),
             quantity: None,
             promotion_code: code.map(|code| code.parse().unwrap()),
@@ -147,16 +147,16 @@ mod tests {
     #[test]
     fn a_quote_is_what_is_charged_to_the_cent_and_for_as_many() {
         let quotes = [quote(None, 26_800)];
-        assert_eq!(hold(&quotes, &asked(None), &charge(26_800), 3), Ok(()));
-        assert_eq!(hold(&quotes, &asked(None), &charge(26_801), 3), Err(Stale));
-        assert_eq!(hold(&quotes, &asked(None), &charge(26_800), 4), Err(Stale));
+        assert_eq!(check(&quotes, &asked(None), &charge(26_800), 3), Ok(()));
+        assert_eq!(check(&quotes, &asked(None), &charge(26_801), 3), Err(Stale));
+        assert_eq!(check(&quotes, &asked(None), &charge(26_800), 4), Err(Stale));
     }
 
     /// Both come to nothing due today; one leaves 50.00 of credit, the other 40.00.
     #[test]
     fn a_smaller_credit_is_not_what_was_quoted() {
         assert_eq!(
-            hold(&[quote(None, -5000)], &asked(None), &charge(-4000), 3),
+            check(&[quote(None, -5000)], &asked(None), &charge(-4000), 3),
             Err(Stale)
         );
     }
@@ -164,10 +164,13 @@ mod tests {
     #[test]
     fn two_quotes_of_one_instant_are_each_kept() {
         let quotes = [quote(None, 26_800), quote(Some("promo_1"), 21_040)];
-        assert_eq!(hold(&quotes, &asked(None), &charge(26_800), 3), Ok(()));
-        assert_eq!(hold(&quotes, &asked(Some("promo_1")), &charge(21_040), 3), Ok(()));
+        assert_eq!(check(&quotes, &asked(None), &charge(26_800), 3), Ok(()));
         assert_eq!(
-            hold(&quotes, &asked(Some("promo_1")), &charge(26_800), 3),
+            check(&quotes, &asked(Some("promo_1")), &charge(21_040), 3),
+            Ok(())
+        );
+        assert_eq!(
+            check(&quotes, &asked(Some("promo_1")), &charge(26_800), 3),
             Err(Stale)
         );
     }
@@ -177,7 +180,7 @@ mod tests {
     fn two_amounts_for_the_same_are_both_promises() {
         let quotes = [quote(None, 26_800), quote(None, 36_400)];
         for fresh in [26_800, 36_400] {
-            assert_eq!(hold(&quotes, &asked(None), &charge(fresh), 3), Err(Stale));
+            assert_eq!(check(&quotes, &asked(None), &charge(fresh), 3), Err(Stale));
         }
     }
 
@@ -191,7 +194,7 @@ mod tests {
     #[test]
     fn forgetting_the_code_that_was_quoted_does_not_charge_more_than_was_shown() {
         assert_eq!(
-            hold(
+            check(
                 &[quote(Some("promo_1"), 21_040)],
                 &asked(None),
                 &charge(26_800),
@@ -200,7 +203,7 @@ mod tests {
             Err(Stale)
         );
         assert_eq!(
-            hold(
+            check(
                 &[quote(Some("promo_1"), 26_800)],
                 &asked(None),
                 &charge(26_800),
@@ -211,10 +214,10 @@ mod tests {
         );
         let others = [quote(Some("promo_1"), 26_800), quote(Some("promo_2"), 21_040)];
         assert_eq!(
-            hold(&others, &asked(None), &charge(26_800), 3),
+            check(&others, &asked(None), &charge(26_800), 3),
             Ok(()),
             "one of what was shown"
         );
-        assert_eq!(hold(&[], &asked(None), &charge(26_800), 3), Ok(()));
+        assert_eq!(check(&[], &asked(None), &charge(26_800), 3), Ok(()));
     }
 }

@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::{OutOfTime, Zone};
 use crate::contact::{Address, Email, Name};
-use crate::contract::Told;
+use crate::contract::SessionUpdate;
 use crate::id::{BusinessEntityId, BuyerId, CheckoutId, ContractId, OrganisationId};
 use crate::sale::Offer;
 
 /// What a request for a session has to say, and which kind of session that makes it.
 pub mod wish;
 
-pub use wish::{Asked, Kind, Wish};
+pub use wish::{Kind, Wish, WishMembers};
 
 /// The shortest life of a session. Source: Stripe's for the payment page.
 pub const SHORTEST: SignedDuration = SignedDuration::from_mins(30);
@@ -205,35 +205,35 @@ impl Session {
 
     /// The session after it was told what became of its sale.
     #[must_use]
-    pub fn after(&self, told: &Told, now: Timestamp) -> Self {
+    pub fn after(&self, update: &SessionUpdate, now: Timestamp) -> Self {
         let written = Self {
             version: self.version + 1,
             updated_at: now,
             ..self.clone()
         };
-        match told {
-            Told::Waits { page, is_paying } => Self {
+        match update {
+            SessionUpdate::Waits { page, is_paying } => Self {
                 status: Status::Pending,
                 // Where a payment is under way, there is nothing to be paid for now.
                 url: page.clone().or_else(|| self.url.clone()).filter(|_| !is_paying),
                 is_paying: *is_paying,
                 ..written
             },
-            Told::Done(late_payment) => Self {
+            SessionUpdate::Done(late_payment) => Self {
                 status: Status::ContractCreated,
                 url: None,
                 is_paying: false,
                 late_payment: *late_payment,
                 ..written
             },
-            Told::Refunded => Self {
+            SessionUpdate::Refunded => Self {
                 status: Status::Expired,
                 url: None,
                 is_paying: false,
                 late_payment: Some(LatePayment::Refunded),
                 ..written
             },
-            Told::Over => Self {
+            SessionUpdate::Over => Self {
                 status: Status::Open,
                 url: None,
                 is_paying: false,

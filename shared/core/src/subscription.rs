@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::arrears::{Billed, TimeBill};
+use crate::arrears::{BilledPeriod, TimeBill};
 use crate::id::{BilledPriceId, CustomerId, InvoiceId, ItemId, PromotionCodeId, SubscriptionId};
 use crate::money::Currency;
 use crate::payer::MethodKind;
@@ -189,9 +189,9 @@ impl Standing {
 
     /// What it is billed for now.
     #[must_use]
-    pub fn billed(&self) -> Billed<'_> {
+    pub fn billed(&self) -> BilledPeriod<'_> {
         let subscription = &self.subscription;
-        Billed {
+        BilledPeriod {
             period: subscription.period,
             items: vec![(&subscription.price, subscription.quantity)],
             given_back: vec![],

@@ -16,7 +16,7 @@ use crate::auth::Remembered;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::prices::PriceCache;
-use crate::secret::{Kept, Vault};
+use crate::secret::{CachedSecret, Vault};
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -31,8 +31,8 @@ pub struct App {
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) stripe: StripeConfig,
-    pub(crate) stripe_key: Kept,
-    pub(crate) webhook_secrets: Option<Kept>,
+    pub(crate) stripe_key: CachedSecret,
+    pub(crate) webhook_secrets: Option<CachedSecret>,
     pub(crate) vault: Vault,
     pub(crate) prices: PriceCache,
     pub(crate) remembered: Remembered,
@@ -70,8 +70,8 @@ impl App {
             clock,
             store,
             stripe: StripeConfig::new(transport.clone(), &config.stripe_base),
-            stripe_key: Kept::new(config.stripe_key.clone()),
-            webhook_secrets: config.webhook_secrets.clone().map(Kept::new),
+            stripe_key: CachedSecret::new(config.stripe_key.clone()),
+            webhook_secrets: config.webhook_secrets.clone().map(CachedSecret::new),
             vault: Vault::new(transport, &aws.keys, aws.secrets_endpoint.as_deref()),
             prices: PriceCache::default(),
             remembered: Remembered::default(),

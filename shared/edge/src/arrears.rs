@@ -2,7 +2,7 @@
 //! those before where something went back of one that a change has taken along.
 
 use billing_core::Timestamp;
-use billing_core::arrears::{Billed, TimeBill, Verdict};
+use billing_core::arrears::{BilledPeriod, TimeBill, Verdict};
 use billing_core::id::SubscriptionId;
 
 use crate::call::Call;
@@ -13,7 +13,7 @@ impl Call<'_> {
     pub async fn is_owed(
         &self,
         subscription: &SubscriptionId,
-        billed: &Billed<'_>,
+        billed: &BilledPeriod<'_>,
         latest: Option<&TimeBill>,
     ) -> Result<bool, Problem> {
         match billed.by_latest(latest) {
@@ -31,7 +31,7 @@ impl Call<'_> {
     pub async fn is_overdrawn(
         &self,
         subscription: &SubscriptionId,
-        billed: &Billed<'_>,
+        billed: &BilledPeriod<'_>,
         credit: i64,
     ) -> Result<bool, Problem> {
         if credit <= 0 || billed.given_back_in_part.is_empty() {
@@ -45,7 +45,7 @@ impl Call<'_> {
     async fn bills(
         &self,
         subscription: &SubscriptionId,
-        billed: &Billed<'_>,
+        billed: &BilledPeriod<'_>,
     ) -> Result<Vec<TimeBill>, Problem> {
         let stripe = self.stripe().await?;
         let bills = stripe.bills_since(subscription, billed.since()).await?;

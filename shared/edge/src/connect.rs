@@ -18,7 +18,7 @@ use billing_core::connect::offer::{self, Offer, Unsellable};
 use billing_core::connect::order::{self, Metric, PostalCode, Tax};
 use billing_core::connect::sale::{Sale, SaleKey};
 use billing_core::id::{AgencyId, ClientId, ConnectedAccountId, ProductId, ScheduleId, SubscriptionId};
-use billing_stripe::{Connected, Seen};
+use billing_stripe::{Connected, ConnectedObject};
 use futures_util::future::try_join_all;
 
 use crate::body::Members;
@@ -144,7 +144,11 @@ impl Call<'_> {
         contract.map_err(|error| refused(error, &Fields::NONE))
     }
 
-    async fn seen(&self, account: &ConnectedAccountId, named: &Named) -> Result<Option<Seen>, Problem> {
+    async fn seen(
+        &self,
+        account: &ConnectedAccountId,
+        named: &Named,
+    ) -> Result<Option<ConnectedObject>, Problem> {
         let stripe = self.stripe_of(account).await?;
         let seen = match named {
             Named::Schedule(id) => stripe.schedule(id).await,
@@ -158,15 +162,15 @@ impl Call<'_> {
     pub async fn sold_here(
         &self,
         account: &ConnectedAccountId,
-        seen: Vec<Seen>,
+        seen: Vec<ConnectedObject>,
     ) -> Result<Vec<Contract>, Problem> {
         let unnamed = seen.iter().filter(|seen| seen.sold().is_none());
-        let clients: BTreeSet<&ClientId> = unnamed.filter_map(Seen::client).collect();
+        let clients: BTreeSet<&ClientId> = unnamed.filter_map(ConnectedObject::client).collect();
         let known = clients
             .into_iter()
             .map(|client| self.store.sales_to(account, client));
         let known: Vec<Sale> = try_join_all(known).await?.concat();
-        let sold = |seen: &Seen| match seen.sold() {
+        let sold = |seen: &ConnectedObject| match seen.sold() {
             Some(sold) => Some(sold.clone()),
             None => known.iter().find(|sale| seen.is_of(sale)).map(Sale::sold),
         };

@@ -37,7 +37,7 @@ use errand::Errand;
 
 /// What became of an event that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum EventOutcome {
     /// Its work is done.
     Done,
     /// Its work is done: it is about nobody whom this deployment knows.
@@ -47,7 +47,7 @@ pub enum Taken {
     /// There is nothing to do for it here.
     NotOurs,
     /// The account that it happened on was disconnected. It is marked as failed, and done when there is access again.
-    Left,
+    Disconnected,
 }
 
 impl Call<'_> {
@@ -71,14 +71,14 @@ impl Call<'_> {
 
     /// Does an event's work, unless it was done before. 409 while somebody else is at it; any other problem is marked on the
     /// event, and the next delivery tries again.
-    pub async fn take_event(&self, event: &Event) -> Result<Taken, Problem> {
+    pub async fn take_event(&self, event: &Event) -> Result<EventOutcome, Problem> {
         // Test events of a shared endpoint.
         if event.livemode != (self.app.config.mode == Mode::Live) {
-            return Ok(Taken::NotOurs);
+            return Ok(EventOutcome::NotOurs);
         }
         // Types that mean nothing here, other people's worlds.
         let Some(errand) = self.errand(event).await? else {
-            return Ok(Taken::NotOurs);
+            return Ok(EventOutcome::NotOurs);
         };
         let key = EventKey {
             connected_account: event.connected_account.clone(),
@@ -96,7 +96,7 @@ impl Call<'_> {
                 attempts,
                 failed_before,
             } => (attempts, failed_before),
-            Claim::Done => return Ok(Taken::DoneBefore),
+            Claim::Done => return Ok(EventOutcome::DoneBefore),
             Claim::Busy => {
                 return Err(Problem::busy("this event is being handled"));
             }
@@ -126,7 +126,7 @@ impl Call<'_> {
                 }
                 // Nothing is wrong here; marked, it is not forgotten.
                 if problem.no_access && marked.is_ok() {
-                    return Ok(Taken::Left);
+                    return Ok(EventOutcome::Disconnected);
                 }
                 Err(problem)
             }

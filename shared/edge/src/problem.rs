@@ -35,7 +35,7 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
-    told: Told,
+    told: Message,
     /// What happened, for the log; empty where the answer says it all.
     pub logged: String,
     /// Whether the outcome of something that moves money is unknown.
@@ -50,7 +50,7 @@ pub struct Problem {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Told {
+enum Message {
     Text(String),
     Invalid(Invalid),
 }
@@ -78,7 +78,7 @@ impl Problem {
     fn new(status: u16, told: impl Into<String>, logged: impl Into<String>) -> Self {
         Self {
             status,
-            told: Told::Text(told.into()),
+            told: Message::Text(told.into()),
             logged: logged.into(),
             unknown_outcome: false,
             no_access: false,
@@ -97,7 +97,7 @@ impl Problem {
     #[must_use]
     pub fn invalid(invalid: Invalid) -> Self {
         Self {
-            told: Told::Invalid(invalid),
+            told: Message::Invalid(invalid),
             ..Self::new(400, "", "")
         }
     }
@@ -230,8 +230,10 @@ impl Problem {
 
     fn error(&self) -> Value {
         match &self.told {
-            Told::Text(text) => json!(text),
-            Told::Invalid(Invalid { form, fields }) => json!({ "formErrors": form, "fieldErrors": fields }),
+            Message::Text(text) => json!(text),
+            Message::Invalid(Invalid { form, fields }) => {
+                json!({ "formErrors": form, "fieldErrors": fields })
+            }
         }
     }
 

@@ -10,7 +10,7 @@
 
 use billing_core::Timestamp;
 use billing_core::access::Mode;
-use billing_core::contract::{self, Billing, Contract, Facts, Fate, Landing, Lateness, Read, Told};
+use billing_core::contract::{self, Billing, Contract, Facts, Fate, Landing, Lateness, Read, SessionUpdate};
 use billing_core::coverage::Entry;
 use billing_core::id::InvoiceId;
 use billing_core::reversal::Reversal;
@@ -23,9 +23,9 @@ use billing_stripe::{OfContract, Returned};
 use crate::call::Call;
 use crate::problem::Problem;
 
-/// What an event told of a bill of a contract's.
+/// What an event told of an invoice of a contract's.
 #[derive(Debug, Clone, Default)]
-pub struct Billed {
+pub struct InvoiceFacts {
     /// Its lines, when it is paid.
     pub paid: Vec<Entry>,
     /// Whether somebody had given it up.
@@ -34,7 +34,7 @@ pub struct Billed {
     pub reversal: Option<Reversal>,
 }
 
-impl Billed {
+impl InvoiceFacts {
     /// Whether somebody paid money for it.
     #[must_use]
     pub(crate) fn costs_money(&self) -> bool {
@@ -52,7 +52,7 @@ pub struct Landed {
 }
 
 /// What a sale that came to nothing has left at Stripe.
-enum Left {
+enum Leftover {
     /// Nothing that it has done.
     Nothing,
     /// The subscription that it was to amend, as it is billed now.
@@ -67,7 +67,7 @@ impl Call<'_> {
         &self,
         stored: &StoredContract,
         read: Read,
-        bill: Billed,
+        bill: InvoiceFacts,
     ) -> Result<Option<Landed>, Problem> {
         let contract = &stored.contract;
         let sale = contract.sale.as_ref();
@@ -86,7 +86,7 @@ impl Call<'_> {
             }
             None => (read, Lateness::InTime),
         };
-        let read = match contract.led_by(&read) {
+        let read = match contract.completed_schedule(&read) {
             // The schedule has led where it was to lead; what is left of it would only stand in the way of the next change.
             Some((scheduled, schedule)) => {
                 let stripe = self.stripe().await?;
@@ -365,7 +365,7 @@ impl Call<'_> {
         if sale.offer.way == Way::AtOnce && sale.order == contract.order {
             return;
         }
-        if !matches!(&landing.told, Some((_, Told::Done(_)))) {
+        if !matches!(&landing.told, Some((_, SessionUpdate::Done(_)))) {
             return;
         }
         let quoted = contract::charge(&sale.offer);
@@ -403,9 +403,9 @@ impl Call<'_> {
         let mut read = contract.clone();
         loop {
             let left = match Box::pin(self.take_back(&read, sale)).await? {
-                Left::Nothing => None,
-                Left::Billed(billing) => Some(billing),
-                Left::Done => return Ok(None),
+                Leftover::Nothing => None,
+                Leftover::Billed(billing) => Some(billing),
+                Leftover::Done => return Ok(None),
             };
             let session = self.store.checkout_session(&sale.checkout).await?;
             let mut billing = left.map(|left| *left).or_else(|| read.billing.clone());
@@ -421,7 +421,7 @@ impl Call<'_> {
             };
             let new = session
                 .as_ref()
-                .map(|session| session.after(&Told::Over, self.now));
+                .map(|session| session.after(&SessionUpdate::Over, self.now));
             let write = session
                 .as_ref()
                 .zip(new.as_ref())
@@ -444,9 +444,9 @@ impl Call<'_> {
     /// Takes back what an amendment that comes to nothing has done at Stripe, as long as nobody has changed that since: what pays; of a
     /// downgrade, the schedule, which would stand in the way of every other change until the period ends. But of two machines at one
     /// sale, one may have got it through, and what the other was refused for is just that: it is not forgotten then.
-    async fn take_back(&self, contract: &Contract, sale: &Sale) -> Result<Left, Problem> {
+    async fn take_back(&self, contract: &Contract, sale: &Sale) -> Result<Leftover, Problem> {
         let Some(read) = self.read_contract(contract).await? else {
-            return Ok(Left::Nothing);
+            return Ok(Leftover::Nothing);
         };
         if sale.offer.way == Way::Begin {
             let read = self.with_first_bill(sale, read).await?;
@@ -456,13 +456,17 @@ impl Call<'_> {
                 Fate::Waits(_) => read.is_paying(),
                 Fate::Open | Fate::Over => false,
             };
-            return Ok(if has_come { Left::Done } else { Left::Nothing });
+            return Ok(if has_come {
+                Leftover::Done
+            } else {
+                Leftover::Nothing
+            });
         }
         match contract::fate(sale, &read, Lateness::InTime) {
             Fate::Open | Fate::Over => {}
-            Fate::Waits(_) | Fate::TookEffect | Fate::TooLate => return Ok(Left::Done),
+            Fate::Waits(_) | Fate::TookEffect | Fate::TooLate => return Ok(Leftover::Done),
         }
-        let billed = |billing| Ok(Left::Billed(Box::new(billing)));
+        let billed = |billing| Ok(Leftover::Billed(Box::new(billing)));
         let own = read.plain_schedule.clone();
         let Some(schedule) = own.filter(|_| sale.offer.way == Way::AtPeriodEnd) else {
             return billed(self.put_payer_back(sale, read).await?.billing);

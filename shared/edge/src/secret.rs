@@ -70,12 +70,12 @@ pub struct NoSecret(String);
 
 /// A secret that is looked up when needed.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct CachedSecret {
     source: Source,
     fetched: Mutex<Option<(Timestamp, Secret)>>,
 }
 
-impl Kept {
+impl CachedSecret {
     pub(crate) fn new(source: Source) -> Self {
         Self {
             source,

@@ -13,7 +13,7 @@ use billing_stripe::{ContractPage, StripeError};
 
 use crate::call::Call;
 use crate::problem::Problem;
-use crate::sales::{Billed, Landed};
+use crate::sales::{InvoiceFacts, Landed};
 
 /// What is left of the page of a sale once it cannot be paid any more.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Call<'_> {
         match self.read_contract(&stored.contract).await? {
             Some(read) => {
                 let asked = sale.invoice.is_some() || sale.offer.way == Way::Begin;
-                let landed = self.land_contract(&stored, read, Billed::default()).await?;
+                let landed = self.land_contract(&stored, read, InvoiceFacts::default()).await?;
                 match landed {
                     // Nothing came of it, and nothing will: a change that Stripe was never asked for.
                     Some(landed)
@@ -106,7 +106,9 @@ impl Call<'_> {
         match page.and_then(|page| page.subscription) {
             Some(subscription) => {
                 let bought = self.stripe().await?.contract_subscription(&subscription).await?;
-                let landed = self.land_contract(stored, bought.read, Billed::default()).await?;
+                let landed = self
+                    .land_contract(stored, bought.read, InvoiceFacts::default())
+                    .await?;
                 Ok(landed.map_or(Page::Overtaken, |landed| Page::Paid(Box::new(landed))))
             }
             None => {

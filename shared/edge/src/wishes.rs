@@ -15,7 +15,7 @@ use billing_core::invalid::Invalid;
 use billing_core::offer::{Configuration, Override};
 use billing_core::return_url::ReturnUrl;
 use billing_core::sale::{self, Amended, Estimates, NewContract, NoOffer, Offer, Way};
-use billing_core::session::{self, Asked, Guest, Kind, Session, When, Wish};
+use billing_core::session::{self, Guest, Kind, Session, When, Wish, WishMembers};
 use billing_core::subscription::Status as BillingStatus;
 use billing_store::{StoreError, StoredContract};
 use serde::Serialize;
@@ -119,7 +119,7 @@ impl Call<'_> {
             "" => Err("must not be empty".to_owned()),
             text => ReturnUrl::parse(text, policy).map_err(|refused| refused.to_string()),
         };
-        let mut asked = Asked {
+        let mut asked = WishMembers {
             plan: members.optional("plan_id", str::parse),
             contract: members.optional("contract_id", str::parse),
             start: members.optional("start_date", str::parse),
@@ -431,10 +431,10 @@ impl WishFacts {
                         // The schedule of a downgrade that is under way is that sale's, which has to be finished or given up first.
                         let sale = contract.sale.as_ref();
                         let under_way = sale.is_some_and(|sale| sale.offer.way == Way::AtPeriodEnd);
-                        let is_led = billing.schedule.is_some() && !under_way;
+                        let has_foreign_schedule = billing.schedule.is_some() && !under_way;
                         match contract.scheduled {
                             Some(_) => Some(Obstacle::Scheduled),
-                            None => is_led.then_some(Obstacle::Led),
+                            None => has_foreign_schedule.then_some(Obstacle::ForeignSchedule),
                         }
                     }
                     BillingStatus::Canceled | BillingStatus::IncompleteExpired => Some(Obstacle::Ended),
@@ -470,7 +470,7 @@ pub enum Obstacle {
     Scheduled,
     /// A schedule leads it that no change of it has made: an operator's.
     #[error("{}", Unchangeable::Scheduled)]
-    Led,
+    ForeignSchedule,
 }
 
 fn guest(members: &mut Members) -> Option<Guest> {

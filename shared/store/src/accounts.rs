@@ -157,7 +157,7 @@ impl Store {
 
     /// The whole account, none if there is no such. One query: the profile, numbers, subscription and ledger are neighbours.
     pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        let mut found = Found::default();
+        let mut found = AccountItems::default();
         let mut start = None;
         loop {
             let page = self
@@ -272,7 +272,7 @@ impl Store {
 
 /// What a query has brought so far.
 #[derive(Default)]
-struct Found {
+struct AccountItems {
     profile: Option<Profile>,
     subscription: Option<Subscription>,
     numbers: Vec<Number>,
@@ -280,7 +280,7 @@ struct Found {
     reversals: Vec<Reversal>,
 }
 
-impl Found {
+impl AccountItems {
     fn add(&mut self, item: Item) -> Result<(), StoreError> {
         match text(&item, SK) {
             PROFILE => self.profile = Some(value(item)?),

@@ -42,7 +42,7 @@ impl Store {
         organisation: &OrganisationId,
         id: &ContractId,
     ) -> Result<Option<StoredContract>, StoreError> {
-        let mut found = Found::default();
+        let mut found = ContractItems::default();
         let of = key::organisation(organisation);
         for item in self.read_all(of, &key::contract(organisation, id).sk).await? {
             found.add(item)?;
@@ -230,13 +230,13 @@ impl Store {
 
 /// What a query has brought so far.
 #[derive(Default)]
-struct Found {
+struct ContractItems {
     contract: Option<Contract>,
     ledger: Ledger,
     history: Vec<Amendment>,
 }
 
-impl Found {
+impl ContractItems {
     fn add(&mut self, item: Item) -> Result<(), StoreError> {
         match text(&item, SK).split('#').nth(2) {
             None => self.contract = Some(value(item)?),

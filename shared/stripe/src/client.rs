@@ -366,10 +366,10 @@ fn told(error: &dyn std::error::Error) -> String {
 fn refusal(status: u16, headers: &HeaderMap, body: &[u8], idempotency_key: Option<&str>) -> Attempt {
     #[derive(serde::Deserialize)]
     struct Envelope {
-        error: Told,
+        error: ErrorObject,
     }
     #[derive(serde::Deserialize)]
-    struct Told {
+    struct ErrorObject {
         #[serde(rename = "type", default)]
         kind: String,
         code: Option<String>,
@@ -404,7 +404,7 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8], idempotency_key: Optio
         }
         (
             400..=499,
-            Some(Told {
+            Some(ErrorObject {
                 kind,
                 code,
                 param,

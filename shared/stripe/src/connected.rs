@@ -32,7 +32,7 @@ pub use buyers::BuyerThere;
 pub use contracts::{Listed, Shown};
 pub use offers::{Coupon, Product};
 pub use schedules::NewSchedule;
-pub use seen::Seen;
+pub use seen::ConnectedObject;
 
 /// Stripe, speaking for one connected account.
 #[derive(Debug, Clone)]

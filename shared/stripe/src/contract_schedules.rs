@@ -143,7 +143,10 @@ impl Stripe {
     }
 
     /// The subscription that a schedule leads, or led until it let it go.
-    pub async fn led_by(&self, schedule: &ScheduleId) -> Result<Option<SubscriptionId>, StripeError> {
+    pub async fn subscription_of_schedule(
+        &self,
+        schedule: &ScheduleId,
+    ) -> Result<Option<SubscriptionId>, StripeError> {
         #[derive(Deserialize)]
         struct Schedule {
             subscription: Option<Reference>,

@@ -69,14 +69,14 @@ mod events;
 /// Signed events.
 pub mod webhook;
 /// Events of an operator's making.
-mod told;
+mod synthetic;
 
 pub use buyers::NewBuyer;
 pub use catalog::{FoundPrice, Native, PriceVersion, native};
 pub use changes::{EndOfSubscription, Payment};
 pub use checkout::{CheckoutPage, CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Stripe, StripeConfig, Transport};
-pub use connected::{BuyerThere, Connected, Coupon, Listed, NewSchedule, Product, Seen, Shown};
+pub use connected::{BuyerThere, Connected, ConnectedObject, Coupon, Listed, NewSchedule, Product, Shown};
 pub use contract_pages::{ContractPage, NewPage};
 pub use contract_reads::ReadContract;
 pub use contracts::{AskedSale, OfContract};
@@ -90,4 +90,4 @@ pub use prices::Price;
 pub use returns::Returned;
 pub use reversals::{Reversed, ReversedInvoice};
 pub use subscriptions::FetchedSubscription;
-pub use told::Told;
+pub use synthetic::SyntheticEvent;

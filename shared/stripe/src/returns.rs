@@ -41,14 +41,14 @@ impl Returned {
 }
 
 #[derive(Deserialize)]
-struct Billed {
+struct SettledInvoice {
     id: String,
     #[serde(flatten)]
     settled: Settled,
     amount_paid_off_stripe: Option<i64>,
 }
 
-impl Listed for Billed {
+impl Listed for SettledInvoice {
     fn id(&self) -> &str {
         &self.id
     }
@@ -83,7 +83,7 @@ impl Stripe {
         let list = ListInvoice::new()
             .subscription(subscription.as_str())
             .status(stripe_shared::InvoiceStatus::Paid);
-        let mut pages = self.pages::<Billed>(list.build());
+        let mut pages = self.pages::<SettledInvoice>(list.build());
         let mut returned = Returned::Whole;
         while let Some(page) = pages.next().await? {
             for billed in &page {
@@ -95,11 +95,11 @@ impl Stripe {
 
     /// Gives back what a bill was paid with that was let go. Repeating it changes nothing.
     pub async fn refund_bill(&self, bill: &InvoiceId) -> Result<Returned, StripeError> {
-        let billed: Billed = self.get(RetrieveInvoice::new(bill.as_str()).build()).await?;
+        let billed: SettledInvoice = self.get(RetrieveInvoice::new(bill.as_str()).build()).await?;
         self.give_back(&billed, &format!("let-go/{bill}")).await
     }
 
-    async fn give_back(&self, billed: &Billed, key: &str) -> Result<Returned, StripeError> {
+    async fn give_back(&self, billed: &SettledInvoice, key: &str) -> Result<Returned, StripeError> {
         let invoice: InvoiceId = id(&billed.id, "an invoice")?;
         let payments = self.payments(&invoice).await?;
         let mut seen = 0_i64;

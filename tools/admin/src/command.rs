@@ -8,7 +8,7 @@ use billing_core::id::{
     AccountId, AgencyId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId, OrganisationId,
 };
 use billing_edge::Secret;
-use billing_stripe::Told;
+use billing_stripe::SyntheticEvent;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 
@@ -331,7 +331,7 @@ pub enum EventsCommand {
     Tell {
         /// Their ids: sub_… or in_…
         #[arg(required = true)]
-        objects: Vec<Told>,
+        objects: Vec<SyntheticEvent>,
         /// Between whom.
         #[command(flatten)]
         place: ReplayPlace,

@@ -11,7 +11,7 @@ use billing_stripe::{Stripe, StripeConfig};
 use jiff::Timestamp;
 
 use crate::command::Place;
-use crate::doctor::Told;
+use crate::doctor::Variables;
 use crate::{Failure, local};
 
 /// How long a command may go on asking Stripe.
@@ -46,8 +46,8 @@ pub async fn time(place: &Place, transport: Transport, now: Timestamp) -> Timest
 pub async fn told(
     place: &Place,
     environment: impl Iterator<Item = (String, String)>,
-) -> Result<Told, Failure> {
-    let mut told: Told = environment.collect();
+) -> Result<Variables, Failure> {
+    let mut told: Variables = environment.collect();
     let mut tell = |name: &str, value: &str| told.insert(name.to_owned(), value.to_owned());
     tell("ACCOUNTS_TABLE", &place.accounts_table);
     tell("SESSIONS_TABLE", &place.sessions_table);

@@ -9,7 +9,7 @@ use billing_core::access::Mode;
 use billing_core::id::{ConnectedAccountId, EventId};
 use billing_edge::is_of_other_mode;
 use billing_store::{EventKey, Failure as FailedEvent, Receipt, Store, StoreError};
-use billing_stripe::{Stripe, StripeConfig, StripeError, Told, Transport, webhook};
+use billing_stripe::{Stripe, StripeConfig, StripeError, SyntheticEvent, Transport, webhook};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
@@ -101,8 +101,8 @@ pub async fn reopen(store: &Store, event: &EventKey) -> Result<(), Failure> {
 /// Delivers an event once more, signed at `now`: as Stripe tells it, or as an operator did.
 pub async fn replay(place: &ReplayPlace, key: &EventKey, now: Timestamp) -> Result<Answered, Failure> {
     let way = Way::to(place);
-    if let Some(told) = Told::by(&key.event) {
-        return way.tell(&told, now).await;
+    if let Some(synthetic) = SyntheticEvent::from_id(&key.event) {
+        return way.tell(&synthetic, now).await;
     }
     let event = &key.event;
     let told = match &key.connected_account {
@@ -122,16 +122,16 @@ pub async fn replay(place: &ReplayPlace, key: &EventKey, now: Timestamp) -> Resu
 pub async fn tell(
     store: &Store,
     place: &ReplayPlace,
-    object: &Told,
+    event: &SyntheticEvent,
     now: Timestamp,
 ) -> Result<Answered, Failure> {
-    let event = object.event_id();
+    let id = event.id();
     let key = EventKey {
         connected_account: None,
-        event: event.parse().map_err(|_| Failure::NotAnId(event))?,
+        event: id.parse().map_err(|_| Failure::NotAnId(id))?,
     };
     reopen(store, &key).await?;
-    Way::to(place).tell(object, now).await
+    Way::to(place).tell(event, now).await
 }
 
 /// The way of one event, from Stripe to the webhook.
@@ -157,12 +157,12 @@ impl<'a> Way<'a> {
     }
 
     /// What Stripe does not have for this key, the webhook might not find either, or take for somebody else's: it would say that it is done.
-    async fn tell(self, object: &Told, now: Timestamp) -> Result<Answered, Failure> {
-        if !self.stripe.knows(object).await? {
-            return Err(Failure::NothingToTell(object.to_string()));
+    async fn tell(self, event: &SyntheticEvent, now: Timestamp) -> Result<Answered, Failure> {
+        if !self.stripe.knows(event).await? {
+            return Err(Failure::NothingToTell(event.to_string()));
         }
         let livemode = !is_of_other_mode(&self.place.stripe_key, Mode::Live);
-        self.deliver(object.event(livemode).to_string(), now).await
+        self.deliver(event.body(livemode).to_string(), now).await
     }
 
     /// Posts an event, signed at `now`.

@@ -326,7 +326,7 @@ async fn events(
             let mut told = Vec::new();
             for object in &objects {
                 let done = events::tell(store, &place, object, place.signed_at.unwrap_or(now)).await;
-                told.push(Replayed::of(object.event_id(), done)?);
+                told.push(Replayed::of(object.id(), done)?);
             }
             *failed = not_done(&told);
             Ok(report::replayed(&told))

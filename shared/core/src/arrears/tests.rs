@@ -62,9 +62,9 @@ fn more(quantity: u64, is_owed: bool) -> TimeBill {
     )
 }
 
-/// Billed for so many in May.
-fn judged<T>(quantity: u64, judge: impl FnOnce(&Billed<'_>) -> T) -> T {
-    judge(&Billed {
+/// BilledPeriod for so many in May.
+fn judged<T>(quantity: u64, judge: impl FnOnce(&BilledPeriod<'_>) -> T) -> T {
+    judge(&BilledPeriod {
         period: may(),
         items: vec![(&price("price_m"), quantity)],
         given_back: vec![],
@@ -124,7 +124,7 @@ fn what_was_given_back_whole_was_never_paid() {
     let price = price("price_m");
     for (given_back, verdict) in [(3000, Verdict::Owed), (2999, Verdict::Paid)] {
         let reversals = [reversal(given_back)];
-        let billed = Billed {
+        let billed = BilledPeriod {
             period: may(),
             items: vec![(&price, 3)],
             given_back: vec![],
@@ -148,7 +148,7 @@ fn of_what_went_back_in_part_the_rest_is_credited() {
         let invoice: InvoiceId = invoice.parse().unwrap();
         let overdrawn_by = judged(3, |billed| {
             let given_back_in_part = vec![(&invoice, 1000)];
-            let billed = Billed {
+            let billed = BilledPeriod {
                 given_back_in_part,
                 ..billed.clone()
             };
@@ -183,7 +183,7 @@ fn what_is_left_is_what_was_paid_for_the_period_and_has_not_gone_back() {
     ] {
         for (credit, overdrawn) in [(left, false), (left + 1, true)] {
             let overdrawn_by = judged(3, |billed| {
-                let billed = Billed {
+                let billed = BilledPeriod {
                     given_back: vec![&wholly],
                     given_back_in_part: vec![(&partly, back)],
                     ..billed.clone()
@@ -265,7 +265,7 @@ fn what_was_given_back_whole_is_not_credited_through_a_later_change() {
         let given_back: Option<InvoiceId> = given_back.map(|invoice| invoice.parse().unwrap());
         let judged = judged(quantity, |billed| {
             let given_back = given_back.iter().collect();
-            Billed {
+            BilledPeriod {
                 given_back,
                 ..billed.clone()
             }
@@ -297,7 +297,7 @@ fn each_items_latest_change_has_to_be_paid() {
             renewal(false),
         ];
         let (a, b) = (price("price_a"), price("price_b"));
-        let billed = Billed {
+        let billed = BilledPeriod {
             period: may(),
             items: vec![(&a, 2), (&b, 2)],
             given_back: vec![],
@@ -380,10 +380,10 @@ fn back_and_forth() -> Vec<TimeBill> {
 }
 
 /// In the second year of these.
-fn judged_again<T>(judge: impl FnOnce(&Billed<'_>) -> T) -> T {
+fn judged_again<T>(judge: impl FnOnce(&BilledPeriod<'_>) -> T) -> T {
     let period = back_and_forth()[0].charges[0].period;
     judged(3, |billed| {
-        judge(&Billed {
+        judge(&BilledPeriod {
             period,
             ..billed.clone()
         })
@@ -404,7 +404,7 @@ fn what_was_given_back_whole_is_not_credited_through_a_change_that_began_the_per
         let judged = |bills: &[TimeBill]| {
             judged_again(|billed| {
                 let given_back = given_back.iter().collect();
-                let billed = Billed {
+                let billed = BilledPeriod {
                     given_back,
                     ..billed.clone()
                 };
@@ -429,7 +429,7 @@ fn what_was_given_back_whole_is_not_credited_through_a_change_that_began_the_per
     bills[0].occasion = Occasion::Period;
     let year: InvoiceId = "in_year".parse().unwrap();
     let judged = judged_again(|billed| {
-        let billed = Billed {
+        let billed = BilledPeriod {
             given_back: vec![&year],
             ..billed.clone()
         };
@@ -456,7 +456,7 @@ fn what_a_change_took_along_is_no_more_than_is_left_of_it() {
             .collect();
         let is_overdrawn_by = |credit| {
             judged_again(|billed| {
-                let billed = Billed {
+                let billed = BilledPeriod {
                     given_back_in_part: back.iter().map(|(invoice, back)| (invoice, *back)).collect(),
                     ..billed.clone()
                 };
@@ -493,12 +493,12 @@ fn earlier_bills_are_read_where_one_of_them_went_back_and_was_taken_along() {
         for in_part in [false, true] {
             let told = judged_again(|billed| {
                 let billed = if in_part {
-                    Billed {
+                    BilledPeriod {
                         given_back_in_part: vec![(&invoice, 1)],
                         ..billed.clone()
                     }
                 } else {
-                    Billed {
+                    BilledPeriod {
                         given_back: vec![&invoice],
                         ..billed.clone()
                     }
@@ -525,7 +525,7 @@ fn a_month_that_ends_with_the_year_took_along_what_was_left_of_the_year() {
     let invoice: InvoiceId = "in_year".parse().unwrap();
     for (credit, overdrawn) in [(2000, false), (2001, true)] {
         let told = judged(3, |billed| {
-            let billed = Billed {
+            let billed = BilledPeriod {
                 period: month,
                 given_back_in_part: vec![(&invoice, 1000)],
                 ..billed.clone()

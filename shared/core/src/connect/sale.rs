@@ -89,7 +89,7 @@ pub struct Terms {
 /// Whether whoever ordered something was told what came of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Told {
+pub enum Acknowledgement {
     /// A build before this one sold it, and did not say.
     #[default]
     Unsaid,
@@ -99,7 +99,7 @@ pub enum Told {
     At(Timestamp),
 }
 
-impl Told {
+impl Acknowledgement {
     fn is_unsaid(&self) -> bool {
         *self == Self::Unsaid
     }
@@ -125,8 +125,8 @@ pub struct Sale {
     /// When it was asked for.
     pub asked_at: Timestamp,
     /// Whether whoever asked for it was told what came of it. An event that has it recorded tells nobody.
-    #[serde(default, skip_serializing_if = "Told::is_unsaid")]
-    pub told: Told,
+    #[serde(default, skip_serializing_if = "Acknowledgement::is_unsaid")]
+    pub told: Acknowledgement,
     /// The `Idempotency-Key`s that it was asked for under: their SHA-256, in hex, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
@@ -222,7 +222,7 @@ impl Sale {
             agents: new.agents,
             terms: new.terms,
             asked_at: now,
-            told: Told::NotYet,
+            told: Acknowledgement::NotYet,
             keys: new.key.map(str::to_owned).into_iter().collect(),
             moved: new.moved,
             version: 0,
@@ -289,24 +289,24 @@ impl Sale {
     /// Whether the same order is this one and no second.
     fn is_remembered(&self, now: Timestamp) -> bool {
         match (&self.schedule, self.told) {
-            (None, _) | (Some(_), Told::NotYet) => is_key_kept(self.asked_at, now),
-            (Some(_), Told::Unsaid) => now.duration_since(self.asked_at) < REPEAT,
-            (Some(_), Told::At(told)) => now.duration_since(told) < REPEAT,
+            (None, _) | (Some(_), Acknowledgement::NotYet) => is_key_kept(self.asked_at, now),
+            (Some(_), Acknowledgement::Unsaid) => now.duration_since(self.asked_at) < REPEAT,
+            (Some(_), Acknowledgement::At(told)) => now.duration_since(told) < REPEAT,
         }
     }
 
     /// Whether somebody who orders it, under this `Idempotency-Key` if any, is written down already as one who was told.
     #[must_use]
     pub fn is_told(&self, key: Option<&str>) -> bool {
-        self.told != Told::NotYet && (key.is_none() || self.is_asked_under(key))
+        self.told != Acknowledgement::NotYet && (key.is_none() || self.is_asked_under(key))
     }
 
     /// This sale, once somebody who ordered it, under this `Idempotency-Key` if any, is told what came of it.
     #[must_use]
     pub fn telling(&self, key: Option<&str>, now: Timestamp) -> Self {
         let mut telling = self.clone();
-        if telling.told == Told::NotYet {
-            telling.told = Told::At(now);
+        if telling.told == Acknowledgement::NotYet {
+            telling.told = Acknowledgement::At(now);
         }
         if let Some(key) = key.filter(|_| !self.is_asked_under(key)) {
             telling.keys.push(key.to_owned());
@@ -415,9 +415,9 @@ mod tests {
             },
             asked_at: at(asked),
             told: if finished {
-                Told::At(at(asked))
+                Acknowledgement::At(at(asked))
             } else {
-                Told::NotYet
+                Acknowledgement::NotYet
             },
             keys: vec![],
             moved: None,
@@ -452,17 +452,17 @@ mod tests {
     #[test]
     fn what_nobody_was_told_of_is_the_same_sale_until_somebody_is() {
         let recorded = Sale {
-            told: Told::NotYet,
+            told: Acknowledgement::NotYet,
             ..sale(86_400, 0, true)
         };
         let again = |sale: &Sale, now| next(std::slice::from_ref(sale), &order(86_400), None, at(now));
         assert_eq!(again(&recorded, 1800), Next::Repeat(recorded.clone()));
         let told = recorded.telling(None, at(1800));
-        assert_eq!(told.told, Told::At(at(1800)));
+        assert_eq!(told.told, Acknowledgement::At(at(1800)));
         assert_eq!(again(&told, 2399), Next::Repeat(told.clone()));
         assert_eq!(again(&told, 2400), Next::Begin);
         let unsaid = Sale {
-            told: Told::Unsaid,
+            told: Acknowledgement::Unsaid,
             ..recorded
         };
         assert_eq!(again(&unsaid, 599), Next::Repeat(unsaid.clone()));
@@ -516,7 +516,7 @@ mod tests {
             record.as_object_mut().unwrap().remove(member);
         }
         let read: Sale = serde_json::from_value(record.clone()).unwrap();
-        assert_eq!(read.told, Told::Unsaid);
+        assert_eq!(read.told, Acknowledgement::Unsaid);
         assert_eq!(serde_json::to_value(read).unwrap(), record);
     }
 

@@ -13,7 +13,7 @@ impl Contract {
         change::charged(read.collection)?;
         // A schedule that bears a sale's name is a downgrade's: of another, that was made since this one was priced.
         let is_of_another = read.scheduled.as_ref().is_some_and(|of| *of != amendment.name());
-        if read.is_led_by_an_operator() || is_of_another {
+        if read.has_foreign_schedule() || is_of_another {
             return Err(Unchangeable::Scheduled);
         }
         let offer = &amendment.offer;

@@ -42,7 +42,7 @@ pub enum Lateness {
 
 /// What a session is told of its sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum SessionUpdate {
     /// It waits for a payment: where that is made, and whether it is under way.
     Waits {
         /// The page of the bill.
@@ -74,7 +74,7 @@ pub struct Landing {
     /// The bill of the sale; the latest, where none is under way.
     pub billed: Option<Bill>,
     /// What the session of the sale that was under way is told.
-    pub told: Option<(CheckoutId, Told)>,
+    pub told: Option<(CheckoutId, SessionUpdate)>,
     /// Bills of a sale that came to nothing, which can be paid all the same: somebody has given them up, and Stripe does not make them void.
     /// What is paid for them goes back.
     pub let_go: Vec<InvoiceId>,
@@ -219,7 +219,7 @@ impl Landing {
                     ..sale.clone()
                 };
                 self.contract.sale = Some(waiting);
-                Told::Waits {
+                SessionUpdate::Waits {
                     page: bill.page,
                     // No bank debit pays an amendment. What may be under way is over in minutes, and the page tells of it.
                     is_paying: sale.offer.way == Way::Begin && read.is_paying(),
@@ -227,7 +227,7 @@ impl Landing {
             }
             Fate::TookEffect => {
                 self.effect(&sale, read, now);
-                Told::Done((lateness == Lateness::Holds).then_some(LatePayment::Honoured))
+                SessionUpdate::Done((lateness == Lateness::Holds).then_some(LatePayment::Honoured))
             }
             Fate::TooLate => {
                 let refunded = Sale {
@@ -252,9 +252,9 @@ impl Landing {
                 };
                 if sale.is_to_be_refunded {
                     self.contract.status = Status::Refunded;
-                    Told::Refunded
+                    SessionUpdate::Refunded
                 } else {
-                    Told::Over
+                    SessionUpdate::Over
                 }
             }
         };

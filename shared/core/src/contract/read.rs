@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Billing, charge};
-use crate::arrears::{Billed, TimeBill};
+use crate::arrears::{BilledPeriod, TimeBill};
 use crate::id::{CustomerId, InvoiceId, PaymentMethodId, ScheduleId};
 use crate::payer::MethodKind;
 use crate::quote::Charge;
@@ -51,9 +51,9 @@ impl Read {
 
     /// What it is billed for now.
     #[must_use]
-    pub fn billed(&self) -> Billed<'_> {
+    pub fn billed(&self) -> BilledPeriod<'_> {
         let items = self.billing.items.iter();
-        Billed {
+        BilledPeriod {
             period: self.billing.period,
             items: items.map(|item| (&item.price, item.quantity)).collect(),
             given_back: vec![],
@@ -115,7 +115,7 @@ impl Read {
     /// Whether a schedule leads it that is no sale's: neither one that bears a sale's name, nor one without a word in it, as a downgrade
     /// begins.
     #[must_use]
-    pub fn is_led_by_an_operator(&self) -> bool {
+    pub fn has_foreign_schedule(&self) -> bool {
         self.billing.schedule.is_some() && self.scheduled.is_none() && self.plain_schedule.is_none()
     }
 

@@ -136,7 +136,7 @@ fn a_line_lands_once() {
         ..facts(None)
     };
     assert_eq!(
-        land(&account, None, facts, Says::Record).unwrap().entries,
+        land(&account, None, facts, Evidence::Record).unwrap().entries,
         vec![entry("il_2")]
     );
 }
@@ -155,7 +155,7 @@ fn a_line_of_another_invoice_is_another_line() {
         ..facts(None)
     };
     assert_eq!(
-        land(&account, None, facts, Says::Record).unwrap().entries,
+        land(&account, None, facts, Evidence::Record).unwrap().entries,
         vec![other]
     );
 }
@@ -178,7 +178,7 @@ fn a_reversal_is_stored_when_it_says_something_new() {
             reversal: Some(back(given_back)),
             ..facts(None)
         };
-        land(account, None, facts, Says::Record).unwrap().reversal
+        land(account, None, facts, Evidence::Record).unwrap().reversal
     };
     assert_eq!(landed(&account, 0), None);
     assert_eq!(landed(&account, 1000), Some(back(1000)));
@@ -230,7 +230,7 @@ fn only_the_end_of_its_own_session_releases_a_reservation() {
             ended: Some(EndedSession { id, number }),
             ..facts(None)
         };
-        let landing = land(&account(None), Some(&reservation), facts, Says::Record).unwrap();
+        let landing = land(&account(None), Some(&reservation), facts, Evidence::Record).unwrap();
         (landing.close_session, landing.release)
     };
     assert_eq!(landed(true, "cs_1", None), (true, Some(2)));
@@ -252,12 +252,12 @@ fn an_invoice_of_many_lines_lands_in_several_goes() {
         ..facts(None)
     };
     for expected in [(90, true), (90, true), (20, false)] {
-        let landing = land(&account, None, facts.clone(), Says::Record).unwrap();
+        let landing = land(&account, None, facts.clone(), Evidence::Record).unwrap();
         assert_eq!((landing.entries.len(), landing.more), expected);
         account.ledger.extend(landing.entries);
     }
     assert_eq!(
-        land(&account, None, facts, Says::Record).unwrap(),
+        land(&account, None, facts, Evidence::Record).unwrap(),
         Landing::default()
     );
 }
@@ -269,7 +269,7 @@ fn nothing_new_changes_nothing() {
         &account(Some(stored.clone())),
         None,
         facts(Some(stored)),
-        Says::Record,
+        Evidence::Record,
     )
     .unwrap();
     assert_eq!(landing, Landing::default());
@@ -281,7 +281,7 @@ fn a_second_live_subscription_is_reported_and_not_stored() {
         &account(Some(subscription("sub_1", "active"))),
         None,
         facts(Some(subscription("sub_2", "active"))),
-        Says::Record,
+        Evidence::Record,
     )
     .unwrap();
     assert_eq!(landing.second, Some("sub_2".parse().unwrap()));
@@ -295,7 +295,7 @@ fn the_end_of_an_old_subscription_leaves_the_new_one() {
         &stored,
         None,
         facts(Some(subscription("sub_1", "canceled"))),
-        Says::Record,
+        Evidence::Record,
     )
     .unwrap();
     assert_eq!(landing, Landing::default());
@@ -306,7 +306,7 @@ fn the_end_of_an_old_subscription_leaves_the_new_one() {
 fn the_end_of_a_subscription_is_its_own() {
     let stored = account(Some(subscription("sub_2", "active")));
     let ended = subscription("sub_2", "canceled");
-    let landing = land(&stored, None, facts(Some(ended.clone())), Says::Record).unwrap();
+    let landing = land(&stored, None, facts(Some(ended.clone())), Evidence::Record).unwrap();
     assert_eq!(
         (landing.subscription, landing.second),
         (Some(ended.clone()), None)
@@ -315,7 +315,7 @@ fn the_end_of_a_subscription_is_its_own() {
         &account(Some(ended)),
         None,
         facts(Some(subscription("sub_1", "canceled"))),
-        Says::Record,
+        Evidence::Record,
     );
     assert_eq!(landing, Ok(Landing::default()));
 }
@@ -332,13 +332,13 @@ fn what_the_last_checkout_became_takes_the_place_of_an_earlier_one_though_it_is_
         }),
         ..facts(Some(ended.clone()))
     };
-    let landing = land(&stored, None, told("cs_1"), Says::Record).unwrap();
+    let landing = land(&stored, None, told("cs_1"), Evidence::Record).unwrap();
     assert_eq!(
         (landing.subscription, landing.second),
         (Some(ended.clone()), None)
     );
     assert_eq!(
-        land(&stored, None, told("cs_0"), Says::Record),
+        land(&stored, None, told("cs_0"), Evidence::Record),
         Ok(Landing::default())
     );
 }
@@ -350,7 +350,7 @@ fn a_new_subscription_takes_the_place_of_one_that_is_over() {
         &stored,
         None,
         facts(Some(subscription("sub_2", "active"))),
-        Says::Record,
+        Evidence::Record,
     )
     .unwrap();
     assert_eq!(landing.subscription, Some(subscription("sub_2", "active")));
@@ -361,7 +361,7 @@ fn a_customer_is_linked_by_a_live_subscription_only() {
     let mut account = account(None);
     account.profile.customer = None;
     let linked = |subscription| {
-        land(&account, None, facts(subscription), Says::Record)
+        land(&account, None, facts(subscription), Evidence::Record)
             .unwrap()
             .customer
     };
@@ -391,7 +391,7 @@ fn only_the_money_of_another_customer_counts_and_only_of_one_that_was_the_accoun
         &account,
         None,
         facts(vec![entry("il_1")], live.clone()),
-        Says::Record,
+        Evidence::Record,
     );
     let expected = Landing {
         entries: vec![entry("il_1")],
@@ -401,15 +401,18 @@ fn only_the_money_of_another_customer_counts_and_only_of_one_that_was_the_accoun
     let paid = || vec![entry("il_1")];
     let foreign = Err(Foreign(other.clone()));
     assert_eq!(
-        land(&account, None, facts(paid(), live.clone()), Says::Object),
+        land(&account, None, facts(paid(), live.clone()), Evidence::Object),
         foreign
     );
     assert_eq!(
-        land(&account, None, facts(vec![], live.clone()), Says::Record),
+        land(&account, None, facts(vec![], live.clone()), Evidence::Record),
         foreign
     );
     account.ledger = paid();
-    assert_eq!(land(&account, None, facts(paid(), live), Says::Record), foreign);
+    assert_eq!(
+        land(&account, None, facts(paid(), live), Evidence::Record),
+        foreign
+    );
 }
 
 /// The change came to nothing, and its bill is let go: what was paid for it is no entry, and the facts are landed once more.
@@ -428,7 +431,7 @@ fn what_was_paid_for_a_bill_that_is_let_go_is_no_entry() {
             change: Some(dropped(&bill)),
             ..facts(None)
         };
-        let landing = land(&account, None, facts, Says::Record).unwrap();
+        let landing = land(&account, None, facts, Evidence::Record).unwrap();
         assert_eq!((landing.entries.len(), landing.more), (entries, more), "{bill}");
         assert_eq!(landing.change, Some(dropped(&bill)));
     }
@@ -441,7 +444,7 @@ fn somebody_elses_customer_changes_nothing() {
         ..facts(None)
     };
     assert_eq!(
-        land(&account(None), None, facts, Says::Record),
+        land(&account(None), None, facts, Evidence::Record),
         Err(Foreign("cus_2".parse().unwrap()))
     );
 }

@@ -120,7 +120,7 @@ const SHARE_TO_UNIT: i128 = UNIT / (Quantity::ONE * Percentage::WHOLE);
 
 /// All units at the price of the tier that the quantity falls in.
 fn volume(tiers: &[Tier], quantity: Quantity) -> Result<i128, TooLarge> {
-    let tier = tiers.iter().find(|tier| holds(tier.up_to, quantity));
+    let tier = tiers.iter().find(|tier| is_within(tier.up_to, quantity));
     tier.map_or(Ok(0), |tier| of_tier(tier, quantity))
 }
 
@@ -150,12 +150,12 @@ fn of_tier(tier: &Tier, units: Quantity) -> Result<i128, TooLarge> {
 
 /// The flat amount of the band.
 fn step(bands: &[Band], quantity: Quantity) -> i128 {
-    let band = bands.iter().find(|band| holds(band.up_to, quantity));
+    let band = bands.iter().find(|band| is_within(band.up_to, quantity));
     band.map_or(0, |band| flat(band.flat_amount))
 }
 
 /// Bounds are inclusive.
-fn holds(up_to: Option<Quantity>, quantity: Quantity) -> bool {
+fn is_within(up_to: Option<Quantity>, quantity: Quantity) -> bool {
     up_to.is_none_or(|up_to| quantity <= up_to)
 }
 

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::arrears::{Occasion, TimeBill};
-use crate::contract::{self, Bill, BilledItem, Billing, Contract, Facts, Fate, Lateness, Ledger, Read, Told};
+use crate::contract::{
+    self, Bill, BilledItem, Billing, Contract, Facts, Fate, Lateness, Ledger, Read, SessionUpdate,
+};
 use crate::quote::Charge;
 use crate::subscription::{Collection, Status as BillingStatus};
 
@@ -347,11 +349,14 @@ fn a_sale_is_done_when_stripe_bills_it_and_not_before() {
     let waits = landed(BillingStatus::Incomplete);
     assert!(matches!(
         waits.told,
-        Some((_, Told::Waits { is_paying: false, .. }))
+        Some((_, SessionUpdate::Waits { is_paying: false, .. }))
     ));
     assert_eq!(waits.contract.status, contract::Status::Pending);
     let over = landed(BillingStatus::IncompleteExpired);
-    assert_eq!((over.told.unwrap().1, over.contract.sale), (Told::Over, None));
+    assert_eq!(
+        (over.told.unwrap().1, over.contract.sale),
+        (SessionUpdate::Over, None)
+    );
 }
 
 /// A contract for a seat at 10.00 and the archive, in April.
@@ -389,7 +394,7 @@ fn a_contract_that_was_ended_right_after_its_payment_was_sold() {
     let ended = read(BillingStatus::Canceled, &SOLD, APRIL);
     let landed = land(&contract(sale(offer)), ended, Lateness::InTime);
     assert_eq!(landed.contract.status, contract::Status::Ended);
-    assert!(matches!(landed.told, Some((_, Told::Done(None)))));
+    assert!(matches!(landed.told, Some((_, SessionUpdate::Done(None)))));
     assert_eq!(landed.contract.sale, None);
 }
 
@@ -405,14 +410,14 @@ fn a_contract_that_was_ended_during_its_debit_waits_for_the_debit() {
     let waiting = land(&contract(sale(offer)), debited, Lateness::InTime);
     assert!(matches!(
         waiting.told,
-        Some((_, Told::Waits { is_paying: true, .. }))
+        Some((_, SessionUpdate::Waits { is_paying: true, .. }))
     ));
     let waiting = waiting.contract;
     assert!(waiting.sale.is_some());
     assert_eq!(waiting.left_behind(), None);
     let paid = read(BillingStatus::Canceled, &SOLD, APRIL);
     let landed = land(&waiting, paid, Lateness::InTime);
-    assert!(matches!(landed.told, Some((_, Told::Done(None)))));
+    assert!(matches!(landed.told, Some((_, SessionUpdate::Done(None)))));
     assert_eq!(landed.contract.status, contract::Status::Ended);
 }
 
@@ -426,7 +431,7 @@ fn a_contract_whose_first_bill_was_made_void_has_not_begun() {
     assert_eq!(landed.contract.status, contract::Status::Pending);
     assert!(matches!(
         landed.told,
-        Some((_, Told::Waits { is_paying: false, .. }))
+        Some((_, SessionUpdate::Waits { is_paying: false, .. }))
     ));
 }
 
@@ -449,7 +454,7 @@ fn what_is_paid_too_late_for_an_offer_that_moved_is_given_back_first_and_then_to
         read(BillingStatus::Canceled, &SOLD, APRIL),
         Lateness::Moved,
     );
-    assert_eq!(back.told.unwrap().1, Told::Refunded);
+    assert_eq!(back.told.unwrap().1, SessionUpdate::Refunded);
     assert_eq!(back.contract.status, contract::Status::Refunded);
 }
 

@@ -22,7 +22,7 @@ fn some_override() -> Vec<Override> {
     }]
 }
 
-fn faults(asked: Asked) -> Vec<(String, String)> {
+fn faults(asked: WishMembers) -> Vec<(String, String)> {
     let invalid = asked.wish().unwrap_err();
     let fields = invalid.fields.into_iter();
     fields
@@ -32,42 +32,42 @@ fn faults(asked: Asked) -> Vec<(String, String)> {
 
 #[test]
 fn the_kind_is_told_by_what_is_there() {
-    let new = Asked {
+    let new = WishMembers {
         plan: uuid(),
         buyer: uuid(),
-        ..Asked::default()
+        ..WishMembers::default()
     };
     assert_eq!(new.wish().unwrap().kind, Kind::PlanBased);
-    let change = Asked {
+    let change = WishMembers {
         plan: uuid(),
         contract: uuid(),
-        ..Asked::default()
+        ..WishMembers::default()
     };
     assert_eq!(change.wish().unwrap().kind, Kind::PlanChange);
-    let update = Asked {
+    let update = WishMembers {
         contract: uuid(),
         overrides: some_override(),
-        ..Asked::default()
+        ..WishMembers::default()
     };
     assert_eq!(update.wish().unwrap().kind, Kind::QuantityUpdate);
 }
 
 #[test]
 fn what_is_missing_is_told_by_name() {
-    let told = faults(Asked::default());
+    let told = faults(WishMembers::default());
     let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["contract_id", "plan_id"]);
-    let told = faults(Asked {
+    let told = faults(WishMembers {
         contract: uuid(),
-        ..Asked::default()
+        ..WishMembers::default()
     });
     let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["plan_id", "product_overrides"]);
-    let told = faults(Asked {
+    let told = faults(WishMembers {
         plan: uuid(),
         guest_checkout: true,
         buyer: uuid(),
-        ..Asked::default()
+        ..WishMembers::default()
     });
     let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["business_entity_id", "customer_data", "customer_id"]);
@@ -75,13 +75,13 @@ fn what_is_missing_is_told_by_name() {
 
 #[test]
 fn an_amendment_takes_nothing_of_a_new_contract() {
-    let told = faults(Asked {
+    let told = faults(WishMembers {
         plan: uuid(),
         contract: uuid(),
         guest_checkout: true,
         start: "2026-04-01".parse().ok(),
         end: "2027-04-01".parse().ok(),
-        ..Asked::default()
+        ..WishMembers::default()
     });
     let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["end_date", "guest_checkout", "start_date"]);
@@ -151,10 +151,10 @@ fn session() -> Session {
         end: None,
         now,
     });
-    let asked = Asked {
+    let asked = WishMembers {
         plan: uuid(),
         buyer: uuid(),
-        ..Asked::default()
+        ..WishMembers::default()
     };
     Session {
         id: uuid().unwrap(),

@@ -27,7 +27,7 @@ pub enum Kind {
 /// The members of a request, each good by itself and not yet held against the others.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "each is the member of its name")]
-pub struct Asked {
+pub struct WishMembers {
     pub plan: Option<PlanId>,
     pub contract: Option<ContractId>,
     pub start: Option<When>,
@@ -84,7 +84,7 @@ pub struct Wish {
     pub cancel_url: Option<ReturnUrl>,
 }
 
-impl Asked {
+impl WishMembers {
     /// The wish, if the members go together; otherwise everything that is missing or contradicts.
     pub fn wish(self) -> Result<Wish, Invalid> {
         let mut invalid = Invalid::default();

@@ -12,7 +12,7 @@ use billing_core::id::{ConnectedAccountId, InvoiceId, NotAnId};
 use billing_store::{FoundSale, Listener, Unfinished, unless_conflict};
 use billing_stripe::webhook::Event;
 
-use super::Taken;
+use super::EventOutcome;
 use crate::call::Call;
 use crate::connect::{Fields, Named, NotAmended, refused};
 use crate::problem::Problem;
@@ -65,7 +65,7 @@ pub(super) async fn run(
     call: &Call<'_>,
     account: &ConnectedAccountId,
     errand: &ConnectedErrand,
-) -> Result<Taken, Problem> {
+) -> Result<EventOutcome, Problem> {
     let named = match errand {
         ConnectedErrand::Sold(named) => named.clone(),
         ConnectedErrand::Invoice(invoice) => {
@@ -74,7 +74,7 @@ pub(super) async fn run(
             match billed.map_err(|error| refused(error, &Fields::NONE))? {
                 Some(subscription) => Named::Subscription(subscription),
                 // An invoice of something else.
-                None => return Ok(Taken::OfNobody),
+                None => return Ok(EventOutcome::OfNobody),
             }
         }
     };
@@ -92,10 +92,10 @@ async fn refresh(
     call: &Call<'_>,
     account: &ConnectedAccountId,
     named: &Named,
-) -> Result<Option<Taken>, Problem> {
+) -> Result<Option<EventOutcome>, Problem> {
     // What the agency made by itself is no sale of ours.
     let Some((sale, _)) = call.find_sale(account, named).await? else {
-        return Ok(Some(Taken::OfNobody));
+        return Ok(Some(EventOutcome::OfNobody));
     };
     // First what we have, then what Stripe has: see `docs/architecture.md`. A look through the schedule finds its subscription.
     let schedule = match (&sale.schedule, named) {
@@ -103,14 +103,14 @@ async fn refresh(
         (None, named) => named.clone(),
     };
     let Some(contract) = call.contract_of(&sale, &schedule).await? else {
-        return Ok(Some(Taken::Done));
+        return Ok(Some(EventOutcome::Done));
     };
     if let Some(left) = sale.amendment.clone().filter(|left| left.is_fresh(call.now))
         // Of what is over nothing is left to do but to have its client be where it was.
         && (contract.stage() != Stage::Over || left.moved.is_some())
     {
         return Ok(match call.amend(&sale, &left, contract, &Fields::NONE).await {
-            Ok(amended) => amended.map(|_| Taken::Done),
+            Ok(amended) => amended.map(|_| EventOutcome::Done),
             Err(NotAmended::Failed(problem)) => return Err(problem),
             // What there is has to be looked at once more.
             Err(NotAmended::Refused(_)) => None,
@@ -129,5 +129,5 @@ async fn refresh(
         listener: Listener::Other,
     };
     let landed = call.store.land_sale(&sale, &found).await;
-    Ok(unless_conflict(landed)?.map(|_| Taken::Done))
+    Ok(unless_conflict(landed)?.map(|_| EventOutcome::Done))
 }

@@ -13,12 +13,12 @@ use super::errand::Errand;
 use super::let_go;
 use crate::call::Call;
 use crate::problem::Problem;
-use crate::sales::Billed;
+use crate::sales::InvoiceFacts;
 
 /// What Stripe says of the object of an errand.
-enum Found {
+enum FetchedObject {
     /// A contract's subscription, with what is told of a bill of it.
-    Subscription(Box<ReadContract>, Billed),
+    Subscription(Box<ReadContract>, InvoiceFacts),
     /// A page that nobody paid.
     Unpaid(SessionId, OfContract),
 }
@@ -58,11 +58,11 @@ async fn subject(call: &Call<'_>, errand: &Errand) -> Result<Option<Subject>, Pr
         return Ok(Some(recorded(of)));
     }
     match find(call, errand).await? {
-        Some(Found::Subscription(read, _)) => {
+        Some(FetchedObject::Subscription(read, _)) => {
             let pointed = pointed(call, &read.read.billing.subscription).await?;
             Ok(pointed.map(recorded).or(read.of.map(named)))
         }
-        Some(Found::Unpaid(_, of)) => Ok(Some(named(of))),
+        Some(FetchedObject::Unpaid(_, of)) => Ok(Some(named(of))),
         None => Ok(None),
     }
 }
@@ -86,20 +86,20 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &Subject) -> Result<Option<(
     let Some(found) = find(call, errand).await? else {
         return Ok(Some(()));
     };
-    if let Found::Subscription(read, bill) = &found {
-        let told = let_go::Told {
+    if let FetchedObject::Subscription(read, bill) = &found {
+        let to_give_back = let_go::Bill {
             is_live: read.read.billing.status.is_live(),
             was_given_up: bill.was_given_up,
             paid: &bill.paid,
             reversal: bill.reversal.as_ref(),
         };
-        if let_go::was(call, &told).await? {
+        if let_go::give_back(call, &to_give_back).await? {
             return Ok(Some(()));
         }
     }
     let (Some(stored), OfContract { contract: id, .. }) = (stored, of) else {
         // A sale that came to nothing and was forgotten; one that was paid all the same must be seen.
-        if let Found::Subscription(read, bill) = &found
+        if let FetchedObject::Subscription(read, bill) = &found
             && (read.read.billing.status.is_live() || bill.costs_money())
         {
             let subscription = &read.read.billing.subscription;
@@ -110,7 +110,7 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &Subject) -> Result<Option<(
         return Ok(Some(()));
     };
     match found {
-        Found::Subscription(read, bill) => {
+        FetchedObject::Subscription(read, bill) => {
             let known = stored.contract.billing.as_ref().map(|known| &known.subscription);
             let second = &read.read.billing.subscription;
             let is_live = read.read.billing.status.is_live();
@@ -129,7 +129,7 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &Subject) -> Result<Option<(
             let landed = call.land_contract(&stored, read.read, bill).await?;
             Ok(landed.map(|_| ()))
         }
-        Found::Unpaid(page, _) => {
+        FetchedObject::Unpaid(page, _) => {
             let own = stored.contract.sale.as_ref();
             if own.is_some_and(|sale| sale.page.as_ref() == Some(&page)) {
                 return call.release_sale(&stored.contract).await;
@@ -140,11 +140,11 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &Subject) -> Result<Option<(
 }
 
 /// Reads the object again; none when it says nothing that would change a contract.
-async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Found>, Problem> {
+async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<FetchedObject>, Problem> {
     let found = match errand {
         Errand::Session(id) => page(call, id).await,
         Errand::Invoice { id, is_told } => invoice(call, id, *is_told).await,
-        Errand::Subscription(id) => subscription(call, id, Billed::default()).await,
+        Errand::Subscription(id) => subscription(call, id, InvoiceFacts::default()).await,
         Errand::Schedule(id) => schedule(call, id).await,
         Errand::Reversed(invoice) => reversal(call, invoice).await,
         // Told invoice by invoice.
@@ -181,21 +181,25 @@ impl From<Problem> for Unread {
     }
 }
 
-async fn subscription(call: &Call<'_>, id: &SubscriptionId, bill: Billed) -> Result<Option<Found>, Unread> {
+async fn subscription(
+    call: &Call<'_>,
+    id: &SubscriptionId,
+    bill: InvoiceFacts,
+) -> Result<Option<FetchedObject>, Unread> {
     let read = call.stripe().await?.contract_subscription(id).await?;
-    Ok(Some(Found::Subscription(Box::new(read), bill)))
+    Ok(Some(FetchedObject::Subscription(Box::new(read), bill)))
 }
 
-async fn page(call: &Call<'_>, id: &SessionId) -> Result<Option<Found>, Unread> {
+async fn page(call: &Call<'_>, id: &SessionId) -> Result<Option<FetchedObject>, Unread> {
     let page = call.stripe().await?.contract_page(id).await?;
     match (page.status, page.subscription, page.of) {
-        (_, Some(bought), _) => subscription(call, &bought, Billed::default()).await,
-        (SessionStatus::Expired, None, Some(of)) => Ok(Some(Found::Unpaid(page.id, of))),
+        (_, Some(bought), _) => subscription(call, &bought, InvoiceFacts::default()).await,
+        (SessionStatus::Expired, None, Some(of)) => Ok(Some(FetchedObject::Unpaid(page.id, of))),
         _ => Ok(None),
     }
 }
 
-async fn invoice(call: &Call<'_>, id: &InvoiceId, is_told: bool) -> Result<Option<Found>, Unread> {
+async fn invoice(call: &Call<'_>, id: &InvoiceId, is_told: bool) -> Result<Option<FetchedObject>, Unread> {
     let stripe = call.stripe().await?;
     let invoice = stripe.invoice(id).await?;
     let Some(billed) = &invoice.subscription else {
@@ -207,7 +211,7 @@ async fn invoice(call: &Call<'_>, id: &InvoiceId, is_told: bool) -> Result<Optio
         false => None,
     };
     // What is not paid grants nothing, and leaves alone what was paid for before.
-    let bill = Billed {
+    let bill = InvoiceFacts {
         paid: if invoice.paid { invoice.service } else { Vec::new() },
         was_given_up: invoice.was_given_up,
         reversal: reversal.map(|reversed| reversed.reversal),
@@ -215,7 +219,7 @@ async fn invoice(call: &Call<'_>, id: &InvoiceId, is_told: bool) -> Result<Optio
     subscription(call, billed, bill).await
 }
 
-async fn reversal(call: &Call<'_>, invoice: &InvoiceId) -> Result<Option<Found>, Unread> {
+async fn reversal(call: &Call<'_>, invoice: &InvoiceId) -> Result<Option<FetchedObject>, Unread> {
     let ReversedInvoice {
         subscription: Some(billed),
         was_given_up,
@@ -224,7 +228,7 @@ async fn reversal(call: &Call<'_>, invoice: &InvoiceId) -> Result<Option<Found>,
     else {
         return Ok(None);
     };
-    let bill = Billed {
+    let bill = InvoiceFacts {
         paid: Vec::new(),
         was_given_up,
         reversal: Some(reversal),
@@ -232,9 +236,9 @@ async fn reversal(call: &Call<'_>, invoice: &InvoiceId) -> Result<Option<Found>,
     subscription(call, &billed, bill).await
 }
 
-async fn schedule(call: &Call<'_>, id: &ScheduleId) -> Result<Option<Found>, Unread> {
-    match call.stripe().await?.led_by(id).await? {
-        Some(led) => subscription(call, &led, Billed::default()).await,
+async fn schedule(call: &Call<'_>, id: &ScheduleId) -> Result<Option<FetchedObject>, Unread> {
+    match call.stripe().await?.subscription_of_schedule(id).await? {
+        Some(id) => subscription(call, &id, InvoiceFacts::default()).await,
         None => Ok(None),
     }
 }

@@ -2,7 +2,7 @@
 
 use billing_core::id::{InvoiceId, NotAnId, ScheduleId, SessionId, SubscriptionId};
 use billing_stripe::webhook::Event;
-use billing_stripe::{Reversed, Told};
+use billing_stripe::{Reversed, SyntheticEvent};
 
 /// Every type of event that means something here: what the webhook endpoint at Stripe has to be registered with.
 pub const EVENT_TYPES: &[&str] = &[
@@ -72,7 +72,7 @@ impl Errand {
             | "checkout.session.async_payment_failed"
             | "checkout.session.expired" => Some(object.parse().map(Self::Session)),
             "invoice.paid" | "invoice.payment_failed" | "invoice.payment_action_required" => {
-                let is_told = Told::by(&event.id).is_some();
+                let is_told = SyntheticEvent::from_id(&event.id).is_some();
                 Some(object.parse().map(|id| Self::Invoice { id, is_told }))
             }
             kind if kind.starts_with("customer.subscription.") => {

@@ -11,7 +11,7 @@ use crate::call::Call;
 use crate::problem::Problem;
 
 /// Facts, and the account that they name themselves.
-pub(super) struct Found {
+pub(super) struct FetchedFacts {
     pub(super) facts: Facts,
     pub(super) account: Option<AccountId>,
     /// Whether they tell of a bill that somebody had given up.
@@ -22,7 +22,7 @@ pub(super) struct Found {
 
 /// Reads the object again; none when it says nothing that would change an account: a session that is still open, an invoice
 /// of something else, an object that is not a subscription's or is not there.
-pub(super) async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<Found>, Problem> {
+pub(super) async fn find(call: &Call<'_>, errand: &Errand) -> Result<Option<FetchedFacts>, Problem> {
     let stripe = call.stripe().await?;
     let found = match errand {
         Errand::Session(id) => session(stripe, id).await,
@@ -77,7 +77,7 @@ pub(super) async fn end_session(call: &Call<'_>, session: &SessionId) -> Result<
     }
 }
 
-async fn session(stripe: &Stripe, id: &SessionId) -> Result<Option<Found>, StripeError> {
+async fn session(stripe: &Stripe, id: &SessionId) -> Result<Option<FetchedFacts>, StripeError> {
     let session = stripe.checkout_session(id).await?;
     let (SessionStatus::Complete | SessionStatus::Expired, Some(customer)) =
         (session.status, session.customer)
@@ -99,7 +99,7 @@ async fn session(stripe: &Stripe, id: &SessionId) -> Result<Option<Found>, Strip
         }),
         change: None,
     };
-    Ok(Some(Found {
+    Ok(Some(FetchedFacts {
         facts,
         account: session.account,
         was_given_up: false,
@@ -107,7 +107,11 @@ async fn session(stripe: &Stripe, id: &SessionId) -> Result<Option<Found>, Strip
     }))
 }
 
-async fn invoice(stripe: &Stripe, id: &InvoiceId, is_told: bool) -> Result<Option<Found>, StripeError> {
+async fn invoice(
+    stripe: &Stripe,
+    id: &InvoiceId,
+    is_told: bool,
+) -> Result<Option<FetchedFacts>, StripeError> {
     let invoice = stripe.invoice(id).await?;
     let Some(billed) = &invoice.subscription else {
         return Ok(None);
@@ -123,7 +127,7 @@ async fn invoice(stripe: &Stripe, id: &InvoiceId, is_told: bool) -> Result<Optio
     };
     // What is not paid grants nothing, and leaves alone what was paid for before.
     let paid = if invoice.paid { invoice.service } else { Vec::new() };
-    Ok(Some(Found {
+    Ok(Some(FetchedFacts {
         facts: Facts {
             paid,
             reversal: reversal.map(|reversed| reversed.reversal),
@@ -134,7 +138,7 @@ async fn invoice(stripe: &Stripe, id: &InvoiceId, is_told: bool) -> Result<Optio
     }))
 }
 
-async fn reversal(stripe: &Stripe, invoice: &InvoiceId) -> Result<Option<Found>, StripeError> {
+async fn reversal(stripe: &Stripe, invoice: &InvoiceId) -> Result<Option<FetchedFacts>, StripeError> {
     let ReversedInvoice {
         subscription: Some(billed),
         was_given_up,
@@ -146,7 +150,7 @@ async fn reversal(stripe: &Stripe, invoice: &InvoiceId) -> Result<Option<Found>,
     let Some(found) = subscription(stripe, &billed).await? else {
         return Ok(None);
     };
-    Ok(Some(Found {
+    Ok(Some(FetchedFacts {
         facts: Facts {
             reversal: Some(reversal),
             ..found.facts
@@ -156,7 +160,7 @@ async fn reversal(stripe: &Stripe, invoice: &InvoiceId) -> Result<Option<Found>,
     }))
 }
 
-async fn subscription(stripe: &Stripe, id: &SubscriptionId) -> Result<Option<Found>, StripeError> {
+async fn subscription(stripe: &Stripe, id: &SubscriptionId) -> Result<Option<FetchedFacts>, StripeError> {
     let Some(FetchedSubscription { standing, account }) = stripe.anybodys_subscription(id).await? else {
         return Ok(None);
     };
@@ -168,7 +172,7 @@ async fn subscription(stripe: &Stripe, id: &SubscriptionId) -> Result<Option<Fou
         ended: None,
         change: None,
     };
-    Ok(Some(Found {
+    Ok(Some(FetchedFacts {
         facts,
         account,
         was_given_up: false,

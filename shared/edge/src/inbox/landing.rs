@@ -2,45 +2,52 @@
 
 use billing_core::account::Account;
 use billing_core::id::{AccountId, CustomerId};
-use billing_core::landing::{self, Facts, Says};
+use billing_core::landing::{self, Evidence, Facts};
 use billing_core::subscription::Subscription;
 use billing_store::{CustomerOf, unless_conflict};
 use billing_stripe::webhook::Event;
 
-use super::Taken;
+use super::EventOutcome;
 use super::contracts;
 use super::errand::Errand;
-use super::facts::{self, Found};
+use super::facts::{self, FetchedFacts};
 use super::let_go;
 use crate::call::Call;
 use crate::problem::Problem;
 
 /// Does an event's errand, in as many rounds as it takes.
-pub(super) async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<Taken, Problem> {
-    let mut taken = Taken::OfNobody;
+pub(super) async fn run(call: &Call<'_>, event: &Event, errand: &Errand) -> Result<EventOutcome, Problem> {
+    let mut taken = EventOutcome::OfNobody;
     for errand in facts::apart(call, errand).await? {
         match find_owner(call, event, &errand).await? {
-            Some((CustomerOf::Account(account), says)) => do_for(call, &account, &errand, says).await?,
+            Some((CustomerOf::Account(account), evidence)) => {
+                do_for(call, &account, &errand, evidence).await?
+            }
             Some((CustomerOf::Organisation, _)) => contracts::run(call, &errand).await?,
             None => continue,
         }
-        taken = Taken::Done;
+        taken = EventOutcome::Done;
     }
     Ok(taken)
 }
 
 /// Does an errand of an account that is known.
 pub(super) async fn run_for(call: &Call<'_>, account: &AccountId, errand: &Errand) -> Result<(), Problem> {
-    do_for(call, account, errand, Says::Object).await
+    do_for(call, account, errand, Evidence::Object).await
 }
 
-async fn do_for(call: &Call<'_>, account: &AccountId, errand: &Errand, says: Says) -> Result<(), Problem> {
-    let Landed::Ended(customer) = land_at_last(call, account, errand, says).await? else {
+async fn do_for(
+    call: &Call<'_>,
+    account: &AccountId,
+    errand: &Errand,
+    evidence: Evidence,
+) -> Result<(), Problem> {
+    let Landed::Ended(customer) = land_at_last(call, account, errand, evidence).await? else {
         return Ok(());
     };
     // One that an operator made beside it was not taken: it goes on billing, and the account has to see it, and may not buy another.
     if let Some(other) = call.stripe().await?.live_subscription(&customer).await? {
-        land_at_last(call, account, &Errand::Subscription(other), says).await?;
+        land_at_last(call, account, &Errand::Subscription(other), evidence).await?;
     }
     Ok(())
 }
@@ -58,11 +65,11 @@ async fn land_at_last(
     call: &Call<'_>,
     account: &AccountId,
     errand: &Errand,
-    says: Says,
+    evidence: Evidence,
 ) -> Result<Landed, Problem> {
     let mut rounds = call.rounds();
     loop {
-        if let Some(landed) = land(call, errand, account, says).await? {
+        if let Some(landed) = land(call, errand, account, evidence).await? {
             return Ok(landed);
         }
         rounds.lost().await?;
@@ -75,18 +82,18 @@ async fn find_owner(
     call: &Call<'_>,
     event: &Event,
     errand: &Errand,
-) -> Result<Option<(CustomerOf, Says)>, Problem> {
-    let recorded = |owner| (owner, Says::Record);
+) -> Result<Option<(CustomerOf, Evidence)>, Problem> {
+    let recorded = |owner| (owner, Evidence::Record);
     if let Some(customer) = &event.customer
         && let Some(owner) = call.store.owner_of_customer(customer).await?
     {
         return Ok(Some(recorded(owner)));
     }
-    let Some(Found { facts, account, .. }) = facts::find(call, errand).await? else {
+    let Some(FetchedFacts { facts, account, .. }) = facts::find(call, errand).await? else {
         return Ok(None);
     };
     let owner = call.store.owner_of_customer(&facts.customer).await?;
-    let named = account.map(|account| (CustomerOf::Account(account), Says::Object));
+    let named = account.map(|account| (CustomerOf::Account(account), Evidence::Object));
     let owner = owner.map(recorded).or(named);
     if owner.is_none() {
         // Somebody else's customer on the same Stripe account.
@@ -100,7 +107,7 @@ async fn land(
     call: &Call<'_>,
     errand: &Errand,
     id: &AccountId,
-    says: Says,
+    evidence: Evidence,
 ) -> Result<Option<Landed>, Problem> {
     // First what we have, then what Stripe has: see `billing_core::landing`.
     let (account, reservation) = tokio::try_join!(call.store.account(id), call.store.reservation(id))?;
@@ -111,7 +118,7 @@ async fn land(
     let Some(found) = facts::find(call, errand).await? else {
         return Ok(Some(Landed::Whole));
     };
-    let told = let_go::Told {
+    let bill = let_go::Bill {
         is_live: found
             .facts
             .subscription
@@ -121,7 +128,7 @@ async fn land(
         paid: &found.facts.paid,
         reversal: found.facts.reversal.as_ref(),
     };
-    if let_go::was(call, &told).await? {
+    if let_go::give_back(call, &bill).await? {
         return Ok(Some(Landed::Whole));
     }
     let Some(facts) = with_change(call, &mut account, found).await? else {
@@ -136,7 +143,7 @@ async fn land(
         .is_none_or(|own| *own == customer);
     let told = facts.subscription.as_ref().filter(|_| is_own);
     let told = told.map(|told| told.id.clone());
-    let landing = match landing::land(&account, reservation.as_ref(), facts, says) {
+    let landing = match landing::land(&account, reservation.as_ref(), facts, evidence) {
         Ok(landing) => landing,
         Err(foreign) => {
             tracing::warn!(account = %id, customer = %foreign.0, "an event of a customer that the account no longer has");
@@ -173,8 +180,12 @@ async fn land(
 
 /// The facts, with what became of the change that the profile remembers, after what was left of it is done. None when somebody else
 /// wrote first.
-async fn with_change(call: &Call<'_>, account: &mut Account, found: Found) -> Result<Option<Facts>, Problem> {
-    let Found { facts, standing, .. } = found;
+async fn with_change(
+    call: &Call<'_>,
+    account: &mut Account,
+    found: FetchedFacts,
+) -> Result<Option<Facts>, Problem> {
+    let FetchedFacts { facts, standing, .. } = found;
     // Somebody else's customer is for the landing to refuse.
     let own = account.profile.customer.as_ref() == Some(&facts.customer);
     let (Some(change), Some(standing), true) = (&account.profile.change, standing, own) else {

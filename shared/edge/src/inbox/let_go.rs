@@ -13,8 +13,8 @@ use billing_stripe::Returned;
 use crate::call::Call;
 use crate::problem::Problem;
 
-/// What an event told of a bill.
-pub(super) struct Told<'a> {
+/// A bill, by what an event told of it.
+pub(super) struct Bill<'a> {
     /// Whether its subscription can still bill.
     pub(super) is_live: bool,
     /// Whether somebody had given it up.
@@ -25,30 +25,30 @@ pub(super) struct Told<'a> {
     pub(super) reversal: Option<&'a Reversal>,
 }
 
-/// Whether the bill was let go: then what was paid for it is given back, and there is nothing to land. To be asked after what it might be
-/// landed in was read: a bill is let go in the same write as the sale that it was of.
-pub(super) async fn was(call: &Call<'_>, told: &Told<'_>) -> Result<bool, Problem> {
-    let paid = told.paid.first().map(|entry| &entry.invoice);
-    let bill = paid.or(told.reversal.map(|reversal| &reversal.invoice));
+/// Gives back what was paid for a bill that was let go, and answers whether it was: then there is nothing to land. To be asked after what it might
+/// be landed in was read: a bill is let go in the same write as the sale that it was of.
+pub(super) async fn give_back(call: &Call<'_>, bill: &Bill<'_>) -> Result<bool, Problem> {
+    let paid = bill.paid.first().map(|entry| &entry.invoice);
+    let invoice = paid.or(bill.reversal.map(|reversal| &reversal.invoice));
     // No other is let go, of a subscription that goes on.
-    let Some(bill) = bill.filter(|_| !told.is_live || told.was_given_up) else {
+    let Some(invoice) = invoice.filter(|_| !bill.is_live || bill.was_given_up) else {
         return Ok(false);
     };
-    if !call.store.is_let_go(bill).await? {
+    if !call.store.is_let_go(invoice).await? {
         return Ok(false);
     }
-    if told.reversal.is_some_and(|reversal| reversal.disputed) {
-        tracing::warn!(invoice = %bill, "a bill that was let go is disputed");
+    if bill.reversal.is_some_and(|reversal| reversal.disputed) {
+        tracing::warn!(%invoice, "a bill that was let go is disputed");
         call.count("Disputes", 1);
     }
     if paid.is_some() {
-        match call.stripe().await?.refund_bill(bill).await? {
+        match call.stripe().await?.refund_bill(invoice).await? {
             Returned::Whole => {
-                tracing::warn!(invoice = %bill, "a bill that had been given up was paid after it was let go: the money was given back");
+                tracing::warn!(%invoice, "a bill that had been given up was paid after it was let go: the money was given back");
                 call.count("LatePaymentsRefunded", 1);
             }
             Returned::InPart => {
-                tracing::error!(invoice = %bill, "a bill that had been given up was paid after it was let go, and not by what could be given back");
+                tracing::error!(%invoice, "a bill that had been given up was paid after it was let go, and not by what could be given back");
                 call.count("LatePaymentsKept", 1);
             }
         }

@@ -12,7 +12,7 @@ use stripe_client_core::StripeRequest;
 use super::offers::WirePrice;
 use super::owning::{Owning, reach};
 use super::phases::{AutomaticTax, Phase, Settings};
-use super::seen::{Object, Readable, Seen};
+use super::seen::{ConnectedObject, Object, Readable};
 use super::{Connected, found, phases};
 use crate::error::StripeError;
 use crate::pages::Page;
@@ -31,7 +31,7 @@ pub enum Shown {
 #[derive(Debug)]
 pub struct Listed {
     /// Newest first; ours, or not.
-    pub seen: Vec<Seen>,
+    pub seen: Vec<ConnectedObject>,
     /// The last that was looked at, where there are more.
     pub next: Option<String>,
 }
@@ -307,7 +307,7 @@ const OF_SUBSCRIPTIONS: [&str; 3] = ["data.customer", "data.discounts", "data.sc
 
 impl Connected {
     /// What a schedule comes to now: itself while it waits, then the subscription that it made. None when the account has no such.
-    pub async fn schedule(&self, schedule: &ScheduleId) -> Result<Option<Seen>, StripeError> {
+    pub async fn schedule(&self, schedule: &ScheduleId) -> Result<Option<ConnectedObject>, StripeError> {
         let request = RetrieveSubscriptionSchedule::new(schedule.as_str()).expand(expanded(&OF_SCHEDULE));
         let Some(object) = found(self.stripe.get::<Object>(request.build()).await)? else {
             return Ok(None);
@@ -325,7 +325,10 @@ impl Connected {
     }
 
     /// A subscription; none when the account has no such.
-    pub async fn subscription(&self, subscription: &SubscriptionId) -> Result<Option<Seen>, StripeError> {
+    pub async fn subscription(
+        &self,
+        subscription: &SubscriptionId,
+    ) -> Result<Option<ConnectedObject>, StripeError> {
         let request = RetrieveSubscription::new(subscription.as_str()).expand(expanded(&OF_SUBSCRIPTION));
         let object = found(self.stripe.get::<Object>(request.build()).await)?;
         object.map(Object::seen::<Subscription>).transpose()

@@ -59,7 +59,7 @@ pub(super) trait Readable: DeserializeOwned {
 
 /// A schedule or a subscription that an account has.
 #[derive(Debug)]
-pub struct Seen {
+pub struct ConnectedObject {
     /// Its id, and that of the schedule that made it, where that is known.
     ids: Vec<String>,
     sold: Option<Sold>,
@@ -81,7 +81,7 @@ impl Object {
     }
 
     /// The object as one of that kind.
-    pub(super) fn seen<T: Readable>(self) -> Result<Seen, StripeError> {
+    pub(super) fn seen<T: Readable>(self) -> Result<ConnectedObject, StripeError> {
         let Head {
             id,
             metadata,
@@ -90,7 +90,7 @@ impl Object {
         } = self.read()?;
         let (schedule, of_schedule) = schedule.map(Other::told).unwrap_or_default();
         let (_, of_customer) = customer.map(Other::told).unwrap_or_default();
-        Ok(Seen {
+        Ok(ConnectedObject {
             ids: [Some(id), schedule].into_iter().flatten().collect(),
             sold: sold(metadata.as_ref()).or_else(|| sold(of_schedule.as_ref())),
             client: client(of_customer.as_ref()),
@@ -109,7 +109,7 @@ impl Other {
     }
 }
 
-impl Seen {
+impl ConnectedObject {
     /// The sale that it says it is of, or that its schedule does.
     #[must_use]
     pub fn sold(&self) -> Option<&Sold> {

@@ -22,13 +22,13 @@ use serde_json::json;
 use crate::report::Report;
 
 /// The variables that the functions are told, by name.
-pub type Told = BTreeMap<String, String>;
+pub type Variables = BTreeMap<String, String>;
 
 /// What the doctor looks at.
 #[derive(Debug)]
 pub struct Patient<'a> {
     /// What the functions are told.
-    pub told: &'a Told,
+    pub told: &'a Variables,
     /// Where Stripe is to send its events, when that is known.
     pub webhook_url: Option<&'a str>,
     /// The time by this machine's clock.

@@ -16,7 +16,7 @@ use crate::Failure;
 /// A stack, and what its functions are told.
 struct Deployment {
     stack: Stack,
-    told: Told,
+    told: Variables,
     webhook_url: Option<String>,
     ahead: i64,
 }

@@ -19,34 +19,34 @@ use crate::error::{StripeError, known};
 /// What the ids of such events begin with.
 const PREFIX: &str = "evt_told_";
 
-/// An object that is told of.
+/// An event of an operator's making, by the object that it tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum SyntheticEvent {
     /// A subscription that changed.
     Subscription(SubscriptionId),
     /// An invoice that was paid.
     Invoice(InvoiceId),
 }
 
-impl Told {
-    /// What an event tells of; none when it is Stripe's own.
+impl SyntheticEvent {
+    /// The event of this id; none when it is Stripe's own.
     #[must_use]
-    pub fn by(event: &EventId) -> Option<Self> {
+    pub fn from_id(event: &EventId) -> Option<Self> {
         event.as_str().strip_prefix(PREFIX)?.parse().ok()
     }
 
-    /// The event's id, as a text: none of ours is longer than an id may be.
+    /// Its id, as a text: none of ours is longer than an id may be.
     #[must_use]
-    pub fn event_id(&self) -> String {
+    pub fn id(&self) -> String {
         format!("{PREFIX}{}", self.object().0)
     }
 
-    /// The event, as Stripe would word it.
+    /// Its body, as Stripe would word it.
     #[must_use]
-    pub fn event(&self, livemode: bool) -> Value {
+    pub fn body(&self, livemode: bool) -> Value {
         let (object, kind) = self.object();
         json!({
-            "id": self.event_id(),
+            "id": self.id(),
             "object": "event",
             "type": kind,
             "livemode": livemode,
@@ -62,7 +62,7 @@ impl Told {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for SyntheticEvent {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, _) = self.object();
         out.write_str(id)
@@ -75,16 +75,18 @@ struct Object {}
 
 impl Stripe {
     /// Whether Stripe has what is to be told of. Another Stripe account has it not, nor has the other mode.
-    pub async fn knows(&self, told: &Told) -> Result<bool, StripeError> {
-        let found: Result<Object, _> = match told {
-            Told::Subscription(id) => self.get(RetrieveSubscription::new(id.as_str()).build()).await,
-            Told::Invoice(id) => self.get(RetrieveInvoice::new(id.as_str()).build()).await,
+    pub async fn knows(&self, event: &SyntheticEvent) -> Result<bool, StripeError> {
+        let found: Result<Object, _> = match event {
+            SyntheticEvent::Subscription(id) => {
+                self.get(RetrieveSubscription::new(id.as_str()).build()).await
+            }
+            SyntheticEvent::Invoice(id) => self.get(RetrieveInvoice::new(id.as_str()).build()).await,
         };
         known(found)
     }
 }
 
-impl FromStr for Told {
+impl FromStr for SyntheticEvent {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

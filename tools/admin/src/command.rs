@@ -139,10 +139,10 @@ pub enum CatalogCommand {
     },
 }
 
-/// Which Stripe, and the key to it.
+/// Where Stripe is.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where")]
-pub struct StripePlace {
+pub struct StripeAddress {
     /// Stripe, or the stand-in of a local stack, such as http://127.0.0.1:12111
     #[arg(
         long,
@@ -152,6 +152,15 @@ pub struct StripePlace {
         value_parser = address
     )]
     pub stripe_url: String,
+}
+
+/// Which Stripe, and the key to it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where")]
+pub struct StripePlace {
+    /// Where it is
+    #[command(flatten)]
+    pub at: StripeAddress,
 
     /// Stripe's secret key; better in the environment than on the command line
     #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true, value_name = "KEY", value_parser = secret)]
@@ -162,15 +171,9 @@ pub struct StripePlace {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where")]
 pub struct StripeIfNamed {
-    /// Stripe, or the stand-in of a local stack, such as http://127.0.0.1:12111
-    #[arg(
-        long,
-        env = "STRIPE_API_BASE",
-        value_name = "URL",
-        default_value = "https://api.stripe.com",
-        value_parser = address
-    )]
-    pub stripe_url: String,
+    /// Where it is
+    #[command(flatten)]
+    pub at: StripeAddress,
 
     /// Stripe's secret key; better in the environment than on the command line [default: Stripe is not told]
     #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true, value_name = "KEY", value_parser = secret)]
@@ -358,24 +361,15 @@ pub enum EventsCommand {
 
 /// Where an event comes from and goes to.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Where")]
 pub struct ReplayPlace {
     /// The webhook's address (stack output WebhookUrl)
     #[arg(long, env = "WEBHOOK_URL", value_name = "URL", value_parser = address)]
     pub webhook_url: String,
 
-    /// Where Stripe is
-    #[arg(
-        long,
-        env = "STRIPE_API_BASE",
-        value_name = "URL",
-        default_value = "https://api.stripe.com",
-        value_parser = address
-    )]
-    pub stripe_url: String,
-
-    /// Stripe's secret key; better in the environment than on the command line
-    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true, value_name = "KEY", value_parser = secret)]
-    pub stripe_key: Secret,
+    /// Which Stripe
+    #[command(flatten)]
+    pub stripe: StripePlace,
 
     /// The webhook's signing secret; likewise
     #[arg(long, env = "STRIPE_WEBHOOK_SECRETS", hide_env_values = true, value_name = "SECRET", value_parser = secret)]

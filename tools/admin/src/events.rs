@@ -147,10 +147,10 @@ impl<'a> Way<'a> {
         let transport = billing_edge::transport();
         #[expect(clippy::disallowed_methods, reason = "an administrator waits in real time")]
         let until = Instant::now() + PATIENCE;
-        let stripe = StripeConfig::new(transport.clone(), &place.stripe_url);
+        let stripe = StripeConfig::new(transport.clone(), &place.stripe.at.stripe_url);
         Self {
             place,
-            stripe: stripe.session(place.stripe_key.expose(), until, 0),
+            stripe: stripe.session(place.stripe.stripe_key.expose(), until, 0),
             transport,
             until,
         }
@@ -161,7 +161,7 @@ impl<'a> Way<'a> {
         if !self.stripe.knows(event).await? {
             return Err(Failure::NothingToTell(event.to_string()));
         }
-        let livemode = !is_of_other_mode(&self.place.stripe_key, Mode::Live);
+        let livemode = !is_of_other_mode(&self.place.stripe.stripe_key, Mode::Live);
         self.deliver(event.body(livemode).to_string(), now).await
     }
 

@@ -11,9 +11,10 @@ use billing_core::connect::{Agent, Client};
 use billing_core::id::{
     AccountId, AgencyId, BuyerId, ClientId, ConnectedAccountId, CustomerId, EventId, KeyId, NumberId,
 };
+use billing_edge::Secret;
 use billing_edge::key::NoRandomness;
 use billing_store::{EventKey, Failure as FailedEvent, Store, StoreError};
-use billing_stripe::StripeError;
+use billing_stripe::{Stripe, StripeError};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -33,7 +34,7 @@ mod tests;
 
 use command::{
     AccountCommand, AgencyCommand, AgentCommand, CatalogCommand, ClientCommand, Command, ConnectCommand,
-    EventsCommand, KeyCommand, NumberCommand, Whose,
+    EventsCommand, KeyCommand, NumberCommand, StripeAddress, Whose,
 };
 use events::Replayed;
 use report::Report;
@@ -384,11 +385,7 @@ async fn catalog(
         CatalogCommand::Apply { file, stripe } => {
             let file = catalog::read(&file)?;
             keys::check_mode(store, &(&file.organisation).into(), &stripe.stripe_key).await?;
-            let stripe = connection::stripe(
-                &stripe.stripe_url,
-                stripe.stripe_key.expose(),
-                billing_edge::transport(),
-            );
+            let stripe = stripe_at(&stripe.at, &stripe.stripe_key);
             let mut done = catalog::Difference::default();
             match catalog::apply(store, &stripe, &file, now, &mut done).await {
                 Err(failure) if done.entries.is_empty() => return Err(failure),
@@ -401,6 +398,10 @@ async fn catalog(
             Ok(report)
         }
     }
+}
+
+fn stripe_at(address: &StripeAddress, key: &Secret) -> Stripe {
+    connection::stripe(&address.stripe_url, key.expose(), billing_edge::transport())
 }
 
 async fn account(store: &Store, command: AccountCommand, now: Timestamp) -> Result<Report, Failure> {
@@ -428,18 +429,13 @@ async fn account(store: &Store, command: AccountCommand, now: Timestamp) -> Resu
             if let Some(key) = stripe_key {
                 keys::check_mode(store, &(&id).into(), key).await?;
             }
-            let stripe = stripe_key
-                .map(|key| connection::stripe(&stripe.stripe_url, key.expose(), billing_edge::transport()));
+            let stripe = stripe_key.map(|key| stripe_at(&stripe.at, key));
             let told = accounts::update(store, stripe.as_ref(), &id, &contact.into(), now).await?;
             return Ok(report::updated(&accounts::show(store, &id).await?, &told, now));
         }
         AccountCommand::Erase { id, stripe } => {
             keys::check_mode(store, &(&id).into(), &stripe.stripe_key).await?;
-            let stripe = connection::stripe(
-                &stripe.stripe_url,
-                stripe.stripe_key.expose(),
-                billing_edge::transport(),
-            );
+            let stripe = stripe_at(&stripe.at, &stripe.stripe_key);
             let erased = erasure::erase(store, &stripe, &id, now).await?;
             return Ok(report::erased(&erased, now));
         }

@@ -11,7 +11,7 @@
 
 use billing_core::access::Owner;
 use billing_core::connect::contract::{Contract, Stage};
-use billing_core::connect::sale::Sale;
+use billing_core::connect::sale::{ReadSale, Sale};
 use billing_core::id::{AgencyId, ConnectedAccountId};
 use billing_edge::connect::{Fields, Named, refused};
 use billing_edge::{Call, Function, Problem, Reply};
@@ -44,7 +44,10 @@ async fn cancellation(
     account: &ConnectedAccountId,
     named: &Named,
 ) -> Result<Reply, Problem> {
-    let (mut sale, mut contract) = call.sale_of(account, named).await?;
+    let ReadSale {
+        mut sale,
+        mut contract,
+    } = call.sale_of(account, named).await?;
     let mut rounds = call.rounds();
     let mut refusal: Option<(Contract, Problem)> = None;
     loop {

@@ -25,7 +25,7 @@ use billing_core::invalid::Invalid;
 use billing_core::plan::Interval;
 use billing_core::promotion::{PromotionCode, Word};
 use billing_core::subscription::Standing;
-use billing_edge::{Call, Function, Problem, Redemption, Reply};
+use billing_edge::{Call, Function, Problem, Redemption, Reply, Reread};
 use billing_store::unless_conflict;
 use billing_stripe::StripeError;
 
@@ -119,7 +119,7 @@ async fn attempt(
     let account = call.account(owner.account()).await?;
     let stored = account.live_subscription();
     let stored = stored.ok_or_else(|| refuse(Unchangeable::NoSubscription.into()))?;
-    let (standing, codes) = call.reread(&stored.id, wish.code.as_ref()).await?;
+    let Reread { standing, codes } = call.reread(&stored.id, wish.code.as_ref()).await?;
     let known = account.profile.change.as_ref();
     let begun = match change::next(known, &standing, wish, call.now).map_err(refuse)? {
         // It is this call that brought it there. Somebody else did the rest, or has moved on since: it is not done twice.

@@ -11,7 +11,7 @@ use billing_core::id::{CustomerId, PaymentMethodId};
 use billing_core::invalid::Invalid;
 use billing_core::sale::{Replaced, Sale, Way};
 use billing_edge::{Call, Problem};
-use billing_stripe::StripeError;
+use billing_stripe::{AttachedMethod, StripeError};
 
 use crate::claim::Claimed;
 use crate::{customer, outcome};
@@ -43,7 +43,9 @@ pub(crate) async fn chargeable(
         (Some(named), _, None) => {
             let key = format!("sale/{}", sale.name());
             match stripe.attach_payment_method(named, customer, &key).await {
-                Ok((_, Some(kind))) if sale.offer.way == Way::AtOnce && kind.pays_later() => {
+                Ok(AttachedMethod { kind: Some(kind), .. })
+                    if sale.offer.way == Way::AtOnce && kind.pays_later() =>
+                {
                     let why = unnamable(&format!(
                         "is a {kind}, with which a contract cannot be changed: name a card, or another payment method that pays at once"
                     ));
@@ -51,7 +53,7 @@ pub(crate) async fn chargeable(
                         .await
                         .map(|_| Chargeable::Again);
                 }
-                Ok((given, _)) => Ok(Some(given)),
+                Ok(attached) => Ok(Some(attached.id)),
                 Err(error) => Err(error),
             }
         }

@@ -225,7 +225,7 @@ async fn priced(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Claimed>, P
             Some(price) => Some(price),
             None => {
                 let stripe = call.stripe().await?;
-                let made = stripe.price_of_line(sale, line, (sold.currency, sold.cadence));
+                let made = stripe.price_of_line(sale, line, sold);
                 match made.await {
                     Ok(made) => Some(made),
                     // Kept by Stripe, it would be told as long as the sale is there: the next number asks under another key.

@@ -18,13 +18,13 @@ use std::collections::BTreeSet;
 use billing_core::access::Owner;
 use billing_core::asked;
 use billing_core::connect::Client;
-use billing_core::connect::contract::{Contract, Stage};
+use billing_core::connect::contract::Stage;
 use billing_core::connect::order::{self, Metric, Moved, Order};
-use billing_core::connect::sale::{self, Buyer, NamedAgent, NewSale, Next, Sale, Terms};
+use billing_core::connect::sale::{self, Buyer, NamedAgent, NewSale, Next, ReadSale, Sale, Terms};
 use billing_core::id::{
     AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, CustomerId, ProductId, ScheduleId,
 };
-use billing_edge::connect::{ConnectAnswer, Fields, Named, Payer, Paying, refused};
+use billing_edge::connect::{ConnectAnswer, Fields, MoveBack, Named, Payer, Paying, refused};
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::{FoundSale, Listener, SoldBefore, Unfinished, unless_conflict};
 use billing_stripe::{Connected, NewSchedule, StripeError};
@@ -60,7 +60,7 @@ async fn sell_to_client(
     let mut rounds = call.rounds();
     let mut over = BTreeSet::new();
     loop {
-        if let Some((sale, contract)) = attempt(call, owner, account, &request, &mut over).await? {
+        if let Some(ReadSale { sale, contract }) = attempt(call, owner, account, &request, &mut over).await? {
             return Ok(Reply::ok(&ConnectAnswer::of(&sale, &contract)));
         }
         rounds.lost().await?;
@@ -142,7 +142,7 @@ async fn attempt(
     account: &ConnectedAccountId,
     request: &Request,
     over: &mut BTreeSet<u64>,
-) -> Result<Option<(Sale, Contract)>, Problem> {
+) -> Result<Option<ReadSale>, Problem> {
     let (store, agency, order) = (&call.store, owner.agency(), &request.order);
     let sold = async {
         // In this order: see `Store::sales_to`.
@@ -208,7 +208,7 @@ async fn repeat(
     request: &Request,
     sale: Sale,
     over: &mut BTreeSet<u64>,
-) -> Result<Option<(Sale, Contract)>, Problem> {
+) -> Result<Option<ReadSale>, Problem> {
     let known = match &sale.schedule {
         Some(id) => call.contract_of(&sale, &Named::Schedule(id.clone())).await?,
         None => None,
@@ -220,7 +220,7 @@ async fn repeat(
         return Ok(None);
     };
     if sale.is_told(request.key()) {
-        return Ok(Some((sale, contract)));
+        return Ok(Some(ReadSale { sale, contract }));
     }
     let found = FoundSale {
         schedule: None,
@@ -229,7 +229,7 @@ async fn repeat(
         listener: request.listener(call),
     };
     let landed = unless_conflict(call.store.land_sale(&sale, &found).await)?;
-    Ok(landed.map(|sale| (sale, contract)))
+    Ok(landed.map(|sale| ReadSale { sale, contract }))
 }
 
 /// An order of what is the agency's own.
@@ -290,7 +290,7 @@ async fn open(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
     begun: &Begun<'_>,
-) -> Result<Option<(Sale, Contract)>, Problem> {
+) -> Result<Option<ReadSale>, Problem> {
     let &Begun {
         client, buyer, sale, ..
     } = begun;
@@ -384,7 +384,7 @@ async fn record(
     call: &Call<'_>,
     &Begun { request, sale, .. }: &Begun<'_>,
     schedule: &ScheduleId,
-) -> Result<Option<(Sale, Contract)>, Problem> {
+) -> Result<Option<ReadSale>, Problem> {
     let named = Named::Schedule(schedule.clone());
     let contract = call.contract_of(sale, &named).await?;
     let contract = contract.ok_or_else(|| Problem::bad_gateway("a new schedule is not there"))?;
@@ -396,25 +396,17 @@ async fn record(
     };
     // Somebody wrote in between, its event perhaps: then it is there already, and that its orderer is told is still to be written down.
     let landed = unless_conflict(call.store.land_sale(sale, &found).await)?;
-    Ok(landed.map(|sale| (sale, contract)))
+    Ok(landed.map(|sale| ReadSale { sale, contract }))
 }
 
 /// An operator deleted the customer at Stripe: the client gets another one.
-async fn without_customer(
-    call: &Call<'_>,
-    buyer: &Buyer,
-    sale: &Sale,
-) -> Result<Option<(Sale, Contract)>, Problem> {
+async fn without_customer(call: &Call<'_>, buyer: &Buyer, sale: &Sale) -> Result<Option<ReadSale>, Problem> {
     unless_conflict(call.store.forget_connected_buyer(buyer, call.now).await)?;
     dropped(call, sale).await
 }
 
 /// Stripe said no.
-async fn refuse(
-    call: &Call<'_>,
-    sale: &Sale,
-    error: StripeError,
-) -> Result<Option<(Sale, Contract)>, Problem> {
+async fn refuse(call: &Call<'_>, sale: &Sale, error: StripeError) -> Result<Option<ReadSale>, Problem> {
     dropped(call, sale).await?;
     Err(refused(error, &FIELDS))
 }
@@ -433,17 +425,23 @@ async fn undone(
     stripe: &Connected,
     &Begun { buyer, sale, .. }: &Begun<'_>,
     moved: Option<&Moved>,
-) -> Result<Option<(Sale, Contract)>, Problem> {
+) -> Result<Option<ReadSale>, Problem> {
     // Who had no customer was nowhere.
     if let (Some(moved), Some(customer)) = (moved, &buyer.customer) {
         let back = format!("{}/back", address_key(sale));
-        call.move_back(stripe, (buyer, customer), moved, &back).await?;
+        let back = MoveBack {
+            buyer,
+            customer,
+            moved,
+            key: &back,
+        };
+        call.move_back(stripe, &back).await?;
     }
     dropped(call, sale).await
 }
 
 /// Nothing was made under this number, and nothing will be.
-async fn dropped(call: &Call<'_>, sale: &Sale) -> Result<Option<(Sale, Contract)>, Problem> {
+async fn dropped(call: &Call<'_>, sale: &Sale) -> Result<Option<ReadSale>, Problem> {
     unless_conflict(call.store.drop_sale(sale).await)?;
     Ok(None)
 }

@@ -8,7 +8,7 @@ use billing_core::access::Scope;
 use billing_core::connect::contract::{Contract, Stage};
 use billing_core::connect::offer::{Metered, Price, Usage};
 use billing_core::connect::order::Metric;
-use billing_core::connect::sale::Sale;
+use billing_core::connect::sale::{ReadSale, Sale};
 use billing_core::decimal::UnitAmount;
 use billing_core::id::ConnectedAccountId;
 use billing_core::money::{Currency, round_half_away};
@@ -56,7 +56,7 @@ async fn get(call: &Call<'_>) -> Result<Reply, Problem> {
     let caller = call.authenticate_agency().await?.with(Scope::BillingRead)?;
     let account = call.connected_account(caller.agency()).await?;
     let named = call.named_subscription()?;
-    let (sale, contract) = call.sale_of(&account, &named).await?;
+    let ReadSale { sale, contract } = call.sale_of(&account, &named).await?;
     let metered = metered(call, &account, &contract).await?;
     let used = match &metered {
         Some(metered) => used(call, &account, &contract, metered).await?,

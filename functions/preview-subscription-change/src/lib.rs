@@ -17,7 +17,7 @@ use billing_core::money::Currency;
 use billing_core::plan::Interval;
 use billing_core::promotion::Word;
 use billing_core::quote::{self, Quote, QuoteRequest};
-use billing_edge::{Call, Function, Problem, Redemption, Reply};
+use billing_edge::{Call, Function, Problem, Redemption, Reply, Reread};
 use billing_stripe::{Preview, PreviewLine, PreviewedChange};
 use serde::Serialize;
 
@@ -65,7 +65,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
     let account = call.account(caller.account()).await?;
     let stored = account.live_subscription();
     let stored = stored.ok_or_else(|| refuse(Unchangeable::NoSubscription))?;
-    let (standing, codes) = call.reread(&stored.id, question.code.as_ref()).await?;
+    let Reread { standing, codes } = call.reread(&stored.id, question.code.as_ref()).await?;
     let item = change::changeable(&standing).map_err(refuse)?;
 
     let present = &standing.subscription;
@@ -114,7 +114,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
                 let problem = Problem::refused(error, question.code.as_ref());
                 if problem.is_bad_gateway() {
                     // Stripe refused it. It may have been ended since it was read; if so that is told, and not Stripe's refusal of it.
-                    let (standing, _) = call.reread(&stored.id, None).await?;
+                    let standing = call.reread(&stored.id, None).await?.standing;
                     change::changeable(&standing).map_err(refuse)?;
                 }
                 return Err(problem);

@@ -13,7 +13,7 @@ use billing_core::access::Owner;
 use billing_core::connect::amendment::{Difference, Refusal};
 use billing_core::connect::contract::{Contract, Stage};
 use billing_core::connect::order::{self, Tax};
-use billing_core::connect::sale::{Sale, Terms};
+use billing_core::connect::sale::{ReadSale, Terms};
 use billing_core::id::{AgencyId, ConnectedAccountId, ProductId};
 use billing_core::invalid::Invalid;
 use billing_edge::connect::{ConnectAnswer, Fields, Named, NotAmended};
@@ -55,11 +55,14 @@ async fn amend(
     named: &Named,
 ) -> Result<Reply, Problem> {
     let wish = read_wish(call)?;
-    let (mut sale, _) = call.sale_of(account, named).await?;
+    let mut sale = call.sale_of(account, named).await?.sale;
     let mut rounds = call.rounds();
     loop {
-        let contract = call.contract_there(&sale, named).await?;
-        if let Some((sale, contract)) = attempt(call, owner, &wish, (&sale, contract)).await? {
+        let read = ReadSale {
+            contract: call.contract_there(&sale, named).await?,
+            sale: sale.clone(),
+        };
+        if let Some(ReadSale { sale, contract }) = attempt(call, owner, &wish, read).await? {
             return Ok(Reply::ok(&ConnectAnswer::of(&sale, &contract)));
         }
         rounds.lost().await?;
@@ -92,48 +95,47 @@ async fn attempt(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
     wish: &Wish,
-    (sale, contract): (&Sale, Contract),
-) -> Result<Option<(Sale, Contract)>, Problem> {
-    if let Some(left) = &sale.amendment {
+    read: ReadSale,
+) -> Result<Option<ReadSale>, Problem> {
+    let ReadSale { sale, contract } = &read;
+    if let Some(left) = sale.amendment.clone() {
         if left.is_fresh(call.now) {
             // What it was refused for is nothing to this caller.
-            match call.amend(sale, left, contract, &Fields::NONE).await {
+            match call.amend(read, &left, &Fields::NONE).await {
                 Err(NotAmended::Failed(problem)) => return Err(problem),
                 Ok(_) | Err(NotAmended::Refused(_)) => {}
             }
         } else {
-            call.give_up(sale, left, &contract).await?;
+            call.give_up(&read, &left).await?;
         }
         return Ok(None);
     }
     if contract.stage() == Stage::Over {
         return Err(refuse(Refusal::Over));
     }
-    let wanted = judged(call, wish, (sale, &contract)).await?;
-    let difference = wanted.from(&contract, call.now).map_err(refuse)?;
+    let wanted = judged(call, wish, &read).await?;
+    let difference = wanted.from(contract, call.now).map_err(refuse)?;
     if difference.is_nothing() {
-        return Ok(Some((sale.clone(), contract)));
+        return Ok(Some(read));
     }
     let amendment = sale.amend(owner, difference, call.now);
     let begun = unless_conflict(call.store.begin_amendment(sale, &amendment).await)?;
     let Some(sale) = begun else {
         return Ok(None);
     };
-    Ok(call.amend(&sale, &amendment, contract, &FIELDS).await?)
+    let begun = ReadSale { sale, ..read };
+    Ok(call.amend(begun, &amendment, &FIELDS).await?)
 }
 
 /// What is wanted, if nothing is wrong with it; all that is wrong is told together.
 async fn judged(
     call: &Call<'_>,
     wish: &Wish,
-    (sale, contract): (&Sale, &Contract),
+    read: &ReadSale,
 ) -> Result<Difference, Problem> {
     let mut invalid = Invalid::default();
-    let (terms, tax) = tokio::try_join!(
-        terms(call, wish, (sale, contract)),
-        located(call, wish, (sale, contract)),
-    )?;
-    let start = start(call, wish, contract);
+    let (terms, tax) = tokio::try_join!(terms(call, wish, read), located(call, wish, read))?;
+    let start = start(call, wish, &read.contract);
     let start = invalid.take("data.startDate", start.map_err(|fault| fault.to_string()));
     let terms = invalid.take("data.productId", terms);
     let tax = invalid.take("data.taxSettings.country", tax);
@@ -162,7 +164,7 @@ fn start(call: &Call<'_>, wish: &Wish, contract: &Contract) -> Result<Option<Tim
 async fn terms(
     call: &Call<'_>,
     wish: &Wish,
-    (sale, contract): (&Sale, &Contract),
+    ReadSale { sale, contract }: &ReadSale,
 ) -> Result<Result<Option<Terms>, String>, Problem> {
     let present = contract.flat().map(|line| &line.price.product);
     let is_other = |asked: &&ProductId| present.is_none_or(|present| *present != **asked);
@@ -195,7 +197,7 @@ async fn terms(
 async fn located(
     call: &Call<'_>,
     wish: &Wish,
-    (sale, contract): (&Sale, &Contract),
+    ReadSale { sale, contract }: &ReadSale,
 ) -> Result<Result<Option<Tax>, &'static str>, Problem> {
     let says_less = |tax: &&Tax| tax.country.is_none() && (tax.enabled || tax.postal_code.is_some());
     let is_judged = |tax: &&Tax| says_less(tax) && tax.is_news_to(contract);

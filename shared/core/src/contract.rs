@@ -157,6 +157,15 @@ pub struct Amendment {
     pub recorded_at: Timestamp,
 }
 
+/// Which contract: the organisation's, by its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractKey {
+    /// Who sold it.
+    pub organisation: OrganisationId,
+    /// Which.
+    pub contract: ContractId,
+}
+
 impl Contract {
     /// The change that was scheduled and that Stripe bills by now, and the schedule that led there: it is done.
     #[must_use]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::change::Change;
-use crate::subscription::{ScheduledEnd, Standing, Status};
+use crate::subscription::{Cancellation, ScheduledEnd, Standing, Status};
 
 /// What somebody wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum Next {
     /// Count the wish, and have Stripe end the subscription with its period, in place of the later end that an operator has set.
     Schedule(Option<Timestamp>),
     /// Count the wish, and have Stripe take back an end that was scheduled in this way, in favour of what an operator had set.
-    TakeBack(ScheduledEnd, Option<Timestamp>),
+    TakeBack(Cancellation),
     /// A change is taking an older cancellation back at this moment: look again.
     Wait,
 }
@@ -70,8 +70,8 @@ pub fn next(
         Wish::Cancel if change.is_some_and(|change| change.clears_cancellation) => Next::Keep,
         Wish::Cancel => Next::Done,
         // An end on another date than the period's is an operator's doing.
-        Wish::Resume => match standing.end {
-            Some(end) if scheduled => Next::TakeBack(end, standing.end_before_cancellation(now)),
+        Wish::Resume => match standing.cancellation(now) {
+            Some(cancellation) if scheduled => Next::TakeBack(cancellation),
             _ => Next::Done,
         },
     })
@@ -90,6 +90,10 @@ mod tests {
 
     fn now() -> Timestamp {
         at("2026-04-11T00:00:00Z")
+    }
+
+    fn taken_back(end: ScheduledEnd, back_to: Option<Timestamp>) -> Next {
+        Next::TakeBack(Cancellation { end, back_to })
     }
 
     /// Ends with its period in the way that is said, if at all.
@@ -182,29 +186,24 @@ mod tests {
             (Resume, None, &running, Next::Done),
             (Resume, None, &ends_sooner, Next::Done),
             (Resume, None, &ends_later, Next::Done),
-            (
-                Resume,
-                None,
-                &ending,
-                Next::TakeBack(ScheduledEnd::WithPeriod, None),
-            ),
+            (Resume, None, &ending, taken_back(ScheduledEnd::WithPeriod, None)),
             (
                 Resume,
                 None,
                 &set_aside,
-                Next::TakeBack(ScheduledEnd::WithPeriod, Some(at(later))),
+                taken_back(ScheduledEnd::WithPeriod, Some(at(later))),
             ),
             (
                 Resume,
                 None,
                 &long_over,
-                Next::TakeBack(ScheduledEnd::WithPeriod, None),
+                taken_back(ScheduledEnd::WithPeriod, None),
             ),
             (
                 Resume,
                 Some(&finishing),
                 &by_date,
-                Next::TakeBack(ScheduledEnd::OnDate(at("2026-05-01T00:00:00Z")), None),
+                taken_back(ScheduledEnd::OnDate(at("2026-05-01T00:00:00Z")), None),
             ),
         ] {
             assert_eq!(

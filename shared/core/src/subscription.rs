@@ -126,6 +126,15 @@ pub enum ScheduledEnd {
     OnDate(jiff::Timestamp),
 }
 
+/// An end that is scheduled, and what it goes back to when that is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancellation {
+    /// The end that is scheduled.
+    pub end: ScheduledEnd,
+    /// What an operator had set before, if that is still to come.
+    pub back_to: Option<jiff::Timestamp>,
+}
+
 /// How the invoices of a subscription are paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Collection {
@@ -215,9 +224,16 @@ impl Standing {
         self.subscription.cancel_at_period_end && matches!(self.end, Some(ScheduledEnd::OnDate(_)))
     }
 
-    /// What its end goes back to when a cancellation is taken back: what an operator had set, if that is still to come.
+    /// Its scheduled end, if it has one, as it is to be taken back.
     #[must_use]
-    pub fn end_before_cancellation(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    pub fn cancellation(&self, now: jiff::Timestamp) -> Option<Cancellation> {
+        self.end.map(|end| Cancellation {
+            end,
+            back_to: self.end_before_cancellation(now),
+        })
+    }
+
+    fn end_before_cancellation(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
         self.set_aside.filter(|end| *end > now)
     }
 }

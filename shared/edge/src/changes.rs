@@ -40,15 +40,14 @@ impl Call<'_> {
             tracing::error!(%account, number, "the invoice of a change is not what was quoted");
             self.count("QuoteMismatches", 1);
         }
-        let step = match (fate(change, &standing, self.now), standing.end) {
-            (Fate::TookEffect, Some(end)) => {
+        let step = match (fate(change, &standing, self.now), standing.cancellation(self.now)) {
+            (Fate::TookEffect, Some(cancellation)) => {
                 let begun = self.store.begin_finish(profile, change, self.now).await;
                 let Some(profile) = unless_conflict(begun)? else {
                     return Ok(None);
                 };
-                let end = (end, standing.end_before_cancellation(self.now));
-                let taken_back = self.stripe().await?.finish_change(change, profile.version, end);
-                return match taken_back.await {
+                let stripe = self.stripe().await?;
+                return match stripe.finish_change(change, profile.version, cancellation).await {
                     Ok(standing) => Ok(Some(Finished {
                         profile,
                         standing,

@@ -14,9 +14,9 @@ use std::convert::Infallible;
 
 use billing_core::Timestamp;
 use billing_core::connect::contract::Contract;
-use billing_core::connect::offer::{self, Offer, Unsellable};
+use billing_core::connect::offer::{self, ChosenPrices, Offer, Unsellable};
 use billing_core::connect::order::{self, Metric, PostalCode, Tax};
-use billing_core::connect::sale::{Sale, SaleKey};
+use billing_core::connect::sale::{ReadSale, Sale, SaleKey};
 use billing_core::id::{AgencyId, ClientId, ConnectedAccountId, ProductId, ScheduleId, SubscriptionId};
 use billing_stripe::{Connected, ConnectedObject};
 use futures_util::future::try_join_all;
@@ -27,7 +27,7 @@ use crate::problem::Problem;
 
 pub use amend::NotAmended;
 pub use answer::ConnectAnswer;
-pub use buyer::{Payer, Paying};
+pub use buyer::{MoveBack, Payer, Paying};
 pub use refused::{Fields, OTHER_CURRENCY, refused};
 
 /// What a caller is told of an account that is not theirs, or is none.
@@ -87,11 +87,7 @@ impl Call<'_> {
     }
 
     /// A sale and what Stripe has of it; 404 for what is not on the account, or was not sold here.
-    pub async fn sale_of(
-        &self,
-        account: &ConnectedAccountId,
-        named: &Named,
-    ) -> Result<(Sale, Contract), Problem> {
+    pub async fn sale_of(&self, account: &ConnectedAccountId, named: &Named) -> Result<ReadSale, Problem> {
         let found = self.find_sale(account, named).await?;
         found.ok_or_else(|| Problem::not_found(NO_SUBSCRIPTION))
     }
@@ -101,7 +97,7 @@ impl Call<'_> {
         &self,
         account: &ConnectedAccountId,
         named: &Named,
-    ) -> Result<Option<(Sale, Contract)>, Problem> {
+    ) -> Result<Option<ReadSale>, Problem> {
         let Some(contract) = self.contract(account, named).await? else {
             return Ok(None);
         };
@@ -110,7 +106,8 @@ impl Call<'_> {
             client: contract.sold.client.clone(),
             number: contract.sold.number,
         };
-        Ok(self.store.sale(&key).await?.map(|sale| (sale, contract)))
+        let sale = self.store.sale(&key).await?;
+        Ok(sale.map(|sale| ReadSale { sale, contract }))
     }
 
     /// A sale that was found before, as it is written down now. What the path names may say nothing of its sale any more.
@@ -197,7 +194,7 @@ impl Call<'_> {
         if !found.active {
             return Ok(Err(Unsellable::Inactive));
         }
-        let (flat, metered) = match offer::choose(prices.map_err(told)?) {
+        let ChosenPrices { flat, metered } = match offer::choose(prices.map_err(told)?) {
             Ok(chosen) => chosen,
             Err(unsellable) => return Ok(Err(unsellable)),
         };

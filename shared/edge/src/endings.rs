@@ -57,13 +57,13 @@ impl Call<'_> {
         let account = self.account(owner.account()).await?;
         let stored = account.live_subscription();
         let stored = stored.ok_or_else(|| refuse(Unendable::NoSubscription))?;
-        let (standing, _) = self.reread(&stored.id, None).await?;
+        let standing = self.reread(&stored.id, None).await?.standing;
         let change = account.profile.change.as_ref();
         let next = ending::next(wish, change, &standing, self.now).map_err(refuse)?;
         match next {
             Next::Done => return Ok(Some(standing)),
             Next::Wait => return Ok(None),
-            Next::Keep | Next::Schedule(_) | Next::TakeBack(..) => {}
+            Next::Keep | Next::Schedule(_) | Next::TakeBack(_) => {}
         }
         // From here on no change that is under way takes the cancellation back.
         let Some(profile) = unless_conflict(self.store.begin_end(&account.profile).await)? else {
@@ -77,7 +77,7 @@ impl Call<'_> {
         let stripe = self.stripe().await?;
         let written = match next {
             Next::Schedule(instead_of) => stripe.schedule_end(&end, instead_of).await,
-            Next::TakeBack(scheduled, back_to) => stripe.take_end_back(&end, scheduled, back_to).await,
+            Next::TakeBack(cancellation) => stripe.take_end_back(&end, cancellation).await,
             Next::Done | Next::Wait | Next::Keep => return Ok(Some(standing)),
         };
         let standing = match written {

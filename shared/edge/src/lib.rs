@@ -70,7 +70,7 @@ pub use function::{Function, Outcome, Trigger};
 pub use inbox::{CONNECTED_EVENT_TYPES, EVENT_TYPES, EventOutcome};
 pub use prices::ShownPrices;
 pub use problem::Problem;
-pub use promotions::Redemption;
+pub use promotions::{Redemption, Reread};
 pub use reply::Reply;
 pub use sales::{InvoiceFacts, Landed};
 pub use secret::{NoSecret, Secret};

@@ -19,13 +19,22 @@ pub struct Redemption<'a> {
     pub price: &'a PriceId,
 }
 
+/// What Stripe has now of a subscription that is to be changed.
+#[derive(Debug)]
+pub struct Reread {
+    /// The subscription, with what pays it.
+    pub standing: Standing,
+    /// All promotion codes of the word that was asked for; none where none was.
+    pub codes: Vec<PromotionCode>,
+}
+
 impl Call<'_> {
     /// A subscription as Stripe has it now, with what pays it, and all that Stripe has of a promotion code's word, read side by side.
     pub async fn reread(
         &self,
         subscription: &SubscriptionId,
         word: Option<&Word>,
-    ) -> Result<(Standing, Vec<PromotionCode>), Problem> {
+    ) -> Result<Reread, Problem> {
         let stripe = self.stripe().await?;
         let codes = async {
             match word {
@@ -34,7 +43,10 @@ impl Call<'_> {
             }
         };
         let (fetched, codes) = tokio::try_join!(stripe.subscription_to_change(subscription), codes)?;
-        Ok((fetched.standing, codes))
+        Ok(Reread {
+            standing: fetched.standing,
+            codes,
+        })
     }
 
     /// The promotion code to redeem for a word, out of what was found of it; none when the subscription has its discount already. 400

@@ -10,7 +10,9 @@
 
 use billing_core::Timestamp;
 use billing_core::access::Mode;
-use billing_core::contract::{self, Billing, Contract, Facts, Fate, Landing, Lateness, Read, SessionUpdate};
+use billing_core::contract::{
+    self, Billing, Contract, ContractKey, Facts, Fate, Landing, Lateness, Read, SessionUpdate,
+};
 use billing_core::coverage::Entry;
 use billing_core::id::InvoiceId;
 use billing_core::reversal::Reversal;
@@ -18,7 +20,7 @@ use billing_core::sale::{Sale, Way};
 use billing_core::session::{Session, Status};
 use billing_core::subscription::Status as BillingStatus;
 use billing_store::{SessionWrite, StoredContract, unless_conflict};
-use billing_stripe::{OfContract, Returned};
+use billing_stripe::Returned;
 
 use crate::call::Call;
 use crate::problem::Problem;
@@ -506,7 +508,7 @@ impl Call<'_> {
         let Some(customer) = buyer.and_then(|buyer| buyer.customer) else {
             return Ok(None);
         };
-        let of = OfContract {
+        let of = ContractKey {
             organisation: contract.organisation.clone(),
             contract: contract.id.clone(),
         };

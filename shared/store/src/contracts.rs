@@ -6,7 +6,7 @@
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use billing_core::Timestamp;
-use billing_core::contract::{Amendment, Contract, Landing, Ledger, Status};
+use billing_core::contract::{Amendment, Contract, ContractKey, Landing, Ledger, Status};
 use billing_core::id::{ContractId, OrganisationId, SubscriptionId};
 use billing_core::session::{LONGEST, Session};
 
@@ -203,16 +203,16 @@ impl Store {
     pub async fn contract_of_subscription(
         &self,
         subscription: &SubscriptionId,
-    ) -> Result<Option<(OrganisationId, ContractId)>, StoreError> {
+    ) -> Result<Option<ContractKey>, StoreError> {
         let key = key::subscription_pointer(subscription);
         let Some(found) = self.pointer(&key).await? else {
             return Ok(None);
         };
         let corrupt = |error: billing_core::id::NotAnId| StoreError::corrupt(key.to_string(), error);
-        Ok(Some((
-            text(&found, "organisation").parse().map_err(corrupt)?,
-            text(&found, "contract").parse().map_err(corrupt)?,
-        )))
+        Ok(Some(ContractKey {
+            organisation: text(&found, "organisation").parse().map_err(corrupt)?,
+            contract: text(&found, "contract").parse().map_err(corrupt)?,
+        }))
     }
 
     async fn pointer(&self, key: &key::Key) -> Result<Option<Item>, StoreError> {

@@ -35,6 +35,15 @@ pub struct NewBuyer<'a> {
     pub address: Option<&'a Address>,
 }
 
+/// A payment method that is a customer's.
+#[derive(Debug)]
+pub struct AttachedMethod {
+    /// Its id; of one of Stripe's test methods another than the one that was given.
+    pub id: PaymentMethodId,
+    /// Its kind, as far as it matters here.
+    pub kind: Option<MethodKind>,
+}
+
 #[derive(Deserialize)]
 struct Customer {
     id: String,
@@ -105,14 +114,13 @@ impl Stripe {
     }
 
     /// Gives a payment method to a customer; giving it again changes nothing: what Stripe makes of that it does not say, so one that it
-    /// refuses, or has refused under this key, is read, and is given when it is the customer's. Answers its id, which for one of Stripe's test methods is
-    /// another than the one that was given, and its kind.
+    /// refuses, or has refused under this key, is read, and is given when it is the customer's.
     pub async fn attach_payment_method(
         &self,
         method: &PaymentMethodId,
         customer: &CustomerId,
         key: &str,
-    ) -> Result<(PaymentMethodId, Option<MethodKind>), StripeError> {
+    ) -> Result<AttachedMethod, StripeError> {
         #[derive(Serialize)]
         struct To<'a> {
             customer: &'a str,
@@ -132,7 +140,10 @@ impl Stripe {
             }
             answer => answer?,
         };
-        Ok((id(&attached.id, "a payment method")?, attached.kind))
+        Ok(AttachedMethod {
+            id: id(&attached.id, "a payment method")?,
+            kind: attached.kind,
+        })
     }
 
     /// A payment method that is the customer's; none for another's, nobody's, or one that is not there.

@@ -32,7 +32,7 @@ use stripe_shared::{PriceBillingScheme, PriceTiersMode};
 use crate::client::{Stripe, numbered};
 use crate::error::StripeError;
 use crate::pages::Page;
-use crate::wire::id;
+use crate::wire::{Created, id};
 
 /// The metadata members of what the catalog makes.
 const ORGANISATION: &str = "organisation";
@@ -210,11 +210,6 @@ struct Price {
     metadata: HashMap<String, String>,
 }
 
-#[derive(Deserialize)]
-struct Made {
-    id: String,
-}
-
 impl Stripe {
     /// Stripe's product for a product of a plan: made if it is not there, renamed if it has another name. `edition` tells apart
     /// renamings to a name that it had before. Repeating changes nothing.
@@ -259,7 +254,7 @@ impl Stripe {
         for time in 1..=MOST_TIMES {
             let key = numbered(key, time);
             let request = UpdateProduct::new(product.as_str()).name(name).active(true);
-            let _: Made = self.post(request.build(), &key).await?;
+            let _: Created = self.post(request.build(), &key).await?;
             let now = self.product(product).await?;
             if now.is_some_and(|now| now.active && now.name == name) {
                 return Ok(());
@@ -283,7 +278,7 @@ impl Stripe {
         organisation: &OrganisationId,
         product: &OfferedId,
         name: &str,
-    ) -> Result<Made, StripeError> {
+    ) -> Result<Created, StripeError> {
         let request = CreateProduct::new(name)
             .id(product.as_str())
             .metadata(HashMap::from([(
@@ -339,7 +334,7 @@ impl Stripe {
                 (ORGANISATION.to_owned(), version.organisation.to_string()),
                 (FINGERPRINT.to_owned(), fingerprint),
             ]));
-        match self.post::<Made>(request.build(), &key).await {
+        match self.post::<Created>(request.build(), &key).await {
             Ok(made) => id(&made.id, "a price").map(Some),
             Err(StripeError::Refused(refusal)) if refusal.param.as_deref() == Some("lookup_key") => Ok(None),
             Err(error) => Err(error),
@@ -353,7 +348,7 @@ impl Stripe {
         for time in 1..=MOST_TIMES {
             let key = numbered(&key, time);
             let request = UpdatePrice::new(price.as_str()).active(true);
-            let _: Made = self.post(request.build(), &key).await?;
+            let _: Created = self.post(request.build(), &key).await?;
             let now: Price = self.get(RetrievePrice::new(price.as_str()).build()).await?;
             if now.active {
                 return Ok(());
@@ -363,20 +358,26 @@ impl Stripe {
     }
 }
 
-fn request(version: &PriceVersion<'_>, native: &Native) -> CreatePrice {
-    let (interval, count) = match version.cadence {
-        Cadence::P1M => (CreatePriceRecurringInterval::Month, 1_u64),
+/// A price that is charged once a period.
+pub(crate) fn recurring(currency: Currency, cadence: Cadence) -> CreatePrice {
+    let (interval, count) = match cadence {
+        Cadence::P1M => (CreatePriceRecurringInterval::Month, 1),
         Cadence::P3M => (CreatePriceRecurringInterval::Month, 3),
         Cadence::P1Y => (CreatePriceRecurringInterval::Year, 1),
     };
-    let mut recurring = CreatePriceRecurring::new(interval);
-    recurring.interval_count = Some(count);
     // Every code becomes one: those that the client does not know are sent as they are.
-    let currency = match version.currency.code().parse::<stripe_types::Currency>() {
+    let currency = match currency.code().parse::<stripe_types::Currency>() {
         Ok(currency) => currency,
         Err(never) => match never {},
     };
-    let request = CreatePrice::new(currency).recurring(recurring);
+    CreatePrice::new(currency).recurring(CreatePriceRecurring {
+        interval_count: Some(count),
+        ..CreatePriceRecurring::new(interval)
+    })
+}
+
+fn request(version: &PriceVersion<'_>, native: &Native) -> CreatePrice {
+    let request = recurring(version.currency, version.cadence);
     match native {
         Native::PerUnit(unit_amount) => request.unit_amount_decimal(unit_amount.to_string()),
         Native::Package { size, unit_amount } => request

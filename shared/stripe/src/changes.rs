@@ -9,7 +9,7 @@ use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::change::Change;
 use billing_core::id::SubscriptionId;
-use billing_core::subscription::{ScheduledEnd, Standing};
+use billing_core::subscription::{Cancellation, ScheduledEnd, Standing};
 use serde::Serialize;
 use stripe_billing::subscription::{
     DiscountsDataParam, UpdateSubscription, UpdateSubscriptionCancelAt, UpdateSubscriptionItems,
@@ -118,12 +118,10 @@ impl Stripe {
     pub async fn take_end_back(
         &self,
         end: &EndOfSubscription<'_>,
-        scheduled: ScheduledEnd,
-        back_to: Option<Timestamp>,
+        cancellation: Cancellation,
     ) -> Result<Standing, StripeError> {
         let key = format!("resume/{}/{}", end.owner.account(), end.version);
-        self.unschedule(end.subscription, (scheduled, back_to), &key)
-            .await
+        self.unschedule(end.subscription, cancellation, &key).await
     }
 
     /// Takes back the cancellation that a change was to take back, now that it took effect. It was the owner who asked for the
@@ -132,18 +130,17 @@ impl Stripe {
         &self,
         change: &Change,
         version: u64,
-        (scheduled, back_to): (ScheduledEnd, Option<Timestamp>),
+        cancellation: Cancellation,
     ) -> Result<Standing, StripeError> {
         let key = format!("resume/{}/{version}/change/{}", change.account, change.number);
-        self.unschedule(&change.subscription, (scheduled, back_to), &key)
-            .await
+        self.unschedule(&change.subscription, cancellation, &key).await
     }
 
     /// No end that is moved here gives back or charges anything.
     async fn unschedule(
         &self,
         subscription: &SubscriptionId,
-        (scheduled, back_to): (ScheduledEnd, Option<Timestamp>),
+        cancellation: Cancellation,
         key: &str,
     ) -> Result<Standing, StripeError> {
         /// async-stripe cannot say "unset".
@@ -154,7 +151,7 @@ impl Stripe {
             #[serde(rename = "expand[0]")]
             expand: &'a str,
         }
-        let request = match (back_to, scheduled) {
+        let request = match (cancellation.back_to, cancellation.end) {
             (Some(date), _) => UpdateSubscription::new(subscription.as_str())
                 .cancel_at(UpdateSubscriptionCancelAt::Timestamp(date.as_second()))
                 .proration_behavior(UpdateSubscriptionProrationBehavior::None)

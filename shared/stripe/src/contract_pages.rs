@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use billing_core::Timestamp;
+use billing_core::contract::ContractKey;
 use billing_core::id::{SessionId, SubscriptionId};
 use billing_core::return_url::ReturnUrl;
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use stripe_shared::{CheckoutSessionMode, CheckoutSessionUiMode};
 use crate::billing_mode::BillingMode;
 use crate::checkout::{SessionStatus, as_quoted};
 use crate::client::Stripe;
-use crate::contracts::{AskedSale, OfContract, key, priced};
+use crate::contracts::{AskedSale, key, metadata, named, priced};
 use crate::error::StripeError;
 use crate::wire::{Reference, id};
 
@@ -47,7 +48,7 @@ pub struct ContractPage {
     /// The subscription that it became.
     pub subscription: Option<SubscriptionId>,
     /// The contract that it is for; none for a page that is not of a sale.
-    pub of: Option<OfContract>,
+    pub of: Option<ContractKey>,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +75,7 @@ impl TryFrom<Wire> for ContractPage {
                 .as_ref()
                 .map(|reference| id(&reference.0, "a subscription"))
                 .transpose()?,
-            of: wire.metadata.as_ref().and_then(OfContract::read),
+            of: wire.metadata.as_ref().and_then(named),
             url: wire.url,
         })
     }
@@ -102,10 +103,10 @@ impl Stripe {
             .expires_at(new.expires_at.as_second())
             .subscription_data(CreateCheckoutSessionSubscriptionData {
                 billing_mode: Some(BillingMode::Classic.into()),
-                metadata: Some(asked.of().metadata()),
+                metadata: Some(metadata(&asked.contract())),
                 ..CreateCheckoutSessionSubscriptionData::new()
             })
-            .metadata(asked.of().metadata());
+            .metadata(metadata(&asked.contract()));
         if let Some(cancel_url) = new.cancel_url {
             request = request.cancel_url(cancel_url.as_str());
         }

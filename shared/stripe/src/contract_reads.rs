@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use billing_core::contract::{Bill, BilledItem, Billing, Read};
+use billing_core::contract::{Bill, BilledItem, Billing, ContractKey, Read};
 use billing_core::subscription::Status;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -12,7 +12,7 @@ use stripe_client_core::StripeRequest;
 use crate::bills::WireInvoice;
 use crate::client::Stripe;
 use crate::contract_schedules::SALE;
-use crate::contracts::OfContract;
+use crate::contracts::named;
 use crate::error::StripeError;
 use crate::invoices::OpenPayment;
 use crate::pages::Page;
@@ -26,7 +26,7 @@ pub struct ReadContract {
     /// As Stripe has it.
     pub read: Read,
     /// Whose it is; none for a subscription that is no contract's.
-    pub of: Option<OfContract>,
+    pub of: Option<ContractKey>,
 }
 
 /// A subscription in an answer, with its latest invoice and its schedule.
@@ -169,7 +169,7 @@ impl TryFrom<Wire> for ReadContract {
         let is_plain = |schedule: &WireSchedule| schedule.is_plain(&billing.items);
         let is_plain = wire.schedule.as_ref().is_some_and(is_plain);
         Ok(Self {
-            of: OfContract::read(&wire.metadata),
+            of: named(&wire.metadata),
             read: Read {
                 payment_method: wire
                     .default_payment_method

@@ -16,7 +16,7 @@ use crate::client::Stripe;
 use crate::contract_reads::ReadContract;
 use crate::contracts::{AskedSale, key, priced};
 use crate::error::StripeError;
-use crate::wire::{Reference, id};
+use crate::wire::{Created, Reference, id};
 
 /// The metadata member by which a schedule names the sale that it was written for.
 pub(crate) const SALE: &str = "sale";
@@ -103,16 +103,12 @@ impl Stripe {
         struct From<'a> {
             from_subscription: &'a str,
         }
-        #[derive(Deserialize)]
-        struct Made {
-            id: String,
-        }
         let form = From {
             from_subscription: subscription.as_str(),
         };
         let request =
             RequestBuilder::new(StripeMethod::Post, "/subscription_schedules".to_owned()).form(&form);
-        match self.post::<Made>(request, &format!("{key}/schedule")).await {
+        match self.post::<Created>(request, &format!("{key}/schedule")).await {
             Ok(made) => id(&made.id, "a subscription schedule"),
             // It may have been made all the same. One that somebody has written into is not this sale's.
             Err(spent @ StripeError::Spent { .. }) => {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use billing_core::Timestamp;
 use billing_core::access::Owner;
-use billing_core::contract::{BilledItem, Billing};
+use billing_core::contract::{BilledItem, Billing, ContractKey};
 use billing_core::id::{ContractId, CustomerId, OrganisationId, PaymentMethodId, SubscriptionId};
 use billing_core::sale::{OrderLine, Sale};
 use serde::Deserialize;
@@ -34,33 +34,22 @@ use crate::wire::id;
 /// The metadata member by which an object at Stripe names its contract: `<organisation>/<contract>`.
 pub(crate) const CONTRACT: &str = "contract";
 
-/// Which contract an object belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OfContract {
-    /// Who sold it.
-    pub organisation: OrganisationId,
-    /// Which.
-    pub contract: ContractId,
+/// A contract as it is written into the metadata of what belongs to it. One member: a body must be the same whenever it is built again, and a
+/// map of several has no order.
+pub(crate) fn metadata(key: &ContractKey) -> HashMap<String, String> {
+    HashMap::from([(
+        CONTRACT.to_owned(),
+        format!("{}/{}", key.organisation, key.contract),
+    )])
 }
 
-impl OfContract {
-    /// As it is written into metadata. One member: a body must be the same whenever it is built again, and a map of several has
-    /// no order.
-    pub(crate) fn metadata(&self) -> HashMap<String, String> {
-        HashMap::from([(
-            CONTRACT.to_owned(),
-            format!("{}/{}", self.organisation, self.contract),
-        )])
-    }
-
-    /// As it was written there; none for an object that is not a contract's.
-    pub(crate) fn read(metadata: &HashMap<String, String>) -> Option<Self> {
-        let (organisation, contract) = metadata.get(CONTRACT)?.split_once('/')?;
-        Some(Self {
-            organisation: organisation.parse().ok()?,
-            contract: contract.parse().ok()?,
-        })
-    }
+/// The contract that metadata names; none for an object that is not a contract's.
+pub(crate) fn named(metadata: &HashMap<String, String>) -> Option<ContractKey> {
+    let (organisation, contract) = metadata.get(CONTRACT)?.split_once('/')?;
+    Some(ContractKey {
+        organisation: organisation.parse().ok()?,
+        contract: contract.parse().ok()?,
+    })
 }
 
 /// A sale to be asked of Stripe.
@@ -147,8 +136,8 @@ pub(crate) fn key(sale: &Sale) -> String {
 }
 
 impl AskedSale<'_> {
-    pub(crate) fn of(&self) -> OfContract {
-        OfContract {
+    pub(crate) fn contract(&self) -> ContractKey {
+        ContractKey {
             organisation: self.owner.organisation().clone(),
             contract: self.contract.clone(),
         }
@@ -196,7 +185,7 @@ impl Stripe {
             .items(items.collect::<Vec<_>>())
             .billing_mode(BillingMode::Classic)
             .payment_behavior(behavior.clone())
-            .metadata(asked.of().metadata())
+            .metadata(metadata(&asked.contract()))
             .expand(expanded());
         if let Some(method) = asked.payment_method {
             request = request.default_payment_method(method.as_str());
@@ -280,9 +269,9 @@ impl Stripe {
     pub async fn find_contract_subscription(
         &self,
         customer: &CustomerId,
-        contract: &OfContract,
+        contract: &ContractKey,
     ) -> Result<Option<ReadContract>, StripeError> {
-        let is_own = |named: &&Named| OfContract::read(&named.metadata).as_ref() == Some(contract);
+        let is_own = |named: &&Named| self::named(&named.metadata).as_ref() == Some(contract);
         let list = ListSubscription::new()
             .customer(customer.as_str())
             .status(ListSubscriptionStatus::All);
@@ -407,11 +396,11 @@ mod tests {
 
     #[test]
     fn a_contract_is_named_in_one_member_of_the_metadata() {
-        let of = OfContract {
+        let key = ContractKey {
             organisation: "acme".parse().unwrap(),
             contract: "0b5f1c9e-3a57-4e38-9c3f-6d1a2b3c4d5e".parse().unwrap(),
         };
-        assert_eq!(OfContract::read(&of.metadata()), Some(of));
-        assert_eq!(OfContract::read(&HashMap::new()), None);
+        assert_eq!(named(&metadata(&key)), Some(key));
+        assert_eq!(named(&HashMap::new()), None);
     }
 }

@@ -71,7 +71,7 @@ pub mod webhook;
 /// Events of an operator's making.
 mod synthetic;
 
-pub use buyers::NewBuyer;
+pub use buyers::{AttachedMethod, NewBuyer};
 pub use catalog::{FoundPrice, Native, PriceVersion, native};
 pub use changes::{EndOfSubscription, Payment};
 pub use checkout::{CheckoutPage, CheckoutSession, NewCheckoutSession, SessionStatus};
@@ -79,7 +79,7 @@ pub use client::{Stripe, StripeConfig, Transport};
 pub use connected::{BuyerThere, Connected, ConnectedObject, Coupon, Listed, NewSchedule, Product, Shown};
 pub use contract_pages::{ContractPage, NewPage};
 pub use contract_reads::ReadContract;
-pub use contracts::{AskedSale, OfContract};
+pub use contracts::AskedSale;
 pub use customers::NewCustomer;
 pub use error::{Refusal, StripeError};
 pub use events::{EventPage, EventWindow, MOST_EVENT_TYPES};

@@ -26,6 +26,12 @@ impl<'de> Deserialize<'de> for Reference {
     }
 }
 
+/// What was made, by its id.
+#[derive(Deserialize)]
+pub(crate) struct Created {
+    pub(crate) id: String,
+}
+
 /// An id of Stripe's as ours.
 pub(crate) fn id<T: std::str::FromStr>(text: &str, of: &str) -> Result<T, StripeError> {
     text.parse().map_err(|_| StripeError::Unexpected {

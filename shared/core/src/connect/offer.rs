@@ -152,6 +152,15 @@ pub struct Offer {
     pub metered: Option<Metered>,
 }
 
+/// The prices that a product is sold at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenPrices {
+    /// Charged in advance, every time.
+    pub flat: Price,
+    /// Charged afterwards, for what was used.
+    pub metered: Option<Price>,
+}
+
 /// Why a product cannot be sold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsellable {
@@ -175,8 +184,8 @@ pub enum Unsellable {
     Metric,
 }
 
-/// The flat and the metered one out of a product's active recurring prices.
-pub fn choose(prices: Vec<Price>) -> Result<(Price, Option<Price>), Unsellable> {
+/// What a product is sold at, out of its active recurring prices.
+pub fn choose(prices: Vec<Price>) -> Result<ChosenPrices, Unsellable> {
     let (mut licensed, mut metered): (Vec<_>, Vec<_>) = prices
         .into_iter()
         .partition(|price| price.usage == Usage::Licensed);
@@ -192,7 +201,7 @@ pub fn choose(prices: Vec<Price>) -> Result<(Price, Option<Price>), Unsellable> 
         Some(metered) if (&metered.currency, &metered.cadence) != (&flat.currency, &flat.cadence) => {
             Err(Unsellable::Mismatch)
         }
-        _ => Ok((flat, metered)),
+        _ => Ok(ChosenPrices { flat, metered }),
     }
 }
 
@@ -304,7 +313,7 @@ mod tests {
     fn a_product_has_one_flat_price_and_at_most_one_for_usage() {
         let flat = || price("price_f", Usage::Licensed);
         let over = || price("price_o", Usage::Metered(None));
-        let told = |prices| choose(prices).map(|(flat, metered)| (flat.id, metered.map(|it| it.id)));
+        let told = |prices| choose(prices).map(|chosen| (chosen.flat.id, chosen.metered.map(|it| it.id)));
         assert_eq!(told(vec![flat()]), Ok((flat().id, None)));
         assert_eq!(told(vec![over(), flat()]), Ok((flat().id, Some(over().id))));
         assert_eq!(told(vec![over()]), Err(Unsellable::FlatPrice));

@@ -222,6 +222,13 @@ impl Address {
 }
 
 impl Moved {
+    /// The move of a client that is told to be in a country; none where it is there already, or nowhere.
+    #[must_use]
+    pub fn between(from: Option<Address>, to: &Country) -> Option<Self> {
+        let from = from.filter(|from| !from.is_in(to))?;
+        Some(Self { from, to: to.clone() })
+    }
+
     /// Whether a client that was last told to be in this country, if in any, was where it was before this, or is where this tells it to be: it has not
     /// been told to be elsewhere still.
     #[must_use]

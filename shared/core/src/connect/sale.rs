@@ -149,6 +149,15 @@ pub struct Sale {
     pub amendment: Option<Amendment>,
 }
 
+/// A sale, and what Stripe has of it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadSale {
+    /// As it is written down.
+    pub sale: Sale,
+    /// What Stripe has.
+    pub contract: Contract,
+}
+
 /// What a sale begins with.
 #[derive(Debug)]
 pub struct NewSale<'a> {

@@ -7,11 +7,12 @@
 use billing_core::connect::amendment::{Amendment, Step};
 use billing_core::connect::contract::Contract;
 use billing_core::connect::order::Moved;
-use billing_core::connect::sale::Sale;
+use billing_core::connect::sale::{ReadSale, Sale};
 use billing_core::id::CouponId;
 use billing_store::{FoundSale, Listener, StoreError, Unfinished, unless_conflict};
 use billing_stripe::{Connected, StripeError};
 
+use super::buyer::MoveBack;
 use super::{Fields, Named, refused};
 use crate::call::Call;
 use crate::problem::Problem;
@@ -60,80 +61,73 @@ impl Call<'_> {
     /// somebody else asked for.
     pub async fn amend(
         &self,
-        sale: &Sale,
+        read: ReadSale,
         amendment: &Amendment,
-        contract: Contract,
         fields: &Fields,
-    ) -> Result<Option<(Sale, Contract)>, NotAmended> {
-        let stripe = self.stripe_of(&sale.account).await?;
-        let named = named(sale, &contract)?;
-        let mut contract = contract;
+    ) -> Result<Option<ReadSale>, NotAmended> {
+        let stripe = self.stripe_of(&read.sale.account).await?;
+        let named = named(&read)?;
         let mut is_tried = amendment.moved.is_some();
-        let Some((sale, amendment)) = self.noted(&stripe, sale, amendment, &contract).await? else {
+        let Some((mut read, amendment)) = self.noted(&stripe, read, amendment).await? else {
             return Ok(None);
         };
-        let (sale, amendment) = (&sale, &amendment);
+        let amendment = &amendment;
         for _ in 0..MOST_STEPS {
-            if let Some(refusal) = amendment.overtaken(&contract, self.now) {
+            if let Some(refusal) = amendment.overtaken(&read.contract, self.now) {
                 if is_tried {
-                    self.put_back(&stripe, (sale, &contract), amendment).await?;
+                    self.put_back(&stripe, &read, amendment).await?;
                 }
-                return match self.land_amended(sale, &contract).await? {
+                return match self.land_amended(&read).await? {
                     Some(_) => Err(NotAmended::Refused(Problem::conflict(refusal.to_string()))),
                     None => Ok(None),
                 };
             }
-            let Some(step) = amendment.next(&contract) else {
+            let Some(step) = amendment.next(&read.contract) else {
                 break;
             };
             is_tried |= matches!(step, Step::Rewrite(_) | Step::Change(_));
             let last = !matches!(step, Step::Release(_) | Step::Migrate(_));
-            match take(&stripe, (sale, &contract), amendment, &step).await {
+            match take(&stripe, &read, amendment, &step).await {
                 Ok(()) if matches!(step, Step::Rewrite(_) | Step::Change(_)) => {
-                    self.remember_country(sale, &contract, amendment).await?;
+                    self.remember_country(&read, amendment).await?;
                 }
                 Ok(()) => {}
                 // Stripe keeps a failure under this number.
                 Err(error @ StripeError::Spent { .. }) => {
                     // A machine that is at it in other words puts the client back itself, where it has to.
                     if error.asked_in_other_words().is_some() && amendment.is_in_flight(self.now) {
-                        unless_conflict(self.store.drop_amendment(sale).await)?;
+                        unless_conflict(self.store.drop_amendment(&read.sale).await)?;
                     } else {
-                        self.give_up(sale, amendment, &contract).await?;
+                        self.give_up(&read, amendment).await?;
                     }
                     return Ok(None);
                 }
                 Err(error @ StripeError::Refused(_)) => {
-                    let now = self.look_again(sale, &named).await?;
-                    if now.stage() != contract.stage() || now.flexible != contract.flexible {
+                    let now = self.look_again(&read.sale, &named).await?;
+                    if now.stage() != read.contract.stage() || now.flexible != read.contract.flexible {
                         // It began, was let go of or migrated between the look and the step.
-                        contract = now;
+                        read.contract = now;
                         continue;
                     }
-                    self.give_up(sale, amendment, &contract).await?;
+                    self.give_up(&read, amendment).await?;
                     return Err(NotAmended::Refused(not_possible(error, amendment, fields)));
                 }
                 Err(error) => return Err(refused(error, fields).into()),
             }
-            contract = self.look_again(sale, &named).await?;
+            read.contract = self.look_again(&read.sale, &named).await?;
             if last {
                 break;
             }
         }
-        let landed = self.land_amended(sale, &contract).await?;
-        Ok(landed.map(|sale| (sale, contract)))
+        let landed = self.land_amended(&read).await?;
+        Ok(landed.map(|sale| ReadSale { sale, ..read }))
     }
 
     /// Forgets an amendment that comes to nothing; its client is where it was before.
-    pub async fn give_up(
-        &self,
-        sale: &Sale,
-        amendment: &Amendment,
-        contract: &Contract,
-    ) -> Result<(), Problem> {
-        let stripe = self.stripe_of(&sale.account).await?;
-        self.put_back(&stripe, (sale, contract), amendment).await?;
-        unless_conflict(self.store.drop_amendment(sale).await)?;
+    pub async fn give_up(&self, read: &ReadSale, amendment: &Amendment) -> Result<(), Problem> {
+        let stripe = self.stripe_of(&read.sale.account).await?;
+        self.put_back(&stripe, read, amendment).await?;
+        unless_conflict(self.store.drop_amendment(&read.sale).await)?;
         Ok(())
     }
 
@@ -142,25 +136,24 @@ impl Call<'_> {
     async fn noted(
         &self,
         stripe: &Connected,
-        sale: &Sale,
+        read: ReadSale,
         amendment: &Amendment,
-        contract: &Contract,
-    ) -> Result<Option<(Sale, Amendment)>, Problem> {
+    ) -> Result<Option<(ReadSale, Amendment)>, Problem> {
         let moved = if amendment.moved.is_none() {
-            let moved = about_to_move(stripe, contract, amendment).await;
+            let moved = about_to_move(stripe, &read.contract, amendment).await;
             moved.map_err(|error| refused(error, &Fields::NONE))?
         } else {
             None
         };
         if moved.is_none() {
-            return Ok(Some((sale.clone(), amendment.clone())));
+            return Ok(Some((read, amendment.clone())));
         }
         let noted = Amendment {
             moved,
             ..amendment.clone()
         };
-        let written = unless_conflict(self.store.begin_amendment(sale, &noted).await)?;
-        Ok(written.map(|sale| (sale, noted)))
+        let written = unless_conflict(self.store.begin_amendment(&read.sale, &noted).await)?;
+        Ok(written.map(|sale| (ReadSale { sale, ..read }, noted)))
     }
 
     /// Has a client be where it was before an amendment that comes to nothing: what runs is taxed there. Where it is known to be where the amendment
@@ -168,7 +161,7 @@ impl Call<'_> {
     async fn put_back(
         &self,
         stripe: &Connected,
-        (sale, contract): (&Sale, &Contract),
+        ReadSale { sale, contract }: &ReadSale,
         amendment: &Amendment,
     ) -> Result<(), Problem> {
         let Some(moved) = &amendment.moved else {
@@ -182,12 +175,17 @@ impl Call<'_> {
             return Ok(());
         };
         let key = Connected::key_to_put_back(sale, amendment);
-        self.move_back(stripe, (&buyer, &contract.customer), moved, &key)
-            .await
+        let back = MoveBack {
+            buyer: &buyer,
+            customer: &contract.customer,
+            moved,
+            key: &key,
+        };
+        self.move_back(stripe, &back).await
     }
 
     /// Writes down what Stripe has, with which the amendment is at its end; none when somebody else wrote first.
-    async fn land_amended(&self, sale: &Sale, contract: &Contract) -> Result<Option<Sale>, Problem> {
+    async fn land_amended(&self, ReadSale { sale, contract }: &ReadSale) -> Result<Option<Sale>, Problem> {
         let found = FoundSale {
             schedule: None,
             contract,
@@ -200,8 +198,7 @@ impl Call<'_> {
     /// Where an amendment says that the client is, is where it is: for its next order, and for taxes that are switched on later.
     async fn remember_country(
         &self,
-        sale: &Sale,
-        contract: &Contract,
+        ReadSale { sale, contract }: &ReadSale,
         amendment: &Amendment,
     ) -> Result<(), Problem> {
         let tax = amendment.difference.tax.as_ref();
@@ -228,7 +225,7 @@ impl Call<'_> {
 }
 
 /// The schedule knows the subscription that it became; a subscription does not know a schedule that has let go of it.
-fn named(sale: &Sale, contract: &Contract) -> Result<Named, Problem> {
+fn named(ReadSale { sale, contract }: &ReadSale) -> Result<Named, Problem> {
     let schedule = sale.schedule.clone().or_else(|| contract.schedule.clone());
     schedule
         .map(Named::Schedule)
@@ -247,19 +244,16 @@ async fn about_to_move(
         return Ok(None);
     };
     let there = stripe.buyer(&contract.customer).await?;
-    let from = there.address.filter(|address| !address.is_in(country));
-    Ok(from.map(|from| Moved {
-        from,
-        to: country.clone(),
-    }))
+    Ok(Moved::between(there.address, country))
 }
 
 async fn take(
     stripe: &Connected,
-    (sale, contract): (&Sale, &Contract),
+    read: &ReadSale,
     amendment: &Amendment,
     step: &Step,
 ) -> Result<(), StripeError> {
+    let ReadSale { sale, contract } = read;
     if matches!(step, Step::Rewrite(_) | Step::Change(_)) {
         stripe.locate_amended(&contract.customer, sale, amendment).await?;
     }
@@ -267,23 +261,15 @@ async fn take(
         Step::Rewrite(schedule) => {
             let coupon = still_valid(stripe, contract, amendment).await?;
             stripe
-                .rewrite_schedule(schedule, (sale, contract), amendment, coupon.as_ref())
+                .rewrite_schedule(schedule, read, amendment, coupon.as_ref())
                 .await
         }
         Step::EndWithSchedule(schedule, ends) => {
             stripe.end_with_schedule(schedule, sale, amendment, *ends).await
         }
-        Step::Release(schedule) => {
-            stripe
-                .release_schedule(schedule, (sale, contract), amendment)
-                .await
-        }
+        Step::Release(schedule) => stripe.release_schedule(schedule, read, amendment).await,
         Step::Migrate(subscription) => stripe.migrate_running(subscription, sale, amendment).await,
-        Step::Change(subscription) => {
-            stripe
-                .change_running(subscription, (sale, contract), amendment)
-                .await
-        }
+        Step::Change(subscription) => stripe.change_running(subscription, read, amendment).await,
     }
 }
 

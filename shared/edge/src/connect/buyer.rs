@@ -45,6 +45,19 @@ pub struct Paying<'a> {
     pub address_key: &'a str,
 }
 
+/// A client that is to be where it was before it was told to be elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct MoveBack<'a> {
+    /// As it is recorded.
+    pub buyer: &'a Buyer,
+    /// The customer that was told.
+    pub customer: &'a CustomerId,
+    /// Where it was, and where it was told to be.
+    pub moved: &'a Moved,
+    /// The idempotency key under which Stripe is told that it is back.
+    pub key: &'a str,
+}
+
 impl Call<'_> {
     /// The client's customer, recorded and told where it is.
     pub async fn buyers_customer(
@@ -106,20 +119,19 @@ impl Call<'_> {
         }
         let there = stripe.buyer(customer).await;
         let there = there.map_err(|error| super::refused(error, &super::Fields::NONE))?;
-        let from = there.address.filter(|address| !address.is_in(country));
-        Ok(from.map(|from| Moved {
-            from,
-            to: country.clone(),
-        }))
+        Ok(Moved::between(there.address, country))
     }
 
     /// Has a client be where it was, after all, unless it has been told since to be elsewhere still. Safe to repeat under the same key.
     pub async fn move_back(
         &self,
         stripe: &Connected,
-        (buyer, customer): (&Buyer, &CustomerId),
-        moved: &Moved,
-        key: &str,
+        MoveBack {
+            buyer,
+            customer,
+            moved,
+            key,
+        }: &MoveBack<'_>,
     ) -> Result<(), Problem> {
         let there = stripe.buyer(customer).await;
         let there = there.map_err(|error| super::refused(error, &super::Fields::NONE))?;

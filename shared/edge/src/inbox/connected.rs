@@ -8,6 +8,7 @@
 //! Not here: coverage. What a client of an agency has paid for is the agency's business.
 
 use billing_core::connect::contract::Stage;
+use billing_core::connect::sale::ReadSale;
 use billing_core::id::{ConnectedAccountId, InvoiceId, NotAnId};
 use billing_store::{FoundSale, Listener, Unfinished, unless_conflict};
 use billing_stripe::webhook::Event;
@@ -94,7 +95,7 @@ async fn refresh(
     named: &Named,
 ) -> Result<Option<EventOutcome>, Problem> {
     // What the agency made by itself is no sale of ours.
-    let Some((sale, _)) = call.find_sale(account, named).await? else {
+    let Some(ReadSale { sale, .. }) = call.find_sale(account, named).await? else {
         return Ok(Some(EventOutcome::OfNobody));
     };
     // First what we have, then what Stripe has: see `docs/architecture.md`. A look through the schedule finds its subscription.
@@ -109,7 +110,8 @@ async fn refresh(
         // Of what is over nothing is left to do but to have its client be where it was.
         && (contract.stage() != Stage::Over || left.moved.is_some())
     {
-        return Ok(match call.amend(&sale, &left, contract, &Fields::NONE).await {
+        let read = ReadSale { sale, contract };
+        return Ok(match call.amend(read, &left, &Fields::NONE).await {
             Ok(amended) => amended.map(|_| EventOutcome::Done),
             Err(NotAmended::Failed(problem)) => return Err(problem),
             // What there is has to be looked at once more.

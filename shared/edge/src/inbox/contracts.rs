@@ -6,8 +6,9 @@
 //! Stripe say of themselves.
 
 use billing_core::access::Mode;
+use billing_core::contract::ContractKey;
 use billing_core::id::{InvoiceId, ScheduleId, SessionId, SubscriptionId};
-use billing_stripe::{OfContract, ReadContract, ReversedInvoice, SessionStatus, StripeError};
+use billing_stripe::{ReadContract, ReversedInvoice, SessionStatus, StripeError};
 
 use super::errand::Errand;
 use super::let_go;
@@ -20,7 +21,7 @@ enum FetchedObject {
     /// A contract's subscription, with what is told of a bill of it.
     Subscription(Box<ReadContract>, InvoiceFacts),
     /// A page that nobody paid.
-    Unpaid(SessionId, OfContract),
+    Unpaid(SessionId, ContractKey),
 }
 
 /// Does an event's errand, in as many rounds as it takes.
@@ -37,7 +38,7 @@ pub(super) async fn run(call: &Call<'_>, errand: &Errand) -> Result<(), Problem>
 
 /// What an errand is about.
 struct Subject {
-    contract: OfContract,
+    contract: ContractKey,
     /// Whether the contract has recorded the subscription, before it is read: if it says nothing of it by then, that was an earlier sale's.
     is_recorded: bool,
 }
@@ -67,12 +68,8 @@ async fn subject(call: &Call<'_>, errand: &Errand) -> Result<Option<Subject>, Pr
     }
 }
 
-async fn pointed(call: &Call<'_>, subscription: &SubscriptionId) -> Result<Option<OfContract>, Problem> {
-    let pointed = call.store.contract_of_subscription(subscription).await?;
-    Ok(pointed.map(|(organisation, contract)| OfContract {
-        organisation,
-        contract,
-    }))
+async fn pointed(call: &Call<'_>, subscription: &SubscriptionId) -> Result<Option<ContractKey>, Problem> {
+    Ok(call.store.contract_of_subscription(subscription).await?)
 }
 
 /// One round; none when somebody else wrote first.
@@ -97,7 +94,7 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &Subject) -> Result<Option<(
             return Ok(Some(()));
         }
     }
-    let (Some(stored), OfContract { contract: id, .. }) = (stored, of) else {
+    let (Some(stored), ContractKey { contract: id, .. }) = (stored, of) else {
         // A sale that came to nothing and was forgotten; one that was paid all the same must be seen.
         if let FetchedObject::Subscription(read, bill) = &found
             && (read.read.billing.status.is_live() || bill.costs_money())

@@ -7,11 +7,12 @@ use billing_core::access::Owner;
 use billing_core::connect::amendment::Amendment;
 use billing_core::connect::contract::Contract;
 use billing_core::connect::offer::Usage;
-use billing_core::connect::sale::{Sale, Terms};
+use billing_core::connect::sale::{ReadSale, Sale, Terms};
 use billing_core::id::{AgencyId, CustomerId, InvoiceId, MeterId, SubscriptionId};
 use billing_core::period::Period;
 use billing_core::subscription::Collection;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
 use stripe_billing::invoice::{CreatePreviewInvoice, ListInvoice};
 use stripe_billing::subscription::{
@@ -32,9 +33,6 @@ use crate::wire::{Reference, collection, id, segment};
 const MINUTE: i64 = 60;
 /// What has Stripe forget the date on which a subscription ends.
 const NO_DATE: &str = "cancel_at=";
-
-#[derive(Deserialize)]
-struct Made {}
 
 #[derive(Deserialize)]
 struct Bill {
@@ -125,7 +123,7 @@ impl Connected {
     pub async fn change_running(
         &self,
         subscription: &SubscriptionId,
-        (sale, contract): (&Sale, &Contract),
+        ReadSale { sale, contract }: &ReadSale,
         amendment: &Amendment,
     ) -> Result<(), StripeError> {
         let difference = &amendment.difference;
@@ -154,7 +152,7 @@ impl Connected {
                 Some(others.map_or_else(|| NO_DATE.to_owned(), |others| format!("{others}&{NO_DATE}")));
         }
         let key = step_key(sale, amendment, "change");
-        let _made: Made = self.stripe.post(request, &key).await?;
+        let _changed: IgnoredAny = self.stripe.post(request, &key).await?;
         Ok(())
     }
 
@@ -168,7 +166,7 @@ impl Connected {
         let mode = MigrateSubscriptionBillingMode::new(MigrateSubscriptionBillingModeType::Flexible);
         let request = MigrateSubscription::new(subscription.as_str(), mode);
         let key = step_key(sale, amendment, "migrate");
-        let _made: Made = self.stripe.post(request.build(), &key).await?;
+        let _changed: IgnoredAny = self.stripe.post(request.build(), &key).await?;
         Ok(())
     }
 
@@ -202,7 +200,7 @@ impl Connected {
             for step in bill.steps() {
                 let request = RequestBuilder::new(StripeMethod::Post, format!("/invoices/{invoice}/{step}"));
                 let key = format!("connect-last/{invoice}/{step}");
-                match self.stripe.post::<Made>(request, &key).await {
+                match self.stripe.post::<IgnoredAny>(request, &key).await {
                     // Final or paid already, or nothing pays it.
                     Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => {}
                     Err(error) => return Err(error),

@@ -10,7 +10,7 @@ use billing_core::access::Owner;
 use billing_core::connect::amendment::Amendment;
 use billing_core::connect::contract::{Contract, Line};
 use billing_core::connect::offer::Cadence;
-use billing_core::connect::sale::{Sale, Terms};
+use billing_core::connect::sale::{ReadSale, Sale, Terms};
 use billing_core::id::{AgencyId, CouponId, CustomerId, ScheduleId};
 use billing_core::money::Currency;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ use super::buyers::CLIENT;
 use crate::billing_mode::BillingMode;
 use crate::error::StripeError;
 use crate::pages::Listed;
-use crate::wire::id;
+use crate::wire::{Created, id};
 
 /// The metadata member by which an object on a connected account names its sale.
 pub(super) const SALE: &str = "sale";
@@ -104,11 +104,6 @@ struct Item<'a> {
 #[derive(Serialize)]
 struct Discount<'a> {
     coupon: &'a str,
-}
-
-#[derive(Deserialize)]
-struct Made {
-    id: String,
 }
 
 /// A schedule, as far as it tells which sale it is of.
@@ -235,7 +230,7 @@ impl Connected {
             sale.account, sale.order.client, sale.number
         );
         let request = RequestBuilder::new(StripeMethod::Post, "/subscription_schedules").form(&form);
-        let made: Made = self.stripe.post(request, &key).await?;
+        let made: Created = self.stripe.post(request, &key).await?;
         id(&made.id, "a subscription schedule")
     }
 
@@ -269,7 +264,7 @@ impl Connected {
     pub async fn rewrite_schedule(
         &self,
         schedule: &ScheduleId,
-        (sale, contract): (&Sale, &Contract),
+        ReadSale { sale, contract }: &ReadSale,
         amendment: &Amendment,
         coupon: Option<&CouponId>,
     ) -> Result<(), StripeError> {
@@ -304,7 +299,7 @@ impl Connected {
         };
         let path = format!("/subscription_schedules/{schedule}");
         let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
-        let _made: Made = self
+        let _made: Created = self
             .stripe
             .post(request, &step_key(sale, amendment, "rewrite"))
             .await?;
@@ -326,7 +321,7 @@ impl Connected {
         };
         let request = UpdateSubscriptionSchedule::new(schedule.as_str()).end_behavior(behavior);
         let key = step_key(sale, amendment, "end");
-        let _made: Made = self.stripe.post(request.build(), &key).await?;
+        let _made: Created = self.stripe.post(request.build(), &key).await?;
         Ok(())
     }
 
@@ -335,13 +330,13 @@ impl Connected {
     pub async fn release_schedule(
         &self,
         schedule: &ScheduleId,
-        (sale, contract): (&Sale, &Contract),
+        ReadSale { sale, contract }: &ReadSale,
         amendment: &Amendment,
     ) -> Result<(), StripeError> {
         let request = ReleaseSubscriptionSchedule::new(schedule.as_str())
             .preserve_cancel_date(contract.ends || contract.ends_at.is_some())
             .build();
-        let _made: Made = self
+        let _made: Created = self
             .stripe
             .post(request, &step_key(sale, amendment, "release"))
             .await?;

@@ -248,21 +248,8 @@ impl World {
         };
         let account = NewAccount {
             profile: Profile {
-                id: ACCOUNT.parse().unwrap(),
                 name: Some("Ada".parse().unwrap()),
-                email: None,
-                contact_changed_at: None,
-                erased_at: None,
-                created_at: now,
-                version: 0,
-                customer: None,
-                customer_asked_at: None,
-                lost_customers: 0,
-                checkouts: 0,
-                checkouts_paced_until: None,
-                open_session: None,
-                changes: 0,
-                change: None,
+                ..Profile::new(ACCOUNT.parse().unwrap(), now)
             },
             numbers: vec![number("+15550000100"), number("+15550000101")],
         };

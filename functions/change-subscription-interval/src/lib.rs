@@ -89,24 +89,16 @@ impl Course {
 
 fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
     let mut members = call.members()?;
-    let interval = members.required("interval", |word| {
-        Interval::parse(word).ok_or("must be \"monthly\" or \"annual\"")
-    });
+    let interval = members.required("interval", str::parse::<Interval>);
     let code = members.optional("promotionCode", str::parse::<Word>);
     let proration_date = members.optional_integer("prorationDate", |seconds| {
         Timestamp::from_second(seconds).map_err(|_| "must be unix seconds")
     });
-    members.finish()?;
-    match interval {
-        Some(interval) => Ok(Wish {
-            interval,
-            code,
-            proration_date,
-        }),
-        None => Err(Problem::internal(
-            "a required member was neither read nor refused",
-        )),
-    }
+    Ok(Wish {
+        interval: members.finish_with(interval)?,
+        code,
+        proration_date,
+    })
 }
 
 /// One attempt on fresh facts; none when they have moved since.

@@ -131,8 +131,7 @@ fn read_order(call: &Call<'_>) -> Result<Order, Problem> {
             start,
         })
     });
-    members.finish_with_start("data.selectedProduct.startDate", asked_start, call.now)?;
-    order.ok_or_else(|| Problem::internal("a required member was neither read nor refused"))
+    members.finish_with_start(order, "data.selectedProduct.startDate", asked_start, call.now)
 }
 
 /// One attempt on fresh facts; none when somebody else wrote first. `over` are the numbers of sales that nothing can come of.
@@ -163,20 +162,14 @@ async fn attempt(
         Next::Repeat(_) | Next::Finish(_) => Ok(()),
     };
     let (client, agents) = check::own(order, client, agents, start)?;
-    match next {
-        Next::Repeat(sale) => repeat(call, request, sale, over).await,
+    let (buyer, sale) = match next {
+        Next::Repeat(sale) => return repeat(call, request, sale, over).await,
         Next::Finish(sale) => {
             // Another machine wrote both between the two reads.
             let Some(buyer) = buyer else {
                 return Ok(None);
             };
-            let begun = Begun {
-                request,
-                client: &client,
-                buyer: &buyer,
-                sale: &sale,
-            };
-            open(call, owner, &begun).await
+            (buyer, sale)
         }
         Next::Begin => {
             let ordered = Ordered {
@@ -188,18 +181,19 @@ async fn attempt(
                     sales: &seen,
                 },
             };
-            let Some((buyer, sale)) = begin(call, owner, ordered).await? else {
+            let Some(begun) = begin(call, owner, ordered).await? else {
                 return Ok(None);
             };
-            let begun = Begun {
-                request,
-                client: &client,
-                buyer: &buyer,
-                sale: &sale,
-            };
-            open(call, owner, &begun).await
+            begun
         }
-    }
+    };
+    let begun = Begun {
+        request,
+        client: &client,
+        buyer: &buyer,
+        sale: &sale,
+    };
+    open(call, owner, &begun).await
 }
 
 /// What came of a sale that was made already; none when somebody else wrote first, or it is over.

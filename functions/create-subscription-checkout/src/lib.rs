@@ -80,18 +80,12 @@ async fn checkout_of(call: &Call<'_>, owner: &Owner, mut course: Course) -> Resu
 fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
     let config = &call.app.config;
     let mut members = call.members()?;
-    let interval = members.required("interval", |word| {
-        Interval::parse(word).ok_or("must be \"monthly\" or \"annual\"")
-    });
+    let interval = members.required("interval", str::parse::<Interval>);
     let return_url = members.optional("returnUrl", |text| ReturnUrl::parse(text, &config.return_policy));
-    members.finish()?;
-    let return_url = return_url.unwrap_or_else(|| config.return_url.clone());
-    match interval {
-        Some(interval) => Ok(Wish { interval, return_url }),
-        None => Err(Problem::internal(
-            "a required member was neither read nor refused",
-        )),
-    }
+    Ok(Wish {
+        interval: members.finish_with(interval)?,
+        return_url: return_url.unwrap_or_else(|| config.return_url.clone()),
+    })
 }
 
 /// One attempt on fresh facts; none when somebody else wrote first.

@@ -140,9 +140,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
 
 fn read_question(call: &Call<'_>) -> Result<Question, Problem> {
     let mut members = call.members()?;
-    let interval = members.optional("interval", |word| {
-        Interval::parse(word).ok_or("must be \"monthly\" or \"annual\"")
-    });
+    let interval = members.optional("interval", str::parse::<Interval>);
     let quantity = members.optional_integer("quantity", |quantity| match u32::try_from(quantity) {
         Ok(quantity) if quantity >= 1 => Ok(u64::from(quantity)),
         Ok(_) => Err("must be at least 1"),

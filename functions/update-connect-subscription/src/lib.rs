@@ -86,8 +86,7 @@ fn read_wish(call: &Call<'_>) -> Result<Wish, Problem> {
             ends: data.optional_flag("cancelAtPeriodEnd"),
         })
     });
-    members.finish_with_start("data.startDate", start, call.now)?;
-    wish.ok_or_else(|| Problem::internal("a required member was neither read nor refused"))
+    members.finish_with_start(wish, "data.startDate", start, call.now)
 }
 
 /// One attempt on fresh facts; none when somebody else wrote first, or left something that had to be done first.

@@ -65,6 +65,28 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// That of an account which is created now, and of which nothing else is known.
+    #[must_use]
+    pub fn new(id: AccountId, now: Timestamp) -> Self {
+        Self {
+            id,
+            name: None,
+            email: None,
+            contact_changed_at: None,
+            erased_at: None,
+            created_at: now,
+            version: 0,
+            customer: None,
+            customer_asked_at: None,
+            lost_customers: 0,
+            checkouts: 0,
+            checkouts_paced_until: None,
+            open_session: None,
+            changes: 0,
+            change: None,
+        }
+    }
+
     /// How it is called and reached.
     #[must_use]
     pub fn contact(&self) -> Contact {

@@ -180,21 +180,8 @@ mod tests {
     fn account(numbers: usize) -> Account {
         Account {
             profile: Profile {
-                id: "ada".parse().unwrap(),
-                name: None,
-                email: None,
-                contact_changed_at: None,
-                erased_at: None,
-                created_at: at("2026-04-01T00:00:00Z"),
-                version: 0,
-                customer: None,
-                customer_asked_at: None,
-                lost_customers: 0,
                 checkouts: 1,
-                checkouts_paced_until: None,
-                open_session: None,
-                changes: 0,
-                change: None,
+                ..Profile::new("ada".parse().unwrap(), at("2026-04-01T00:00:00Z"))
             },
             subscription: None,
             numbers: (0..numbers)

@@ -21,17 +21,24 @@ pub enum Interval {
     Annual,
 }
 
-impl Interval {
-    /// The word of the API: `monthly` or `annual`, nothing else.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
+/// A word for no interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be \"monthly\" or \"annual\"")]
+pub struct NotAnInterval;
+
+/// By the word of the API.
+impl std::str::FromStr for Interval {
+    type Err = NotAnInterval;
+    fn from_str(word: &str) -> Result<Self, NotAnInterval> {
         match word {
-            "monthly" => Some(Self::Monthly),
-            "annual" => Some(Self::Annual),
-            _ => None,
+            "monthly" => Ok(Self::Monthly),
+            "annual" => Ok(Self::Annual),
+            _ => Err(NotAnInterval),
         }
     }
+}
 
+impl Interval {
     /// The interval behind Stripe's `recurring.interval` and `recurring.interval_count`; none for one that is not sold here.
     #[must_use]
     pub fn from_recurring(unit: &str, count: u64) -> Option<Self> {

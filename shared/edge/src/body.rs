@@ -295,4 +295,10 @@ impl Members {
             Err(Problem::invalid(self.invalid))
         }
     }
+
+    /// The same; what was read of all members otherwise, which is there when nothing was wrong.
+    pub fn finish_with<T>(self, read: Option<T>) -> Result<T, Problem> {
+        self.finish()?;
+        read.ok_or_else(|| Problem::internal("a required member was neither read nor refused"))
+    }
 }

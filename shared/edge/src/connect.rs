@@ -224,7 +224,7 @@ impl Call<'_> {
 }
 
 impl Members {
-    /// `taxSettings`.
+    /// `taxSettings`, if it is there: `enabled`, which it must have, `country` by its code in capitals, `postalCode`.
     pub fn tax_settings(&mut self) -> Option<Tax> {
         self.optional_object("taxSettings", |tax| {
             let enabled = tax.required_flag("enabled");
@@ -249,20 +249,22 @@ impl Members {
         self.optional_integer("startDate", start_at)
     }
 
-    /// Everything that was wrong with the body's form, if anything was, and then also a start that nobody means, which is judged later otherwise.
-    pub fn finish_with_start(
+    /// Everything that was wrong with the body's form, if anything was, and then also a start that nobody means, which is judged later otherwise;
+    /// what was read of all members else.
+    pub fn finish_with_start<T>(
         mut self,
+        read: Option<T>,
         path: &str,
         start: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<(), Problem> {
+    ) -> Result<T, Problem> {
         let judged = start.map_or(Ok(()), |start| order::start(start, now));
         if let Err(fault @ order::Fault::FarAhead) = judged
             && !self.is_good()
         {
             self.fault(path, fault.to_string());
         }
-        self.finish()
+        self.finish_with(read)
     }
 }
 

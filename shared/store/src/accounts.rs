@@ -185,16 +185,9 @@ impl Store {
     /// Whose a customer is.
     pub async fn owner_of_customer(&self, customer: &CustomerId) -> Result<Option<CustomerOf>, StoreError> {
         let key = key::pointer(customer);
-        let found = self
-            .call()
-            .get_item()
-            .table_name(&*self.accounts)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true)
-            .send()
-            .await?
-            .item;
-        let Some(found) = found else { return Ok(None) };
+        let Some(found) = self.item(&self.accounts, &key).await? else {
+            return Ok(None);
+        };
         if found.contains_key("organisation") {
             return Ok(Some(CustomerOf::Organisation));
         }

@@ -10,22 +10,13 @@ use billing_core::session::{Deadline, Intent, Session};
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::item::{item, number, put, put_if, string, value};
+use crate::item::{item, number, put, put_if, string};
 use crate::key;
 
 impl Store {
     /// A session, its time run out or not: that is for the reader to judge.
     pub async fn checkout_session(&self, id: &CheckoutId) -> Result<Option<Session>, StoreError> {
-        let found = self
-            .call()
-            .get_item()
-            .table_name(&*self.sessions)
-            .set_key(Some(key::session(id).attributes()))
-            .consistent_read(true)
-            .send()
-            .await?
-            .item;
-        found.map(value).transpose()
+        self.read_expiring(&key::session(id)).await
     }
 
     /// The session that a wish of this hash was last made into, over or not.
@@ -34,16 +25,7 @@ impl Store {
         organisation: &OrganisationId,
         hash: &str,
     ) -> Result<Option<CheckoutId>, StoreError> {
-        let found = self
-            .call()
-            .get_item()
-            .table_name(&*self.sessions)
-            .set_key(Some(key::intent(organisation, hash).attributes()))
-            .consistent_read(true)
-            .send()
-            .await?
-            .item;
-        let intent: Option<Intent> = found.map(value).transpose()?;
+        let intent: Option<Intent> = self.read_expiring(&key::intent(organisation, hash)).await?;
         Ok(intent.map(|intent| intent.checkout))
     }
 

@@ -72,7 +72,7 @@ pub struct StoreConfig {
     pub sessions_table: String,
 }
 
-/// The two tables.
+/// The two tables of a deployment, for one request: it counts what DynamoDB is asked.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) client: Client,

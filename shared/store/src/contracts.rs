@@ -205,7 +205,7 @@ impl Store {
         subscription: &SubscriptionId,
     ) -> Result<Option<ContractKey>, StoreError> {
         let key = key::subscription_pointer(subscription);
-        let Some(found) = self.pointer(&key).await? else {
+        let Some(found) = self.item(&self.accounts, &key).await? else {
             return Ok(None);
         };
         let corrupt = |error: billing_core::id::NotAnId| StoreError::corrupt(key.to_string(), error);
@@ -213,18 +213,6 @@ impl Store {
             organisation: text(&found, "organisation").parse().map_err(corrupt)?,
             contract: text(&found, "contract").parse().map_err(corrupt)?,
         }))
-    }
-
-    async fn pointer(&self, key: &key::Key) -> Result<Option<Item>, StoreError> {
-        let found = self
-            .call()
-            .get_item()
-            .table_name(&*self.accounts)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true)
-            .send()
-            .await?;
-        Ok(found.item)
     }
 }
 

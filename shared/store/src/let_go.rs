@@ -15,15 +15,8 @@ use crate::key;
 impl Store {
     /// Whether a bill was let go.
     pub async fn is_let_go(&self, bill: &InvoiceId) -> Result<bool, StoreError> {
-        let found = self
-            .call()
-            .get_item()
-            .table_name(&*self.accounts)
-            .set_key(Some(key::let_go(bill).attributes()))
-            .consistent_read(true)
-            .send()
-            .await?;
-        Ok(found.item.is_some())
+        let found = self.item(&self.accounts, &key::let_go(bill)).await?;
+        Ok(found.is_some())
     }
 
     /// Lets a bill go. Repeating it tells a later moment, and changes nothing else.

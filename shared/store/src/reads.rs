@@ -1,4 +1,4 @@
-//! Reading the `accounts` table, strongly consistent: one item, or all of a collection whose sort keys begin alike.
+//! Reading, strongly consistent: one item, or all of a collection of `accounts` whose sort keys begin alike.
 
 use serde::de::DeserializeOwned;
 
@@ -8,18 +8,30 @@ use crate::item::{Item, string, value};
 use crate::key::Key;
 
 impl Store {
-    /// An item as what it is, none if there is no such.
+    /// An item of `accounts` as what it is, none if there is no such.
     pub(crate) async fn read<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
+        self.item(&self.accounts, key).await?.map(value).transpose()
+    }
+
+    /// An item of `sessions` as what it is, its time run out or not; none if there is no such.
+    pub(crate) async fn read_expiring<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+    ) -> Result<Option<T>, StoreError> {
+        self.item(&self.sessions, key).await?.map(value).transpose()
+    }
+
+    /// An item by its attributes, none if there is no such.
+    pub(crate) async fn item(&self, table: &str, key: &Key) -> Result<Option<Item>, StoreError> {
         let found = self
             .call()
             .get_item()
-            .table_name(&*self.accounts)
+            .table_name(table)
             .set_key(Some(key.attributes()))
             .consistent_read(true)
             .send()
-            .await?
-            .item;
-        found.map(value).transpose()
+            .await?;
+        Ok(found.item)
     }
 
     /// The items of a collection whose sort keys begin with `prefix`, in their order.

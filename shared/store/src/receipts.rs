@@ -270,16 +270,7 @@ impl Store {
 
     /// What is known of an event.
     pub async fn receipt(&self, event: &EventKey) -> Result<Option<Receipt>, StoreError> {
-        let found = self
-            .call()
-            .get_item()
-            .table_name(&*self.sessions)
-            .set_key(Some(event.key().attributes()))
-            .consistent_read(true)
-            .send()
-            .await?
-            .item;
-        found.map(value).transpose()
+        self.read_expiring(&event.key()).await
     }
 }
 

@@ -13,7 +13,7 @@ use billing_core::subscription::Subscription;
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::item::{incomplete, item, number, string, value};
+use crate::item::{incomplete, item, number, string};
 use crate::key::{self, EXPIRES_AT};
 
 /// A reservation to be made.
@@ -32,16 +32,7 @@ pub struct NewReservation<'a> {
 impl Store {
     /// The account's reservation, expired or not: age is for the reader to judge.
     pub async fn reservation(&self, account: &AccountId) -> Result<Option<Reservation>, StoreError> {
-        let found = self
-            .call()
-            .get_item()
-            .table_name(&*self.sessions)
-            .set_key(Some(key::reservation(account).attributes()))
-            .consistent_read(true)
-            .send()
-            .await?
-            .item;
-        found.map(value).transpose()
+        self.read_expiring(&key::reservation(account)).await
     }
 
     /// Reserves the next number of the account's checkouts, in place of the reservation that was `seen`.

@@ -35,21 +35,10 @@ pub struct Wanted {
 /// Creates an account with its numbers.
 pub async fn create(store: &Store, wanted: Wanted, now: Timestamp) -> Result<(), Failure> {
     let profile = Profile {
-        id: wanted.id,
         name: wanted.name,
         email: wanted.email,
-        contact_changed_at: None,
-        erased_at: None,
-        created_at: now,
-        version: 0,
         customer: wanted.customer,
-        customer_asked_at: None,
-        lost_customers: 0,
-        checkouts: 0,
-        checkouts_paced_until: None,
-        open_session: None,
-        changes: 0,
-        change: None,
+        ..Profile::new(wanted.id, now)
     };
     let (id, customer) = (profile.id.clone(), profile.customer.clone());
     let numbers = wanted

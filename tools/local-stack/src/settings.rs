@@ -116,12 +116,7 @@ impl Settings {
             dynamodb_url,
             stripe,
             choices,
-            clock: Clock::system(),
-            witness: None,
-            schedules: true,
-            sellers: true,
-            apart: false,
-            listener: None,
+            ..Self::free_ports()
         })
     }
 }

@@ -33,21 +33,10 @@ fn subscription(id: &str, status: &str) -> Subscription {
 fn account(subscription: Option<Subscription>) -> Account {
     Account {
         profile: Profile {
-            id: "ada".parse().unwrap(),
-            name: None,
-            email: None,
-            contact_changed_at: None,
-            erased_at: None,
-            created_at: at("2026-04-01T00:00:00Z"),
-            version: 0,
             customer: Some("cus_1".parse().unwrap()),
-            customer_asked_at: None,
-            lost_customers: 0,
             checkouts: 1,
-            checkouts_paced_until: None,
             open_session: Some("cs_1".parse().unwrap()),
-            changes: 0,
-            change: None,
+            ..Profile::new("ada".parse().unwrap(), at("2026-04-01T00:00:00Z"))
         },
         subscription,
         numbers: vec![],

@@ -5,12 +5,12 @@
 
 use billing_core::Timestamp;
 use billing_core::catalog::Buyer;
-use billing_core::contract::{Contract, Read, Status as ContractStatus};
+use billing_core::contract::{Contract, Obstacle, Read, Status as ContractStatus};
 use billing_core::id::{BuyerId, OrganisationId};
 use billing_core::sale::{self, Sale};
 use billing_core::session::{Guest, Session, Status, Wish};
 use billing_edge::key::{hash, uuid};
-use billing_edge::{Call, InvoiceFacts, Obstacle, Problem, WishFacts};
+use billing_edge::{Call, InvoiceFacts, Problem, WishFacts};
 use billing_store::{SessionWrite, StoredContract, unless_conflict};
 
 use crate::{Wanted, moved};

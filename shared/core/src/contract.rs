@@ -31,7 +31,10 @@ mod landing;
 /// Whether it can be amended.
 mod amending;
 
-pub use landing::{Facts, Fate, Landing, Lateness, Ledger, SessionUpdate, fate, land};
+pub use amending::Obstacle;
+pub use landing::{
+    Facts, Fate, Landing, Lateness, Ledger, SessionUpdate, fate, is_awaited, land, lateness, missing_end,
+};
 pub use read::{Bill, Read};
 
 /// Where a contract stands.
@@ -221,3 +224,6 @@ pub fn charge(offer: &Offer) -> Charge {
         currency: invoice.currency,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -545,4 +545,4 @@ impl Sale {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -75,4 +75,4 @@ pub use reply::Reply;
 pub use sales::{InvoiceFacts, Landed};
 pub use secret::{NoSecret, Secret};
 pub use settling::Page;
-pub use wishes::{NewSession, Obstacle, ToldSession, WishFacts};
+pub use wishes::{NewSession, ToldSession, WishFacts};

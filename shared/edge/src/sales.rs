@@ -8,7 +8,6 @@
 //! # If it fails half-way
 //! The sale stays in the contract until it is landed, and what is done at Stripe repeats under the sale's keys.
 
-use billing_core::Timestamp;
 use billing_core::access::Mode;
 use billing_core::contract::{
     self, Billing, Contract, ContractKey, Facts, Fate, Landing, Lateness, Read, SessionUpdate,
@@ -18,7 +17,6 @@ use billing_core::id::InvoiceId;
 use billing_core::reversal::Reversal;
 use billing_core::sale::{Sale, Way};
 use billing_core::session::{Session, Status};
-use billing_core::subscription::Status as BillingStatus;
 use billing_store::{SessionWrite, StoredContract, unless_conflict};
 use billing_stripe::Returned;
 
@@ -44,7 +42,7 @@ impl InvoiceFacts {
     }
 }
 
-/// What was landed.
+/// A contract and its session after a round that was written.
 #[derive(Debug, Clone)]
 pub struct Landed {
     /// The contract, as it is then.
@@ -177,35 +175,10 @@ impl Call<'_> {
         Ok(was_given_up.then(|| bill.clone()))
     }
 
-    /// Whether a sale was paid after its session's time had run out, and whether the offer still held then. An amendment is honoured
-    /// whatever its plan costs by then: what it replaced was credited by the bill that was paid, and is not there to go back to.
+    /// Whether a sale was paid after its session's time had run out, and whether the offer still held then.
     async fn lateness(&self, contract: &Contract, sale: &Sale, read: &Read) -> Result<Lateness, Problem> {
-        if sale.is_to_be_refunded {
-            return Ok(Lateness::Moved);
-        }
-        let paid_at = match sale.offer.way {
-            Way::Begin => {
-                let paid_at = read.first_bill().and_then(|bill| bill.paid_at);
-                Some(paid_at.unwrap_or(read.created))
-            }
-            Way::AtOnce => read.bill_of(sale).and_then(|bill| bill.paid_at),
-            Way::AtPeriodEnd => None,
-        };
-        let took_effect = contract::fate(sale, read, Lateness::InTime) == Fate::TookEffect;
-        let Some(paid_at) = paid_at.filter(|_| took_effect) else {
-            return Ok(Lateness::InTime);
-        };
-        // A contract that was to be over by then is not begun, whatever was offered; nor is one that nobody learned of before, and that bills on.
-        let goes_on = read.billing.status.is_live() && read.billing.cancel_at != sale.offer.ends_at;
-        let known_at = if goes_on { self.now } else { paid_at };
-        if sale.offer.way == Way::Begin && sale.offer.ends_at.is_some_and(|end| end <= known_at) {
-            return Ok(Lateness::Moved);
-        }
-        if paid_at < sale.open_until {
-            return Ok(Lateness::InTime);
-        }
-        if sale.offer.way == Way::AtOnce {
-            return Ok(Lateness::Holds);
+        if let Some(lateness) = contract::lateness(sale, read, self.now) {
+            return Ok(lateness);
         }
         let plan = &sale.offer.after.configuration.plan;
         let plan = self.store.plan(&contract.organisation, plan).await?;
@@ -274,14 +247,7 @@ impl Call<'_> {
     /// paid a moment ago cannot be made void, and stays.
     pub async fn close_sale(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
         let read = self.with_first_bill(sale, read).await?;
-        let waits = |read: &Read| match sale.offer.way {
-            Way::Begin => {
-                !read.is_paying() && matches!(contract::fate(sale, read, Lateness::InTime), Fate::Waits(_))
-            }
-            Way::AtOnce => read.is_pending,
-            Way::AtPeriodEnd => false,
-        };
-        if !waits(&read) {
+        if !contract::is_awaited(sale, &read) {
             return Ok(read);
         }
         let stripe = self.stripe().await?;
@@ -289,7 +255,7 @@ impl Call<'_> {
             stripe.void_invoice(&bill.id).await?;
         }
         let closed = self.reread_for(sale, &read).await?;
-        if sale.offer.way == Way::Begin && waits(&closed) {
+        if sale.offer.way == Way::Begin && contract::is_awaited(sale, &closed) {
             let subscription = &closed.billing.subscription;
             let canceled = stripe.cancel_contract(subscription, sale).await?.read;
             return self.with_first_bill(sale, canceled).await;
@@ -326,7 +292,7 @@ impl Call<'_> {
         }
         let fate = contract::fate(sale, &read, lateness);
         let read = Box::pin(self.settle_payer(sale, read, &fate)).await?;
-        let Some(end) = self.missing_end(sale, &read, &fate) else {
+        let Some(end) = contract::missing_end(sale, &read, &fate, self.now) else {
             return Ok(read);
         };
         if fate == Fate::TookEffect
@@ -346,37 +312,19 @@ impl Call<'_> {
         })
     }
 
-    /// The end of a contract that begins, where Stripe does not have it yet. A bank debit pays days later, when that may be over: the end is set as
-    /// soon as Stripe takes one, which it does not of a subscription whose first bill waits for its payer.
-    fn missing_end(&self, sale: &Sale, read: &Read, fate: &Fate) -> Option<Timestamp> {
-        let end = sale.offer.ends_at.filter(|end| self.now < *end)?;
-        let billing = &read.billing;
-        let takes_end = billing.status.is_live() && billing.status != BillingStatus::Incomplete;
-        let begins = sale.offer.way == Way::Begin && matches!(fate, Fate::TookEffect | Fate::Waits(_));
-        (begins && takes_end && billing.cancel_at != Some(end)).then_some(end)
-    }
-
     /// The charge was previewed right before it was asked for, and compared. Should it have come out as something else all the
     /// same, somebody must be told.
     fn check_charge(&self, contract: &Contract, landing: &Landing) {
-        let sale = contract.sale.as_ref();
-        let Some(sale) = sale.filter(|sale| sale.offer.way != Way::AtPeriodEnd) else {
+        let Some(sale) = contract
+            .sale
+            .as_ref()
+            .filter(|_| landing.differs_from_quote(contract))
+        else {
             return;
         };
-        // What changes nothing of what is billed has no invoice of its own.
-        if sale.offer.way == Way::AtOnce && sale.order == contract.order {
-            return;
-        }
-        if !matches!(&landing.told, Some((_, SessionUpdate::Done(_)))) {
-            return;
-        }
-        let quoted = contract::charge(&sale.offer);
-        let billed = landing.billed.as_ref().map(|bill| bill.charge);
-        if billed.is_some_and(|billed| !quoted.is_kept_by(billed)) {
-            let (checkout, number) = (&sale.checkout, sale.number);
-            tracing::error!(%checkout, number, "the invoice of a sale is not what was estimated");
-            self.count("QuoteMismatches", 1);
-        }
+        let (checkout, number) = (&sale.checkout, sale.number);
+        tracing::error!(%checkout, number, "the invoice of a sale is not what was estimated");
+        self.count("QuoteMismatches", 1);
     }
 
     /// Forgets a sale that came to nothing; the session is open again while its time lasts. None when something has become of it: somebody

@@ -4,19 +4,17 @@
 //! offer.
 
 use billing_core::Timestamp;
-use billing_core::calendar::{Zone, whole_second};
+use billing_core::calendar::whole_second;
 use billing_core::catalog::{BusinessEntity, Buyer, Plan};
-use billing_core::change::Unchangeable;
 use billing_core::contact::Address;
-use billing_core::contract::Status;
+use billing_core::contract::{Obstacle, Status};
 use billing_core::decimal::{NotADecimal, Quantity};
 use billing_core::id::OrganisationId;
 use billing_core::invalid::Invalid;
 use billing_core::offer::{Configuration, Override};
 use billing_core::return_url::ReturnUrl;
-use billing_core::sale::{self, Amended, Estimates, NewContract, NoOffer, Offer, Way};
+use billing_core::sale::{self, Amended, Estimates, NewContract, NoOffer, Offer};
 use billing_core::session::{self, Guest, Kind, Session, When, Wish, WishMembers};
-use billing_core::subscription::Status as BillingStatus;
 use billing_store::{StoreError, StoredContract};
 use serde::Serialize;
 use serde_json::Value;
@@ -185,7 +183,7 @@ impl Call<'_> {
     /// What a session of a wish would be that is made now. 400 with everything that is wrong with its dates, its choices and its life; 409 for a
     /// change that the contract's end cuts short.
     pub fn new_session(&self, wish: &Wish, facts: &WishFacts) -> Result<NewSession, Problem> {
-        let (start, mut invalid) = start(wish, &facts.entity.time_zone, self.now);
+        let (start, mut invalid) = wish.start(&facts.entity.time_zone, self.now);
         let offer = match facts.offer(wish, start, self.now) {
             Ok(offer) => Some(offer),
             Err(NoOffer::Invalid(more)) => {
@@ -200,7 +198,7 @@ impl Call<'_> {
             }
             Err(cut_short @ NoOffer::CutShort(_)) => return Err(cut_short.into()),
         };
-        let open_until = invalid.gather(open_until(wish, self.now));
+        let open_until = invalid.gather(wish.open_until(self.now));
         match (offer, open_until) {
             (Some(offer), Some(open_until)) if invalid.is_empty() => Ok(NewSession {
                 start,
@@ -300,7 +298,7 @@ impl Named {
         let invalid = &mut self.invalid;
         if let Some(entity) = &self.entity {
             let zone = &entity.time_zone;
-            let (start, wrong) = start(wish, zone, now);
+            let (start, wrong) = wish.start(zone, now);
             invalid.and(wrong);
             if let Ok(at) = start.instant(zone) {
                 invalid.gather(sale::end(wish.end, zone, at));
@@ -316,7 +314,7 @@ impl Named {
             }
             (_, None) => {}
         }
-        invalid.gather(open_until(wish, now));
+        invalid.gather(wish.open_until(now));
     }
 
     fn facts(self) -> Result<WishFacts, Problem> {
@@ -333,42 +331,11 @@ impl Named {
     }
 }
 
-/// When a contract of a wish begins that is asked for now: as it was said, or today where it is sold. And what is wrong with that; it is not to be
-/// over by then, either.
-fn start(wish: &Wish, zone: &Zone, now: Timestamp) -> (When, Invalid) {
-    let today = zone.date(now);
-    let start = wish.start.unwrap_or(When::Day(today));
-    let mut invalid = Invalid::default();
-    if start.day(zone) != today {
-        // What lies in the past would be charged for time that nobody was served; what lies ahead, before it begins.
-        invalid.field("start_date", "must be today, where it is sold");
-    } else if matches!(start, When::Instant(at) if at > now) {
-        invalid.field("start_date", "must not be in the future");
-    }
-    // An end that is not even after the start is told as that.
-    if let Some(Ok(end)) = wish.end.map(|end| end.instant(zone))
-        && end <= now
-        && start.instant(zone).is_ok_and(|start| start < end)
-    {
-        invalid.field("end_date", "must be in the future");
-    }
-    (start, invalid)
-}
-
-/// Until when a session of a wish would live that is made now; of a session that there is, the same wish names it still.
-fn open_until(wish: &Wish, now: Timestamp) -> Result<Timestamp, Invalid> {
-    session::open_until(wish.expires_at, now).map_err(|bad| {
-        let mut invalid = Invalid::default();
-        invalid.field("expires_at", bad.to_string());
-        invalid
-    })
-}
-
 impl WishFacts {
     /// When a contract of this wish begins that is asked for now: as it was said, or today where it is sold. It is not to be over by
     /// then.
     pub fn start(&self, wish: &Wish, now: Timestamp) -> Result<When, Problem> {
-        let (start, invalid) = start(wish, &self.entity.time_zone, now);
+        let (start, invalid) = wish.start(&self.entity.time_zone, now);
         if invalid.is_empty() {
             Ok(start)
         } else {
@@ -422,27 +389,7 @@ impl WishFacts {
     /// Why the contract cannot be amended as it stands, if it cannot.
     #[must_use]
     pub fn obstacle(&self) -> Option<Obstacle> {
-        let contract = &self.stored.as_ref()?.contract;
-        match contract.status {
-            Status::Active => {
-                let billing = contract.billing.as_ref()?;
-                match billing.status {
-                    BillingStatus::Active | BillingStatus::Trialing => {
-                        // The schedule of a downgrade that is under way is that sale's, which has to be finished or given up first.
-                        let sale = contract.sale.as_ref();
-                        let under_way = sale.is_some_and(|sale| sale.offer.way == Way::AtPeriodEnd);
-                        let has_foreign_schedule = billing.schedule.is_some() && !under_way;
-                        match contract.scheduled {
-                            Some(_) => Some(Obstacle::Scheduled),
-                            None => has_foreign_schedule.then_some(Obstacle::ForeignSchedule),
-                        }
-                    }
-                    BillingStatus::Canceled | BillingStatus::IncompleteExpired => Some(Obstacle::Ended),
-                    _ => Some(Obstacle::Unpaid),
-                }
-            }
-            Status::Pending | Status::Ended | Status::Refunded => Some(Obstacle::Ended),
-        }
+        self.stored.as_ref()?.contract.obstacle()
     }
 }
 
@@ -454,23 +401,6 @@ impl From<NoOffer> for Problem {
             NoOffer::CutShort(why) => Self::conflict(why.to_string()),
         }
     }
-}
-
-/// Why a contract cannot be amended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Obstacle {
-    /// It is over.
-    #[error("the contract has ended")]
-    Ended,
-    /// An invoice is overdue.
-    #[error("the contract's latest invoice has to be paid first")]
-    Unpaid,
-    /// It becomes something else when its period ends.
-    #[error("a change of the contract is scheduled for the end of its period")]
-    Scheduled,
-    /// A schedule leads it that no change of it has made: an operator's.
-    #[error("{}", Unchangeable::Scheduled)]
-    ForeignSchedule,
 }
 
 fn guest(members: &mut Members) -> Option<Guest> {
@@ -496,7 +426,7 @@ fn guest(members: &mut Members) -> Option<Guest> {
 /// The member with the choices.
 const OVERRIDES: &str = "product_overrides";
 
-/// What it was called before.
+/// The same by its older name, which callers may use still.
 const OLDER_OVERRIDES: &str = "product_quantities";
 
 /// The choices, under either name.

@@ -1,12 +1,53 @@
-//! Whether a contract can be amended as its subscription stands at Stripe.
+//! Whether a contract can be amended as it is stored, and as its subscription stands at Stripe.
 
 use jiff::Timestamp;
 
-use super::{Contract, Read};
+use super::{Contract, Read, Status};
 use crate::change::{self, Unchangeable};
 use crate::sale::{Sale, Way};
+use crate::subscription::Status as BillingStatus;
+
+/// Why a contract cannot be amended as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// It is over.
+    #[error("the contract has ended")]
+    Ended,
+    /// An invoice is overdue.
+    #[error("the contract's latest invoice has to be paid first")]
+    Unpaid,
+    /// It becomes something else when its period ends.
+    #[error("a change of the contract is scheduled for the end of its period")]
+    Scheduled,
+    /// A schedule leads it that no change of it has made: an operator's.
+    #[error("{}", Unchangeable::Scheduled)]
+    ForeignSchedule,
+}
 
 impl Contract {
+    /// Why it cannot be amended as it is stored, if it cannot.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        if self.status != Status::Active {
+            return Some(Obstacle::Ended);
+        }
+        let billing = self.billing.as_ref()?;
+        match billing.status {
+            BillingStatus::Active | BillingStatus::Trialing if self.scheduled.is_some() => {
+                Some(Obstacle::Scheduled)
+            }
+            BillingStatus::Active | BillingStatus::Trialing => {
+                // The schedule of a downgrade that is under way is that sale's, which has to be finished or given up first.
+                let sale = self.sale.as_ref();
+                let under_way = sale.is_some_and(|sale| sale.offer.way == Way::AtPeriodEnd);
+                let has_foreign_schedule = billing.schedule.is_some() && !under_way;
+                has_foreign_schedule.then_some(Obstacle::ForeignSchedule)
+            }
+            BillingStatus::Canceled | BillingStatus::IncompleteExpired => Some(Obstacle::Ended),
+            _ => Some(Obstacle::Unpaid),
+        }
+    }
+
     /// Whether what an amendment costs would be charged, and be paid at once, and no schedule of an operator's would undo it. What a guest has
     /// bought is charged to nothing but what its subscription has of its own.
     pub fn amendable(&self, amendment: &Sale, read: &Read) -> Result<(), Unchangeable> {

@@ -113,6 +113,59 @@ pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
     }
 }
 
+/// Whether a sale was paid after its session's time had run out, and whether its offer still held then; none where that is for the plan to say,
+/// as it is offered now. An amendment is honoured whatever its plan costs by then: what it replaced was credited by the bill that was paid, and
+/// is not there to go back to.
+#[must_use]
+pub fn lateness(sale: &Sale, read: &Read, now: Timestamp) -> Option<Lateness> {
+    if sale.is_to_be_refunded {
+        return Some(Lateness::Moved);
+    }
+    let paid_at = match sale.offer.way {
+        Way::Begin => {
+            let paid_at = read.first_bill().and_then(|bill| bill.paid_at);
+            Some(paid_at.unwrap_or(read.created))
+        }
+        Way::AtOnce => read.bill_of(sale).and_then(|bill| bill.paid_at),
+        Way::AtPeriodEnd => None,
+    };
+    let took_effect = fate(sale, read, Lateness::InTime) == Fate::TookEffect;
+    let Some(paid_at) = paid_at.filter(|_| took_effect) else {
+        return Some(Lateness::InTime);
+    };
+    // A contract that was to be over by then is not begun, whatever was offered; nor is one that nobody learned of before, and that bills on.
+    let goes_on = read.billing.status.is_live() && read.billing.cancel_at != sale.offer.ends_at;
+    let known_at = if goes_on { now } else { paid_at };
+    if sale.offer.way == Way::Begin && sale.offer.ends_at.is_some_and(|end| end <= known_at) {
+        return Some(Lateness::Moved);
+    }
+    if paid_at < sale.open_until {
+        return Some(Lateness::InTime);
+    }
+    (sale.offer.way == Way::AtOnce).then_some(Lateness::Holds)
+}
+
+/// Whether a sale waits for its payment, and can be made unpayable: nobody is making the first one of a contract.
+#[must_use]
+pub fn is_awaited(sale: &Sale, read: &Read) -> bool {
+    match sale.offer.way {
+        Way::Begin => !read.is_paying() && matches!(fate(sale, read, Lateness::InTime), Fate::Waits(_)),
+        Way::AtOnce => read.is_pending,
+        Way::AtPeriodEnd => false,
+    }
+}
+
+/// The end of a contract that begins, where Stripe does not have it yet. A bank debit pays days later, when that may be over: the end is set as
+/// soon as Stripe takes one, which it does not of a subscription whose first bill waits for its payer.
+#[must_use]
+pub fn missing_end(sale: &Sale, read: &Read, fate: &Fate, now: Timestamp) -> Option<Timestamp> {
+    let end = sale.offer.ends_at.filter(|end| now < *end)?;
+    let billing = &read.billing;
+    let takes_end = billing.status.is_live() && billing.status != BillingStatus::Incomplete;
+    let begins = sale.offer.way == Way::Begin && matches!(fate, Fate::TookEffect | Fate::Waits(_));
+    (begins && takes_end && billing.cancel_at != Some(end)).then_some(end)
+}
+
 /// What was read at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -202,6 +255,23 @@ pub fn land(
 }
 
 impl Landing {
+    /// Whether the sale of a contract, as it was before, took effect by a bill of another amount than it was quoted at. What changes nothing of what
+    /// is billed, or changes it later, has no bill of its own.
+    #[must_use]
+    pub fn differs_from_quote(&self, before: &Contract) -> bool {
+        let sale = before.sale.as_ref();
+        let Some(sale) = sale.filter(|sale| match sale.offer.way {
+            Way::Begin => true,
+            Way::AtOnce => sale.order != before.order,
+            Way::AtPeriodEnd => false,
+        }) else {
+            return false;
+        };
+        let took_effect = matches!(self.told, Some((_, SessionUpdate::Done(_))));
+        let billed = self.billed.as_ref().map(|bill| bill.charge);
+        took_effect && billed.is_some_and(|billed| !charge(&sale.offer).is_kept_by(billed))
+    }
+
     /// What has become of the sale. One that came to nothing lets go of what can still be paid, and what was paid by now though somebody had
     /// given it up.
     fn follow_sale(&mut self, read: &Read, given_up: Option<&InvoiceId>, lateness: Lateness, now: Timestamp) {

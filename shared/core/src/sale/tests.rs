@@ -12,12 +12,12 @@ use crate::subscription::{Collection, Status as BillingStatus};
 
 const SEATS: &str = "00000000-0000-4000-8000-000000000001";
 
-fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
 /// A plan of seats at that amount, and an optional archive at 5.00.
-fn plan(id: u8, cadence: &str, anchor: Value, unit_amount: i64) -> Plan {
+pub(crate) fn plan(id: u8, cadence: &str, anchor: Value, unit_amount: i64) -> Plan {
     let product = |number: u8, required: bool, pricing: Value| {
         json!({
             "id": format!("00000000-0000-4000-8000-00000000000{number}"), "name": "Seat", "required": required,
@@ -40,7 +40,7 @@ fn seats(quantity: i64) -> Vec<Override> {
     vec![serde_json::from_value(json!({ "product_id": SEATS, "quantity": quantity })).unwrap()]
 }
 
-fn begun(plan: &Plan, start: &str, end: Option<&str>) -> Result<Offer, NoOffer> {
+pub(crate) fn begun(plan: &Plan, start: &str, end: Option<&str>) -> Result<Offer, NoOffer> {
     begin(&NewContract {
         plan,
         overrides: &[],
@@ -51,7 +51,7 @@ fn begun(plan: &Plan, start: &str, end: Option<&str>) -> Result<Offer, NoOffer> 
     })
 }
 
-fn amended(
+pub(crate) fn amended(
     standing: &Standing,
     plan: Option<&Plan>,
     overrides: &[Override],
@@ -222,7 +222,7 @@ fn a_longer_cadence_or_as_much_is_an_upgrade_and_less_waits() {
     assert_eq!(total(&amended(&standing, None, &seats(3), now).unwrap()), 1000);
 }
 
-fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> Read {
+pub(crate) fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> Read {
     Read {
         billing: Billing {
             subscription: "sub_1".parse().unwrap(),
@@ -281,10 +281,10 @@ fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, &str)) -> R
     }
 }
 
-const APRIL: (&str, &str) = ("2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z");
-const MAY: (&str, &str) = ("2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z");
+pub(crate) const APRIL: (&str, &str) = ("2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z");
+pub(crate) const MAY: (&str, &str) = ("2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z");
 
-fn sale(offer: Offer) -> Sale {
+pub(crate) fn sale(offer: Offer) -> Sale {
     Sale {
         checkout: "00000000-0000-4000-8000-0000000000c1".parse().unwrap(),
         number: 1,
@@ -302,7 +302,7 @@ fn sale(offer: Offer) -> Sale {
     }
 }
 
-fn contract(sale: Sale) -> Contract {
+pub(crate) fn contract(sale: Sale) -> Contract {
     Contract {
         organisation: "acme".parse().unwrap(),
         id: "00000000-0000-4000-8000-0000000000c2".parse().unwrap(),
@@ -324,7 +324,7 @@ fn contract(sale: Sale) -> Contract {
     }
 }
 
-fn land(contract: &Contract, read: Read, lateness: Lateness) -> contract::Landing {
+pub(crate) fn land(contract: &Contract, read: Read, lateness: Lateness) -> contract::Landing {
     let facts = Facts {
         read,
         paid: vec![],
@@ -335,7 +335,7 @@ fn land(contract: &Contract, read: Read, lateness: Lateness) -> contract::Landin
     contract::land(contract, &Ledger::default(), facts, at(APRIL.0)).unwrap()
 }
 
-const SOLD: [(&str, u64); 2] = [("price_1_1000", 1), ("price_2_1000", 1)];
+pub(crate) const SOLD: [(&str, u64); 2] = [("price_1_1000", 1), ("price_2_1000", 1)];
 
 #[test]
 fn a_sale_is_done_when_stripe_bills_it_and_not_before() {
@@ -360,7 +360,7 @@ fn a_sale_is_done_when_stripe_bills_it_and_not_before() {
 }
 
 /// A contract for a seat at 10.00 and the archive, in April.
-fn active() -> Contract {
+pub(crate) fn active() -> Contract {
     let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
     let selling = contract(sale(offer));
     land(

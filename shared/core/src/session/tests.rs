@@ -30,6 +30,40 @@ fn faults(asked: WishMembers) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Half past midnight in Berlin, and still the first of April in UTC.
+#[test]
+fn a_contract_begins_today_where_it_is_sold_and_not_later_than_now() {
+    let zone: Zone = "Europe/Berlin".parse().unwrap();
+    let now = at("2026-04-01T22:30:00Z");
+    let blamed = |start: Option<&str>, end: Option<&str>| {
+        let members = WishMembers {
+            plan: uuid(),
+            buyer: uuid(),
+            start: start.map(|start| start.parse().unwrap()),
+            end: end.map(|end| end.parse().unwrap()),
+            ..WishMembers::default()
+        };
+        let (start, invalid) = members.wish().unwrap().start(&zone, now);
+        (start.to_string(), invalid.fields.into_keys().collect::<Vec<_>>())
+    };
+    let (wrong_start, wrong_end) = (vec!["start_date".to_owned()], vec!["end_date".to_owned()]);
+    for (start, end, told) in [
+        (None, None, vec![]),
+        (Some("2026-04-02"), None, vec![]),
+        (Some("2026-04-01"), None, wrong_start.clone()),
+        (Some("2026-04-03"), None, wrong_start.clone()),
+        (Some("2026-04-01T22:30:00Z"), None, vec![]),
+        (Some("2026-04-01T22:30:01Z"), None, wrong_start),
+        (None, Some("2026-04-01T22:30:00Z"), wrong_end),
+        (None, Some("2026-04-01T22:30:01Z"), vec![]),
+        // Not after the start, which is told elsewhere.
+        (None, Some("2026-04-01"), vec![]),
+    ] {
+        assert_eq!(blamed(start, end).1, told, "{start:?} {end:?}");
+    }
+    assert_eq!(blamed(None, None).0, "2026-04-02");
+}
+
 #[test]
 fn the_kind_is_told_by_what_is_there() {
     let new = WishMembers {

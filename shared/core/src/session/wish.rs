@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Guest, When};
+use crate::calendar::Zone;
 use crate::id::{BusinessEntityId, BuyerId, ContractId, PlanId};
 use crate::invalid::Invalid;
 use crate::offer::Override;
@@ -82,6 +83,40 @@ pub struct Wish {
     /// Where a payer returns to without having paid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_url: Option<ReturnUrl>,
+}
+
+impl Wish {
+    /// When a contract begins that is asked for now: as it was said, or today where it is sold. And what is wrong with that; it is not to be over
+    /// by then, either.
+    #[must_use]
+    pub fn start(&self, zone: &Zone, now: Timestamp) -> (When, Invalid) {
+        let today = zone.date(now);
+        let start = self.start.unwrap_or(When::Day(today));
+        let mut invalid = Invalid::default();
+        if start.day(zone) != today {
+            // What lies in the past would be charged for time that nobody was served; what lies ahead, before it begins.
+            invalid.field("start_date", "must be today, where it is sold");
+        } else if matches!(start, When::Instant(at) if at > now) {
+            invalid.field("start_date", "must not be in the future");
+        }
+        // An end that is not even after the start is told as that.
+        if let Some(Ok(end)) = self.end.map(|end| end.instant(zone))
+            && end <= now
+            && start.instant(zone).is_ok_and(|start| start < end)
+        {
+            invalid.field("end_date", "must be in the future");
+        }
+        (start, invalid)
+    }
+
+    /// Until when a session of it would live that is made now; of a session that there is, the same wish names it still.
+    pub fn open_until(&self, now: Timestamp) -> Result<Timestamp, Invalid> {
+        super::open_until(self.expires_at, now).map_err(|bad| {
+            let mut invalid = Invalid::default();
+            invalid.field("expires_at", bad.to_string());
+            invalid
+        })
+    }
 }
 
 impl WishMembers {

@@ -107,7 +107,7 @@ pub struct Plan {
     pub anchor: AnchorRule,
     /// What it consists of.
     pub products: Vec<Product>,
-    /// Whether it is no longer offered. Its contracts go on; a new one cannot begin, and none can change to it.
+    /// Whether it is offered to nobody. Its contracts go on; a new one cannot begin, and none can change to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawn: bool,
 }

@@ -30,7 +30,7 @@ use crate::subscription::{Collection, ScheduledEnd, Standing, Status};
 /// For how long Stripe keeps a change that waits for its payment, with room: it drops it after 23 hours.
 const PAYABLE: SignedDuration = SignedDuration::from_hours(24);
 
-/// What somebody wants.
+/// A change of the interval as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     /// The interval to move to.

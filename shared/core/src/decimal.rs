@@ -48,7 +48,7 @@ impl<const PLACES: u32> Decimal<PLACES> {
     /// One whole, in units of the last place.
     pub const ONE: i128 = 10_i128.pow(PLACES);
 
-    /// A whole number.
+    /// A number without decimals.
     #[must_use]
     pub fn whole(number: i64) -> Self {
         // 19 digits and 12 places are within the 38 of an `i128`.

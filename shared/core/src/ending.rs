@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::change::Change;
 use crate::subscription::{Cancellation, ScheduledEnd, Standing, Status};
 
-/// What somebody wants.
+/// What is to become of the end of a subscription, as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
     /// The subscription is to end with its current period.

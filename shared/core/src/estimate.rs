@@ -31,11 +31,11 @@ pub struct Estimate {
     pub currency: Currency,
     /// The sum of the lines before discounts, in minor units.
     pub subtotal: i64,
-    /// What discounts take off it.
+    /// What discounts take off it, in minor units.
     pub discount: i64,
-    /// The sum of the lines. Below zero when more is given back than charged.
+    /// The sum of the lines, in minor units. Below zero when more is given back than charged.
     pub total: i64,
-    /// What is to be paid: the total, and nothing when it is below zero.
+    /// What is to be paid, in minor units: the total, and nothing when it is below zero.
     pub amount_due: i64,
     /// From when on it is for.
     pub period_start: Timestamp,

@@ -31,7 +31,7 @@ pub struct OutsidePeriod(pub Period);
 pub struct Charged {
     /// The price of the full period, in minor units.
     pub full: i64,
-    /// What was billed: all of it, or a share.
+    /// What was billed, in minor units: all of it, or a share.
     pub billed: i64,
 }
 

@@ -314,10 +314,10 @@ pub fn open_until(asked: Option<Timestamp>, now: Timestamp) -> Result<Timestamp,
 #[error("must be from 30 minutes to 24 hours from now")]
 pub struct BadExpiry;
 
-/// A confirmation.
+/// What a confirmation agrees to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Confirmation {
-    /// The version of the session that is agreed to.
+    /// The version of the session that is agreed to; none agrees to whichever there is, unless its offer was made anew.
     pub version: Option<u64>,
 }
 

@@ -36,7 +36,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Stripe's word.
+    /// By Stripe's word; what is not known here is [`Self::Unknown`].
     #[must_use]
     pub fn parse(word: &str) -> Self {
         match word {

@@ -43,7 +43,7 @@ pub struct App {
 }
 
 impl App {
-    /// Builds it.
+    /// What a deployment of this configuration works with. Asks nobody for anything: secrets are read when the first request needs them.
     #[must_use]
     pub fn new(config: Config, clock: Clock) -> Self {
         let transport = transport();

@@ -26,7 +26,7 @@ impl Clock {
         Self(now)
     }
 
-    /// The time.
+    /// The present, by this clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.0)()

@@ -80,7 +80,7 @@ pub fn uuid<T: std::str::FromStr<Err = billing_core::id::NotAnId>>() -> Result<T
         .map_err(|error: billing_core::id::NotAnId| NoRandomness(error.to_string()))
 }
 
-/// Random bytes.
+/// Random bytes of the operating system's, good enough for keys. Fails where it has none.
 pub fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];
     #[expect(

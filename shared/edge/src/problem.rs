@@ -112,7 +112,7 @@ impl Problem {
         Self::new(404, told, "")
     }
 
-    /// 409.
+    /// 409: as things stand it cannot be done; the caller can change that, or wait.
     pub fn conflict(told: impl Into<String>) -> Self {
         Self::new(409, told, "")
     }
@@ -152,19 +152,19 @@ impl Problem {
         Self::conflict("a request with this idempotency key is in progress").after(RETRY_AFTER)
     }
 
-    /// 422.
+    /// 422: another request came under the same idempotency key.
     #[must_use]
     pub fn key_reused() -> Self {
         Self::new(422, "this idempotency key was used for another request", "")
     }
 
-    /// 413.
+    /// 413: the body is longer than any that makes sense here.
     #[must_use]
     pub fn too_large() -> Self {
         Self::new(413, "the body is too large", "")
     }
 
-    /// 415.
+    /// 415: the body is not JSON by its type.
     #[must_use]
     pub(crate) fn unsupported_media_type() -> Self {
         Self::new(415, "the body must be application/json", "")

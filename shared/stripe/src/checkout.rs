@@ -74,7 +74,7 @@ impl SessionStatus {
     }
 }
 
-/// A checkout session.
+/// A checkout session of an account as Stripe has it. Its client secret does not print.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CheckoutSession {
     /// Stripe's id.
@@ -93,7 +93,7 @@ pub struct CheckoutSession {
     pub subscription: Option<SubscriptionId>,
     /// The account that it was made for; none for a session that is not ours.
     pub account: Option<AccountId>,
-    /// The reservation that it was made for.
+    /// The number of the reservation that it was made for; none for a session that is not ours.
     pub number: Option<u64>,
 }
 

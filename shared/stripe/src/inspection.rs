@@ -39,7 +39,7 @@ pub struct Recurring {
     pub interval_count: u64,
 }
 
-/// A webhook endpoint.
+/// A webhook endpoint that is registered at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct WebhookEndpoint {
     /// `we_…`.

@@ -17,7 +17,7 @@ use crate::error::StripeError;
 use crate::pages::{Listed, Page};
 use crate::wire::{Reference, at, id};
 
-/// An invoice.
+/// An invoice, as far as it grants service or takes it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
     /// Stripe's id.

@@ -49,9 +49,9 @@ pub struct Preview {
     pub charge: Charge,
     /// What the customer owes from before, in minor units; below zero what it has on account. Source: Stripe, `invoice.starting_balance`.
     pub owed: i64,
-    /// What discounts take off.
+    /// What discounts take off, in minor units.
     pub discount: i64,
-    /// The tax within its total; none where none is worked out.
+    /// The tax within its total, in minor units; none where none is worked out.
     pub tax: Option<i64>,
     /// Its lines, credits below zero.
     pub lines: Vec<PreviewLine>,
@@ -158,7 +158,7 @@ impl Listed for Line {
 }
 
 impl Preview {
-    /// Nothing is invoiced.
+    /// The preview of a change that there is nothing to invoice for.
     #[must_use]
     pub fn nothing(currency: Currency) -> Self {
         Self {

@@ -21,7 +21,7 @@ use crate::error::StripeError;
 use crate::pages::Page;
 use crate::wire::{currency, id, segment};
 
-/// A product.
+/// An agency's product, as far as it is sold here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {
     /// Stripe's id.
@@ -32,7 +32,7 @@ pub struct Product {
     pub active: bool,
 }
 
-/// A coupon.
+/// An agency's coupon, as far as it tells whether it can be redeemed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coupon {
     /// Whether it can still be redeemed.

@@ -127,11 +127,7 @@ async fn attempt(
 }
 
 /// What is wanted, if nothing is wrong with it; all that is wrong is told together.
-async fn judged(
-    call: &Call<'_>,
-    wish: &Wish,
-    read: &ReadSale,
-) -> Result<Difference, Problem> {
+async fn judged(call: &Call<'_>, wish: &Wish, read: &ReadSale) -> Result<Difference, Problem> {
     let mut invalid = Invalid::default();
     let (terms, tax) = tokio::try_join!(terms(call, wish, read), located(call, wish, read))?;
     let start = start(call, wish, &read.contract);

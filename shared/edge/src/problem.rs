@@ -34,7 +34,7 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     told: Message,
     /// What happened, for the log; empty where the answer says it all.
     pub logged: String,

@@ -6,13 +6,13 @@
 use serde_json::{Value, json};
 
 use crate::api::Call;
-use crate::server::Told;
+use crate::server::RouteAnswer;
 use crate::stand_in::StandIn;
 
 const HTML: &str = include_str!("checkout.html");
 
 /// Answers a page; None when the path is not one's.
-pub(crate) fn answer(stand_in: &StandIn, call: &Call) -> Option<Told> {
+pub(crate) fn answer(stand_in: &StandIn, call: &Call) -> Option<RouteAnswer> {
     let mut segments = call.path.strip_prefix('/')?.split('/');
     let (page, id) = (segments.next()?, segments.next()?);
     if call.method != "GET" || segments.next().is_some() {
@@ -94,8 +94,8 @@ fn script_safe(data: &Value) -> String {
         .replace('&', "\\u0026")
 }
 
-fn html(status: u16, body: String) -> Told {
-    Told {
+fn html(status: u16, body: String) -> RouteAnswer {
+    RouteAnswer {
         status,
         content_type: "text/html; charset=utf-8",
         body,

@@ -26,7 +26,7 @@ const LARGEST_BODY: usize = 1024 * 1024;
 const TICK: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// What a route answers.
-pub(crate) struct Told {
+pub(crate) struct RouteAnswer {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
     pub(crate) body: String,
@@ -91,7 +91,7 @@ async fn respond(stand_in: StandIn, request: Request<Incoming>) -> Result<Respon
     let body = match Limited::new(body, LARGEST_BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => {
-            return Ok(told(Told {
+            return Ok(told(RouteAnswer {
                 status: 413,
                 content_type: "text/plain",
                 body: "too large\n".to_owned(),
@@ -146,7 +146,7 @@ fn api_response(answer: &ApiAnswer, version: &str, key: Option<&str>) -> Respons
         .unwrap_or_else(|_| bad_request())
 }
 
-fn told(answer: Told) -> Response<Full<Bytes>> {
+fn told(answer: RouteAnswer) -> Response<Full<Bytes>> {
     let builder = Response::builder()
         .status(answer.status)
         .header(header::CONTENT_TYPE, answer.content_type);

@@ -13,7 +13,7 @@ use crate::router;
 use crate::rules::completion::{Completion, Later};
 use crate::rules::disputes::NewDispute;
 use crate::rules::invoice_page::InvoiceAct;
-use crate::server::Told;
+use crate::server::RouteAnswer;
 use crate::stand_in::{StandIn, StandInError};
 
 /// How long a route waits for the deliveries that it caused, in real time.
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(25);
 type Outcome = Result<Value, (u16, String)>;
 
 /// Answers a test route; None when the path is not one.
-pub(crate) async fn answer(stand_in: &StandIn, call: &Call) -> Option<Told> {
+pub(crate) async fn answer(stand_in: &StandIn, call: &Call) -> Option<RouteAnswer> {
     let segments: Vec<&str> = call.path.trim_matches('/').split('/').collect();
     let outcome = match segments.split_first() {
         Some((&"healthz", [])) => Ok(json!({ "status": "ok" })),
@@ -33,7 +33,7 @@ pub(crate) async fn answer(stand_in: &StandIn, call: &Call) -> Option<Told> {
         Ok(body) => (200, body),
         Err((status, message)) => (status, json!({ "error": message })),
     };
-    Some(Told {
+    Some(RouteAnswer {
         status,
         content_type: "application/json",
         body: format!("{body:#}\n"),

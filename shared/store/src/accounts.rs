@@ -158,28 +158,11 @@ impl Store {
     /// The whole account, none if there is no such. One query: the profile, numbers, subscription and ledger are neighbours.
     pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
         let mut found = AccountItems::default();
-        let mut start = None;
-        loop {
-            let page = self
-                .call()
-                .query()
-                .table_name(&*self.accounts)
-                // The list of keys sorts before the ledger and is not read.
-                .key_condition_expression("pk = :pk AND sk >= :first")
-                .expression_attribute_values(":pk", string(key::account(id)))
-                .expression_attribute_values(":first", string(LEDGER_PREFIX))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await?;
-            for item in page.items.into_iter().flatten() {
-                found.add(item)?;
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found.account());
-            }
+        // The list of keys sorts before the ledger and is not read.
+        for item in self.read_from(key::account(id), LEDGER_PREFIX).await? {
+            found.add(item)?;
         }
+        Ok(found.account())
     }
 
     /// Whose a customer is.

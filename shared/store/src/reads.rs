@@ -1,4 +1,4 @@
-//! Reading, strongly consistent: one item, or all of a collection of `accounts` whose sort keys begin alike.
+//! Reading, strongly consistent: one item, or items of a collection of `accounts` by their sort keys.
 
 use serde::de::DeserializeOwned;
 
@@ -36,6 +36,15 @@ impl Store {
 
     /// The items of a collection whose sort keys begin with `prefix`, in their order.
     pub(crate) async fn read_all(&self, pk: String, prefix: &str) -> Result<Vec<Item>, StoreError> {
+        self.query(pk, "begins_with(sk, :sk)", prefix).await
+    }
+
+    /// The items of a collection whose sort keys are `first` or come after it, in their order.
+    pub(crate) async fn read_from(&self, pk: String, first: &str) -> Result<Vec<Item>, StoreError> {
+        self.query(pk, "sk >= :sk", first).await
+    }
+
+    async fn query(&self, pk: String, condition: &str, sk: &str) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::new();
         let mut start = None;
         loop {
@@ -43,9 +52,9 @@ impl Store {
                 .call()
                 .query()
                 .table_name(&*self.accounts)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .key_condition_expression(format!("pk = :pk AND {condition}"))
                 .expression_attribute_values(":pk", string(&pk))
-                .expression_attribute_values(":prefix", string(prefix))
+                .expression_attribute_values(":sk", string(sk))
                 .consistent_read(true)
                 .set_exclusive_start_key(start)
                 .send()

@@ -182,6 +182,8 @@ mod page_times;
 mod disputes;
 /// Downgrades that come to nothing half-way.
 mod downgrades;
+/// What an operator gave a subscription, over a downgrade.
+mod kept_terms;
 /// What was sold keeps its price.
 mod kept_prices;
 /// What an operation costs in calls.

@@ -285,3 +285,47 @@ async fn a_payment_method_that_the_customer_has_is_taken_whether_it_may_be_given
         assert_eq!(world.stripe.charges().await, [3500, 3500, 3500]);
     }
 }
+
+/// A year is over, so that the subscription has begun before its period, when a downgrade is confirmed; the machine lives, or dies between its
+/// two requests. Wherever Stripe has the phase of the new schedule begin, the downgrade is made once, and billed once.
+#[tokio::test]
+async fn a_downgrade_is_made_wherever_its_schedule_begins() {
+    for (phases_begin_with_subscriptions, dies) in
+        [(false, false), (false, true), (true, false), (true, true)]
+    {
+        let context = format!("with subscriptions: {phases_begin_with_subscriptions}, dies: {dies}");
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        world.stripe.is(Settings {
+            phases_begin_with_subscriptions,
+            ..Settings::default()
+        });
+        let acme = world.organisation("acme").await;
+        let contract = acme.sells(&acme.order("team-annual")).await;
+        world.advance("366d").await;
+        let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+        let id = acme.session(&less).await;
+        if dies {
+            let machine = world.machine().await;
+            machine
+                .network
+                .stops_named(Moment::Before, "POST /v1/subscription_schedules/");
+            machine
+                .dies_over(acme.confirms_on(&machine, &id, &Value::Null))
+                .await;
+        }
+        let sold = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(
+            sold.body["checkout_status"], "contract_created",
+            "{context}: {sold}"
+        );
+        assert_eq!(world.stripe.phases_of_latest_schedule().await, 2, "{context}");
+        world.advance("366d").await;
+        assert_eq!(world.stripe.charges().await, [75000, 75000, 3500], "{context}");
+        let stored = acme.contract(&contract).await;
+        assert_eq!(
+            (stored.contract.scheduled, stored.history.len()),
+            (None, 2),
+            "{context}"
+        );
+    }
+}

@@ -195,6 +195,8 @@ fn refuse(unchangeable: Unchangeable) -> Problem {
         | Unchangeable::Owed
         | Unchangeable::GivenBack
         | Unchangeable::NothingPays
+        | Unchangeable::OnTrial
+        | Unchangeable::Furnished
         | Unchangeable::Items(_) => Problem::conflict(unchangeable.to_string()),
     }
 }

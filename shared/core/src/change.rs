@@ -155,6 +155,16 @@ pub enum Unchangeable {
     /// There is nothing to charge what it costs to.
     #[error("the subscription has no payment method: it takes one first")]
     NothingPays,
+    /// A change at the end of its period is written into a schedule, with which Stripe would end the trial at once.
+    #[error(
+        "the subscription is on trial, which a change at the end of its period would end: only an operator can change it"
+    )]
+    OnTrial,
+    /// It has terms that such a schedule would not say again, so that Stripe would drop them.
+    #[error(
+        "the subscription was given terms at Stripe that a change at the end of its period would take away: only an operator can change it"
+    )]
+    Furnished,
     /// None or several.
     #[error("the subscription has {0} items instead of exactly one recurring item")]
     Items(usize),

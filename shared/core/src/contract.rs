@@ -35,7 +35,7 @@ pub use amending::Obstacle;
 pub use landing::{
     Facts, Fate, Landing, Lateness, Ledger, SessionUpdate, fate, is_awaited, land, lateness, missing_end,
 };
-pub use read::{Bill, Read};
+pub use read::{Bill, PlainSchedule, Read, Terms};
 
 /// Where a contract stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

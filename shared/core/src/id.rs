@@ -155,6 +155,8 @@ ids! {
     PromotionCodeId, "a promotion code id (promo_…)", |text| token(text, "promo_");
     /// A Stripe coupon. Coupons made by hand have ids of any form.
     CouponId, "a coupon id", coupon;
+    /// A discount that a Stripe subscription has, `di_…`.
+    DiscountId, "a discount id", |text| token(text, "");
     /// A Stripe subscription schedule, `sub_sched_…`.
     ScheduleId, "a subscription schedule id (sub_sched_…)", |text| token(text, "sub_sched_");
     /// A Stripe meter, `mtr_…`.

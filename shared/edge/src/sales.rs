@@ -423,7 +423,7 @@ impl Call<'_> {
         };
         let stripe = self.stripe().await?;
         let key = format!("sale/{}", sale.name());
-        stripe.release_schedule(&schedule, &key).await?;
+        stripe.release_schedule(&schedule.id, &key).await?;
         let subscription = &read.billing.subscription;
         billed(stripe.contract_subscription(subscription).await?.read.billing)
     }

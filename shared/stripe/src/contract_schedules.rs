@@ -6,17 +6,17 @@
 
 use std::collections::HashMap;
 
-use billing_core::contract::Read;
-use billing_core::id::{ScheduleId, SubscriptionId};
+use billing_core::contract::{PlainSchedule, Read};
+use billing_core::id::{DiscountId, ScheduleId, SubscriptionId};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use crate::client::Stripe;
-use crate::contract_reads::ReadContract;
+use crate::contract_reads::{PHASE, ReadContract};
 use crate::contracts::{AskedSale, key, priced};
 use crate::error::StripeError;
-use crate::wire::{Created, Reference, id};
+use crate::wire::{Reference, at, id};
 
 /// The metadata member by which a schedule names the sale that it was written for.
 pub(crate) const SALE: &str = "sale";
@@ -39,6 +39,23 @@ struct Phase {
     proration_behavior: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     default_payment_method: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    discounts: Vec<Discount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    automatic_tax: Option<AutomaticTax>,
+}
+
+/// One that the subscription has, which goes on as it is: its time does not begin anew.
+#[derive(Serialize)]
+struct Discount {
+    discount: String,
+}
+
+#[derive(Serialize)]
+struct AutomaticTax {
+    enabled: bool,
 }
 
 #[derive(Serialize)]
@@ -47,10 +64,32 @@ struct PhaseItem {
     quantity: u64,
 }
 
+impl Phase {
+    /// A phase of these prices, and of what else the subscription says.
+    fn of(read: &Read, prices: impl IntoIterator<Item = (String, u64)>) -> Self {
+        let terms = &read.terms;
+        let discount = |id: &DiscountId| Discount {
+            discount: id.to_string(),
+        };
+        let item = |(price, quantity)| PhaseItem { price, quantity };
+        Self {
+            start_date: None,
+            end_date: None,
+            items: prices.into_iter().map(item).collect(),
+            proration_behavior: "none",
+            default_payment_method: read.payment_method.as_ref().map(ToString::to_string),
+            discounts: terms.discounts.iter().map(discount).collect(),
+            description: terms.description.clone(),
+            automatic_tax: terms.is_taxed.then_some(AutomaticTax { enabled: true }),
+        }
+    }
+}
+
 impl Stripe {
     /// Has the subscription of a contract become what was sold when its period ends: a schedule leads it there and lets it go. Two
-    /// requests, each under a key of its own; nothing is charged before. What pays the subscription is said of both phases: Stripe unsets what a
-    /// schedule that is written does not say again.
+    /// requests, each under a key of its own; nothing is charged before. What pays the subscription, and what an operator has it say, is said of
+    /// both phases: Stripe unsets what a schedule that is written does not say again. So whoever asks once more may ask in other words, and learns
+    /// from Stripe that the key has been used.
     pub async fn schedule_contract(
         &self,
         asked: &AskedSale<'_>,
@@ -58,17 +97,14 @@ impl Stripe {
     ) -> Result<ReadContract, StripeError> {
         let sale = asked.sale;
         let billing = &read.billing;
-        let method = read.payment_method.as_ref().map(ToString::to_string);
-        let schedule = match &billing.schedule {
-            Some(schedule) => schedule.clone(),
+        let PlainSchedule { id: schedule, start } = match &read.plain_schedule {
+            Some(plain) => plain.clone(),
             None => self.schedule_of(&billing.subscription, &key(sale)).await?,
         };
-        let item = |(price, quantity)| PhaseItem { price, quantity };
         let present = billing
             .items
             .iter()
-            .map(|billed| item((billed.price.to_string(), billed.quantity)))
-            .collect();
+            .map(|billed| (billed.price.to_string(), billed.quantity));
         let end = sale.offer.ends_at;
         let form = Phases {
             // When the subscription ends is the schedule's to say from now on.
@@ -77,18 +113,14 @@ impl Stripe {
             metadata: HashMap::from([(SALE, sale.name())]),
             phases: vec![
                 Phase {
-                    start_date: Some(billing.period.start.as_second()),
+                    // Stripe takes no other for a phase that is under way, and does not say that it is the period's.
+                    start_date: Some(start.as_second()),
                     end_date: Some(billing.period.end.as_second()),
-                    items: present,
-                    proration_behavior: "none",
-                    default_payment_method: method.clone(),
+                    ..Phase::of(read, present)
                 },
                 Phase {
-                    start_date: None,
                     end_date: end.map(|end| end.as_second()),
-                    items: priced(&sale.order)?.into_iter().map(item).collect(),
-                    proration_behavior: "none",
-                    default_payment_method: method,
+                    ..Phase::of(read, priced(&sale.order)?)
                 },
             ],
         };
@@ -98,18 +130,40 @@ impl Stripe {
         self.contract_subscription(&billing.subscription).await
     }
 
-    async fn schedule_of(&self, subscription: &SubscriptionId, key: &str) -> Result<ScheduleId, StripeError> {
+    async fn schedule_of(
+        &self,
+        subscription: &SubscriptionId,
+        key: &str,
+    ) -> Result<PlainSchedule, StripeError> {
         #[derive(Serialize)]
         struct From<'a> {
             from_subscription: &'a str,
+        }
+        #[derive(Deserialize)]
+        struct Made {
+            id: String,
+            phases: Vec<Begun>,
+        }
+        #[derive(Deserialize)]
+        struct Begun {
+            start_date: i64,
         }
         let form = From {
             from_subscription: subscription.as_str(),
         };
         let request =
             RequestBuilder::new(StripeMethod::Post, "/subscription_schedules".to_owned()).form(&form);
-        match self.post::<Created>(request, &format!("{key}/schedule")).await {
-            Ok(made) => id(&made.id, "a subscription schedule"),
+        match self.post::<Made>(request, &format!("{key}/schedule")).await {
+            Ok(made) => {
+                let without = || StripeError::Unexpected {
+                    reason: format!("schedule {} has no phase", made.id),
+                };
+                let phase = made.phases.first().ok_or_else(without)?;
+                Ok(PlainSchedule {
+                    id: id(&made.id, "a subscription schedule")?,
+                    start: at(phase.start_date, PHASE)?,
+                })
+            }
             // It may have been made all the same. One that somebody has written into is not this sale's.
             Err(spent @ StripeError::Spent { .. }) => {
                 let now = self.contract_subscription(subscription).await?;

@@ -50,6 +50,8 @@ mod contract_payers;
 mod contract_reads;
 /// Contracts that change when their period ends.
 mod contract_schedules;
+/// What was said of a subscription at Stripe, and is said nowhere here.
+mod other_terms;
 /// What a sale would be billed at.
 mod contract_previews;
 /// The hosted page of a sale.

@@ -58,6 +58,9 @@ impl Contract {
             return Err(Unchangeable::Scheduled);
         }
         let offer = &amendment.offer;
+        if offer.way == Way::AtPeriodEnd {
+            schedulable(read)?;
+        }
         // One that is named is looked at when it has been given; a change at the end of the period leaves it alone.
         let is_named = offer.way == Way::AtOnce && amendment.payment_method.is_some();
         let asks_for_one = match offer.way {
@@ -79,5 +82,16 @@ impl Contract {
     pub fn has_another_end(&self, read: &Read) -> bool {
         let second = |at: Option<Timestamp>| at.map(Timestamp::as_second);
         read.billing.schedule.is_none() && second(read.billing.cancel_at) != second(self.ends_at)
+    }
+}
+
+/// Whether a schedule that a downgrade writes takes nothing away that the subscription has: a trial ends with a phase that is not on trial.
+fn schedulable(read: &Read) -> Result<(), Unchangeable> {
+    if read.billing.status == BillingStatus::Trialing {
+        Err(Unchangeable::OnTrial)
+    } else if read.terms.says_more {
+        Err(Unchangeable::Furnished)
+    } else {
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Billing, charge};
 use crate::arrears::{BilledPeriod, TimeBill};
-use crate::id::{CustomerId, InvoiceId, PaymentMethodId, ScheduleId};
+use crate::id::{CustomerId, DiscountId, InvoiceId, PaymentMethodId, ScheduleId};
 use crate::payer::MethodKind;
 use crate::quote::Charge;
 use crate::sale::{Replaced, Sale};
@@ -37,11 +37,36 @@ pub struct Read {
     pub scheduled: Option<String>,
     /// The schedule that leads it, where it leads nowhere: it was made of the subscription as that is, and nobody has written anything
     /// into it.
-    pub plain_schedule: Option<ScheduleId>,
+    pub plain_schedule: Option<PlainSchedule>,
+    /// What an operator has it say besides.
+    pub terms: Terms,
     /// Its latest bill.
     pub latest_invoice: Option<Bill>,
     /// The bills before that, newest first, where the first had to be looked for behind the latest.
     pub earlier_invoices: Vec<Bill>,
+}
+
+/// A schedule of one phase, which is the subscription as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainSchedule {
+    /// Stripe's id.
+    pub id: ScheduleId,
+    /// Where its phase begins, which nobody can change.
+    pub start: Timestamp,
+}
+
+/// What an operator has a subscription say besides what is sold and what pays it. A phase of a schedule says it again: Stripe unsets what is
+/// not said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Its discounts, in Stripe's order.
+    pub discounts: Vec<DiscountId>,
+    /// Its description.
+    pub description: Option<String>,
+    /// Whether Stripe works out taxes.
+    pub is_taxed: bool,
+    /// Whether it says what no phase of ours says again: tax rates, a fee, a discount of one item, …
+    pub says_more: bool,
 }
 
 impl Read {

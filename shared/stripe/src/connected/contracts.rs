@@ -455,6 +455,10 @@ mod tests {
                 "/invoice_settings",
                 json!({ "days_until_due": 14, "issuer": { "type": "self" } }),
             ),
+            (
+                "/invoice_settings",
+                json!({ "issuer": { "type": "account", "account": "acct_2" } }),
+            ),
             ("/on_behalf_of", json!("acct_2")),
             ("/transfer_data", json!({ "destination": "acct_2" })),
             ("/trial_end", json!(1_776_000_000)),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::offers::WirePrice;
+use crate::other_terms::{OtherItemTerms, OtherTerms, lists};
 use crate::wire::Reference;
 
 /// How far from a period a phase may be and still be one.
@@ -42,37 +43,20 @@ pub(super) struct Phase {
     // What we write into no phase: it is looked at for whether somebody at Stripe has.
     #[serde(default)]
     add_invoice_items: Option<Vec<IgnoredAny>>,
-    #[serde(default)]
-    default_tax_rates: Option<Vec<IgnoredAny>>,
-    application_fee_percent: Option<IgnoredAny>,
-    billing_thresholds: Option<IgnoredAny>,
     collection_method: Option<String>,
     default_payment_method: Option<IgnoredAny>,
     description: Option<IgnoredAny>,
-    invoice_settings: Option<InvoiceSettings>,
-    on_behalf_of: Option<IgnoredAny>,
-    transfer_data: Option<IgnoredAny>,
     trial_end: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct InvoiceSettings {
-    account_tax_ids: Option<Vec<IgnoredAny>>,
-    custom_fields: Option<Vec<IgnoredAny>>,
-    days_until_due: Option<IgnoredAny>,
-    description: Option<IgnoredAny>,
-    footer: Option<IgnoredAny>,
+    #[serde(flatten)]
+    others: OtherTerms,
 }
 
 #[derive(Deserialize)]
 pub(super) struct PhaseItem {
     pub(super) price: WirePrice,
     pub(super) quantity: Option<u64>,
-    #[serde(default)]
-    discounts: Option<Vec<IgnoredAny>>,
-    #[serde(default)]
-    tax_rates: Option<Vec<IgnoredAny>>,
-    billing_thresholds: Option<IgnoredAny>,
+    #[serde(flatten)]
+    others: OtherItemTerms,
 }
 
 #[derive(Deserialize)]
@@ -80,23 +64,10 @@ pub(super) struct PhaseDiscount {
     pub(super) coupon: Option<Reference>,
 }
 
-/// Whether a list says something.
-fn lists(list: Option<&Vec<IgnoredAny>>) -> bool {
-    list.is_some_and(|list| !list.is_empty())
-}
-
 impl Phase {
     /// Whether it says more than we write into one: members that we leave out, or discounts beyond one coupon.
     pub(super) fn says_more(&self) -> bool {
-        let members = [
-            &self.application_fee_percent,
-            &self.billing_thresholds,
-            &self.default_payment_method,
-            &self.description,
-            &self.on_behalf_of,
-            &self.transfer_data,
-            &self.trial_end,
-        ];
+        let members = [&self.default_payment_method, &self.description, &self.trial_end];
         let discounts = match self.discounts.as_slice() {
             [] => false,
             [discount] => discount.coupon.is_none(),
@@ -104,10 +75,9 @@ impl Phase {
         };
         members.iter().any(|member| member.is_some())
             || lists(self.add_invoice_items.as_ref())
-            || lists(self.default_tax_rates.as_ref())
             || self.collection_method.as_deref() == Some("send_invoice")
-            || self.invoice_settings.as_ref().is_some_and(InvoiceSettings::say)
-            || self.items.iter().any(PhaseItem::says_more)
+            || self.others.say()
+            || self.items.iter().any(|item| item.others.say())
             || discounts
     }
 }
@@ -121,20 +91,5 @@ pub(super) fn first_period(phase: Period, contract: &Contract) -> Period {
     Period {
         end: end.unwrap_or(phase.end),
         ..phase
-    }
-}
-
-impl InvoiceSettings {
-    fn say(&self) -> bool {
-        let members = [&self.days_until_due, &self.description, &self.footer];
-        members.iter().any(|member| member.is_some())
-            || lists(self.account_tax_ids.as_ref())
-            || lists(self.custom_fields.as_ref())
-    }
-}
-
-impl PhaseItem {
-    fn says_more(&self) -> bool {
-        lists(self.discounts.as_ref()) || lists(self.tax_rates.as_ref()) || self.billing_thresholds.is_some()
     }
 }

@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::render::{self, Object};
 use crate::state::{
     AutomaticTax, BillingMode, EndBehavior, Grant, Metadata, Phase, PhaseItem, PhaseProrations,
-    PhaseSettings, Schedule, ScheduleStatus, Subscription,
+    PhaseSettings, Schedule, ScheduleStatus, Subscription, SubscriptionStatus,
 };
 
 pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, Refusal> {
@@ -97,6 +97,10 @@ fn read_from_subscription(at: &Moment<'_>, id: &str, params: &Params<'_>) -> Res
         let message = "You cannot migrate a subscription that is canceled.";
         return Err(Refusal::invalid("from_subscription", message));
     }
+    if subscription.status == SubscriptionStatus::Trialing {
+        // Its phase would say when the trial ends.
+        return Err(Refusal::unsupported("from_subscription"));
+    }
     Ok(Schedule {
         status: ScheduleStatus::Active,
         customer: subscription.customer.clone(),
@@ -110,8 +114,13 @@ fn read_from_subscription(at: &Moment<'_>, id: &str, params: &Params<'_>) -> Res
 
 fn phase_of(at: &Moment<'_>, subscription: &Subscription) -> Phase {
     let first = subscription.items.first();
+    let start = if at.world.settings.phases_begin_with_subscriptions {
+        subscription.start_date
+    } else {
+        first.map_or(at.now, |item| item.current_period_start)
+    };
     Phase {
-        start: first.map_or(at.now, |item| item.current_period_start),
+        start,
         end: subscription.period_end().unwrap_or(at.now),
         currency: subscription.currency.clone(),
         items: subscription
@@ -267,10 +276,15 @@ fn rewrite(at: &Moment<'_>, schedule: &mut Schedule, asked: Vec<AskedPhase>) -> 
         }
         _ => {}
     }
-    let discounts = schedule
+    let led = schedule
         .subscription
         .as_ref()
-        .map_or(&[][..], |id| &at.world.subscriptions[id].discounts);
+        .map(|id| &at.world.subscriptions[id]);
+    if led.is_some_and(|led| led.status == SubscriptionStatus::Trialing) {
+        // A current phase that does not say when the trial ends would end it.
+        return Err(Refusal::unsupported("phases"));
+    }
+    let discounts = led.map_or(&[][..], |led| &led.discounts);
     let phases = phases::laid(at, (&schedule.customer, discounts), asked, start)?;
     if phases.first().is_some_and(|phase| phase.end <= at.now) {
         return Err(Refusal::invalid(

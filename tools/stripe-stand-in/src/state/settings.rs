@@ -43,6 +43,9 @@ pub struct Settings {
     /// Whether a payment method is refused that is attached to the customer that has it already. Stripe's text says what becomes of one that
     /// another customer has; some programs expect a refusal, others none.
     pub attaching_again_is_refused: bool,
+    /// Whether the phase of a schedule that is made of a subscription begins where the subscription did, and not where its period does. Stripe's text does
+    /// not say where it begins; that of one that is under way nobody can change.
+    pub phases_begin_with_subscriptions: bool,
     /// Whether twelve digits are charged at once in any currency, as cards are. Stripe's page says so of most cards, and of other payment methods that
     /// they have fewer in most currencies; it does not say which of them a bill is held to before it is paid.
     pub charges_twelve_digits: bool,
@@ -88,6 +91,7 @@ impl Default for Settings {
             given_up_time_is_credited: true,
             usage_needs_prorate: false,
             attaching_again_is_refused: false,
+            phases_begin_with_subscriptions: false,
             charges_twelve_digits: true,
             tax_basis_points: 0,
         }

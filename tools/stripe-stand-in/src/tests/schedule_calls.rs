@@ -299,3 +299,29 @@ async fn one_that_is_let_go_keeps_its_end_where_that_is_asked() {
         assert_eq!(paid, vec![3000; if keeps { 2 } else { 4 }]);
     }
 }
+
+/// What its phases would make of a trial is not done: neither is a schedule made of it, nor are the phases written of one that leads it.
+#[tokio::test]
+async fn a_trial_is_not_led_by_phases() {
+    let shop = Shop::open().await;
+    let customer = shop.payer().await;
+    let items = json!([{ "price": shop.monthly, "quantity": 3 }]);
+    let params = json!({ "customer": customer, "items": items });
+    let subscription = id(&shop.post("/v1/subscriptions", params).await);
+    let made = shop
+        .post(SCHEDULES, json!({ "from_subscription": subscription }))
+        .await;
+    let trial = json!({ "trial_end": day("2026-12-20"), "proration_behavior": "none" });
+    shop.post(&format!("/v1/subscriptions/{subscription}"), trial)
+        .await;
+    let mut phase = shop.phase(1, 1);
+    phase["start_date"] = json!(day("2026-12-01"));
+    let written = json!({ "phases": [phase] });
+    let error = shop.refused(400, "POST", &path(&made), written).await;
+    assert_eq!(error["param"], "phases", "{error}");
+    shop.post(&format!("{}/release", path(&made)), json!({})).await;
+    let again = json!({ "from_subscription": subscription });
+    let error = shop.refused(400, "POST", SCHEDULES, again).await;
+    assert_eq!(error["param"], "from_subscription", "{error}");
+    assert!(error["message"].as_str().unwrap().contains("stand-in"), "{error}");
+}

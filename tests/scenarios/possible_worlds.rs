@@ -1,6 +1,6 @@
 //! Every promise in every one of the possible Stripes: what is not known of the real one is a setting of the stand-in.
 
-use billing_tests::{Account, Moment, World};
+use billing_tests::{Account, Moment, World, at_every_death};
 use serde_json::{Value, json};
 use stripe_stand_in::{NewPeriodStart, Settings};
 
@@ -327,5 +327,85 @@ async fn a_downgrade_is_made_wherever_its_schedule_begins() {
             (None, 2),
             "{context}"
         );
+    }
+}
+
+/// A year waits for its payment when the account cancels, or resumes what it had cancelled before. Where Stripe drops the year over that, its bill
+/// is void, nothing is changed or charged, and whoever asks for it once more pays another bill, once; whoever dies over that, and whether or not
+/// the news of it has arrived.
+#[tokio::test]
+async fn a_change_that_waits_is_made_once_whether_an_end_drops_it_or_not() {
+    for (ends_expire_pending_updates, cancels_before, holds_events) in [
+        (false, true, false),
+        (true, false, false),
+        (true, true, false),
+        (true, false, true),
+    ] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        world.stripe.is(Settings {
+            ends_expire_pending_updates,
+            ..Settings::default()
+        });
+        let wish = json!({ "interval": "annual" });
+        at_every_death(async |death| {
+            let context = format!(
+                "{death}, drops: {ends_expire_pending_updates}, cancels before: {cancels_before}, holds: {holds_events}"
+            );
+            let ada = world.subscriber(1, "monthly").await;
+            if cancels_before {
+                ada.cancels().await;
+            }
+            let card = "pm_card_authenticationRequired";
+            world.stripe.gives_card(&ada, card).await;
+            let first = ada.changes(&wish).await;
+            world.stripe.stand_in().settle().await;
+            world.stripe.holds_events(holds_events).await;
+            let ends = if cancels_before {
+                ada.resumes().await
+            } else {
+                ada.cancels().await
+            };
+            assert_eq!(ends.body["cancelAtPeriodEnd"], !cancels_before, "{context}");
+            world.stripe.stand_in().settle().await;
+            let pending = world.stripe.subscription(&ada).await["pending_update"].clone();
+            assert_eq!(pending.is_null(), ends_expire_pending_updates, "{context}");
+            assert_eq!(
+                ada.billing().await.body["subscription"]["interval"],
+                "monthly",
+                "{context}"
+            );
+            let told = world
+                .dies_over(death, async |machine| ada.changes_on(machine, &wish).await)
+                .await;
+            let again = ada.changes(&wish).await;
+            assert_eq!(
+                again.body["payment"]["status"], "requires_action",
+                "{context}: {again}"
+            );
+            assert_eq!(
+                again.body == first.body,
+                !ends_expire_pending_updates,
+                "{context}"
+            );
+            let bills = world.stripe.invoices(&ada).await;
+            let open = bills.iter().filter(|bill| bill["status"] == "open").count();
+            assert_eq!(open, 1, "{context}");
+            world.stripe.holds_events(false).await;
+            world.stripe.pays_open_invoice(&ada).await;
+            let paid = ada.billing().await.body;
+            assert_eq!(
+                (
+                    &paid["subscription"]["interval"],
+                    &paid["subscription"]["cancelAtPeriodEnd"]
+                ),
+                (&json!("annual"), &json!(false)),
+                "{context}"
+            );
+            assert_eq!(paid["coveredUntil"], "2027-04-01T00:00:00Z", "{context}");
+            assert_eq!(world.stripe.payments(&ada).await, [1000, 8600], "{context}");
+            assert_eq!(ada.stored().await.profile.change, None, "{context}");
+            told.is_some()
+        })
+        .await;
     }
 }

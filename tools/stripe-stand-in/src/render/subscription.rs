@@ -136,8 +136,7 @@ fn pending_update(world: &World, subscription: &Subscription, pending: &PendingU
     let trial_end = then.trial_end.filter(|_| then.trial_end != now.trial_end);
     json!({
         "billing_cycle_anchor": maybe_seconds(anchor),
-        // It is refused with a change that may wait.
-        "cancel_at_period_end": null,
+        "cancel_at_period_end": pending.cancel_at_period_end,
         "discount": null,
         "discounts": (then.discounts != now.discounts).then_some(&then.discounts),
         "expires_at": seconds(pending.expires_at),

@@ -12,7 +12,7 @@ use std::cmp;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Moment, discounts, invoicing, lifecycle, payment_methods};
+use super::{Moment, discounts, invoicing, lifecycle, payment_methods, subscription_updates};
 use crate::id::{InvoiceId, InvoiceItemId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -26,8 +26,10 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(23);
 
 /// Refuses what cannot wait.
 pub(crate) fn check_params(params: &Params<'_>, settings: Settings) -> Result<(), Refusal> {
-    const ALLOWED: [&str; 10] = [
+    // An end with the period since 2026-09-30: so Stripe's change log.
+    const ALLOWED: [&str; 11] = [
         "items",
+        "cancel_at_period_end",
         "payment_behavior",
         "proration_behavior",
         "proration_date",
@@ -94,7 +96,7 @@ pub(crate) fn put(
     invoice: &InvoiceId,
     prorations: Vec<InvoiceItemId>,
     terms: Terms,
-    metadata: Option<Metadata>,
+    (metadata, cancel_at_period_end): (Option<Metadata>, Option<bool>),
 ) {
     at.world.invoices[invoice].auto_advance = false;
     let latest = at.now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
@@ -105,8 +107,20 @@ pub(crate) fn put(
         prorations,
         terms,
         metadata,
+        cancel_at_period_end,
         announced: false,
     });
+}
+
+/// Whether an update says otherwise of an end with the period than what waits: then that is dropped. Source: Stripe's change log, 2026-09-30.
+pub(crate) fn is_contradicted(settings: Settings, subscription: &Subscription, ends: Option<bool>) -> bool {
+    let Some((pending, ends)) = subscription.pending_update.as_ref().zip(ends) else {
+        return false;
+    };
+    match pending.cancel_at_period_end {
+        Some(waiting) => ends != waiting,
+        None => settings.ends_expire_pending_updates && ends != subscription.cancel_at_period_end,
+    }
 }
 
 /// Tells what came of a change: it landed, or it waits.
@@ -140,6 +154,7 @@ pub(crate) fn land(at: &mut Moment<'_>, id: &SubscriptionId, invoice: &InvoiceId
     if let Some(metadata) = pending.metadata {
         landed.metadata = metadata;
     }
+    subscription_updates::end_with_period(at.now, &mut landed, pending.cancel_at_period_end);
     let trial_is_over = landed.trial_end.is_none_or(|end| end <= at.now);
     if landed.status == SubscriptionStatus::Trialing && trial_is_over {
         landed.status = SubscriptionStatus::Active;

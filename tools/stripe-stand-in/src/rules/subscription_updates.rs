@@ -305,7 +305,9 @@ pub(crate) fn draft(
         plan.prorations.iter().chain(&plan.new_period),
         &before.currency,
     )?;
-    if plan.bills_now || !plan.prorations.is_empty() {
+    let ends = update.cancel_at_period_end;
+    let is_contradicted = pending_updates::is_contradicted(at.world.settings, &before, ends);
+    if plan.bills_now || !plan.prorations.is_empty() || is_contradicted {
         pending_updates::drop_present(at, id);
     }
     let waits = behavior == PaymentBehavior::Wait && plan.bills_now;
@@ -334,7 +336,7 @@ pub(crate) fn draft(
     let invoice = invoicing::draft(at, draft);
     if waits {
         let metadata = (plan.after.metadata != before.metadata).then_some(plan.after.metadata);
-        pending_updates::put(at, id, &invoice, prorations, terms, metadata);
+        pending_updates::put(at, id, &invoice, prorations, terms, (metadata, ends));
     } else {
         lifecycle::remember_charges(at, id, &invoice);
     }
@@ -460,18 +462,7 @@ fn with_members(
 /// Schedules the end, or takes it back. A date within the current period moves the end of that; answers what this costs.
 fn apply_end(at: &Moment<'_>, subscription: &mut Subscription, update: &Update) -> Vec<Line> {
     let before = subscription.clone();
-    match update.cancel_at_period_end {
-        Some(true) if !subscription.cancel_at_period_end => {
-            subscription.cancel_at_period_end = true;
-            schedule_end(at.now, subscription, subscription.period_end());
-        }
-        // Whether it takes back an end that was set by its date Stripe does not say: here that takes the date.
-        Some(false) if subscription.cancel_at_period_end => {
-            subscription.cancel_at_period_end = false;
-            schedule_end(at.now, subscription, None);
-        }
-        _ => {}
-    }
+    end_with_period(at.now, subscription, update.cancel_at_period_end);
     match update.cancel_at {
         Change::Keep => {}
         Change::Clear => {
@@ -486,6 +477,22 @@ fn apply_end(at: &Moment<'_>, subscription: &mut Subscription, update: &Update) 
         ProrationBehavior::CreateProrations | ProrationBehavior::AlwaysInvoice => {
             billing::moved_end(at.world, &before, subscription)
         }
+    }
+}
+
+/// Has it end with its period, or not any more, where that is said.
+pub(crate) fn end_with_period(now: Timestamp, subscription: &mut Subscription, ends: Option<bool>) {
+    match ends {
+        Some(true) if !subscription.cancel_at_period_end => {
+            subscription.cancel_at_period_end = true;
+            schedule_end(now, subscription, subscription.period_end());
+        }
+        // Whether it takes back an end that was set by its date Stripe does not say: here that takes the date.
+        Some(false) if subscription.cancel_at_period_end => {
+            subscription.cancel_at_period_end = false;
+            schedule_end(now, subscription, None);
+        }
+        _ => {}
     }
 }
 

@@ -43,6 +43,9 @@ pub struct Settings {
     /// Whether a payment method is refused that is attached to the customer that has it already. Stripe's text says what becomes of one that
     /// another customer has; some programs expect a refusal, others none.
     pub attaching_again_is_refused: bool,
+    /// Whether an update by which a subscription ends with its period, or does not any more, drops a change that waits and says nothing of that. Stripe's
+    /// change log says, since 2026-09-30, that a value which conflicts drops it, and not whether one can conflict with none.
+    pub ends_expire_pending_updates: bool,
     /// Whether the phase of a schedule that is made of a subscription begins where the subscription did, and not where its period does. Stripe's text does
     /// not say where it begins; that of one that is under way nobody can change.
     pub phases_begin_with_subscriptions: bool,
@@ -91,6 +94,7 @@ impl Default for Settings {
             given_up_time_is_credited: true,
             usage_needs_prorate: false,
             attaching_again_is_refused: false,
+            ends_expire_pending_updates: false,
             phases_begin_with_subscriptions: false,
             charges_twelve_digits: true,
             tax_basis_points: 0,

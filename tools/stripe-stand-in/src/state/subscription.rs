@@ -138,6 +138,9 @@ pub(crate) struct PendingUpdate {
     pub(crate) terms: Terms,
     /// What is to be changed besides; None is left as it is.
     pub(crate) metadata: Option<Metadata>,
+    /// Likewise, whether it ends with its period.
+    #[serde(default)]
+    pub(crate) cancel_at_period_end: Option<bool>,
     /// Whether anybody has been told that it waits.
     pub(crate) announced: bool,
 }

@@ -6,6 +6,7 @@ use super::billing_modes::{CLASSIC, FLEXIBLE};
 use super::changes::amounts;
 use super::harness::{Shop, day, id};
 use super::schedules::SCHEDULES;
+use crate::Settings;
 
 /// Until when the first item's period lasts.
 fn lasts_until(subscription: &Value) -> &Value {
@@ -197,4 +198,68 @@ async fn an_ended_subscription_takes_notes_and_nothing_else() {
         ),
         (&json!("canceled"), &json!("moved"), &json!("To the sea"))
     );
+}
+
+impl Shop {
+    /// A change from three to five that waits for its payer, with this besides.
+    async fn waits_with(&self, (customer, subscription): (&str, &str), besides: (&str, Value)) -> Value {
+        let card = "pm_card_authenticationRequired";
+        self.stripe.set_card(customer, card).unwrap();
+        let mut more =
+            json!({ "proration_behavior": "always_invoice", "payment_behavior": "pending_if_incomplete" });
+        more[besides.0] = besides.1;
+        self.change(subscription, json!({ "quantity": 5 }), more).await
+    }
+}
+
+/// Since 2026-09-30 an end with the period may wait with a change: it comes with that. Whoever says the opposite meanwhile drops both.
+#[tokio::test]
+async fn an_end_with_the_period_waits_with_its_change() {
+    for contradicts in [false, true] {
+        let (shop, customer, subscription) = Shop::ten_days_later().await;
+        let ends = ("cancel_at_period_end", json!(true));
+        let answer = shop.waits_with((&customer, &subscription), ends).await;
+        let waits = &answer["pending_update"]["cancel_at_period_end"];
+        assert_eq!(
+            (&answer["cancel_at_period_end"], waits),
+            (&json!(false), &json!(true))
+        );
+        let path = format!("/v1/subscriptions/{subscription}");
+        let invoice = format!("/v1/invoices/{}", answer["latest_invoice"].as_str().unwrap());
+        shop.stripe.set_card(&customer, "pm_card_visa").unwrap();
+        if contradicts {
+            shop.post(&path, json!({ "cancel_at_period_end": false })).await;
+        } else {
+            shop.post(&format!("{invoice}/pay"), json!({})).await;
+        }
+        let now = shop.get(&path).await;
+        assert_eq!(now["pending_update"], Value::Null);
+        assert_eq!(now["cancel_at_period_end"], !contradicts);
+        assert_eq!(
+            now["items"]["data"][0]["quantity"],
+            if contradicts { 3 } else { 5 }
+        );
+        let status = if contradicts { "void" } else { "paid" };
+        assert_eq!(shop.get(&invoice).await["status"], status);
+    }
+}
+
+/// What waits says nothing of an end: whether one that is set meanwhile drops it is a setting. What is set already is no news.
+#[tokio::test]
+async fn whether_an_end_drops_what_says_nothing_of_it_is_a_setting() {
+    for ends_expire_pending_updates in [false, true] {
+        let (shop, customer, subscription) = Shop::ten_days_later().await;
+        shop.stripe.set(Settings {
+            ends_expire_pending_updates,
+            ..Settings::default()
+        });
+        let nothing = ("off_session", json!(true));
+        shop.waits_with((&customer, &subscription), nothing).await;
+        let path = format!("/v1/subscriptions/{subscription}");
+        for (ends, drops) in [(false, false), (true, ends_expire_pending_updates)] {
+            let now = shop.post(&path, json!({ "cancel_at_period_end": ends })).await;
+            assert_eq!(now["pending_update"].is_null(), drops, "{ends}");
+            assert_eq!(now["cancel_at_period_end"], ends);
+        }
+    }
 }

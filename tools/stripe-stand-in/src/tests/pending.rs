@@ -268,14 +268,8 @@ async fn a_pending_update_does_not_outlive_its_phase() {
 async fn what_cannot_wait_is_refused_together_with_what_waits() {
     let (shop, _, subscription) = Shop::ten_days_later().await;
     let path = format!("/v1/subscriptions/{subscription}");
-    for param in [
-        "cancel_at_period_end",
-        "default_payment_method",
-        "description",
-        "cancel_at",
-    ] {
+    for param in ["default_payment_method", "description", "cancel_at"] {
         let value = match param {
-            "cancel_at_period_end" => json!(true),
             "cancel_at" => json!(day("2026-11-20")),
             _ => json!("x"),
         };

@@ -6,7 +6,7 @@ use super::SubscriptionStatus;
 
 /// Which of the possible worlds this is. The default of each is said in this crate's README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Settings {
     /// What happens to a subscription whose invoice could not be collected in all tries: the account's owner chooses.
     pub after_last_retry: AfterLastRetry,

@@ -146,6 +146,8 @@ mod checkout_input;
 mod late_payments;
 /// Sales on several machines, which die.
 mod sale_races;
+/// Confirmations that name a version, once more after they came to nothing.
+mod agreed_versions;
 /// Sales that another machine joins right before it asks Stripe.
 mod joined_sales;
 /// Sales that are taken up again.

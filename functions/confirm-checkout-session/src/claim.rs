@@ -216,6 +216,7 @@ async fn check_offer(call: &Call<'_>, session: &Session, facts: &WishFacts) -> R
         start,
         offer,
         is_requoted: true,
+        offer_version: Some(session.version + 1),
         updated_at: call.now,
         ..session.clone()
     };

@@ -111,6 +111,7 @@ fn session(
         start,
         offer,
         is_requoted: false,
+        offer_version: Some(1),
         contract,
         sales: 0,
         url: None,

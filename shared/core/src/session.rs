@@ -6,7 +6,8 @@
 //! prices the wish again: an offer that is not the same any more is not charged.
 //!
 //! Every write counts the session's `version` up, and a confirmation claims the version before Stripe is asked for anything, so
-//! of two confirmations one charges. What is asked of Stripe is written down as a [`crate::sale::Sale`] of the contract.
+//! of two confirmations one charges. A caller who names a version agrees to its offer, which stands from the version that it was written
+//! in until it is made anew: a confirmation that came to nothing can be repeated as it was. What is asked of Stripe is written down as a [`crate::sale::Sale`] of the contract.
 //!
 //! Not here: what an offer comes to ([`crate::offer`] and [`crate::estimate`]), asking Stripe, storing anything.
 
@@ -139,7 +140,7 @@ pub struct Session {
     pub id: CheckoutId,
     /// Whose it is.
     pub organisation: OrganisationId,
-    /// Counts the writes; a confirmation names the one that it read.
+    /// Counts the writes; a confirmation may name the one that it read, and so agrees to the offer of that one.
     pub version: u64,
     /// What has become of it, but for its time running out: [`Session::status_at`].
     pub status: Status,
@@ -158,6 +159,10 @@ pub struct Session {
     /// to.
     #[serde(default)]
     pub is_requoted: bool,
+    /// The version that the offer was last written in: whoever names that one, or any since, agrees to the same offer. None in what a build
+    /// before this one has written, where the latest version alone is known to be of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer_version: Option<u64>,
     /// The contract that it makes or amends. That of a new contract is told once it is made.
     pub contract: ContractId,
     /// How many sales were ever asked of Stripe for it. The number of the latest names Stripe's requests, so it only ever grows.
@@ -267,6 +272,11 @@ impl Session {
         }
     }
 
+    /// Whether the offer of that version is the one that stands. What was claimed, declined or left behind since has not touched it.
+    fn is_of_the_offer(&self, version: u64) -> bool {
+        (self.offer_version.unwrap_or(self.version)..=self.version).contains(&version)
+    }
+
     /// Where it can be paid, while it can.
     #[must_use]
     pub fn url_at(&self, now: Timestamp) -> Option<&str> {
@@ -317,7 +327,7 @@ pub struct BadExpiry;
 /// What a confirmation agrees to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Confirmation {
-    /// The version of the session that is agreed to; none agrees to whichever there is, unless its offer was made anew.
+    /// A version of the session, whose offer is agreed to; none agrees to whichever there is, unless it was made anew.
     pub version: Option<u64>,
 }
 
@@ -343,7 +353,7 @@ pub enum Refusal {
     /// What it was to amend is over.
     #[error("the checkout session is cancelled: its contract has ended")]
     Cancelled,
-    /// Another version is agreed to than there is, or none although the offer has moved.
+    /// A version with another offer is agreed to, or one that there is not, or none although the offer has moved.
     #[error("the checkout session is at version {0}: read it again, and confirm that version")]
     OtherVersion(u64),
 }
@@ -362,7 +372,7 @@ pub fn next(session: &Session, confirmation: &Confirmation, now: Timestamp) -> R
         Status::Open => {}
     }
     match confirmation.version {
-        Some(version) if version != session.version => Err(Refusal::OtherVersion(session.version)),
+        Some(version) if !session.is_of_the_offer(version) => Err(Refusal::OtherVersion(session.version)),
         None if session.is_requoted => Err(Refusal::OtherVersion(session.version)),
         _ => Ok(Next::Sell),
     }

@@ -201,6 +201,7 @@ fn session() -> Session {
         start,
         offer: offer.unwrap(),
         is_requoted: false,
+        offer_version: Some(1),
         contract: uuid().unwrap(),
         sales: 0,
         url: None,
@@ -234,5 +235,59 @@ fn a_confirmation_goes_by_the_status_and_the_time() {
             let next = next(&session, &Confirmation::default(), now);
             assert_eq!(next, told, "{status:?} {now}");
         }
+    }
+}
+
+/// Made anew in its third version, and written twice since: these three have the same offer.
+#[test]
+fn a_version_is_agreed_to_for_as_long_as_its_offer_stands() {
+    let now = at("2026-04-01T00:00:00Z");
+    let session = Session {
+        version: 5,
+        offer_version: Some(3),
+        is_requoted: true,
+        ..session()
+    };
+    let other = Err(Refusal::OtherVersion(5));
+    for (version, told) in [
+        (Some(2), other),
+        (Some(3), Ok(Next::Sell)),
+        (Some(4), Ok(Next::Sell)),
+        (Some(5), Ok(Next::Sell)),
+        (Some(6), other),
+        (None, other),
+    ] {
+        assert_eq!(
+            next(&session, &Confirmation { version }, now),
+            told,
+            "{version:?}"
+        );
+    }
+    // Whatever becomes of a sale leaves the offer as it is.
+    let over = session.after(&SessionUpdate::Over, now);
+    let third = Confirmation { version: Some(3) };
+    assert_eq!((over.version, next(&over, &third, now)), (6, Ok(Next::Sell)));
+}
+
+/// A build before this one has written it, and does not say since when its offer stands.
+#[test]
+fn of_an_old_session_the_latest_version_alone_is_agreed_to() {
+    let now = at("2026-04-01T00:00:00Z");
+    let written = Session {
+        version: 3,
+        ..session()
+    };
+    let mut record = serde_json::to_value(written).unwrap();
+    record.as_object_mut().unwrap().remove("offer_version").unwrap();
+    let read: Session = serde_json::from_value(record).unwrap();
+    for (version, told) in [
+        (2, Err(Refusal::OtherVersion(3))),
+        (3, Ok(Next::Sell)),
+        (4, Err(Refusal::OtherVersion(3))),
+    ] {
+        let confirmation = Confirmation {
+            version: Some(version),
+        };
+        assert_eq!(next(&read, &confirmation, now), told, "{version}");
     }
 }

@@ -3,6 +3,7 @@
 
 use billing_tests::{Account, Death, Machine, Moment, World, at_every_death, at_every_step};
 use serde_json::json;
+use stripe_stand_in::{Fault, FaultKind};
 
 /// One customer, one session that can be paid, and it is the one that was answered.
 async fn one_session(world: &World, account: &Account<'_>, secret: &str) {
@@ -196,4 +197,44 @@ async fn a_customer_that_replaces_a_deleted_one_is_made_once_too() {
         &ada.starts_checkout("monthly").await.client_secret(),
     )
     .await;
+}
+
+/// Stripe makes a session, fails, and goes on telling that under its key: what nobody has seen is made unpayable before another is made, also by a
+/// machine that takes over from one that died.
+#[tokio::test]
+async fn a_session_that_stripe_failed_over_is_not_left_open() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for is_first in [true, false] {
+        at_every_death(async |death| {
+            let ada = world.account(1).await;
+            if !is_first {
+                ada.starts_checkout("monthly").await.client_secret();
+            }
+            let fault = Fault::new(FaultKind::StatusAfter { status: 500 });
+            let stand_in = world.stripe.stand_in();
+            stand_in.add_fault(fault.on("POST", "/v1/checkout/sessions"));
+            let starts = async |machine: &Machine| ada.starts_checkout_on(machine, "annual").await;
+            let told = world.dies_over(death, starts).await;
+            converges(&world, &ada, "annual").await;
+            world.stripe.recovers().await;
+            told.is_some()
+        })
+        .await;
+    }
+}
+
+/// The same for as long as the caller's time lasts.
+#[tokio::test]
+async fn no_session_is_left_open_by_a_stripe_that_goes_on_failing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    world
+        .stripe
+        .fails_after("POST", "/v1/checkout/sessions", 500)
+        .await;
+    assert_eq!(ada.starts_checkout("monthly").await.status, 503);
+    assert!(!world.stripe.sessions(&ada).await.is_empty());
+    assert!(world.stripe.payable_sessions(&ada).await.is_empty());
+    world.stripe.recovers().await;
+    converges(&world, &ada, "annual").await;
 }

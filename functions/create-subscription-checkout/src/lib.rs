@@ -23,7 +23,7 @@ use billing_core::plan::Interval;
 use billing_core::return_url::ReturnUrl;
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::{NewReservation, unless_conflict};
-use billing_stripe::{NewCheckoutSession, StripeError};
+use billing_stripe::{CheckoutSession, NewCheckoutSession, StripeError};
 use serde::Serialize;
 
 use crate::customer::Customer;
@@ -243,7 +243,7 @@ enum Opened {
     Session(String),
     /// Somebody else wrote first.
     Overtaken,
-    /// No session was made for this customer, and none will be under this reservation's number.
+    /// No session was made for this customer that can be paid, and none will be under this reservation's number.
     Never(StripeError, CustomerId),
 }
 
@@ -273,7 +273,12 @@ async fn open(
                 false => Err(error.into()),
             };
         }
-        // A price that was archived meanwhile, or a failure that Stripe repeats under this number.
+        // It may have made one before it failed, which nobody has seen: it would be payable beside that of the next number.
+        Err(error @ StripeError::Spent { reworded: false, .. }) => {
+            close_unseen(call, reservation, &customer).await?;
+            return Ok(Opened::Never(error, customer));
+        }
+        // A price that was archived meanwhile, or what another build has asked for under this number.
         Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {
             return Ok(Opened::Never(error, customer));
         }
@@ -291,6 +296,22 @@ async fn open(
         Some(()) => Opened::Session(session.client_secret),
         None => Opened::Overtaken,
     })
+}
+
+/// Makes unpayable what was made for a reservation under whose number Stripe tells nothing but a failure.
+async fn close_unseen(
+    call: &Call<'_>,
+    reservation: &Reservation,
+    customer: &CustomerId,
+) -> Result<(), Problem> {
+    let is_of_it = |session: &CheckoutSession| {
+        session.account.as_ref() == Some(&reservation.account) && session.number == Some(reservation.number)
+    };
+    let open = call.stripe().await?.open_checkout_sessions(customer).await?;
+    for unseen in open.iter().filter(|session| is_of_it(session)) {
+        previous::close(call, &unseen.id).await?;
+    }
+    Ok(())
 }
 
 /// Whether a customer that Stripe does not sell to was deleted, and Stripe says so: it keeps a trace of those that were. Where real money

@@ -13,15 +13,16 @@ use stripe_checkout::checkout_session::{
     CreateCheckoutSessionCustomerUpdate, CreateCheckoutSessionCustomerUpdateAddress,
     CreateCheckoutSessionCustomerUpdateName, CreateCheckoutSessionLineItems,
     CreateCheckoutSessionSubscriptionData, CreateCheckoutSessionTaxIdCollection, ExpireCheckoutSession,
-    RetrieveCheckoutSession,
+    ListCheckoutSession, RetrieveCheckoutSession,
 };
 use stripe_client_core::StripeRequest;
-use stripe_shared::{CheckoutSessionMode, CheckoutSessionUiMode};
+use stripe_shared::{CheckoutSessionMode, CheckoutSessionStatus, CheckoutSessionUiMode};
 
 use crate::billing_mode::BillingMode;
 use crate::client::Stripe;
 use crate::customers::ACCOUNT;
 use crate::error::StripeError;
+use crate::pages::Page;
 use crate::wire::{Reference, at, id};
 
 /// The metadata member by which a session names the reservation that it was made for.
@@ -256,6 +257,24 @@ impl Stripe {
             )
             .await?;
         wire.try_into()
+    }
+
+    /// The sessions of a customer that can be paid, the newest first: a hundred at most, which are more than are started at once. None of one
+    /// that is not there.
+    pub async fn open_checkout_sessions(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<Vec<CheckoutSession>, StripeError> {
+        let request = ListCheckoutSession::new()
+            .customer(customer.as_str())
+            .status(CheckoutSessionStatus::Open)
+            .limit(100);
+        let page: Page<Wire> = match self.get(request.build()).await {
+            Ok(page) => page,
+            Err(error) if error.is_missing("customer") => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        page.data.into_iter().map(TryInto::try_into).collect()
     }
 
     /// Makes a session unpayable, and answers what it is afterwards: expired, or complete when the payer was faster.

@@ -1,7 +1,9 @@
 //! A machine that dies before or after any single step, and answers that are lost: whatever was left behind, the next attempt
 //! finishes it, and there is one customer and one payable session.
 
-use billing_tests::{Account, Death, Machine, Moment, World, at_every_death, at_every_step};
+use std::time::Duration;
+
+use billing_tests::{Account, Death, Limit, Machine, Moment, World, at_every_death, at_every_step};
 use serde_json::json;
 use stripe_stand_in::{Fault, FaultKind};
 
@@ -197,6 +199,33 @@ async fn a_customer_that_replaces_a_deleted_one_is_made_once_too() {
         &ada.starts_checkout("monthly").await.client_secret(),
     )
     .await;
+}
+
+/// The invocation comes when its time has run out: nothing is asked of anybody, and the caller is told to come back.
+#[tokio::test]
+async fn an_invocation_without_time_does_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let late = Limit {
+        told: Duration::ZERO,
+        ends: Duration::from_secs(30),
+    };
+    let machine = world.machine().await;
+    let request = ada.checkout_request(&json!({ "interval": "monthly" }));
+    let told = machine.call_within(request, late).await.unwrap();
+    assert_eq!(
+        told,
+        r#"503 {"error":"temporarily unavailable, please try again"}"#
+    );
+    assert_ne!(told.header("retry-after"), "");
+    assert!(machine.network.steps().is_empty());
+    assert!(world.stripe.customers(&ada).await.is_empty());
+    let event = json!({ "Records": [] });
+    let told = machine
+        .hands_within("expire-checkouts", &event, late)
+        .await
+        .unwrap();
+    assert!(told.is_err(), "{told:?}");
 }
 
 /// Stripe makes a session, fails, and goes on telling that under its key: what nobody has seen is made unpayable before another is made, also by a

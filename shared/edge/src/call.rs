@@ -26,6 +26,8 @@ use crate::reply::Reply;
 
 /// How long a request may take when nobody says.
 const DEFAULT_TIME: Duration = Duration::from_secs(20);
+/// A deadline that was missed by more than this was none: no invocation is begun so late.
+const NONSENSE: Duration = Duration::from_secs(60);
 /// What is kept of the remaining time for writing down what happened and answering.
 const RESERVE: Duration = Duration::from_millis(700);
 /// What is kept of it for answering alone, whatever is still waited for.
@@ -44,6 +46,8 @@ pub struct Call<'a> {
     pub app: &'a App,
     /// When it came: read once, used everywhere. A run that does several pieces of work reads it anew for each ([`Call::piece`]).
     pub now: Timestamp,
+    /// The same moment, by what the machine counts time with.
+    began: Instant,
     /// Until when its work must be done.
     pub(crate) until: Instant,
     /// When it is given up, so that an answer gets out before Lambda ends the invocation.
@@ -98,12 +102,13 @@ impl<'a> Call<'a> {
             .and_then(|context| remaining(context.deadline))
             .unwrap_or(DEFAULT_TIME);
         #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
-        let start = Instant::now();
+        let began = Instant::now();
         Self {
             app,
             now: app.clock.now(),
-            until: start + remaining.saturating_sub(RESERVE),
-            ends: start + remaining.saturating_sub(ANSWERING),
+            began,
+            until: began + remaining.saturating_sub(RESERVE),
+            ends: began + remaining.saturating_sub(ANSWERING),
             store: app.store.session(),
             id,
             trace: context.and_then(|context| context.xray_trace_id.clone()),
@@ -157,11 +162,16 @@ impl<'a> Call<'a> {
 
     /// Does all of its work, for as long as there is time to answer. A call to Stripe gives up earlier by itself; one to DynamoDB, or for
     /// a secret, may still be waited for. What was asked for last may have taken effect: to whoever asks again it is as if the machine
-    /// had died there.
+    /// had died there. What comes when no time is left is not begun: work that is waited for until the past begins all the same.
     pub(crate) async fn in_time(
         &self,
         work: impl Future<Output = Result<Reply, Problem>>,
     ) -> Result<Reply, Problem> {
+        if self.ends <= self.began {
+            return Err(Problem::unavailable(
+                "the invocation came when its time had run out",
+            ));
+        }
         let done = tokio::time::timeout_at(self.ends, work).await;
         done.unwrap_or_else(|_| {
             let logged = "the invocation ran out of time; what was asked for last may have taken effect";
@@ -186,10 +196,12 @@ impl<'a> Call<'a> {
     /// So nothing that it writes down as begun, and no claim of its own, is older than it looks. What it counts is the run's.
     pub async fn piece(&self) -> Result<Call<'a>, Problem> {
         #[expect(clippy::disallowed_methods, reason = "the edge measures time")]
-        let until = self.until.min(Instant::now() + PIECE);
+        let began = Instant::now();
+        let until = self.until.min(began + PIECE);
         Ok(Call {
             app: self.app,
             now: self.app.clock.now(),
+            began,
             until,
             ends: self.ends,
             store: self.store.clone(),
@@ -306,14 +318,42 @@ impl Rounds {
     }
 }
 
-/// What is left until a deadline in milliseconds since 1970. One in the past is no deadline: some emulators send nonsense.
+/// What is left until a deadline in milliseconds since 1970; nothing of one that has passed. None of what is no deadline.
 fn remaining(deadline_ms: u64) -> Option<Duration> {
     #[expect(
         clippy::disallowed_methods,
         reason = "Lambda's deadline is by the system's clock, whatever the stack's says"
     )]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    Duration::from_millis(deadline_ms)
-        .checked_sub(now)
-        .filter(|left| !left.is_zero())
+    until(Duration::from_millis(deadline_ms), now)
+}
+
+/// The same, both since 1970. One that is missing, or long past, is no deadline: some emulators send nonsense.
+fn until(deadline: Duration, now: Duration) -> Option<Duration> {
+    let missed_by = now.saturating_sub(deadline);
+    (!deadline.is_zero() && missed_by <= NONSENSE).then(|| deadline.saturating_sub(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_has_just_passed_leaves_nothing() {
+        let seconds = Duration::from_secs;
+        for (deadline, now, left) in [
+            (120, 100, Some(20)),
+            (100, 100, Some(0)),
+            (100, 160, Some(0)),
+            (100, 161, None),
+            (0, 100, None),
+            (0, 0, None),
+        ] {
+            assert_eq!(
+                until(seconds(deadline), seconds(now)),
+                left.map(seconds),
+                "{deadline} at {now}"
+            );
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! A quote is what is charged, or nothing is charged.
 
-use billing_tests::{Answer, Moment, World, path_of};
+use std::time::Duration;
+
+use billing_tests::{Answer, Limit, Moment, World, path_of};
 use serde_json::json;
 
 use crate::changes::nothing_changed;
@@ -321,7 +323,7 @@ async fn a_proration_date_lies_in_the_current_period_and_not_in_the_future() {
     for (date, why) in [
         (now - 10 * 86_400 - 1, "must lie in the current period"),
         (now + 20 * 86_400, "must lie in the current period"),
-        (now + 1, "must not be in the future"),
+        (now + 3, "must not be in the future"),
     ] {
         let answer = ada
             .changes(&json!({ "interval": "annual", "prorationDate": date }))
@@ -340,4 +342,61 @@ async fn a_proration_date_lies_in_the_current_period_and_not_in_the_future() {
         "from the period's first second: all of it is given back"
     );
     assert_eq!(world.stripe.payments(&ada).await, [1000, 8600]);
+}
+
+/// The clock of the machine that previews is ahead: a second that is still to come for the one that takes the change is waited for, and what was quoted
+/// is charged. More than two seconds are the future.
+#[tokio::test]
+async fn a_second_that_another_clock_has_named_is_waited_for() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for (ahead, is_waited_for) in [(1, true), (2, true), (3, false)] {
+        let ada = world.subscriber(3, "monthly").await;
+        let previewing = world.machine_ahead(ahead).await;
+        let preview = ada
+            .previews_on(&previewing, &json!({ "interval": "annual" }))
+            .await
+            .unwrap();
+        let date = preview.body["prorationDate"].clone();
+        assert_eq!(date, json!(world.now().as_second() + ahead));
+        let answer = ada
+            .changes(&json!({ "interval": "annual", "prorationDate": date }))
+            .await;
+        if is_waited_for {
+            assert_eq!(answer.body["changed"], true, "{ahead} s: {answer}");
+            let due = preview.body["amountDueCents"].as_i64().unwrap();
+            assert_eq!(world.stripe.payments(&ada).await, [3000, due], "{ahead} s");
+        } else {
+            assert_eq!(
+                answer.body["error"]["fieldErrors"],
+                json!({ "prorationDate": ["must not be in the future"] }),
+                "{ahead} s: {answer}"
+            );
+            nothing_changed(&world, &ada, &[3000]).await;
+        }
+    }
+}
+
+/// There is no time to wait for it: nothing is changed, nothing is kept under the key, and the next request changes.
+#[tokio::test]
+async fn a_second_that_cannot_be_waited_for_is_told_to_come_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.subscriber(3, "monthly").await;
+    let date = world.now().as_second() + 2;
+    let keyed = || {
+        let mut request = ada.change_request(&json!({ "interval": "annual", "prorationDate": date }));
+        request
+            .headers_mut()
+            .insert("idempotency-key", "k1".parse().unwrap());
+        request
+    };
+    let short = Limit {
+        told: Duration::from_millis(2200),
+        ends: Duration::from_secs(9),
+    };
+    let machine = world.machine().await;
+    let told = machine.call_within(keyed(), short).await.unwrap();
+    assert_eq!(told.status, 503, "{told}");
+    nothing_changed(&world, &ada, &[3000]).await;
+    let answer = ada.sends(keyed()).await;
+    assert_eq!(answer.body["changed"], true, "{answer}");
 }

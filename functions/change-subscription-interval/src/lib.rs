@@ -237,9 +237,9 @@ async fn plan(
     change::payable(standing.payer.as_ref()).map_err(|unchangeable| refuse(unchangeable.into()))?;
     change::goes_on(standing, wish.interval, call.now).map_err(|unchangeable| refuse(unchangeable.into()))?;
     if let Some(at) = wish.proration_date {
-        let in_period = change::check_date(at, standing.subscription.period, call.now);
-        let checked =
-            in_period.and_then(|()| change::check_new_period(at, standing, wish.interval, call.now));
+        let now = call.not_before(at, change::CLOCK_LEAD).await?;
+        let in_period = change::check_date(at, standing.subscription.period, now);
+        let checked = in_period.and_then(|()| change::check_new_period(at, standing, wish.interval, now));
         checked.map_err(|bad| {
             let mut invalid = Invalid::default();
             invalid.field("prorationDate", bad.to_string());

@@ -296,12 +296,16 @@ fn named(kind: Option<&MethodKind>) -> String {
     kind.map_or_else(|| "a payment method".to_owned(), ToString::to_string)
 }
 
+/// How far ahead of a machine's clock a date may be that another one's preview has named a moment ago. It is waited for: it is not charged from a
+/// moment that is still to come.
+pub const CLOCK_LEAD: SignedDuration = SignedDuration::from_secs(2);
+
 /// Whether time can be credited and charged from that instant on.
 pub fn check_date(at: Timestamp, period: Period, now: Timestamp) -> Result<(), BadDate> {
     if at < period.start || at >= period.end {
         Err(BadDate::OutsidePeriod)
     } else if at > preview_date(period, now) {
-        // What a preview names can be taken at once, also where clocks differ.
+        // The first second of a period is what a preview names by a clock to which the period is still to begin.
         Err(BadDate::Future)
     } else {
         Ok(())

@@ -179,6 +179,23 @@ impl<'a> Call<'a> {
         })
     }
 
+    /// Waits until it is that moment, where it is no more than `most` ahead of when the request came, and answers the time by then: a caller may name
+    /// the present of another machine, whose clock is a little ahead. 503 when there is no time to wait.
+    pub async fn not_before(&self, moment: Timestamp, most: SignedDuration) -> Result<Timestamp, Problem> {
+        let ahead = moment.duration_since(self.now);
+        if ahead.is_negative() || ahead > most {
+            return Ok(self.now);
+        }
+        let then = self.began + ahead.unsigned_abs();
+        if then >= self.until {
+            return Err(Problem::unavailable(
+                "there is no time to wait for a moment that is ahead",
+            ));
+        }
+        tokio::time::sleep_until(then).await;
+        Ok(moment)
+    }
+
     /// Stripe, for the rest of this request.
     pub async fn stripe(&self) -> Result<&Stripe, Problem> {
         self.stripe

@@ -267,7 +267,7 @@ async fn a_discount_that_makes_other_words_of_the_second_request_is_asked_for_an
 /// downgrade is made.
 #[tokio::test]
 async fn a_subscription_on_trial_is_not_downgraded() {
-    const REFUSED: &str = r#"409 {"error":"the subscription is on trial, which a change at the end of its period would end: only an operator can change it"}"#;
+    const REFUSED: &str = r#"409 {"error":"the contract is on trial at the payment provider until 2026-04-11T00:00:00Z: it can be changed then, or once an operator has ended the trial"}"#;
     for dies_first in [false, true] {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let acme = world.organisation("acme").await;

@@ -162,6 +162,8 @@ mod earlier_subscriptions;
 mod end_dates;
 /// An end that an operator moves, takes away or loses.
 mod moved_ends;
+/// A period that an operator moves, or a trial.
+mod moved_periods;
 /// Sales whose subscription an operator ends before it is paid.
 mod ended_sales;
 /// The same of accounts.

@@ -37,6 +37,9 @@ pub(crate) async fn amend(
     if sale.offer.is_past(call.now) {
         return give_up(call, claimed).await;
     }
+    if contract.is_in_another_period(billing) {
+        return land_news(call, claimed, read.clone()).await;
+    }
     if let Some(why) = obstacle(call, claimed, sale, read).await? {
         return cannot_amend(call, claimed, &why).await;
     }
@@ -50,7 +53,7 @@ pub(crate) async fn amend(
     let stripe = call.stripe().await?;
     if sale.offer.way == Way::AtPeriodEnd {
         if contract.has_another_end(read) {
-            return land_end(call, claimed, read.clone()).await;
+            return land_news(call, claimed, read.clone()).await;
         }
         let Some(joined) = claimed.joined(call).await? else {
             return Ok(None);
@@ -82,7 +85,7 @@ pub(crate) async fn amend(
 
 /// Lands what Stripe has of a contract before it is amended: the sale is forgotten, and offered anew. None, since the session has to be looked
 /// at again.
-fn land_end<'a>(call: &'a Call<'_>, claimed: &'a Claimed, read: Read) -> Step<'a> {
+fn land_news<'a>(call: &'a Call<'_>, claimed: &'a Claimed, read: Read) -> Step<'a> {
     Box::pin(async move {
         let contract = &claimed.stored.contract;
         if claimed.is_of_another(call.now) || call.release_sale(contract).await?.is_none() {

@@ -5,10 +5,11 @@
 
 use billing_core::Timestamp;
 use billing_core::catalog::Buyer;
-use billing_core::contract::{Contract, Obstacle, Read, Status as ContractStatus};
+use billing_core::contract::{Billing, Contract, Obstacle, Read, Status as ContractStatus};
 use billing_core::id::{BuyerId, OrganisationId};
 use billing_core::sale::{self, Sale};
 use billing_core::session::{Guest, Session, Status, Wish};
+use billing_core::subscription::Status as BillingStatus;
 use billing_edge::key::{hash, uuid};
 use billing_edge::{Call, InvoiceFacts, Problem, WishFacts};
 use billing_store::{SessionWrite, StoredContract, unless_conflict};
@@ -121,9 +122,12 @@ pub(crate) async fn claim(
     let sale = stored.as_ref().and_then(|stored| stored.contract.sale.as_ref());
     let refusal = match facts.obstacle() {
         Some(Obstacle::Ended) => return cancel(call, session).await,
-        Some(obstacle @ (Obstacle::Scheduled | Obstacle::ForeignSchedule | Obstacle::Unpaid)) => {
-            Some(Problem::conflict(obstacle.to_string()))
-        }
+        Some(
+            obstacle @ (Obstacle::Scheduled
+            | Obstacle::ForeignSchedule
+            | Obstacle::OnTrial(_)
+            | Obstacle::Unpaid),
+        ) => Some(Problem::conflict(obstacle.to_string())),
         None => match sale {
             Some(other) if other.open_until <= call.now => {
                 return make_way(call, session, other).await.map(|()| None);
@@ -232,9 +236,18 @@ async fn check_offer(call: &Call<'_>, session: &Session, facts: &WishFacts) -> R
 /// The period that a contract is stored with is over, and the news of what came after has not arrived: it is read at Stripe, and landed. 503
 /// while Stripe has not gone on either.
 async fn catch_up(call: &Call<'_>, stored: &StoredContract) -> Result<(), Problem> {
-    let over = stored.contract.standing.over_at();
-    let read = call.read_contract(&stored.contract).await?;
-    let has_gone_on = |read: &Read| read.billing.period.start >= over || !read.billing.status.is_live();
+    let contract = &stored.contract;
+    let read = call.read_contract(contract).await?;
+    let has_gone_on = |read: &Read| {
+        let Billing { status, period, .. } = &read.billing;
+        // In a trial, nothing is left of a period for as long as that lasts.
+        let is_other = !status.is_live() || *status == BillingStatus::Trialing;
+        let has_begun = contract.standing.over_at() <= period.start;
+        is_other
+            || has_begun
+            || contract.is_in_another_period(&read.billing)
+            || contract.has_another_end(read)
+    };
     let Some(read) = read.filter(has_gone_on) else {
         return Err(Problem::unavailable(
             "the contract's period is over, and Stripe has not gone on",

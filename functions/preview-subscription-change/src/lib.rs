@@ -195,7 +195,7 @@ fn refuse(unchangeable: Unchangeable) -> Problem {
         | Unchangeable::Owed
         | Unchangeable::GivenBack
         | Unchangeable::NothingPays
-        | Unchangeable::OnTrial
+        | Unchangeable::OnTrial(_)
         | Unchangeable::Furnished
         | Unchangeable::Items(_) => Problem::conflict(unchangeable.to_string()),
     }

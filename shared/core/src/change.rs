@@ -155,11 +155,11 @@ pub enum Unchangeable {
     /// There is nothing to charge what it costs to.
     #[error("the subscription has no payment method: it takes one first")]
     NothingPays,
-    /// A change at the end of its period is written into a schedule, with which Stripe would end the trial at once.
+    /// An operator has given it a trial, until then: nothing that is left of a period can be credited or charged meanwhile.
     #[error(
-        "the subscription is on trial, which a change at the end of its period would end: only an operator can change it"
+        "the contract is on trial at the payment provider until {0}: it can be changed then, or once an operator has ended the trial"
     )]
-    OnTrial,
+    OnTrial(Timestamp),
     /// It has terms that such a schedule would not say again, so that Stripe would drop them.
     #[error(
         "the subscription was given terms at Stripe that a change at the end of its period would take away: only an operator can change it"

@@ -28,6 +28,8 @@ use crate::subscription::Status as BillingStatus;
 mod read;
 /// What that changes about it.
 mod landing;
+/// The period that it is in.
+mod periods;
 /// Whether it can be amended.
 mod amending;
 

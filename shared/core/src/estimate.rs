@@ -199,6 +199,19 @@ pub fn next_invoice(standing: &Standing, then: &Configuration) -> Result<Priced,
     full_period(Vec::new(), then, anchor, (start, standing.ends_at))
 }
 
+/// What a contract stands at in a period that begins then and was billed by Stripe: a whole one, or the share of it that the contract's end
+/// leaves. It is counted from the anchor, where one of its periods begins then, and from its own beginning otherwise.
+pub fn billed_from(standing: &Standing, start: Timestamp) -> Result<Standing, NoEstimate> {
+    let configuration = &standing.configuration;
+    let counted = standing.anchor.period_at(configuration.cadence, start)?;
+    let anchor = if counted.start == start {
+        standing.anchor
+    } else {
+        Anchor::of(start)
+    };
+    Ok(full_period(Vec::new(), configuration, anchor, (start, standing.ends_at))?.standing)
+}
+
 /// The invoice of a change of the configuration at an instant of the period under way.
 pub fn change(standing: &Standing, after: &Configuration, at: Timestamp) -> Result<Priced, NoEstimate> {
     let before = &standing.configuration;

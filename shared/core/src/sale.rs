@@ -255,7 +255,8 @@ pub fn amend(amended: &Amended<'_>) -> Result<Offer, NoOffer> {
             "would take effect when the contract has ended",
         ));
     }
-    let at = whole_second(amended.at);
+    // Of clocks that differ, one may not have come to the period yet.
+    let at = whole_second(amended.at).max(standing.period.start);
     let (effective_at, current, after_standing) = match way {
         Way::AtPeriodEnd => {
             let later = estimate::next_invoice(standing, &after)?;

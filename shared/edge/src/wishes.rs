@@ -228,6 +228,7 @@ impl Call<'_> {
             invalid.field("plan_id", "is not a plan that is offered");
         }
         let stored = stored.filter(|stored| stored.contract.status != Status::Pending);
+        let stored = stored.map(in_billed_period).transpose()?;
         if wish.contract.is_some() && stored.is_none() {
             invalid.field("contract_id", "is not a contract of the organisation");
         }
@@ -268,6 +269,13 @@ impl Call<'_> {
             invalid,
         })
     }
+}
+
+/// A contract in the period that Stripe bills, as far as that is known.
+fn in_billed_period(stored: StoredContract) -> Result<StoredContract, Problem> {
+    let contract = stored.contract.in_billed_period();
+    let contract = contract.map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(StoredContract { contract, ..stored })
 }
 
 /// What a wish names, read; none when it names nothing.

@@ -22,6 +22,9 @@ pub enum Obstacle {
     /// A schedule leads it that no change of it has made: an operator's.
     #[error("{}", Unchangeable::Scheduled)]
     ForeignSchedule,
+    /// An operator has given it a trial, until then.
+    #[error("{}", Unchangeable::OnTrial(*.0))]
+    OnTrial(Timestamp),
 }
 
 impl Contract {
@@ -36,7 +39,8 @@ impl Contract {
             BillingStatus::Active | BillingStatus::Trialing if self.scheduled.is_some() => {
                 Some(Obstacle::Scheduled)
             }
-            BillingStatus::Active | BillingStatus::Trialing => {
+            BillingStatus::Trialing => Some(Obstacle::OnTrial(billing.period.end)),
+            BillingStatus::Active => {
                 // The schedule of a downgrade that is under way is that sale's, which has to be finished or given up first.
                 let sale = self.sale.as_ref();
                 let under_way = sale.is_some_and(|sale| sale.offer.way == Way::AtPeriodEnd);
@@ -51,6 +55,9 @@ impl Contract {
     /// Whether what an amendment costs would be charged, and be paid at once, and no schedule of an operator's would undo it. What a guest has
     /// bought is charged to nothing but what its subscription has of its own.
     pub fn amendable(&self, amendment: &Sale, read: &Read) -> Result<(), Unchangeable> {
+        if read.billing.status == BillingStatus::Trialing {
+            return Err(Unchangeable::OnTrial(read.billing.period.end));
+        }
         change::charged(read.collection)?;
         // A schedule that bears a sale's name is a downgrade's: of another, that was made since this one was priced.
         let is_of_another = read.scheduled.as_ref().is_some_and(|of| *of != amendment.name());
@@ -58,8 +65,9 @@ impl Contract {
             return Err(Unchangeable::Scheduled);
         }
         let offer = &amendment.offer;
-        if offer.way == Way::AtPeriodEnd {
-            schedulable(read)?;
+        // The schedule that a downgrade writes would take it away.
+        if offer.way == Way::AtPeriodEnd && read.terms.says_more {
+            return Err(Unchangeable::Furnished);
         }
         // One that is named is looked at when it has been given; a change at the end of the period leaves it alone.
         let is_named = offer.way == Way::AtOnce && amendment.payment_method.is_some();
@@ -82,16 +90,5 @@ impl Contract {
     pub fn has_another_end(&self, read: &Read) -> bool {
         let second = |at: Option<Timestamp>| at.map(Timestamp::as_second);
         read.billing.schedule.is_none() && second(read.billing.cancel_at) != second(self.ends_at)
-    }
-}
-
-/// Whether a schedule that a downgrade writes takes nothing away that the subscription has: a trial ends with a phase that is not on trial.
-fn schedulable(read: &Read) -> Result<(), Unchangeable> {
-    if read.billing.status == BillingStatus::Trialing {
-        Err(Unchangeable::OnTrial)
-    } else if read.terms.says_more {
-        Err(Unchangeable::Furnished)
-    } else {
-        Ok(())
     }
 }

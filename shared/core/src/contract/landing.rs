@@ -3,12 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::periods::{billed_in, in_period};
 use super::{Amendment, Bill, Contract, Read, Scheduled, Status, charge};
-use crate::calendar::Anchor;
 use crate::coverage::{self, Coverage, Entry, new_entries};
-use crate::estimate::{self, NoEstimate, Standing};
+use crate::estimate::{NoEstimate, Standing};
 use crate::id::{CheckoutId, InvoiceId};
-use crate::period::Period;
 use crate::reversal::{self, Reversal};
 use crate::sale::{Sale, Way};
 use crate::session::LatePayment;
@@ -384,7 +383,7 @@ impl Landing {
         contract.ends_at = billing.cancel_at.or(contract.ends_at.filter(|end| !is_gone(end)));
     }
 
-    /// A period after the one that is stored, and what was to happen at its beginning.
+    /// Another period than the one that is stored, and what was to happen at its beginning.
     fn follow_period(&mut self, read: &Read, now: Timestamp) -> Result<(), NoEstimate> {
         if self.contract.status != Status::Active {
             return Ok(());
@@ -395,19 +394,20 @@ impl Landing {
         // One that Stripe has gone on after is none.
         let ends_at = contract.ends_at.filter(|end| *end > period.start);
         contract.standing.ends_at = ends_at;
+        let is_moved = contract.is_in_another_period(&read.billing);
         let began = contract.scheduled.take_if(|scheduled| {
-            scheduled.effective_at <= period.start && Contract::bills(&read.billing, &scheduled.order)
+            let has_come = is_moved || scheduled.effective_at <= period.start;
+            has_come && Contract::bills(&read.billing, &scheduled.order)
         });
         if let Some(began) = began {
             let after = Standing {
                 ends_at,
                 ..began.after
             };
-            contract.standing = in_period(after, period);
+            contract.standing = billed_in(&after, period)?;
             contract.order = began.order;
-        } else if contract.standing.period.end <= period.start {
-            let renewed = estimate::next_invoice(&contract.standing, &contract.standing.configuration)?;
-            contract.standing = in_period(renewed.standing, period);
+        } else if is_moved {
+            contract.standing = billed_in(&contract.standing, period)?;
         }
         // A schedule that was let go without having led anywhere was taken back by an operator.
         if read.billing.schedule.is_none() && contract.sale.is_none() {
@@ -416,39 +416,5 @@ impl Landing {
                 .take_if(|scheduled| !Contract::bills(&read.billing, &scheduled.order));
         }
         Ok(())
-    }
-}
-
-/// A standing in the period that Stripe bills. A first period that an anchor cuts short ends where the standing's does, and one that the contract's
-/// end cuts short ends there: they stay shares of the whole one.
-fn in_period(standing: Standing, period: Period) -> Standing {
-    if standing.period.end == period.end {
-        return standing;
-    }
-    let cadence = standing.configuration.cadence;
-    if standing.ends_at == Some(period.end) {
-        // It begins there, or is one that the anchor cuts short as well; a first one that was paid for later is counted from then on.
-        let counts = |whole: Period| whole.start == period.start || whole.end == standing.anchor.at;
-        let counted = standing.anchor.first_period(cadence, period.start);
-        let anchor = if counted.is_ok_and(counts) {
-            standing.anchor
-        } else {
-            Anchor::of(period.start)
-        };
-        return Standing {
-            anchor,
-            period: anchor.first_period(cadence, period.start).unwrap_or(period),
-            ..standing
-        };
-    }
-    let counts = standing.anchor.period_at(cadence, period.start) == Ok(period);
-    Standing {
-        anchor: if counts {
-            standing.anchor
-        } else {
-            Anchor::of(period.start)
-        },
-        period,
-        ..standing
     }
 }

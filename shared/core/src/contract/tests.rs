@@ -46,7 +46,10 @@ fn a_contract_is_amended_while_it_is_paid_and_nothing_else_is_to_change_it() {
     let led = billed(BillingStatus::Active, Some("sub_sched_1"));
     for (contract, obstacle) in [
         (active.clone(), None),
-        (billed(BillingStatus::Trialing, None), None),
+        (
+            billed(BillingStatus::Trialing, None),
+            Some(Obstacle::OnTrial(at(MAY.0))),
+        ),
         (billed(BillingStatus::PastDue, None), Some(Obstacle::Unpaid)),
         (billed(BillingStatus::Paused, None), Some(Obstacle::Unpaid)),
         (billed(BillingStatus::Canceled, None), Some(Obstacle::Ended)),

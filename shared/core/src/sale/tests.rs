@@ -10,6 +10,9 @@ use crate::contract::{
 use crate::quote::Charge;
 use crate::subscription::{Collection, Status as BillingStatus};
 
+/// The period that a contract is in.
+mod periods;
+
 const SEATS: &str = "00000000-0000-4000-8000-000000000001";
 
 pub(crate) fn at(text: &str) -> Timestamp {

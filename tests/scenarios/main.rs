@@ -102,6 +102,8 @@ mod connect_races;
 mod connect_retries;
 /// Where a client is.
 mod connect_places;
+/// Where a client is taxed, and a renewal that cannot be.
+mod connect_taxes;
 /// Changes and cancellations of one sale at once.
 mod connect_siblings;
 /// What users do to what was sold.

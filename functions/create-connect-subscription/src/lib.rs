@@ -24,7 +24,7 @@ use billing_core::connect::sale::{self, Buyer, NamedAgent, NewSale, Next, ReadSa
 use billing_core::id::{
     AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, CustomerId, ProductId, ScheduleId,
 };
-use billing_edge::connect::{ConnectAnswer, Fields, MoveBack, Named, Payer, Paying, refused};
+use billing_edge::connect::{ConnectAnswer, Fields, MoveBack, Named, Payer, Paying, Whereabouts, refused};
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::{FoundSale, Listener, SoldBefore, Unfinished, unless_conflict};
 use billing_stripe::{Connected, NewSchedule, StripeError};
@@ -162,14 +162,14 @@ async fn attempt(
         Next::Repeat(_) | Next::Finish(_) => Ok(()),
     };
     let (client, agents) = check::own(order, client, agents, start)?;
-    let (buyer, sale) = match next {
+    let (buyer, sale, is_located) = match next {
         Next::Repeat(sale) => return repeat(call, request, sale, over).await,
         Next::Finish(sale) => {
             // Another machine wrote both between the two reads.
             let Some(buyer) = buyer else {
                 return Ok(None);
             };
-            (buyer, sale)
+            (buyer, sale, false)
         }
         Next::Begin => {
             let ordered = Ordered {
@@ -192,6 +192,7 @@ async fn attempt(
         client: &client,
         buyer: &buyer,
         sale: &sale,
+        is_located,
     };
     open(call, owner, &begun).await
 }
@@ -234,12 +235,13 @@ struct Ordered<'a> {
     before: SoldBefore<'a>,
 }
 
-/// Checks the order against what the account has for sale, and writes it down under the client's next number.
+/// Checks the order against what the account has for sale, and writes it down under the client's next number. With it, whether Stripe knows that
+/// the client is where the order says.
 async fn begin(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
     ordered: Ordered<'_>,
-) -> Result<Option<(Buyer, Sale)>, Problem> {
+) -> Result<Option<(Buyer, Sale, bool)>, Problem> {
     let Ordered {
         account,
         request,
@@ -247,14 +249,16 @@ async fn begin(
         before,
     } = ordered;
     let offer = check::sellable(call, account, before, &request.order).await?;
-    let moved = match before.buyer {
+    let whereabouts = match before.buyer.filter(|buyer| buyer.customer.is_some()) {
         Some(buyer) => {
             let stripe = call.stripe_of(account).await?;
-            call.about_to_move(&stripe, buyer, request.order.tax.as_ref())
-                .await?
+            let tax = request.order.tax.clone();
+            let tax = tax.map(|tax| tax.placed(buyer.country.as_ref()));
+            Some(call.whereabouts(&stripe, buyer, tax.as_ref()).await?)
         }
         None => None,
     };
+    let is_located = whereabouts.as_ref().is_some_and(Whereabouts::are_known);
     let new = NewSale {
         agency: owner.agency(),
         account,
@@ -263,11 +267,11 @@ async fn begin(
         key: request.key(),
         agents,
         terms: Terms::of(&offer),
-        moved,
+        moved: whereabouts.and_then(|whereabouts| whereabouts.moved),
     };
     let sale = Sale::begin(new, call.now);
     let begun = unless_conflict(call.store.begin_sale(before, &sale, call.now).await)?;
-    Ok(begun.map(|buyer| (buyer, sale)))
+    Ok(begun.map(|buyer| (buyer, sale, is_located)))
 }
 
 /// A sale that is written down.
@@ -277,6 +281,8 @@ struct Begun<'a> {
     client: &'a Client,
     buyer: &'a Buyer,
     sale: &'a Sale,
+    /// Whether Stripe knew a moment ago that the client is where the order says.
+    is_located: bool,
 }
 
 /// Makes the schedule of a sale, and records it; none when somebody else wrote first, or nothing can come of this number.
@@ -297,6 +303,7 @@ async fn open(
         client,
         tax: tax.as_ref(),
         moved: sale.moved.as_ref(),
+        is_known: begun.is_located,
         address_key: &address,
     };
     let payer = call.buyers_customer(owner, &stripe, &paying).await?;
@@ -413,7 +420,7 @@ fn address_key(sale: &Sale) -> String {
     )
 }
 
-/// Nothing was made under this number, and nothing will be: a client that was told to be in another country for it is where it was.
+/// Nothing was made under this number, and nothing will be: a client that was told to be elsewhere for it is where it was.
 async fn undone(
     call: &Call<'_>,
     stripe: &Connected,

@@ -27,7 +27,7 @@ use crate::problem::Problem;
 
 pub use amend::NotAmended;
 pub use answer::ConnectAnswer;
-pub use buyer::{MoveBack, Payer, Paying};
+pub use buyer::{MoveBack, Payer, Paying, Whereabouts};
 pub use refused::{Fields, OTHER_CURRENCY, refused};
 
 /// What a caller is told of an account that is not theirs, or is none.

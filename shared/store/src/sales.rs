@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, Update};
 use billing_core::Timestamp;
 use billing_core::connect::amendment::Amendment;
 use billing_core::connect::contract::Contract;
+use billing_core::connect::order::Place;
 use billing_core::connect::sale::{Buyer, Sale, SaleKey};
-use billing_core::contact::Country;
 use billing_core::id::{ClientId, ConnectedAccountId, CustomerId, ScheduleId};
 
 use crate::client::Store;
@@ -120,6 +120,7 @@ impl Store {
                 lost_customers: 0,
                 sales: sale.number,
                 country: None,
+                postal_code: None,
             },
         };
         let of_buyer = key::connected_buyer(&sale.account, &sale.order.client);
@@ -180,12 +181,13 @@ impl Store {
         &self,
         buyer: &Buyer,
         customer: &CustomerId,
-        country: Option<&Country>,
+        place: Option<&Place>,
     ) -> Result<(), StoreError> {
-        let located = if country.is_some() {
-            ", country = :country"
-        } else {
-            ""
+        let code = place.and_then(|place| place.postal_code.as_ref());
+        let located = match (place, code) {
+            (None, _) => "",
+            (Some(_), Some(_)) => ", country = :country, postal_code = :code",
+            (Some(_), None) => ", country = :country REMOVE postal_code",
         };
         let mut update = self
             .call()
@@ -200,8 +202,11 @@ impl Store {
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":lost", number(buyer.lost_customers))
             .expression_attribute_values(":customer", string(customer));
-        if let Some(country) = country {
-            update = update.expression_attribute_values(":country", string(country.as_str()));
+        if let Some(place) = place {
+            update = update.expression_attribute_values(":country", string(place.country.as_str()));
+        }
+        if let Some(code) = code {
+            update = update.expression_attribute_values(":code", string(code.as_str()));
         }
         update.send().await?;
         Ok(())
@@ -215,7 +220,7 @@ impl Store {
             .table_name(&*self.accounts)
             .set_key(Some(key::connected_buyer(&buyer.account, &buyer.client).attributes()))
             .update_expression(
-                "SET version = version + :one, lost_customers = :lost, customer_asked_at = :now REMOVE customer, country",
+                "SET version = version + :one, lost_customers = :lost, customer_asked_at = :now REMOVE customer, country, postal_code",
             )
             // Two that both saw the old one must forget it once, or the second forgets the new one.
             .condition_expression("lost_customers = :read")

@@ -52,7 +52,7 @@ pub struct Amendment {
     pub difference: Difference,
     /// When it was asked for.
     pub asked_at: Timestamp,
-    /// Where the client was, from before Stripe is told that it is in another country for it.
+    /// Where the client was, from before Stripe is told that it is elsewhere for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<Moved>,
 }

@@ -89,14 +89,26 @@ pub struct Address {
     pub country: Option<String>,
 }
 
-/// A client that is told to be in another country than it is in, written down before that: when what it is told for comes to nothing, it is
-/// where it was, for what runs is taxed there.
+/// Where a client is, as far as an order tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// In which country.
+    pub country: Country,
+    /// Where there, if that is told.
+    pub postal_code: Option<PostalCode>,
+}
+
+/// A client that is told to be elsewhere than it is, written down before that: when what it is told for comes to nothing, it is where it was, for
+/// what runs is taxed there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
     /// Where it was.
     pub from: Address,
-    /// Where it is told to be.
+    /// In which country it is told to be.
     pub to: Country,
+    /// Where there, if that is told. Builds before this one wrote none, and nothing of who stays in a country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<PostalCode>,
 }
 
 /// What is wrong with an order.
@@ -200,6 +212,16 @@ impl Tax {
         Self { country, ..self }
     }
 
+    /// Where the client is; none where no country is named.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        let country = self.country.clone()?;
+        Some(Place {
+            country,
+            postal_code: self.postal_code.clone(),
+        })
+    }
+
     /// Whether it tells where the client is.
     #[must_use]
     pub(crate) fn tells_place(&self) -> bool {
@@ -214,26 +236,117 @@ impl Address {
         self.country.as_deref() == Some(country.as_str())
     }
 
-    /// The country; none where it is not told by its code.
+    /// The same, where an empty member says nothing.
     #[must_use]
-    pub fn country(&self) -> Option<Country> {
-        self.country.as_deref().and_then(|code| country(code).ok())
+    pub fn of_what_is_said(self) -> Self {
+        let said = |member: Option<String>| member.filter(|text| !text.is_empty());
+        Self {
+            line1: said(self.line1),
+            line2: said(self.line2),
+            city: said(self.city),
+            state: said(self.state),
+            postal_code: said(self.postal_code),
+            country: said(self.country),
+        }
+    }
+
+    /// Where that is; none where the country is not told by its code.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        let country = country(self.country.as_deref()?).ok()?;
+        let code = self.postal_code.as_ref();
+        Some(Place {
+            country,
+            postal_code: code.and_then(|code| code.parse().ok()),
+        })
+    }
+
+    /// This address, of somebody who is told to be at that place. In the same country it stays but for the postal code, where one is told; under
+    /// another code it is in no state that is known, as Stripe works out taxes by the state before the code. In another country nothing of it holds.
+    #[must_use]
+    pub fn told(&self, place: &Place) -> Self {
+        let told = place.postal_code.as_ref().map(|code| code.as_str().to_owned());
+        let country = Some(place.country.as_str().to_owned());
+        if self.country.is_some() && self.country != country {
+            return Self {
+                country,
+                postal_code: told,
+                ..Self::default()
+            };
+        }
+        let is_elsewhere = told.is_some() && self.postal_code.is_some() && told != self.postal_code;
+        Self {
+            country,
+            state: self.state.clone().filter(|_| !is_elsewhere),
+            postal_code: told.or_else(|| self.postal_code.clone()),
+            ..self.clone()
+        }
+    }
+}
+
+impl Place {
+    /// Where somebody is who was known to be here and is told to be at another place: another country alone says nothing of where there.
+    #[must_use]
+    pub fn told(self, place: &Self) -> Self {
+        let known = self.postal_code.filter(|_| self.country == place.country);
+        Self {
+            country: place.country.clone(),
+            postal_code: place.postal_code.clone().or(known),
+        }
     }
 }
 
 impl Moved {
-    /// The move of a client that is told to be in a country; none where it is there already, or nowhere.
+    /// What tells a client who is there to be at that place; none where that changes nothing, or no country of the client's was known.
     #[must_use]
-    pub fn between(from: Option<Address>, to: &Country) -> Option<Self> {
-        let from = from.filter(|from| !from.is_in(to))?;
-        Some(Self { from, to: to.clone() })
+    pub fn between(from: &Address, place: &Place) -> Option<Self> {
+        let moves = from.country.is_some() && from.told(place) != *from;
+        moves.then(|| Self {
+            from: from.clone(),
+            to: place.country.clone(),
+            postal_code: place.postal_code.clone(),
+        })
     }
 
-    /// Whether a client that was last told to be in this country, if in any, was where it was before this, or is where this tells it to be: it has not
-    /// been told to be elsewhere still.
+    /// Whether a client that was last told to be there, if anywhere, was where it was before this, or is where this tells it to be: it has not been
+    /// told to be elsewhere still.
     #[must_use]
-    pub fn is_latest(&self, known: Option<&Country>) -> bool {
-        known.is_none_or(|known| *known == self.to || self.from.is_in(known))
+    pub fn is_latest(&self, known: Option<&Place>) -> bool {
+        let Some(known) = known else {
+            return true;
+        };
+        let is_former = |code: &PostalCode| self.from.postal_code.as_deref() == Some(code.as_str());
+        let code = known.postal_code.as_ref();
+        if self.is_within_its_country() {
+            known.country == self.to && code.is_none_or(|code| self.is_at(Some(code)) || is_former(code))
+        } else {
+            known.country == self.to || self.from.is_in(&known.country)
+        }
+    }
+
+    /// Whether a client that was last told to be there, if anywhere, is known to be where this tells it to be.
+    #[must_use]
+    pub fn is_known(&self, known: Option<&Place>) -> bool {
+        known.is_some_and(|known| {
+            known.country == self.to
+                && (!self.is_within_its_country() || self.is_at(known.postal_code.as_ref()))
+        })
+    }
+
+    /// Whether a client whose address that is, is where this tells it to be.
+    #[must_use]
+    pub fn is_done(&self, address: &Address) -> bool {
+        let code = address.postal_code.as_deref();
+        address.is_in(&self.to)
+            && (!self.is_within_its_country() || code == self.postal_code.as_ref().map(PostalCode::as_str))
+    }
+
+    fn is_within_its_country(&self) -> bool {
+        self.from.is_in(&self.to)
+    }
+
+    fn is_at(&self, code: Option<&PostalCode>) -> bool {
+        self.postal_code.as_ref() == code
     }
 }
 
@@ -329,5 +442,105 @@ mod tests {
         for bad in ["", "D", "de", "DEU", "ÄÖ", "D1", "XX", "UK"] {
             assert!(country(bad).is_err(), "{bad}");
         }
+    }
+
+    fn address(country: &str, code: &str) -> Address {
+        let said = |text: &str| Some(text.to_owned());
+        Address {
+            line1: said("1 Yonge St"),
+            line2: None,
+            city: said("Toronto"),
+            state: said("ON"),
+            postal_code: said(code),
+            country: said(country),
+        }
+    }
+
+    fn place(country: &str, code: &str) -> Place {
+        Place {
+            country: country.parse().unwrap(),
+            postal_code: code.parse().ok(),
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_place_leaves_the_rest_of_an_address() {
+        let there = address("CA", "M5E 1E5");
+        for same in ["", "M5E 1E5"] {
+            assert!(there.told(&place("CA", same)) == there, "{same}");
+        }
+        let elsewhere = Address {
+            state: None,
+            ..address("CA", "V1X 1X1")
+        };
+        assert!(there.told(&place("CA", "V1X 1X1")) == elsewhere);
+        for partly in [
+            Address {
+                postal_code: None,
+                ..there.clone()
+            },
+            Address {
+                country: None,
+                ..there.clone()
+            },
+        ] {
+            assert!(
+                partly.told(&place("CA", "M5E 1E5")) == there,
+                "what is missing is added"
+            );
+        }
+        let abroad = Address {
+            country: Some("FR".to_owned()),
+            postal_code: Some("75001".to_owned()),
+            ..Address::default()
+        };
+        assert!(there.told(&place("FR", "75001")) == abroad);
+    }
+
+    #[test]
+    fn a_client_has_moved_where_its_address_becomes_another() {
+        let there = address("CA", "M5E 1E5");
+        let moved = |from: &Address, country: &str, code: &str| Moved::between(from, &place(country, code));
+        for (country, code) in [("CA", ""), ("CA", "M5E 1E5")] {
+            assert_eq!(moved(&there, country, code), None, "{code}");
+        }
+        assert_eq!(moved(&Address::default(), "CA", ""), None, "it was nowhere");
+        // Told to be elsewhere, known where it was, in another country, and known where it is told to be.
+        for (country, code, known) in [
+            (
+                "CA",
+                "V1X 1X1",
+                [
+                    ("CA", "M4B 1B3"),
+                    ("CA", "M5E 1E5"),
+                    ("FR", "V1X 1X1"),
+                    ("CA", "V1X 1X1"),
+                ],
+            ),
+            (
+                "FR",
+                "75001",
+                [("AT", "75001"), ("CA", ""), ("DE", ""), ("FR", "")],
+            ),
+        ] {
+            let moved = moved(&there, country, code).unwrap();
+            let told = known.map(|(country, code)| {
+                let known = Some(place(country, code));
+                (moved.is_latest(known.as_ref()), moved.is_known(known.as_ref()))
+            });
+            let expected = [(false, false), (true, false), (false, false), (true, true)];
+            assert_eq!(told, expected, "{country}");
+            assert!(moved.is_latest(None) && !moved.is_known(None));
+            assert!(moved.is_done(&there.told(&place(country, code))) && !moved.is_done(&there));
+        }
+    }
+
+    /// The record of a build before this one: only the country was told.
+    #[test]
+    fn a_move_without_a_postal_code_is_read() {
+        let moved = r#"{"from":{"country":"DE","postal_code":"10115"},"to":"FR"}"#;
+        let moved: Moved = serde_json::from_str(moved).unwrap();
+        assert!(moved.is_done(&address("FR", "75001")));
+        assert!(moved.is_known(Some(&place("FR", "75001"))));
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::amendment::Amendment;
 use super::contract::{Contract, Sold, State};
 use super::offer::{Cadence, Offer};
-use super::order::{self, Moved, Order};
+use super::order::{self, Moved, Order, Place, PostalCode};
 use crate::asked::{self, is_key_kept};
 use crate::contact::{Country, Name};
 use crate::id::{
@@ -56,6 +56,30 @@ pub struct Buyer {
     /// The country that Stripe was last told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<Country>,
+    /// The postal code there that Stripe was last told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<PostalCode>,
+}
+
+impl Buyer {
+    /// Where Stripe was last told that it is.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        let country = self.country.clone()?;
+        Some(Place {
+            country,
+            postal_code: self.postal_code.clone(),
+        })
+    }
+
+    /// Where it is once Stripe has been told that it is at that place.
+    #[must_use]
+    pub fn told(&self, place: &Place) -> Place {
+        match self.place() {
+            Some(known) => known.told(place),
+            None => place.clone(),
+        }
+    }
 }
 
 /// An agent as it was called when it was sold.
@@ -130,7 +154,7 @@ pub struct Sale {
     /// The `Idempotency-Key`s that it was asked for under: their SHA-256, in hex, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
-    /// Where the client was before it is told to be in another country for it, until something has come of it.
+    /// Where the client was before it is told to be elsewhere for it, until something has come of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<Moved>,
     /// Counts the writes to this sale.
@@ -175,7 +199,7 @@ pub struct NewSale<'a> {
     pub agents: Vec<NamedAgent>,
     /// What is charged.
     pub terms: Terms,
-    /// Where the client is, if it is to be told that it is in another country.
+    /// Where the client is, if it is to be told that it is elsewhere.
     pub moved: Option<Moved>,
 }
 

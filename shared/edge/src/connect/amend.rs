@@ -2,11 +2,11 @@
 //!
 //! # If it fails half-way
 //! Every step repeats under the change's number; which step is next follows from what Stripe has. Where the client was before a change tells it to
-//! be in another country is written into the change first, and whoever forgets a change that comes to nothing puts it back.
+//! be elsewhere is written into the change first, and whoever forgets a change that comes to nothing puts it back.
 
 use billing_core::connect::amendment::{Amendment, Step};
 use billing_core::connect::contract::Contract;
-use billing_core::connect::order::Moved;
+use billing_core::connect::order::{Address, Moved, Tax};
 use billing_core::connect::sale::{ReadSale, Sale};
 use billing_core::id::CouponId;
 use billing_store::{FoundSale, Listener, StoreError, Unfinished, unless_conflict};
@@ -68,10 +68,15 @@ impl Call<'_> {
         let stripe = self.stripe_of(&read.sale.account).await?;
         let named = named(&read)?;
         let mut is_tried = amendment.moved.is_some();
-        let Some((mut read, amendment)) = self.noted(&stripe, read, amendment).await? else {
+        let Some(noted) = self.noted(&stripe, read, amendment).await? else {
             return Ok(None);
         };
-        let amendment = &amendment;
+        let Noted {
+            mut read,
+            amendment,
+            address,
+        } = noted;
+        let (amendment, address) = (&amendment, address.as_ref());
         for _ in 0..MOST_STEPS {
             if let Some(refusal) = amendment.overtaken(&read.contract, self.now) {
                 if is_tried {
@@ -87,9 +92,9 @@ impl Call<'_> {
             };
             is_tried |= matches!(step, Step::Rewrite(_) | Step::Change(_));
             let last = !matches!(step, Step::Release(_) | Step::Migrate(_));
-            match take(&stripe, &read, amendment, &step).await {
+            match take(&stripe, &read, (amendment, address), &step).await {
                 Ok(()) if matches!(step, Step::Rewrite(_) | Step::Change(_)) => {
-                    self.remember_country(&read, amendment).await?;
+                    self.remember_place(&read, amendment).await?;
                 }
                 Ok(()) => {}
                 // Stripe keeps a failure under this number.
@@ -131,29 +136,43 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// An amendment that tells its client to be in another country, and its sale, with where the client is written into them; none when somebody else
-    /// wrote first.
+    /// An amendment and its sale, with where the client is written into them if it is told to be elsewhere; none when somebody else wrote first.
     async fn noted(
         &self,
         stripe: &Connected,
         read: ReadSale,
         amendment: &Amendment,
-    ) -> Result<Option<(ReadSale, Amendment)>, Problem> {
-        let moved = if amendment.moved.is_none() {
-            let moved = about_to_move(stripe, &read.contract, amendment).await;
-            moved.map_err(|error| refused(error, &Fields::NONE))?
-        } else {
-            None
+    ) -> Result<Option<Noted>, Problem> {
+        let noted = |address| Noted {
+            read: read.clone(),
+            amendment: amendment.clone(),
+            address,
         };
-        if moved.is_none() {
-            return Ok(Some((read, amendment.clone())));
+        let Some(place) = amendment.difference.tax.as_ref().and_then(Tax::place) else {
+            return Ok(Some(noted(None)));
+        };
+        if let Some(moved) = &amendment.moved {
+            // The same under its key, whatever was told before.
+            return Ok(Some(noted(Some(moved.from.told(&place)))));
         }
-        let noted = Amendment {
-            moved,
+        let there = stripe.buyer(&read.contract.customer).await;
+        let there = there.map_err(|error| refused(error, &Fields::NONE))?;
+        let there = there.address.unwrap_or_default();
+        let told = there.told(&place);
+        let address = (told != there).then_some(told);
+        let Some(moved) = Moved::between(&there, &place) else {
+            return Ok(Some(noted(address)));
+        };
+        let amendment = Amendment {
+            moved: Some(moved),
             ..amendment.clone()
         };
-        let written = unless_conflict(self.store.begin_amendment(&read.sale, &noted).await)?;
-        Ok(written.map(|sale| (ReadSale { sale, ..read }, noted)))
+        let written = unless_conflict(self.store.begin_amendment(&read.sale, &amendment).await)?;
+        Ok(written.map(|sale| Noted {
+            read: ReadSale { sale, ..read },
+            amendment,
+            address,
+        }))
     }
 
     /// Has a client be where it was before an amendment that comes to nothing: what runs is taxed there. Where it is known to be where the amendment
@@ -171,7 +190,7 @@ impl Call<'_> {
             .store
             .connected_buyer(&sale.account, &sale.order.client)
             .await?;
-        let Some(buyer) = buyer.filter(|buyer| buyer.country.as_ref() != Some(&moved.to)) else {
+        let Some(buyer) = buyer.filter(|buyer| !moved.is_known(buyer.place().as_ref())) else {
             return Ok(());
         };
         let key = Connected::key_to_put_back(sale, amendment);
@@ -196,23 +215,26 @@ impl Call<'_> {
     }
 
     /// Where an amendment says that the client is, is where it is: for its next order, and for taxes that are switched on later.
-    async fn remember_country(
+    async fn remember_place(
         &self,
         ReadSale { sale, contract }: &ReadSale,
         amendment: &Amendment,
     ) -> Result<(), Problem> {
-        let tax = amendment.difference.tax.as_ref();
-        let Some(country) = tax.and_then(|tax| tax.country.as_ref()) else {
+        let Some(place) = amendment.difference.tax.as_ref().and_then(Tax::place) else {
             return Ok(());
         };
         let buyer = self
             .store
             .connected_buyer(&sale.account, &sale.order.client)
             .await?;
-        if let Some(buyer) = buyer.filter(|buyer| buyer.country.as_ref() != Some(country)) {
+        let Some(buyer) = buyer else {
+            return Ok(());
+        };
+        let told = Some(buyer.told(&place));
+        if told != buyer.place() {
             // A buyer with another customer by now is told by its next order.
             let customer = &contract.customer;
-            let recorded = self.store.record_connected_buyer(&buyer, customer, Some(country));
+            let recorded = self.store.record_connected_buyer(&buyer, customer, told.as_ref());
             unless_conflict(recorded.await)?;
         }
         Ok(())
@@ -233,29 +255,24 @@ fn named(ReadSale { sale, contract }: &ReadSale) -> Result<Named, Problem> {
         .ok_or_else(|| Problem::bad_gateway("a sale has neither a schedule nor a subscription"))
 }
 
-/// Where the customer is, if the amendment tells it to be in another country.
-async fn about_to_move(
-    stripe: &Connected,
-    contract: &Contract,
-    amendment: &Amendment,
-) -> Result<Option<Moved>, StripeError> {
-    let tax = amendment.difference.tax.as_ref();
-    let Some(country) = tax.and_then(|tax| tax.country.as_ref()) else {
-        return Ok(None);
-    };
-    let there = stripe.buyer(&contract.customer).await?;
-    Ok(Moved::between(there.address, country))
+/// What is known before the first step.
+struct Noted {
+    read: ReadSale,
+    amendment: Amendment,
+    /// What Stripe is told of where the client is; none where it knows, or nothing is said of it.
+    address: Option<Address>,
 }
 
 async fn take(
     stripe: &Connected,
     read: &ReadSale,
-    amendment: &Amendment,
+    (amendment, address): (&Amendment, Option<&Address>),
     step: &Step,
 ) -> Result<(), StripeError> {
     let ReadSale { sale, contract } = read;
-    if matches!(step, Step::Rewrite(_) | Step::Change(_)) {
-        stripe.locate_amended(&contract.customer, sale, amendment).await?;
+    if let (Step::Rewrite(_) | Step::Change(_), Some(address)) = (step, address) {
+        let key = Connected::key_to_locate(sale, amendment);
+        stripe.locate_buyer(&contract.customer, address, &key).await?;
     }
     match step {
         Step::Rewrite(schedule) => {

@@ -4,13 +4,13 @@
 //! As with an account's: its creation is repeated under one idempotency key for as long as Stripe surely keeps it; after that,
 //! Stripe is asked whether the customer exists before another is made.
 //!
-//! A client that was moved to another country for an order that comes to nothing is moved back: what runs is taxed where it was. Where that is
-//! is written into the sale before, so that whoever orders the same does it when the machine dies between the two.
+//! A client that was told to be elsewhere for an order that comes to nothing is put back: what runs is taxed where it was. Where that is is written
+//! into the sale before, so that whoever orders the same does it when the machine dies between the two.
 
 use billing_core::access::Owner;
 use billing_core::asked;
 use billing_core::connect::Client;
-use billing_core::connect::order::{Moved, Tax};
+use billing_core::connect::order::{Address, Moved, Tax};
 use billing_core::connect::sale::Buyer;
 use billing_core::id::{AgencyId, CustomerId};
 use billing_store::unless_conflict;
@@ -22,12 +22,29 @@ use crate::problem::Problem;
 /// What came of the client's customer.
 #[derive(Debug)]
 pub enum Payer {
-    /// Here it is, and told where it is; and where it was before, if that was in another country.
+    /// Here it is, and told where it is; and where it was before, if that was elsewhere.
     Is(CustomerId, Option<Moved>),
     /// Somebody else wrote first, or it has to be made anew.
     Overtaken,
     /// Stripe does not take where it is said to be, or keeps a failure to under this key.
     Unlocated(StripeError),
+}
+
+/// What there is to tell of where a client is.
+#[derive(Debug, Default)]
+pub struct Whereabouts {
+    /// What Stripe is to be told; none where it knows, or nothing is said of it.
+    address: Option<Address>,
+    /// Where it was before, if that was elsewhere.
+    pub moved: Option<Moved>,
+}
+
+impl Whereabouts {
+    /// Whether Stripe has nothing to be told.
+    #[must_use]
+    pub fn are_known(&self) -> bool {
+        self.address.is_none()
+    }
 }
 
 /// Whose customer is to pay, and where it is said to be.
@@ -41,6 +58,8 @@ pub struct Paying<'a> {
     pub tax: Option<&'a Tax>,
     /// Where it was before, as far as that is written down.
     pub moved: Option<&'a Moved>,
+    /// Whether Stripe was asked a moment ago, and knew that it is there.
+    pub is_known: bool,
     /// The idempotency key under which Stripe is told that.
     pub address_key: &'a str,
 }
@@ -69,7 +88,6 @@ impl Call<'_> {
         let Paying {
             buyer,
             tax,
-            moved,
             address_key,
             ..
         } = *paying;
@@ -77,17 +95,9 @@ impl Call<'_> {
             unless_conflict(self.store.forget_connected_buyer(buyer, self.now).await)?;
             return Ok(Payer::Overtaken);
         };
-        let country = tax.and_then(|tax| tax.country.as_ref());
-        let moved = match moved {
-            Some(moved) if moved.is_latest(buyer.country.as_ref()) => Some(moved.clone()),
-            // Of a sale that a build before this one wrote down, or of a client that has moved since.
-            _ => {
-                let about_to_move = self.about_to_move(stripe, buyer, tax).await?;
-                about_to_move.or_else(|| moved.cloned())
-            }
-        };
-        if let Some(tax) = tax {
-            match stripe.locate_buyer(&customer, tax, address_key).await {
+        let Whereabouts { address, moved } = self.whereabouts_of(stripe, paying).await?;
+        if let Some(address) = address {
+            match stripe.locate_buyer(&customer, &address, address_key).await {
                 Ok(()) => {}
                 Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {
                     return Ok(Payer::Unlocated(error));
@@ -95,31 +105,63 @@ impl Call<'_> {
                 Err(error) => return Err(super::refused(error, &super::Fields::NONE)),
             }
         }
-        if buyer.customer.as_ref() != Some(&customer) || country.is_some() {
-            let recorded = self.store.record_connected_buyer(buyer, &customer, country).await;
-            let recorded = unless_conflict(recorded)?;
+        let place = tax.and_then(Tax::place).map(|place| buyer.told(&place));
+        if buyer.customer.as_ref() != Some(&customer) || place.is_some() {
+            let recorded = self
+                .store
+                .record_connected_buyer(buyer, &customer, place.as_ref());
+            let recorded = unless_conflict(recorded.await)?;
             return Ok(recorded.map_or(Payer::Overtaken, |()| Payer::Is(customer, moved)));
         }
         Ok(Payer::Is(customer, moved))
     }
 
-    /// Where a client is, before it is told to be in another country than the one that is known of it.
-    pub async fn about_to_move(
+    /// What there is to tell of where a client is, by what Stripe has of its customer. One that is just being made is nowhere yet.
+    pub async fn whereabouts(
         &self,
         stripe: &Connected,
         buyer: &Buyer,
         tax: Option<&Tax>,
-    ) -> Result<Option<Moved>, Problem> {
-        let country = tax.and_then(|tax| tax.country.as_ref());
-        let (Some(customer), Some(known), Some(country)) = (&buyer.customer, &buyer.country, country) else {
-            return Ok(None);
+    ) -> Result<Whereabouts, Problem> {
+        let Some(place) = tax.and_then(Tax::place) else {
+            return Ok(Whereabouts::default());
         };
-        if known == country {
-            return Ok(None);
+        let there = match &buyer.customer {
+            Some(customer) => {
+                let there = stripe.buyer(customer).await;
+                let there = there.map_err(|error| super::refused(error, &super::Fields::NONE))?;
+                there.address.unwrap_or_default()
+            }
+            None => Address::default(),
+        };
+        let told = there.told(&place);
+        Ok(Whereabouts {
+            moved: Moved::between(&there, &place),
+            address: (told != there).then_some(told),
+        })
+    }
+
+    /// The same of a sale that is written down: what it was begun with, unless the client has been told to be elsewhere since.
+    async fn whereabouts_of(&self, stripe: &Connected, paying: &Paying<'_>) -> Result<Whereabouts, Problem> {
+        let Paying {
+            buyer, tax, moved, ..
+        } = *paying;
+        if paying.is_known {
+            return Ok(Whereabouts::default());
         }
-        let there = stripe.buyer(customer).await;
-        let there = there.map_err(|error| super::refused(error, &super::Fields::NONE))?;
-        Ok(Moved::between(there.address, country))
+        match (moved, tax.and_then(Tax::place)) {
+            (Some(moved), Some(place)) if moved.is_latest(buyer.place().as_ref()) => Ok(Whereabouts {
+                address: Some(moved.from.told(&place)),
+                moved: Some(moved.clone()),
+            }),
+            _ => {
+                let now = self.whereabouts(stripe, buyer, tax).await?;
+                Ok(Whereabouts {
+                    moved: now.moved.or_else(|| moved.cloned()),
+                    ..now
+                })
+            }
+        }
     }
 
     /// Has a client be where it was, after all, unless it has been told since to be elsewhere still. Safe to repeat under the same key.
@@ -136,8 +178,8 @@ impl Call<'_> {
         let there = stripe.buyer(customer).await;
         let there = there.map_err(|error| super::refused(error, &super::Fields::NONE))?;
         let address = match there.address {
-            Some(address) if address.is_in(&moved.to) => {
-                match stripe.put_back(customer, &moved.from, key).await {
+            Some(address) if moved.is_done(&address) => {
+                match stripe.locate_buyer(customer, &moved.from, key).await {
                     // What Stripe does not take it has never had.
                     Ok(()) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => {}
                     Err(error) => return Err(error.into()),
@@ -147,8 +189,8 @@ impl Call<'_> {
             // By another machine, which may not have recorded it; or it has been told since to be elsewhere still.
             address => address,
         };
-        if let Some(country) = address.and_then(|address| address.country()) {
-            let recorded = self.store.record_connected_buyer(buyer, customer, Some(&country));
+        if let Some(place) = address.and_then(|address| address.place()) {
+            let recorded = self.store.record_connected_buyer(buyer, customer, Some(&place));
             unless_conflict(recorded.await)?;
         }
         Ok(())

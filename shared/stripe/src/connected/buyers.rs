@@ -6,18 +6,16 @@ use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::connect::Client;
 use billing_core::connect::amendment::Amendment;
-use billing_core::connect::order::{Address, Tax};
+use billing_core::connect::order::Address;
 use billing_core::connect::sale::Sale;
 use billing_core::id::{AgencyId, ClientId, CustomerId};
 use billing_core::money::Currency;
 use serde::{Deserialize, Serialize};
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
-use stripe_core::customer::{
-    CreateCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer, UpdateCustomer,
-};
+use stripe_core::customer::{CreateCustomer, RetrieveCustomer};
 
-use super::Connected;
 use super::schedules::step_key;
+use super::{Connected, found};
 use crate::error::StripeError;
 use crate::wire::{currency, id};
 
@@ -29,7 +27,7 @@ struct Customer {
     id: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Located {
     #[serde(default)]
     address: Option<Address>,
@@ -40,31 +38,31 @@ struct Located {
 /// What a connected account has of a client's customer.
 #[derive(Debug)]
 pub struct BuyerThere {
-    /// Where it is; none where no country is known.
+    /// Where it is, as far as that is known.
     pub address: Option<Address>,
     /// What it pays in, once it has been billed.
     pub currency: Option<Currency>,
 }
 
 #[derive(Serialize)]
-struct PutBack<'a> {
+struct Whereabouts<'a> {
     address: BTreeMap<&'static str, &'a str>,
 }
 
 impl Connected {
-    /// What the account has of a customer; nothing of one that was deleted.
+    /// What the account has of a customer; nothing of one that was deleted, or that it does not have.
     pub async fn buyer(&self, customer: &CustomerId) -> Result<BuyerThere, StripeError> {
         let request = RetrieveCustomer::new(customer.as_str()).build();
-        let wire: Located = self.stripe.get(request).await?;
+        let wire: Located = found(self.stripe.get(request).await)?.unwrap_or_default();
         let code = wire.currency.as_deref();
         Ok(BuyerThere {
-            address: wire.address.filter(|address| address.country.is_some()),
+            address: wire.address.map(Address::of_what_is_said),
             currency: code.map(|code| currency(code, "a customer")).transpose()?,
         })
     }
 
-    /// Has a customer be again where it was.
-    pub async fn put_back(
+    /// Tells Stripe where a customer is: all of it, as Stripe keeps nothing of an address of which another part is told.
+    pub async fn locate_buyer(
         &self,
         customer: &CustomerId,
         address: &Address,
@@ -78,9 +76,9 @@ impl Connected {
             ("postal_code", &address.postal_code),
             ("country", &address.country),
         ];
-        // What it did not say is unset. In one order: under its key a request is always the same.
+        // What it does not say is unset. In one order: under its key a request is always the same.
         let said = members.into_iter();
-        let form = PutBack {
+        let form = Whereabouts {
             address: said
                 .map(|(name, said)| (name, said.as_deref().unwrap_or_default()))
                 .collect(),
@@ -89,6 +87,12 @@ impl Connected {
         let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
         let _customer: Customer = self.stripe.post(request, key).await?;
         Ok(())
+    }
+
+    /// The key under which Stripe is told where a customer is by an amendment.
+    #[must_use]
+    pub fn key_to_locate(sale: &Sale, amendment: &Amendment) -> String {
+        step_key(sale, amendment, "address")
     }
 
     /// The key under which a customer is put back that was moved by an amendment which comes to nothing.
@@ -124,36 +128,5 @@ impl Connected {
         from: Timestamp,
     ) -> Result<Option<CustomerId>, StripeError> {
         self.stripe.customer_naming((CLIENT, client.as_str()), from).await
-    }
-
-    /// Tells Stripe where a client is; without a country there is nothing to tell.
-    pub async fn locate_buyer(&self, customer: &CustomerId, tax: &Tax, key: &str) -> Result<(), StripeError> {
-        let Some(country) = &tax.country else {
-            return Ok(());
-        };
-        let address = OptionalFieldsCustomerAddress {
-            country: Some(country.as_str().to_owned()),
-            postal_code: tax.postal_code.as_ref().map(|code| code.as_str().to_owned()),
-            ..OptionalFieldsCustomerAddress::new()
-        };
-        let request = UpdateCustomer::new(customer.as_str()).address(address);
-        let _customer: Customer = self.stripe.post(request.build(), key).await?;
-        Ok(())
-    }
-
-    /// The same as part of an amendment.
-    pub async fn locate_amended(
-        &self,
-        customer: &CustomerId,
-        sale: &Sale,
-        amendment: &Amendment,
-    ) -> Result<(), StripeError> {
-        match &amendment.difference.tax {
-            Some(tax) => {
-                let key = step_key(sale, amendment, "address");
-                self.locate_buyer(customer, tax, &key).await
-            }
-            None => Ok(()),
-        }
     }
 }

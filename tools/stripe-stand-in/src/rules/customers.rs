@@ -28,7 +28,7 @@ pub(crate) fn create(at: &mut Moment<'_>, params: &Params<'_>) -> Result<Value, 
     let email = params.text("email")?;
     email.as_deref().map_or(Ok(()), check_email)?;
     let mut customer = blank(at, email);
-    read_common(&mut customer, params)?;
+    read_common(&mut customer, params, false)?;
     let method = params.text("payment_method")?;
     let default = read_default_method(params)?;
     let test_clock = params.text("test_clock")?;
@@ -89,7 +89,7 @@ fn blank(at: &mut Moment<'_>, email: Option<String>) -> Customer {
     }
 }
 
-fn read_common(customer: &mut Customer, params: &Params<'_>) -> Result<(), Refusal> {
+fn read_common(customer: &mut Customer, params: &Params<'_>, merges: bool) -> Result<(), Refusal> {
     params.change("name")?.apply(&mut customer.name);
     params.change("phone")?.apply(&mut customer.phone);
     params.change("description")?.apply(&mut customer.description);
@@ -106,7 +106,7 @@ fn read_common(customer: &mut Customer, params: &Params<'_>) -> Result<(), Refus
     if params.is_object("address") {
         customer.address = params
             .child("address")?
-            .map(|address| read_address(&address))
+            .map(|told| read_address(&told, customer.address.take().filter(|_| merges)))
             .transpose()?;
     } else if params.change("address")? == Change::Clear {
         customer.address = None;
@@ -128,15 +128,15 @@ fn check_email(email: &str) -> Result<(), Refusal> {
     }
 }
 
-fn read_address(params: &Params<'_>) -> Result<Address, Refusal> {
-    Ok(Address {
-        city: params.change("city")?.value(),
-        country: params.change("country")?.value(),
-        line1: params.change("line1")?.value(),
-        line2: params.change("line2")?.value(),
-        postal_code: params.change("postal_code")?.value(),
-        state: params.change("state")?.value(),
-    })
+fn read_address(params: &Params<'_>, kept: Option<Address>) -> Result<Address, Refusal> {
+    let mut address = kept.unwrap_or_default();
+    params.change("city")?.apply(&mut address.city);
+    params.change("country")?.apply(&mut address.country);
+    params.change("line1")?.apply(&mut address.line1);
+    params.change("line2")?.apply(&mut address.line2);
+    params.change("postal_code")?.apply(&mut address.postal_code);
+    params.change("state")?.apply(&mut address.state);
+    Ok(address)
 }
 
 fn read_default_method(params: &Params<'_>) -> Result<Change<String>, Refusal> {
@@ -227,7 +227,7 @@ pub(crate) fn update(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
         check_email(email)?;
     }
     email.apply(&mut customer.email);
-    read_common(&mut customer, params)?;
+    read_common(&mut customer, params, at.world.settings.addresses_merge)?;
     let default = read_default_method(params)?;
     params.unsupported(&["source", "default_source", "card", "bank_account", "cash_balance"])?;
     params.finish()?;

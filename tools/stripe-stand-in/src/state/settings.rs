@@ -49,6 +49,9 @@ pub struct Settings {
     /// Whether the phase of a schedule that is made of a subscription begins where the subscription did, and not where its period does. Stripe's text does
     /// not say where it begins; that of one that is under way nobody can change.
     pub phases_begin_with_subscriptions: bool,
+    /// Whether an address of which a part is told keeps the rest. Stripe's reference does not say; a maintainer of its libraries says that what is
+    /// below a member is told whole.
+    pub addresses_merge: bool,
     /// Whether twelve digits are charged at once in any currency, as cards are. Stripe's page says so of most cards, and of other payment methods that
     /// they have fewer in most currencies; it does not say which of them a bill is held to before it is paid.
     pub charges_twelve_digits: bool,
@@ -96,6 +99,7 @@ impl Default for Settings {
             attaching_again_is_refused: false,
             ends_expire_pending_updates: false,
             phases_begin_with_subscriptions: false,
+            addresses_merge: false,
             charges_twelve_digits: true,
             tax_basis_points: 0,
         }

@@ -126,3 +126,28 @@ async fn tax_comes_on_top_of_every_bill_and_is_given_back_with_credits() {
         (&json!(-2033 - 386 + 28_800 + 5472), &json!(5086))
     );
 }
+
+/// A part of an address is all of it, or is added to the rest.
+#[tokio::test]
+async fn an_address_of_which_a_part_is_told_keeps_the_rest_where_that_is_set() {
+    for (addresses_merge, code) in [(false, Value::Null), (true, json!("10115"))] {
+        let shop = Shop::open().await;
+        shop.stripe.set(Settings {
+            addresses_merge,
+            ..Settings::default()
+        });
+        let path = format!("/v1/customers/{}", shop.customer().await);
+        let whole = json!({ "address": { "country": "DE", "postal_code": "10115", "state": "BE" } });
+        shop.post(&path, whole).await;
+        let part = json!({ "address": { "country": "AT", "state": "" } });
+        let told = shop.post(&path, part).await;
+        assert_eq!(
+            (
+                &told["address"]["country"],
+                &told["address"]["state"],
+                &told["address"]["postal_code"]
+            ),
+            (&json!("AT"), &Value::Null, &code)
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! Where a client is taxed: what an order or an update leaves of its address, and a renewal that Stripe cannot tax.
+
+use billing_tests::{Agency, Moment, World};
+use serde_json::{Value, json};
+use stripe_stand_in::Settings;
+
+const NOW: &str = "2026-04-01T00:00:00Z";
+const NEXT_MONTH: &str = "2026-05-01T00:00:00Z";
+const JUNE: &str = "2026-06-01T00:00:00Z";
+const MAKING: &str = "POST /v1/subscription_schedules";
+const TELLING: &str = "POST /v1/customers/cus_";
+const REFUSED: &str =
+    r#"{"error":{"type":"invalid_request_error","param":"phases[0][items][0][price]","message":"no"}}"#;
+
+/// A tenth on top of everything, in either of the Stripes that there may be.
+fn stripes() -> [Settings; 2] {
+    [false, true].map(|addresses_merge| Settings {
+        addresses_merge,
+        tax_basis_points: 1000,
+        ..Settings::default()
+    })
+}
+
+/// The agency's address of its client.
+fn yonge_street() -> Value {
+    json!({
+        "city": "Toronto", "country": "CA", "line1": "1 Yonge St", "line2": "Suite 2", "postal_code": "M5E 1E5", "state": "ON",
+    })
+}
+
+fn with(mut address: Value, members: Value) -> Value {
+    let members = members.as_object().unwrap().clone();
+    address.as_object_mut().unwrap().extend(members);
+    address
+}
+
+/// Where Stripe has the agency's one customer.
+async fn address(north: &Agency<'_>) -> Value {
+    north.customers().await[0]["address"].clone()
+}
+
+/// The agency tells Stripe itself where its customer is.
+async fn is_at(north: &Agency<'_>, address: &Value) {
+    let customer = north.customers().await[0]["id"].as_str().unwrap().to_owned();
+    let members = address.as_object().unwrap().iter();
+    let form: Vec<_> = members
+        .map(|(name, value)| format!("address[{name}]={}", value.as_str().unwrap_or_default()))
+        .collect();
+    let path = format!("/v1/customers/{customer}");
+    let told = north.at_stripe("POST", &path, &form.join("&")).await;
+    assert_eq!(told["address"], *address, "{told}");
+}
+
+fn settings(members: Value) -> Value {
+    with(json!({ "enabled": true }), members)
+}
+
+fn taxed(north: &Agency<'_>, start: &str, members: Value) -> Value {
+    let mut order = north.order(start);
+    order["data"]["taxSettings"] = settings(members);
+    order
+}
+
+/// A client at 1 Yonge Street that pays by card, and its subscription, taxed and running by itself.
+async fn sold(world: &World, north: &Agency<'_>) -> String {
+    let members = json!({ "country": "CA", "postalCode": "M5E 1E5" });
+    let sold = north.sells(&taxed(north, NOW, members)).await;
+    assert_eq!(sold.status, 200, "{sold}");
+    north.client_gives_card().await;
+    is_at(north, &yonge_street()).await;
+    world.advance("31d").await;
+    world.stripe.stand_in().settle().await;
+    sold.body["id"].as_str().unwrap().to_owned()
+}
+
+/// The country alone, or with the postal code that Stripe has: it is asked for nothing, and what renews is taxed as before.
+#[tokio::test]
+async fn a_client_that_is_where_it_was_is_told_nothing() {
+    for stripe in stripes() {
+        let world = World::at(NOW).await;
+        world.stripe.is(stripe);
+        let north = world.agency().await;
+        let id = sold(&world, &north).await;
+        for (start, members) in [
+            (JUNE, json!({ "country": "CA" })),
+            ("2026-07-01T00:00:00Z", json!({ "postalCode": "M5E 1E5" })),
+        ] {
+            let machine = world.machine().await;
+            machine.network.stops_named(Moment::Before, TELLING);
+            let order = taxed(&north, start, members.clone());
+            let ordered = north.sells_on(&machine, &order).await.expect("an answer");
+            assert_eq!(ordered.status, 200, "{members}: {ordered}");
+            let waiting = ordered.body["id"].as_str().unwrap();
+            let wish = json!({ "taxSettings": settings(members.clone()) });
+            for id in [&*id, waiting] {
+                let told = north.updates_on(&machine, id, &wish).await.expect("an answer");
+                assert_eq!(told.status, 200, "{members}: {told}");
+                assert_eq!(told.body["automatic_tax"], true, "{members}: {told}");
+            }
+            assert_eq!(address(&north).await, yonge_street(), "{members}");
+            assert_eq!(north.cancels(waiting).await.status, 200);
+        }
+        world.advance("31d").await;
+        assert_eq!(north.payments().await, [3299; 3]);
+    }
+}
+
+/// Another postal code of the same country is told with the rest of the address, but for the state, by which Stripe would work out taxes before the
+/// code. Where Stripe has none, the code is added.
+#[tokio::test]
+async fn another_postal_code_leaves_the_rest_of_an_address() {
+    let former = yonge_street();
+    let elsewhere = with(yonge_street(), json!({ "postal_code": "V1X 1X1", "state": null }));
+    let uncoded = with(yonge_street(), json!({ "postal_code": null }));
+    let abroad = json!({
+        "city": null, "country": "FR", "line1": null, "line2": null, "postal_code": "75001", "state": null,
+    });
+    let nowhere = with(yonge_street(), json!({ "country": null }));
+    for stripe in stripes() {
+        for (before, members, after) in [
+            (
+                &former,
+                json!({ "country": "CA", "postalCode": "V1X 1X1" }),
+                &elsewhere,
+            ),
+            (&former, json!({ "postalCode": "V1X 1X1" }), &elsewhere),
+            (&uncoded, json!({ "postalCode": "M5E 1E5" }), &former),
+            (&nowhere, json!({ "country": "CA" }), &former),
+            (
+                &former,
+                json!({ "country": "FR", "postalCode": "75001" }),
+                &abroad,
+            ),
+        ] {
+            for is_ordered in [true, false] {
+                let context = format!(
+                    "merges: {}, ordered: {is_ordered}, {members}",
+                    stripe.addresses_merge
+                );
+                let world = World::at(NOW).await;
+                world.stripe.is(stripe);
+                let north = world.agency().await;
+                let id = sold(&world, &north).await;
+                is_at(&north, before).await;
+                let told = if is_ordered {
+                    north.sells(&taxed(&north, JUNE, members.clone())).await
+                } else {
+                    let wish = json!({ "taxSettings": settings(members.clone()) });
+                    north.updates(&id, &wish).await
+                };
+                assert_eq!(told.status, 200, "{context}: {told}");
+                assert_eq!(address(&north).await, *after, "{context}");
+            }
+        }
+    }
+}
+
+/// What is refused leaves the client where it was, whether Stripe was told another postal code or another country for it; also where nobody
+/// here knew of the address. What is asked for again after that is done.
+#[tokio::test]
+async fn what_stripe_refuses_leaves_a_client_at_its_address() {
+    for stripe in stripes() {
+        for members in [
+            json!({ "postalCode": "V1X 1X1" }),
+            json!({ "country": "FR", "postalCode": "75001" }),
+        ] {
+            let code = members["postalCode"].clone();
+            let context = format!("merges: {}, {members}", stripe.addresses_merge);
+            let world = World::at(NOW).await;
+            world.stripe.is(stripe);
+            let north = world.agency().await;
+            let id = sold(&world, &north).await;
+            let machine = world.machine().await;
+            machine.network.tells(MAKING, 400, REFUSED);
+            machine.network.tells("POST /v1/subscriptions/sub_", 400, REFUSED);
+            let order = taxed(&north, JUNE, members.clone());
+            let wish = json!({ "taxSettings": settings(members.clone()) });
+            let told = north.sells_on(&machine, &order).await.unwrap();
+            assert_eq!(told.status, 400, "{context}: {told}");
+            assert_eq!(address(&north).await, yonge_street(), "{context}");
+            let told = north.updates_on(&machine, &id, &wish).await.unwrap();
+            assert!((400..500).contains(&told.status), "{context}: {told}");
+            assert_eq!(address(&north).await, yonge_street(), "{context}");
+            assert_eq!(north.updates(&id, &wish).await.status, 200, "{context}");
+            assert_eq!(address(&north).await["postal_code"], code, "{context}");
+        }
+        let world = World::at(NOW).await;
+        world.stripe.is(stripe);
+        let north = world.agency().await;
+        north.sold(NEXT_MONTH).await;
+        is_at(&north, &yonge_street()).await;
+        let machine = world.machine().await;
+        machine.network.tells(MAKING, 400, REFUSED);
+        let order = taxed(&north, JUNE, json!({ "country": "FR" }));
+        let told = north.sells_on(&machine, &order).await.unwrap();
+        assert_eq!(told.status, 400, "{told}");
+        assert_eq!(address(&north).await, yonge_street(), "its first country");
+    }
+}
+
+/// The machine dies when the client has been told another postal code, and the order or the update comes to nothing: it is where it was. Where it has
+/// been told to be elsewhere still, or by another update to be there, it stays.
+#[tokio::test]
+async fn a_postal_code_that_came_to_nothing_is_put_back_by_whoever_comes_next() {
+    for (is_ordered, sinces) in [
+        (true, &[None, Some("M4B 1B3")][..]),
+        (false, &[None, Some("M4B 1B3"), Some("V1X 1X1")]),
+    ] {
+        for since in sinces.iter().copied() {
+            let context = format!("ordered: {is_ordered}, since: {since:?}");
+            let world = World::at(NOW).await;
+            let north = world.agency().await;
+            let id = sold(&world, &north).await;
+            let other = north.sold("2026-08-01T00:00:00Z").await;
+            world.stripe.stand_in().settle().await;
+            world.stripe.holds_events(true).await;
+            let step = if is_ordered {
+                MAKING
+            } else {
+                "POST /v1/subscriptions/sub_"
+            };
+            let order = taxed(&north, JUNE, json!({ "postalCode": "V1X 1X1" }));
+            let wish = json!({ "taxSettings": settings(json!({ "postalCode": "V1X 1X1" })) });
+            let one = world.machine().await;
+            one.network.stops_named(Moment::Before, step);
+            if is_ordered {
+                one.dies_over(north.sells_on(&one, &order)).await;
+            } else {
+                one.dies_over(north.updates_on(&one, &id, &wish)).await;
+            }
+            assert_eq!(address(&north).await["postal_code"], "V1X 1X1", "{context}");
+            if let Some(code) = since {
+                let moves = json!({ "taxSettings": settings(json!({ "postalCode": code })) });
+                assert_eq!(north.updates(&other, &moves).await.status, 200, "{context}");
+            }
+            let next = world.machine().await;
+            // What was left, and what is asked for anew.
+            next.network.tells(step, 400, REFUSED);
+            next.network.tells(step, 400, REFUSED);
+            let told = if is_ordered {
+                north.sells_on(&next, &order).await.unwrap()
+            } else {
+                north.updates_on(&next, &id, &wish).await.unwrap()
+            };
+            assert!((400..500).contains(&told.status), "{context}: {told}");
+            let after = address(&north).await;
+            match since {
+                None => assert_eq!(after, yonge_street(), "{context}"),
+                Some(code) => assert_eq!(after["postal_code"], code, "{context}"),
+            }
+            let sales = north.sales().await;
+            assert!(
+                sales
+                    .iter()
+                    .all(|sale| sale.amendment.is_none() && sale.moved.is_none()),
+                "{context}: {sales:?}"
+            );
+        }
+    }
+}

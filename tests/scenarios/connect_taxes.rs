@@ -258,3 +258,73 @@ async fn a_postal_code_that_came_to_nothing_is_put_back_by_whoever_comes_next() 
         }
     }
 }
+
+/// 5.00 a day and a tenth, the second day of which is drafted. The agency has taken the postal code away.
+async fn about_to_be_renewed_nowhere(world: &World, north: &Agency<'_>) -> String {
+    let product = north.at_stripe("POST", "/v1/products", "name=Daily").await;
+    let product = product["id"].as_str().unwrap();
+    let price = format!("product={product}&currency=usd&unit_amount=500&recurring[interval]=day");
+    north.at_stripe("POST", "/v1/prices", &price).await;
+    let mut order = taxed(north, NOW, json!({ "country": "US", "postalCode": "10001" }));
+    order["data"]["selectedProduct"]["productId"] = json!(product);
+    let sold = north.sells(&order).await;
+    assert_eq!(sold.status, 200, "{sold}");
+    north.client_gives_card().await;
+    world.advance("1d").await;
+    world.advance("10m").await;
+    assert_eq!(north.payments().await, [550]);
+    let nowhere = json!({
+        "city": null, "country": "US", "line1": null, "line2": null, "postal_code": null, "state": null,
+    });
+    is_at(north, &nowhere).await;
+    sold.body["id"].as_str().unwrap().to_owned()
+}
+
+/// It is not given up with the subscription: nothing is canceled until Stripe knows where to tax the client, or has billed it by itself, without tax.
+#[tokio::test]
+async fn a_renewal_that_cannot_be_taxed_is_billed_before_it_is_canceled() {
+    for is_located in [true, false] {
+        let world = World::at(NOW).await;
+        world.stripe.is(stripes()[0]);
+        let north = world.agency().await;
+        let id = about_to_be_renewed_nowhere(&world, &north).await;
+        for _ in 0..2 {
+            let told = north.cancels(&id).await;
+            assert_eq!(
+                told,
+                r#"409 {"error":"the renewal cannot be billed, as Stripe does not know where to tax the client: name its country and postal code in taxSettings, or cancel it when Stripe has billed the renewal without tax, an hour after it was drafted"}"#
+            );
+        }
+        assert_eq!(north.gets(&id).await.body["status"], "active");
+        let renewal = if is_located {
+            let wish = json!({ "taxSettings": settings(json!({ "country": "US", "postalCode": "10001" })) });
+            assert_eq!(north.updates(&id, &wish).await.status, 200);
+            550
+        } else {
+            world.advance("1h").await;
+            500
+        };
+        let told = north.cancels(&id).await;
+        assert_eq!(told.body, json!({ "id": id, "canceled": true }), "{told}");
+        world.stripe.stand_in().settle().await;
+        assert_eq!(north.payments().await, [550, renewal], "located: {is_located}");
+        world.advance("3d").await;
+        assert_eq!(north.payments().await, [550, renewal], "nothing more");
+    }
+}
+
+/// What Stripe leaves a draft for a reason that it does not tell us is not given up either.
+#[tokio::test]
+async fn a_renewal_that_stripe_leaves_a_draft_keeps_its_subscription() {
+    let world = World::at(NOW).await;
+    world.stripe.is(stripes()[0]);
+    let north = world.agency().await;
+    let id = about_to_be_renewed_nowhere(&world, &north).await;
+    let machine = world.machine().await;
+    machine.network.tells("/finalize", 400, REFUSED);
+    assert_eq!(
+        north.cancels_on(&machine, &id).await.unwrap(),
+        r#"409 {"error":"the renewal cannot be billed now: see to its draft at Stripe, or cancel it when it is billed"}"#
+    );
+    assert_eq!(north.gets(&id).await.body["status"], "active");
+}

@@ -3,8 +3,9 @@
 //! Nothing is given back; what was used until now is billed. To end it with its period, `PUT` `cancelAtPeriodEnd`.
 //!
 //! # How it works
-//! What Stripe has is looked at; what is over is answered as canceled. Otherwise a renewal that is still a draft is collected, a schedule that
-//! waits or still owns its subscription is canceled, or the subscription itself, and what Stripe has then is written down.
+//! What Stripe has is looked at; what is over is answered as canceled. Otherwise a renewal that is still a draft is collected, or nothing is done
+//! where Stripe leaves it one; a schedule that waits or still owns its subscription is canceled, or the subscription itself, and what Stripe has
+//! then is written down.
 //!
 //! # If it fails half-way
 //! Canceled is canceled: asking again finds out at Stripe, and so does the event.
@@ -16,7 +17,7 @@ use billing_core::id::{AgencyId, ConnectedAccountId};
 use billing_edge::connect::{Fields, Named, refused};
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::{FoundSale, Listener, Unfinished, unless_conflict};
-use billing_stripe::StripeError;
+use billing_stripe::{Renewal, StripeError};
 use serde::Serialize;
 
 const NAME: &str = "cancel-connect-subscription";
@@ -85,7 +86,10 @@ async fn ask(
     if let Stage::Owned(_, subscription) | Stage::Free(subscription) = contract.stage()
         && !contract.held_back
     {
-        stripe.collect_renewal(owner, subscription).await.map_err(told)?;
+        let renewal = stripe.collect_renewal(owner, subscription).await.map_err(told)?;
+        if let Some(why) = unbilled(renewal) {
+            return Err(Problem::conflict(why));
+        }
     }
     let asked = match contract.stage() {
         Stage::Waiting(schedule) | Stage::Owned(schedule, _) => stripe.cancel_schedule(owner, schedule).await,
@@ -96,6 +100,20 @@ async fn ask(
         Ok(()) => Ok(None),
         Err(error @ StripeError::Refused(_)) => Ok(Some(told(error))),
         Err(error) => Err(told(error)),
+    }
+}
+
+/// Why a renewal that Stripe leaves a draft keeps its subscription from being canceled: Stripe would give it up with that.
+fn unbilled(renewal: Renewal) -> Option<&'static str> {
+    match renewal {
+        Renewal::Billed => None,
+        Renewal::Unlocated => Some(
+            "the renewal cannot be billed, as Stripe does not know where to tax the client: name its country and postal code in taxSettings, or \
+             cancel it when Stripe has billed the renewal without tax, an hour after it was drafted",
+        ),
+        Renewal::Drafted => Some(
+            "the renewal cannot be billed now: see to its draft at Stripe, or cancel it when it is billed",
+        ),
     }
 }
 

@@ -31,6 +31,7 @@ use crate::error::StripeError;
 pub use buyers::BuyerThere;
 pub use contracts::{Listed, Shown};
 pub use offers::{Coupon, Product};
+pub use running::Renewal;
 pub use schedules::NewSchedule;
 pub use seen::ConnectedObject;
 

@@ -96,6 +96,12 @@ impl Refusal {
         self.code.as_deref() == Some("email_invalid") || self.param.as_deref() == Some("email")
     }
 
+    /// Whether Stripe cannot work out taxes, as it does not know well enough where the payer is.
+    #[must_use]
+    pub fn is_unlocated(&self) -> bool {
+        self.code.as_deref() == Some("customer_tax_location_invalid")
+    }
+
     /// Whether Stripe objects to where somebody lives.
     #[must_use]
     pub fn is_about_the_whereabouts(&self) -> bool {

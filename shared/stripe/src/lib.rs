@@ -78,7 +78,9 @@ pub use catalog::{FoundPrice, Native, PriceVersion, native};
 pub use changes::{EndOfSubscription, Payment};
 pub use checkout::{CheckoutPage, CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Stripe, StripeConfig, Transport};
-pub use connected::{BuyerThere, Connected, ConnectedObject, Coupon, Listed, NewSchedule, Product, Shown};
+pub use connected::{
+    BuyerThere, Connected, ConnectedObject, Coupon, Listed, NewSchedule, Product, Renewal, Shown,
+};
 pub use contract_pages::{ContractPage, NewPage};
 pub use contract_reads::ReadContract;
 pub use contracts::AskedSale;

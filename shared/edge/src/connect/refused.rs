@@ -71,11 +71,7 @@ enum About {
 
 fn about(refusal: &Refusal) -> Option<About> {
     let param = refusal.param.as_deref().unwrap_or_default();
-    let code = refusal.code.as_deref().unwrap_or_default();
-    if code == "customer_tax_location_invalid"
-        || param.contains("automatic_tax")
-        || param.starts_with("address")
-    {
+    if refusal.is_unlocated() || param.contains("automatic_tax") || param.starts_with("address") {
         Some(About::Tax)
     } else if refusal.is_about_the_currency() {
         Some(About::Currency)

@@ -14,7 +14,7 @@ use billing_core::subscription::Collection;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
-use stripe_billing::invoice::{CreatePreviewInvoice, ListInvoice};
+use stripe_billing::invoice::{CreatePreviewInvoice, ListInvoice, RetrieveInvoice};
 use stripe_billing::subscription::{
     CancelSubscription, MigrateSubscription, MigrateSubscriptionBillingMode,
     MigrateSubscriptionBillingModeType, UpdateSubscription, UpdateSubscriptionAutomaticTax,
@@ -55,13 +55,28 @@ impl Bill {
             && !self.attempted
     }
 
-    /// What has Stripe collect it: a bill that an operator has it send is paid by whoever gets it, and charged to nothing here.
-    fn steps(&self) -> &'static [&'static str] {
+    fn is_draft(&self) -> bool {
+        self.status.as_deref() == Some("draft")
+    }
+
+    /// Whether it is charged once it is final: one that an operator has Stripe send is paid by whoever gets it, and charged to nothing here.
+    fn is_charged(&self) -> bool {
         match collection(false, self.collection_method.as_deref()) {
-            Collection::Sent => &["finalize"],
-            Collection::Charged | Collection::Paused => &["finalize", "pay"],
+            Collection::Sent => false,
+            Collection::Charged | Collection::Paused => true,
         }
     }
+}
+
+/// What became of the renewal of what is about to be canceled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is billed, or there was none.
+    Billed,
+    /// Stripe leaves it a draft: it does not know where to tax the client.
+    Unlocated,
+    /// Stripe leaves it a draft, for another reason.
+    Drafted,
 }
 
 #[derive(Deserialize)]
@@ -187,27 +202,54 @@ impl Connected {
     }
 
     /// Collects the renewal that Stripe is about to collect by itself, of a subscription that is about to be canceled: what was used in the
-    /// period before is on it, and with the subscription Stripe would give it up. What cannot be paid stays open. Safe to repeat.
+    /// period before is on it, and with the subscription Stripe would give it up. What cannot be paid stays open; that Stripe leaves it a draft is
+    /// told. Safe to repeat.
     pub async fn collect_renewal(
         &self,
         _owner: &Owner<AgencyId>,
         subscription: &SubscriptionId,
-    ) -> Result<(), StripeError> {
+    ) -> Result<Renewal, StripeError> {
         let request = ListInvoice::new().subscription(subscription.as_str()).limit(10);
         let page: Page<Bill> = self.stripe.get(request.build()).await?;
         for bill in page.data.iter().filter(|bill| bill.is_renewal_to_come()) {
             let invoice: InvoiceId = id(&bill.id, "an invoice")?;
-            for step in bill.steps() {
-                let request = RequestBuilder::new(StripeMethod::Post, format!("/invoices/{invoice}/{step}"));
-                let key = format!("connect-last/{invoice}/{step}");
+            let renewal = self.finalized(&invoice).await?;
+            if renewal != Renewal::Billed {
+                return Ok(renewal);
+            }
+            if bill.is_charged() {
+                let request = RequestBuilder::new(StripeMethod::Post, format!("/invoices/{invoice}/pay"));
+                let key = format!("connect-last/{invoice}/pay");
                 match self.stripe.post::<IgnoredAny>(request, &key).await {
-                    // Final or paid already, or nothing pays it.
+                    // Paid already, or nothing pays it.
                     Ok(_) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => {}
                     Err(error) => return Err(error),
                 }
             }
         }
-        Ok(())
+        Ok(Renewal::Billed)
+    }
+
+    /// Makes an invoice final. Where it is to be taxed and the client cannot be found Stripe refuses that, until it knows better.
+    async fn finalized(&self, invoice: &InvoiceId) -> Result<Renewal, StripeError> {
+        let request = || RequestBuilder::new(StripeMethod::Post, format!("/invoices/{invoice}/finalize"));
+        let key = format!("connect-last/{invoice}/finalize");
+        let is_unlocated = match self.stripe.post_at_last::<IgnoredAny>(request, &key).await {
+            Ok(_) => return Ok(Renewal::Billed),
+            Err(StripeError::Refused(refusal)) => refusal.is_unlocated(),
+            Err(StripeError::Spent { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        // Final already?
+        let now: Bill = self
+            .stripe
+            .get(RetrieveInvoice::new(invoice.as_str()).build())
+            .await?;
+        Ok(match (now.is_draft(), is_unlocated) {
+            (false, _) => Renewal::Billed,
+            (true, true) => Renewal::Unlocated,
+            (true, false) => Renewal::Drafted,
+        })
     }
 
     /// The subscription that an invoice bills; none when it bills something else, or is not there.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::invoicing::{self, DRAFT_LIFETIME};
 use super::listing::{self, Paging, Range};
 use super::payments::Outcome;
-use super::{Moment, customers, named, payment_methods, pending_updates};
+use super::{Moment, customers, named, payment_methods, pending_updates, taxes};
 use crate::id::{Id, InvoiceId};
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -128,6 +128,7 @@ pub(crate) fn pay(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<
         pending_updates::check_method(at, &id, is_bank_debit, "payment_method")?;
     }
     if status == InvoiceStatus::Draft {
+        taxes::check_final(at, &id)?;
         invoicing::finalize(at, &id);
     }
     if out_of_band {
@@ -204,6 +205,7 @@ pub(crate) fn finalize_now(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -
             "This invoice is already finalized, you can't re-finalize a non-draft invoice.",
         ));
     }
+    taxes::check_final(at, &id)?;
     invoicing::finalize(at, &id);
     if let Some(auto_advance) = auto_advance {
         at.world.invoices[&id].auto_advance = auto_advance;

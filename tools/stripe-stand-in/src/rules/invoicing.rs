@@ -164,6 +164,7 @@ pub(crate) fn finalize_unless_paused(at: &mut Moment<'_>, id: &InvoiceId) -> boo
         invoice.next_payment_attempt = None;
         return false;
     }
+    taxes::forgo(at, id);
     finalize(at, id);
     match paused {
         None => return true,

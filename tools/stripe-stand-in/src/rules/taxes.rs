@@ -5,10 +5,14 @@
 use serde_json::{Value, json};
 
 use super::Moment;
-use crate::id::CustomerId;
+use crate::id::{CustomerId, InvoiceId};
 use crate::params::Params;
 use crate::refusal::Refusal;
+use crate::render::Object;
 use crate::state::{AutomaticTax, Settings};
+
+const UNLOCATED: &str = "customer_tax_location_invalid";
+const NOWHERE: &str = "The customer's location isn't recognized. Set a valid customer address in order to automatically calculate tax.";
 
 /// What the account has set up: all that there is to.
 pub(crate) fn settings(params: &Params<'_>) -> Result<Value, Refusal> {
@@ -50,9 +54,46 @@ pub(crate) fn switch(at: &Moment<'_>, customer: &CustomerId, on: bool) -> Result
         (false, _) => Ok(AutomaticTax::Off),
         (true, true) => Ok(AutomaticTax::On),
         (true, false) => Err(Refusal::invalid_code(
-            "customer_tax_location_invalid",
+            UNLOCATED,
             "automatic_tax[enabled]",
-            "The customer's location isn't recognized. Set a valid customer address in order to automatically calculate tax.",
+            NOWHERE,
         )),
     }
+}
+
+/// Refuses that a request makes an invoice final whose customer cannot be found any more: it stays a draft. Source: Stripe's page on customers'
+/// locations.
+pub(crate) fn check_final(at: &Moment<'_>, invoice: &InvoiceId) -> Result<(), Refusal> {
+    if is_lost(at, invoice) {
+        Err(Refusal::state_code(UNLOCATED, NOWHERE))
+    } else {
+        Ok(())
+    }
+}
+
+/// What becomes final by itself is not taxed where its customer cannot be found any more, and neither is its subscription from then on.
+pub(crate) fn forgo(at: &mut Moment<'_>, id: &InvoiceId) {
+    if !is_lost(at, id) {
+        return;
+    }
+    let object = Object::Invoice(id.clone());
+    let before = at.picture(&object);
+    let invoice = &mut at.world.invoices[id];
+    invoice.automatic_tax = false;
+    for row in &mut invoice.lines {
+        row.tax = 0;
+    }
+    let subscription = invoice.subscription.clone();
+    at.emit_updated("invoice.updated", &object, &before);
+    if let Some(id) = subscription {
+        let object = Object::Subscription(id.clone());
+        let before = at.picture(&object);
+        at.world.subscriptions[&id].automatic_tax = AutomaticTax::LacksLocation;
+        at.emit_updated("customer.subscription.updated", &object, &before);
+    }
+}
+
+fn is_lost(at: &Moment<'_>, invoice: &InvoiceId) -> bool {
+    let invoice = &at.world.invoices[invoice];
+    invoice.automatic_tax && !at.world.customers[&invoice.customer].is_located()
 }

@@ -127,6 +127,57 @@ async fn tax_comes_on_top_of_every_bill_and_is_given_back_with_credits() {
     );
 }
 
+/// What a request is to make final stays a draft, by either way, and what becomes final by itself is not taxed, nor is
+/// what comes after it, until tax is switched on again.
+#[tokio::test]
+async fn a_renewal_whose_customer_cannot_be_found_is_not_taxed() {
+    let shop = Shop::open_at("2027-01-01T00:00:00Z").await;
+    shop.stripe.set(Settings {
+        tax_basis_points: 1_900,
+        ..Settings::default()
+    });
+    let (customer, subscription) = shop.subscriber().await;
+    let of_customer = format!("/v1/customers/{customer}");
+    let of_subscription = format!("/v1/subscriptions/{subscription}");
+    let on = json!({ "automatic_tax": { "enabled": true } });
+    shop.post(
+        &of_customer,
+        json!({ "address": { "country": "US", "postal_code": "10001" } }),
+    )
+    .await;
+    shop.post(&of_subscription, on.clone()).await;
+    shop.advance("2027-02-01T00:10:00Z").await;
+    let drafted = shop.stripe.invoices_of(&customer).pop().unwrap();
+    assert_eq!(
+        (&drafted["status"], &drafted["total"]),
+        (&json!("draft"), &json!(3570))
+    );
+    shop.post(&of_customer, json!({ "address": { "country": "US" } }))
+        .await;
+    for how in ["finalize", "pay"] {
+        let path = format!("/v1/invoices/{}/{how}", id(&drafted));
+        let error = shop.refused(400, "POST", &path, json!({})).await;
+        assert_eq!(error["code"], "customer_tax_location_invalid", "{how}");
+    }
+    shop.advance("2027-02-01T02:00:00Z").await;
+    let renewed = shop.stripe.invoices_of(&customer).pop().unwrap();
+    assert_eq!(
+        (
+            &renewed["status"],
+            &renewed["amount_paid"],
+            &renewed["automatic_tax"]["enabled"]
+        ),
+        (&json!("paid"), &json!(3000), &json!(false))
+    );
+    let tax = shop.get(&of_subscription).await["automatic_tax"].clone();
+    assert_eq!(
+        (&tax["enabled"], &tax["disabled_reason"]),
+        (&json!(false), &json!("requires_location_inputs"))
+    );
+    let error = shop.refused(400, "POST", &of_subscription, on).await;
+    assert_eq!(error["code"], "customer_tax_location_invalid");
+}
+
 /// A part of an address is all of it, or is added to the rest.
 #[tokio::test]
 async fn an_address_of_which_a_part_is_told_keeps_the_rest_where_that_is_set() {

@@ -94,6 +94,35 @@ async fn what_an_agency_has_changed_by_itself_stays_when_the_date_is_changed() {
     assert_eq!(north.payments().await, [2 * 2999]);
 }
 
+/// What the agency has noted on the phase and on what it charges: another date and another product leave it there.
+#[tokio::test]
+async fn what_an_agency_has_noted_stays_when_the_date_or_the_product_is_changed() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    let other = north.offers("Other", 5999).await;
+    let id = north.sold_by_card(NEXT_MONTH).await;
+    let noted =
+        phase(&north, 0, 1).await + "&phases[0][metadata][order]=A-7&phases[0][items][0][metadata][seat]=3";
+    rewrites(&north, NEXT_MONTH, &[noted]).await;
+    for wish in [json!({ "startDate": at(JUNE) }), json!({ "productId": other })] {
+        assert_eq!(north.updates(&id, &wish).await.status, 200, "{wish}");
+        let phase = north.schedules().await[0]["phases"][0].clone();
+        assert_eq!(
+            (&phase["metadata"], &phase["items"][0]["metadata"]),
+            (
+                &json!({ "client": north.client, "order": "A-7", "sale": "1" }),
+                &json!({ "seat": "3" })
+            ),
+            "{wish}"
+        );
+    }
+    world.advance("61d").await;
+    world.advance("2h").await;
+    assert_eq!(north.payments().await, [5999]);
+    let running = north.subscriptions().await.remove(0);
+    assert_eq!(running["metadata"]["order"], "A-7");
+}
+
 /// A phase of the agency's own is not taken away: not by another date or product before it begins, nor, in its first phase, by what takes the
 /// schedule away, or would end it before the others.
 #[tokio::test]

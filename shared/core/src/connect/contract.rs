@@ -1,5 +1,7 @@
 //! A sale as Stripe has it: a schedule that waits, a subscription that the schedule still owns, a subscription by itself.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,8 @@ pub struct Contract {
     pub tax_varies: bool,
     /// Whether the phase that it waits for says more than we write into one (somebody at Stripe did), which writing it anew would lose.
     pub has_other_terms: bool,
+    /// The metadata of the phase that it waits for, the agency's among it; none once it has begun.
+    pub metadata: BTreeMap<String, String>,
     /// Which sale it is of.
     pub sold: Sold,
 }
@@ -73,6 +77,8 @@ pub struct Line {
     pub quantity: Option<u64>,
     /// What its product is called now.
     pub name: Option<String>,
+    /// The metadata of the item of a phase that is waited for; none once it has begun.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// Which sale something at Stripe says it is of.

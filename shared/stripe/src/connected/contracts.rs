@@ -1,5 +1,7 @@
 //! A sale as it is now: read from its schedule, or from the subscription that the schedule became.
 
+use std::collections::BTreeMap;
+
 use billing_core::connect::contract::{Contract, Line, Sold};
 use billing_core::id::{CouponId, ScheduleId, SubscriptionId};
 use billing_core::period::Period;
@@ -170,6 +172,7 @@ impl Readable for Schedule {
             phase_says_tax,
             tax_varies,
             has_other_terms: false,
+            metadata: BTreeMap::new(),
             sold,
         };
         let Some(phase) = first else {
@@ -181,6 +184,7 @@ impl Readable for Schedule {
         };
         contract.start = Some(span.start);
         let says_more = phase.says_more();
+        contract.metadata = phase.metadata.unwrap_or_default();
         contract.coupon = coupon(phase.discounts.into_iter().find_map(|discount| discount.coupon))?;
         for item in phase.items {
             let (price, name) = item.price.read()?;
@@ -189,6 +193,7 @@ impl Readable for Schedule {
                 price,
                 quantity: item.quantity,
                 name,
+                metadata: item.metadata.unwrap_or_default(),
             });
         }
         let period = phases::first_period(span, &contract);
@@ -234,6 +239,7 @@ impl Readable for Subscription {
                 price,
                 quantity: item.quantity,
                 name,
+                metadata: BTreeMap::new(),
             });
         }
         let discount = wire.discounts.into_iter().find_map(|discount| match discount {
@@ -280,6 +286,7 @@ impl Readable for Subscription {
             phase_says_tax: false,
             tax_varies,
             has_other_terms: false,
+            metadata: BTreeMap::new(),
             sold,
         })
     }
@@ -377,13 +384,13 @@ fn listed<T: Readable>(page: Page<Object>) -> Result<Listed, StripeError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
 
     /// A schedule as Stripe answers it, of one phase that begins with April 2026; what is null or empty there says nothing.
-    fn schedule() -> Value {
+    pub(in crate::connected) fn schedule() -> Value {
         let price = json!({
             "id": "price_f", "product": "prod_1", "currency": "usd", "unit_amount": 2999, "unit_amount_decimal": "2999",
             "recurring": { "interval": "month", "interval_count": 1, "usage_type": "licensed", "meter": null },
@@ -393,7 +400,7 @@ mod tests {
             "customer": "cus_1", "metadata": { "client": "0123456789abcdef01234567", "sale": "1" },
             "subscription": null, "released_subscription": null, "default_settings": null, "billing_mode": { "type": "flexible" },
             "phases": [{
-                "start_date": 1_775_001_600, "end_date": 1_777_593_600,
+                "start_date": 1_775_001_600, "end_date": 1_777_593_600, "automatic_tax": null, "metadata": {},
                 "add_invoice_items": [], "application_fee_percent": null, "billing_thresholds": null, "collection_method": null,
                 "default_payment_method": null, "default_tax_rates": [], "description": null, "discounts": [{ "coupon": "50%OFF" }],
                 "invoice_settings": null, "on_behalf_of": null, "proration_behavior": "create_prorations", "transfer_data": null,
@@ -428,7 +435,7 @@ mod tests {
         seen.contract(seen.sold().unwrap().clone()).unwrap()
     }
 
-    fn read(schedule: &Value) -> Contract {
+    pub(in crate::connected) fn read(schedule: &Value) -> Contract {
         let object: Object = serde_json::from_str(&schedule.to_string()).unwrap();
         contract::<Schedule>(object)
     }
@@ -459,6 +466,10 @@ mod tests {
                 "/invoice_settings",
                 json!({ "issuer": { "type": "account", "account": "acct_2" } }),
             ),
+            (
+                "/automatic_tax",
+                json!({ "enabled": true, "liability": { "type": "account", "account": "acct_2" } }),
+            ),
             ("/on_behalf_of", json!("acct_2")),
             ("/transfer_data", json!({ "destination": "acct_2" })),
             ("/trial_end", json!(1_776_000_000)),
@@ -477,6 +488,10 @@ mod tests {
             (
                 "invoice_settings",
                 json!({ "account_tax_ids": null, "days_until_due": null, "issuer": { "type": "self" } }),
+            ),
+            (
+                "automatic_tax",
+                json!({ "enabled": true, "liability": { "type": "self" } }),
             ),
             ("end_date", json!(1_777_593_600 + 3600)),
         ] {

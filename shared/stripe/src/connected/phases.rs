@@ -1,5 +1,7 @@
 //! The phase of a schedule that waits: what we write into one, and whether somebody at Stripe has put more into it, which writing it anew would lose.
 
+use std::collections::BTreeMap;
+
 use billing_core::SignedDuration;
 use billing_core::connect::contract::Contract;
 use billing_core::period::Period;
@@ -7,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::offers::WirePrice;
-use crate::other_terms::{OtherItemTerms, OtherTerms, lists};
+use crate::other_terms::{OtherItemTerms, OtherTerms, Party, lists};
 use crate::wire::Reference;
 
 /// How far from a period a phase may be and still be one.
@@ -17,6 +19,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Deserialize)]
 pub(super) struct AutomaticTax {
     pub(super) enabled: bool,
+    liability: Option<Party>,
 }
 
 /// What holds for every phase that does not say otherwise.
@@ -40,6 +43,7 @@ pub(super) struct Phase {
     #[serde(default)]
     pub(super) discounts: Vec<PhaseDiscount>,
     pub(super) automatic_tax: Option<AutomaticTax>,
+    pub(super) metadata: Option<BTreeMap<String, String>>,
     // What we write into no phase: it is looked at for whether somebody at Stripe has.
     #[serde(default)]
     add_invoice_items: Option<Vec<IgnoredAny>>,
@@ -55,6 +59,7 @@ pub(super) struct Phase {
 pub(super) struct PhaseItem {
     pub(super) price: WirePrice,
     pub(super) quantity: Option<u64>,
+    pub(super) metadata: Option<BTreeMap<String, String>>,
     #[serde(flatten)]
     others: OtherItemTerms,
 }
@@ -68,6 +73,7 @@ impl Phase {
     /// Whether it says more than we write into one: members that we leave out, or discounts beyond one coupon.
     pub(super) fn says_more(&self) -> bool {
         let members = [&self.default_payment_method, &self.description, &self.trial_end];
+        let liability = self.automatic_tax.as_ref().and_then(|tax| tax.liability.as_ref());
         let discounts = match self.discounts.as_slice() {
             [] => false,
             [discount] => discount.coupon.is_none(),
@@ -78,6 +84,7 @@ impl Phase {
             || self.collection_method.as_deref() == Some("send_invoice")
             || self.others.say()
             || self.items.iter().any(|item| item.others.say())
+            || liability.is_some_and(Party::is_another)
             || discounts
     }
 }

@@ -3,7 +3,7 @@
 //! A phase is described here once, for the request that makes a schedule and for the one that rewrites it: async-stripe has a type
 //! of its own for each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use billing_core::Timestamp;
 use billing_core::access::Owner;
@@ -53,7 +53,9 @@ struct Schedule<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     start_date: Option<String>,
     end_behavior: &'static str,
-    default_settings: Settings,
+    /// Left as it is where it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_settings: Option<Settings>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     phases: Vec<Phase<'a>>,
     #[serde(skip_serializing_if = "HashMap::is_empty")]
@@ -72,6 +74,14 @@ struct AutomaticTax {
     enabled: bool,
 }
 
+impl Settings {
+    fn taxed(enabled: bool) -> Self {
+        Self {
+            automatic_tax: AutomaticTax { enabled },
+        }
+    }
+}
+
 /// One period of what is sold; after it the schedule lets go, and the subscription renews by itself.
 #[derive(Serialize)]
 struct Phase<'a> {
@@ -79,13 +89,16 @@ struct Phase<'a> {
     start_date: Option<String>,
     duration: Duration<'a>,
     /// Of one that is to be made: that of the prices as they were looked at. A price may have several, of which Stripe would choose by the
-    /// customer.
+    /// customer. Of one that is there Stripe takes none.
     #[serde(skip_serializing_if = "Option::is_none")]
     currency: Option<Currency>,
     items: Vec<Item<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     discounts: Vec<Discount<'a>>,
-    metadata: HashMap<&'static str, String>,
+    /// Of one that says its own: we leave it to the schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    automatic_tax: Option<AutomaticTax>,
+    metadata: BTreeMap<&'a str, String>,
 }
 
 #[derive(Serialize)]
@@ -99,6 +112,19 @@ struct Item<'a> {
     price: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     quantity: Option<u64>,
+    /// The agency's: we write none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a BTreeMap<String, String>>,
+}
+
+impl<'a> Item<'a> {
+    /// The same, with what the agency has noted of the one that it takes the place of.
+    fn noted(self, line: Option<&'a Line>) -> Self {
+        Self {
+            metadata: line.map(|line| &line.metadata).filter(|noted| !noted.is_empty()),
+            ..self
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -126,16 +152,18 @@ struct Charges<'a> {
 }
 
 impl<'a> Charges<'a> {
-    /// So many of the flat price.
-    fn of(terms: &'a Terms, quantity: u64) -> Self {
+    /// One of the flat price.
+    fn of(terms: &'a Terms) -> Self {
         let flat = Item {
             price: terms.flat.as_str(),
-            quantity: Some(quantity),
+            quantity: Some(1),
+            metadata: None,
         };
         // What is metered has no quantity.
         let metered = terms.metered.as_ref().map(|price| Item {
             price: price.as_str(),
             quantity: None,
+            metadata: None,
         });
         Self {
             items: std::iter::once(flat).chain(metered).collect(),
@@ -143,12 +171,30 @@ impl<'a> Charges<'a> {
         }
     }
 
+    /// In the place of what a schedule has at Stripe: as many of the flat price, and what the agency has noted of either.
+    fn instead(terms: &'a Terms, contract: &'a Contract) -> Self {
+        let Self { items, cadence } = Self::of(terms);
+        let mut places = [contract.flat(), contract.metered()].into_iter();
+        let mut items: Vec<_> = items
+            .into_iter()
+            .map(|item| item.noted(places.next().flatten()))
+            .collect();
+        if let Some(flat) = items.first_mut() {
+            flat.quantity = Some(contract.flat_quantity());
+        }
+        Self { items, cadence }
+    }
+
     /// As a schedule has it at Stripe, whoever wrote it there; none of one that charges nothing.
     fn as_they_are(contract: &'a Contract) -> Option<Self> {
         let first = contract.flat().or(contract.lines.first())?;
-        let item = |line: &'a Line| Item {
-            price: line.price.id.as_str(),
-            quantity: line.quantity,
+        let item = |line: &'a Line| {
+            let item = Item {
+                price: line.price.id.as_str(),
+                quantity: line.quantity,
+                metadata: None,
+            };
+            item.noted(Some(line))
         };
         Some(Self {
             items: contract.lines.iter().map(item).collect(),
@@ -178,8 +224,9 @@ fn phase<'a>(
             })
             .into_iter()
             .collect(),
+        automatic_tax: None,
         // The subscription gets it when the phase begins.
-        metadata: named(sale),
+        metadata: named(sale).into_iter().collect(),
     }
 }
 
@@ -192,6 +239,45 @@ fn named(sale: &Sale) -> HashMap<&'static str, String> {
 
 fn end_behavior(ends: bool) -> &'static str {
     if ends { "cancel" } else { "release" }
+}
+
+/// What a schedule that waits is to be, and nothing of what is to stay.
+fn rewritten<'a>(
+    (sale, contract): (&'a Sale, &'a Contract),
+    amendment: &'a Amendment,
+    coupon: Option<&'a CouponId>,
+) -> Schedule<'a> {
+    let difference = &amendment.difference;
+    let charges = match &difference.terms {
+        Some(terms) => Charges::instead(terms, contract),
+        None => Charges::as_they_are(contract).unwrap_or_else(|| Charges::of(&sale.terms)),
+    };
+    let start = match (difference.start, contract.start) {
+        (Some(start), _) if start <= amendment.asked_at => Some("now".to_owned()),
+        (Some(start), _) | (None, Some(start)) => Some(start.as_second().to_string()),
+        (None, None) => None,
+    };
+    Schedule {
+        customer: None,
+        billing_mode: None,
+        start_date: None,
+        // Also an end that comes later than its first period: it is not ours.
+        end_behavior: end_behavior(difference.ends.unwrap_or(contract.ends_at.is_some())),
+        default_settings: difference.tax.as_ref().map(|tax| Settings::taxed(tax.enabled)),
+        phases: if difference.is_of_the_phase(contract) {
+            let tax = difference.tax.as_ref().map_or(contract.taxed, |tax| tax.enabled);
+            let mut phase = phase(sale, charges, coupon, start);
+            phase.automatic_tax = contract.phase_says_tax.then_some(AutomaticTax { enabled: tax });
+            for (member, noted) in &contract.metadata {
+                phase.metadata.entry(member).or_insert_with(|| noted.clone());
+            }
+            vec![phase]
+        } else {
+            Vec::new()
+        },
+        metadata: HashMap::new(),
+        proration_behavior: None,
+    }
 }
 
 impl Connected {
@@ -208,19 +294,12 @@ impl Connected {
             billing_mode: Some(BillingMode::Flexible),
             start_date: Some(start),
             end_behavior: end_behavior(false),
-            default_settings: Settings {
-                automatic_tax: AutomaticTax {
-                    enabled: sale.order.tax.as_ref().is_some_and(|tax| tax.enabled),
-                },
-            },
+            default_settings: Some(Settings::taxed(
+                sale.order.tax.as_ref().is_some_and(|tax| tax.enabled),
+            )),
             phases: vec![Phase {
                 currency: sale.terms.currency,
-                ..phase(
-                    sale,
-                    Charges::of(&sale.terms, 1),
-                    sale.order.coupon.as_ref(),
-                    None,
-                )
+                ..phase(sale, Charges::of(&sale.terms), sale.order.coupon.as_ref(), None)
             }],
             metadata: named(sale),
             proration_behavior: None,
@@ -268,35 +347,7 @@ impl Connected {
         amendment: &Amendment,
         coupon: Option<&CouponId>,
     ) -> Result<(), StripeError> {
-        let difference = &amendment.difference;
-        let charges = match &difference.terms {
-            Some(terms) => Charges::of(terms, contract.flat_quantity()),
-            None => Charges::as_they_are(contract).unwrap_or_else(|| Charges::of(&sale.terms, 1)),
-        };
-        let start = match (difference.start, contract.start) {
-            (Some(start), _) if start <= amendment.asked_at => Some("now".to_owned()),
-            (Some(start), _) | (None, Some(start)) => Some(start.as_second().to_string()),
-            (None, None) => None,
-        };
-        let form = Schedule {
-            customer: None,
-            billing_mode: None,
-            start_date: None,
-            // Also an end that comes later than its first period: it is not ours.
-            end_behavior: end_behavior(difference.ends.unwrap_or(contract.ends_at.is_some())),
-            default_settings: Settings {
-                automatic_tax: AutomaticTax {
-                    enabled: difference.tax.as_ref().map_or(contract.taxed, |tax| tax.enabled),
-                },
-            },
-            phases: if difference.is_of_the_phase(contract) {
-                vec![phase(sale, charges, coupon, start)]
-            } else {
-                Vec::new()
-            },
-            metadata: HashMap::new(),
-            proration_behavior: None,
-        };
+        let form = rewritten((sale, contract), amendment, coupon);
         let path = format!("/subscription_schedules/{schedule}");
         let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
         let _made: Created = self
@@ -366,4 +417,102 @@ pub(super) fn step_key(sale: &Sale, amendment: &Amendment, step: &str) -> String
         "connect-amend/{}/{}/{}/{}/{step}",
         sale.account, sale.order.client, sale.number, amendment.number
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use billing_core::connect::amendment::Difference;
+    use serde_json::{Value, json};
+
+    use super::super::contracts::tests::{read, schedule};
+    use super::*;
+
+    const START: i64 = 1_777_593_600;
+
+    fn sale() -> Sale {
+        let sale = json!({
+            "agency": "north", "account": "acct_1", "number": 1, "at_once": false, "agents": [], "version": 1,
+            "asked_at": "2026-04-01T00:00:00Z",
+            "order": {
+                "client": "0123456789abcdef01234567", "agents": [], "product": "prod_1", "metric": "minutes",
+                "start": "2026-05-01T00:00:00Z",
+            },
+            "terms": terms("prod_1", "price_f"),
+        });
+        serde_json::from_value(sale).unwrap()
+    }
+
+    fn terms(product: &str, price: &str) -> Value {
+        json!({
+            "product": product, "name": "Voice", "flat": price, "cadence": { "interval": "month", "count": 1 }, "currency": "usd",
+        })
+    }
+
+    /// What is asked for of that schedule by that difference.
+    fn asked(schedule: &Value, difference: Value) -> Value {
+        let contract = read(schedule);
+        let mut difference: Difference = serde_json::from_value(difference).unwrap();
+        difference.writes_phase = difference.is_of_the_phase(&contract);
+        let amendment = Amendment {
+            number: 1,
+            difference,
+            asked_at: "2026-04-01T00:00:00Z".parse().unwrap(),
+            moved: None,
+        };
+        let sale = sale();
+        serde_json::to_value(rewritten((&sale, &contract), &amendment, None)).unwrap()
+    }
+
+    /// The schedule of an agency that has noted something on it, and charges two of the flat price.
+    fn noted() -> Value {
+        let mut schedule = schedule();
+        let phase = &mut schedule["phases"][0];
+        phase["metadata"] = json!({ "order": "A-7", "sale": "old" });
+        phase["items"][0]["metadata"] = json!({ "seat": "3" });
+        phase["items"][0]["quantity"] = json!(2);
+        schedule
+    }
+
+    #[test]
+    fn what_an_agency_has_noted_stays_with_another_date_or_product() {
+        for (difference, price) in [
+            (json!({ "start": "2026-05-01T00:00:00Z" }), "price_f"),
+            (json!({ "terms": terms("prod_2", "price_g") }), "price_g"),
+        ] {
+            let asked = asked(&noted(), difference);
+            let phase = &asked["phases"][0];
+            assert_eq!(
+                phase["metadata"],
+                json!({ "client": "0123456789abcdef01234567", "order": "A-7", "sale": "1" })
+            );
+            assert_eq!(
+                phase["items"],
+                json!([{ "price": price, "quantity": 2, "metadata": { "seat": "3" } }])
+            );
+        }
+    }
+
+    #[test]
+    fn taxes_are_told_where_they_are_to_be_others() {
+        let date = json!({ "start": "2026-05-01T00:00:00Z" });
+        let untaxed = json!({ "tax": { "enabled": false }, "start": "2026-05-01T00:00:00Z" });
+        let mut own = noted();
+        own["phases"][0]["automatic_tax"] = json!({ "enabled": true, "liability": { "type": "self" } });
+        for (schedule, difference, default, phase) in [
+            (&noted(), &date, Value::Null, Value::Null),
+            (&noted(), &untaxed, json!(false), Value::Null),
+            (&own, &date, Value::Null, json!(true)),
+            (&own, &untaxed, json!(false), json!(false)),
+        ] {
+            let asked = asked(schedule, difference.clone());
+            assert_eq!(
+                asked["default_settings"]["automatic_tax"]["enabled"], default,
+                "{asked}"
+            );
+            assert_eq!(asked["phases"][0]["automatic_tax"]["enabled"], phase, "{asked}");
+            assert_eq!(asked["phases"][0]["start_date"], START.to_string());
+        }
+        let asked = asked(&noted(), json!({ "ends": true }));
+        assert_eq!(asked, json!({ "end_behavior": "cancel" }));
+    }
 }

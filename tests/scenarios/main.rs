@@ -45,6 +45,8 @@ mod replays;
 mod expiries;
 /// The same request under the same Idempotency-Key.
 mod idempotency;
+/// Accounts that were restored from a backup.
+mod restored;
 /// That of every function that writes.
 mod idempotent_writes;
 /// Changes of the interval: what they cost, and what they cover.

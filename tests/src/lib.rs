@@ -22,6 +22,8 @@ mod asked;
 mod answer;
 /// Stripe's side.
 mod stripe;
+/// A copy of what is stored, and putting it back.
+mod backup;
 /// What happens there after a sale.
 mod after_sales;
 /// A machine of its own, which can die.
@@ -51,6 +53,7 @@ pub use account::Account;
 pub use administrator::Administrator;
 pub use agency::Agency;
 pub use answer::Answer;
+pub use backup::Backup;
 pub use local_stack::Limit;
 pub use machine::Machine;
 pub use network::{Moment, Network};

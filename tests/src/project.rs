@@ -28,6 +28,17 @@ pub fn architecture() -> String {
     fs::read_to_string(path("docs/architecture.md")).unwrap()
 }
 
+/// The attributes that `docs/operations.md` has an operator count up in what is copied back from a backup.
+#[must_use]
+pub fn counters_that_a_restore_moves_on() -> Vec<String> {
+    let guide = fs::read_to_string(path("docs/operations.md")).unwrap();
+    let (_, list) = guide.split_once("reduce (").unwrap();
+    let (list, _) = list.split_once(") as $counter").unwrap();
+    list.split(", ")
+        .map(|name| name.trim_matches('"').to_owned())
+        .collect()
+}
+
 /// The functions whose counting of a metric rings an alarm of `template.yaml`, by the metric.
 #[must_use]
 pub fn watchers() -> &'static BTreeMap<String, BTreeSet<String>> {

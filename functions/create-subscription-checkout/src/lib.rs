@@ -27,7 +27,7 @@ use billing_stripe::{CheckoutSession, NewCheckoutSession, StripeError};
 use serde::Serialize;
 
 use crate::customer::Customer;
-use crate::previous::{Bill, Over, Standing};
+use crate::previous::{Became, Bill, Over, Standing};
 
 const NAME: &str = "create-subscription-checkout";
 
@@ -140,6 +140,7 @@ async fn attempt(
             return match open(call, owner, &account.profile, &left).await? {
                 Opened::Session(client_secret) if left.intent == intent => Ok(Some(client_secret)),
                 Opened::Session(_) | Opened::Overtaken => Ok(None),
+                Opened::Earlier(over) => pass_over(call, &account, &left, &over, course).await,
                 Opened::Never(..) => {
                     course.spent = Some(left.number);
                     Ok(None)
@@ -147,7 +148,13 @@ async fn attempt(
             };
         }
     };
-    previous.must_have_ended(&account).map_err(refuse)?;
+    match previous::must_have_ended(call, &account, &previous)
+        .await?
+        .map_err(refuse)?
+    {
+        Became::Known => {}
+        Became::Told => return Ok(None),
+    }
     if let Some(begun) = account.live_subscription() {
         previous::settle(call, &account, begun).await?.map_err(refuse)?;
         return Ok(None);
@@ -159,6 +166,10 @@ async fn attempt(
     match open(call, owner, &profile, &reservation).await? {
         Opened::Session(client_secret) => Ok(Some(client_secret)),
         Opened::Overtaken => Ok(None),
+        Opened::Earlier(over) => {
+            let account = Account { profile, ..account };
+            pass_over(call, &account, &reservation, &over, course).await
+        }
         // The next number has another key.
         Opened::Never(StripeError::Spent { .. }, _) => {
             course.spent = Some(reservation.number);
@@ -176,6 +187,24 @@ async fn attempt(
             })
         }
     }
+}
+
+/// Passes over a number that made a session before, which is over: the next has another key, unless what it became can bill.
+async fn pass_over(
+    call: &Call<'_>,
+    account: &Account,
+    reservation: &Reservation,
+    over: &Over,
+    course: &mut Course,
+) -> Result<Option<String>, Problem> {
+    match previous::must_have_ended(call, account, over)
+        .await?
+        .map_err(refuse)?
+    {
+        Became::Known => course.spent = Some(reservation.number),
+        Became::Told => {}
+    }
+    Ok(None)
 }
 
 /// Makes a session unpayable for another one, if that may be made.
@@ -213,7 +242,8 @@ async fn reserve(
     let paced_until = checkout::pace(account, call.now).map_err(|too_many| slow_down(call, too_many))?;
     let reservation = Reservation {
         account: read.id.clone(),
-        number: read.checkouts + 1,
+        // Of an account that was restored from a backup, the reservation may be the one that knows the latest number.
+        number: seen.map_or(0, |seen| seen.number).max(read.checkouts) + 1,
         intent,
         session: None,
         expires_at: call
@@ -243,6 +273,8 @@ enum Opened {
     Session(String),
     /// Somebody else wrote first.
     Overtaken,
+    /// A session that this number made before, and that is over: the account was restored from a backup since.
+    Earlier(Over),
     /// No session was made for this customer that can be paid, and none will be under this reservation's number.
     Never(StripeError, CustomerId),
 }
@@ -284,6 +316,16 @@ async fn open(
         }
         Err(error) => return Err(error.into()),
     };
+    match previous::standing(&session) {
+        Standing::Payable => {}
+        Standing::Over(over) => return Ok(Opened::Earlier(over)),
+        Standing::Orphaned => {
+            return match previous::close(call, &session.id).await? {
+                Over::Unpaid => forget_customer(call, profile).await,
+                paid @ Over::Paid(_) => Ok(Opened::Earlier(paid)),
+            };
+        }
+    }
     let expires_at = session.expires_at;
     let session = session
         .open()

@@ -21,18 +21,52 @@ pub(crate) enum Over {
     Paid(Option<SubscriptionId>),
 }
 
-impl Over {
-    /// Refuses unless what it became is over too: an account that paid, and whose webhook is still on its way, must not pay
-    /// again.
-    pub(crate) fn must_have_ended(&self, account: &Account) -> Result<(), Refusal> {
-        let stored = account.subscription.as_ref().map(|subscription| &subscription.id);
-        match self {
-            Self::Unpaid => Ok(()),
-            // What it became has landed here; as we got this far, it is not live any more, or was not paid when it landed.
-            Self::Paid(Some(became)) if stored == Some(became) => Ok(()),
-            Self::Paid(_) => Err(Refusal::Completed),
+/// What an earlier session became that is over too.
+pub(crate) enum Became {
+    /// Nothing, or what is known here.
+    Known,
+    /// A subscription that was not known here. It is written down, and the account has to be looked at again: its bill may be payable still.
+    Told,
+}
+
+/// Refuses unless what an earlier session became is over too: an account that paid, and whose webhook is still on its way, must not pay
+/// again. What was not told here may be older than what was, where the account was restored from a backup: no event of it comes any more.
+pub(crate) async fn must_have_ended(
+    call: &Call<'_>,
+    account: &Account,
+    over: &Over,
+) -> Result<Result<Became, Refusal>, Problem> {
+    let stored = account.subscription.as_ref();
+    let became = match over {
+        Over::Unpaid => return Ok(Ok(Became::Known)),
+        // What it became has landed here; as we got this far, it is not live any more, or was not paid when it landed.
+        Over::Paid(Some(became)) if stored.is_some_and(|stored| stored.id == *became) => {
+            return Ok(Ok(Became::Known));
         }
+        Over::Paid(Some(became)) if !stored.is_some_and(Subscription::is_live) => became,
+        Over::Paid(_) => return Ok(Err(Refusal::Completed)),
+    };
+    let told = write_down_if_over(call, account, became).await?;
+    Ok(told.map(|()| Became::Told).ok_or(Refusal::Completed))
+}
+
+/// Writes a subscription down as Stripe has it, when it is over there; none when it can bill.
+async fn write_down_if_over(
+    call: &Call<'_>,
+    account: &Account,
+    subscription: &SubscriptionId,
+) -> Result<Option<()>, Problem> {
+    let now = call.stripe().await?.subscription(subscription).await?;
+    let subscription = now.standing.subscription;
+    if subscription.is_live() {
+        return Ok(None);
     }
+    let landing = Landing {
+        subscription: Some(subscription),
+        ..Landing::default()
+    };
+    unless_conflict(call.store.land(&account.profile, &landing).await)?;
+    Ok(Some(()))
 }
 
 /// How the account's session stands.
@@ -60,14 +94,19 @@ pub(crate) async fn close(call: &Call<'_>, session: &SessionId) -> Result<Over, 
     }
 }
 
+/// How a session stands by what Stripe says of it.
+pub(crate) fn standing(session: &CheckoutSession) -> Standing {
+    match session.status {
+        SessionStatus::Open if session.is_customer_deleted => Standing::Orphaned,
+        SessionStatus::Open => Standing::Payable,
+        SessionStatus::Complete => Standing::Over(Over::Paid(session.subscription.clone())),
+        SessionStatus::Expired => Standing::Over(Over::Unpaid),
+    }
+}
+
 fn judge(call: &Call<'_>, answer: Result<CheckoutSession, StripeError>) -> Result<Standing, Problem> {
     match answer {
-        Ok(session) => Ok(match session.status {
-            SessionStatus::Open if session.is_customer_deleted => Standing::Orphaned,
-            SessionStatus::Open => Standing::Payable,
-            SessionStatus::Complete => Standing::Over(Over::Paid(session.subscription)),
-            SessionStatus::Expired => Standing::Over(Over::Unpaid),
-        }),
+        Ok(session) => Ok(standing(&session)),
         // Somebody erased Stripe's test data: what is not there cannot be paid. Where real money moves Stripe keeps everything, and it is our
         // key that looks in the wrong account.
         Err(StripeError::Refused(refusal))
@@ -87,17 +126,8 @@ pub(crate) async fn settle(
     account: &Account,
     begun: &Subscription,
 ) -> Result<Result<(), Refusal>, Problem> {
-    let now = call.stripe().await?.subscription(&begun.id).await?;
-    let subscription = now.standing.subscription;
-    if subscription.is_live() {
-        return Ok(Err(Refusal::AlreadySubscribed));
-    }
-    let landing = Landing {
-        subscription: Some(subscription),
-        ..Landing::default()
-    };
-    unless_conflict(call.store.land(&account.profile, &landing).await)?;
-    Ok(Ok(()))
+    let told = write_down_if_over(call, account, &begun.id).await?;
+    Ok(told.ok_or(Refusal::AlreadySubscribed))
 }
 
 /// Refuses while the customer that the account was made with has a subscription that another program sold and that nobody has told of: it would

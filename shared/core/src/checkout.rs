@@ -153,9 +153,12 @@ pub fn quantity(account: &Account) -> Result<u64, Refusal> {
 /// What to do next, given what is stored.
 #[must_use]
 pub fn next(account: &Account, reservation: Option<Reservation>, intent: &Intent, now: Timestamp) -> Next {
+    // What the account does not count can never be recorded: the two were read at different moments, or the account was restored from a backup.
+    let can_be_finished =
+        |held: &Reservation| held.session.is_some() || held.number == account.profile.checkouts;
     // DynamoDB may delete an expired item days late, so age is checked on read.
     match (
-        reservation.filter(|reservation| now < reservation.expires_at),
+        reservation.filter(|held| now < held.expires_at && can_be_finished(held)),
         &account.profile.open_session,
     ) {
         (Some(reservation), _) if reservation.intent == *intent => Next::Resume(reservation),
@@ -260,6 +263,28 @@ mod tests {
         let held = |now| next(&account(3), Some(reservation(3)), &intent(3), at(now));
         assert_eq!(held("2026-04-01T23:59:59Z"), Next::Resume(reservation(3)));
         assert_eq!(held("2026-04-02T00:00:00Z"), Next::Reserve);
+    }
+
+    /// Of an account that was restored from a backup: it counts fewer, or more, where it was restored with its counters moved on.
+    #[test]
+    fn a_reservation_that_the_account_does_not_count_is_not_finished() {
+        let now = at("2026-04-01T12:00:00Z");
+        let session = OpenSession {
+            id: "cs_1".parse().unwrap(),
+            client_secret: "cs_1_secret_x".into(),
+        };
+        for checkouts in [0, 2] {
+            let mut account = account(3);
+            account.profile.checkouts = checkouts;
+            let next = |held| next(&account, Some(held), &intent(3), now);
+            assert_eq!(next(reservation(3)), Next::Reserve, "{checkouts}");
+            // What is recorded can be paid.
+            let recorded = Reservation {
+                session: Some(session.clone()),
+                ..reservation(3)
+            };
+            assert_eq!(next(recorded.clone()), Next::Resume(recorded), "{checkouts}");
+        }
     }
 
     #[test]

@@ -188,7 +188,8 @@ pub(crate) fn as_quoted() -> CreateCheckoutSessionAdaptivePricing {
 }
 
 impl Stripe {
-    /// Creates the embedded session of a reservation. The key is the reservation's number: repeating answers the same session.
+    /// Creates the embedded session of a reservation. The key is the reservation's number: repeating answers the same session, as it is by
+    /// then. It is over where the number was used before, by an account that was restored from a backup since.
     /// `expires_at` is left out, because clocks differ; Stripe's default is a day.
     pub async fn create_checkout_session(
         &self,
@@ -241,10 +242,15 @@ impl Stripe {
                     ..CreateCheckoutSessionCustomerUpdate::new()
                 });
         }
-        let wire: Wire = self
-            .post(request.build(), &format!("checkout/{account}/{number}"))
+        let answer = self
+            .answer::<Wire>(request.build(), &format!("checkout/{account}/{number}"))
             .await?;
-        wire.try_into()
+        let told: CheckoutSession = answer.says.try_into()?;
+        match answer.is_replayed {
+            // It says that it can be paid, whatever has become of it.
+            true => self.checkout_session(&told.id).await,
+            false => Ok(told),
+        }
     }
 
     /// A session as it is now, and whether its customer is there.

@@ -104,9 +104,17 @@ impl fmt::Debug for Stripe {
     }
 }
 
+/// What was answered.
+pub(crate) struct Answer<T> {
+    /// What it says.
+    pub(crate) says: T,
+    /// Whether Stripe told it before, under the same key (`Idempotent-Replayed`): so it was then, and may be otherwise by now.
+    pub(crate) is_replayed: bool,
+}
+
 /// What one attempt came to.
 enum Attempt {
-    Answer(Bytes),
+    Answer(Answer<Bytes>),
     /// Final.
     Failed(StripeError),
     /// Worth another attempt.
@@ -140,7 +148,7 @@ impl Stripe {
 
     /// Reads, also by a POST that changes nothing (a preview).
     pub(crate) async fn get<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, StripeError> {
-        self.call(request, None).await
+        Ok(self.call(request, None).await?.says)
     }
 
     /// Writes under an idempotency key, which makes repeating safe. The key is derived from what makes the intent unique.
@@ -149,6 +157,15 @@ impl Stripe {
         request: RequestBuilder,
         idempotency_key: &str,
     ) -> Result<T, StripeError> {
+        Ok(self.answer(request, idempotency_key).await?.says)
+    }
+
+    /// The same, with whether it was told before.
+    pub(crate) async fn answer<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        idempotency_key: &str,
+    ) -> Result<Answer<T>, StripeError> {
         self.call(request, Some(idempotency_key)).await
     }
 
@@ -173,7 +190,7 @@ impl Stripe {
         &self,
         request: RequestBuilder,
         idempotency_key: Option<&str>,
-    ) -> Result<T, StripeError> {
+    ) -> Result<Answer<T>, StripeError> {
         let out_of_time = || {
             let reason = "the invocation ran out of time".to_owned();
             match idempotency_key {
@@ -187,19 +204,21 @@ impl Stripe {
                 },
             }
         };
-        let body = tokio::time::timeout_at(self.until, self.attempts(&request, idempotency_key))
-            .await
-            .unwrap_or_else(|_| Err(out_of_time()))?;
-        serde_json::from_slice(&body).map_err(|error| StripeError::Unexpected {
+        let Answer { says, is_replayed } =
+            tokio::time::timeout_at(self.until, self.attempts(&request, idempotency_key))
+                .await
+                .unwrap_or_else(|_| Err(out_of_time()))?;
+        let says = serde_json::from_slice(&says).map_err(|error| StripeError::Unexpected {
             reason: format!("{} {}: {error}", method(request.method), request.path),
-        })
+        })?;
+        Ok(Answer { says, is_replayed })
     }
 
     async fn attempts(
         &self,
         request: &RequestBuilder,
         idempotency_key: Option<&str>,
-    ) -> Result<Bytes, StripeError> {
+    ) -> Result<Answer<Bytes>, StripeError> {
         let mut worst = None;
         let mut asked = None;
         let mut attempt = 0;
@@ -207,7 +226,7 @@ impl Stripe {
             attempt += 1;
             self.calls.fetch_add(1, Ordering::Relaxed);
             let error = match self.attempt(request, idempotency_key).await {
-                Attempt::Answer(body) => return Ok(body),
+                Attempt::Answer(answer) => return Ok(answer),
                 Attempt::Failed(error) => return Err(error),
                 Attempt::Again(error) => error,
             };
@@ -265,7 +284,10 @@ impl Stripe {
             Ok::<_, StripeError>((head, body.to_bytes()))
         };
         match tokio::time::timeout(longest_attempt(self.left()), exchange).await {
-            Ok(Ok((head, body))) if head.status.is_success() => Attempt::Answer(body),
+            Ok(Ok((head, says))) if head.status.is_success() => Attempt::Answer(Answer {
+                says,
+                is_replayed: is_replayed(&head.headers),
+            }),
             Ok(Ok((head, body))) => refusal(head.status.as_u16(), &head.headers, &body, idempotency_key),
             Ok(Err(error)) => Attempt::Again(error),
             Err(elapsed) => Attempt::Again(unanswered(&elapsed, idempotency_key)),
@@ -363,6 +385,13 @@ fn told(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Whether Stripe repeats what it told under the same key before.
+fn is_replayed(headers: &HeaderMap) -> bool {
+    headers
+        .get("idempotent-replayed")
+        .is_some_and(|told| told == "true")
+}
+
 fn refusal(status: u16, headers: &HeaderMap, body: &[u8], idempotency_key: Option<&str>) -> Attempt {
     #[derive(serde::Deserialize)]
     struct Envelope {
@@ -390,7 +419,7 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8], idempotency_key: Optio
             .unwrap_or(&told.kind)),
         text("request-id").unwrap_or("without id"),
     );
-    let replayed = text("idempotent-replayed") == Some("true");
+    let replayed = is_replayed(headers);
     let retry_after = text("retry-after")
         .and_then(|seconds| seconds.parse().ok())
         .map(Duration::from_secs);

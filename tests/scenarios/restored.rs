@@ -1,0 +1,195 @@
+//! An account that was restored from a backup: its counters are back where they were, and Stripe keeps for a day what it told under the keys
+//! that they name. What is told so is not taken for what is.
+
+use billing_stripe::{SyntheticEvent, webhook};
+use billing_tests::{Account, Backup, Machine, World, at_every_death, id_of, path_of};
+
+const NOW: &str = "2026-04-01T00:00:00Z";
+
+/// How an operator puts a backup back.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// As the guide says.
+    Guided,
+    /// As it was: the guide was not read.
+    Bare,
+}
+
+const WAYS: [Way; 2] = [Way::Guided, Way::Bare];
+
+async fn restores(world: &World, backup: &Backup, way: Way) {
+    match way {
+        Way::Guided => world.restores(backup).await,
+        Way::Bare => world.restores_bare(backup).await,
+    }
+}
+
+/// The webhook is told of an object, as `events tell` does.
+async fn tells(world: &World, object: &str) {
+    let event = object.parse::<SyntheticEvent>().unwrap().body(false).to_string();
+    let secret = &world.stack().directory.webhook_secret;
+    let signature = webhook::sign(event.as_bytes(), secret, world.now());
+    assert_eq!(
+        world.posts_event(&event, &signature).await.status,
+        200,
+        "{object}"
+    );
+}
+
+/// It subscribes, and an operator ends that at once. Answers the subscription.
+async fn subscribes_and_ends(world: &World, ada: &Account<'_>) -> String {
+    ada.subscribes("monthly").await;
+    let subscription = world.stripe.subscription(ada).await;
+    world.stripe.operator("DELETE", &path_of(&subscription), "").await;
+    world.stripe.stand_in().settle().await;
+    id_of(&subscription).to_owned()
+}
+
+/// It starts a checkout, whose session can be paid, and is.
+async fn can_buy(world: &World, ada: &Account<'_>, context: &str) {
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    let (session, _) = secret.split_once("_secret_").unwrap();
+    let payable = world.stripe.payable_sessions(ada).await;
+    assert!(
+        payable.iter().any(|payable| id_of(payable) == session),
+        "{context}: {payable:?}"
+    );
+    world.stripe.pays(&secret).await;
+    assert_eq!(
+        world.stripe.subscription(ada).await["status"],
+        "active",
+        "{context}"
+    );
+    assert_eq!(
+        ada.stored().await.live_subscription().unwrap().quantity,
+        1,
+        "{context}"
+    );
+}
+
+/// What was bought since, and ended, was paid by a session of the number that comes next, which Stripe still tells as open.
+#[tokio::test]
+async fn an_account_that_bought_since_the_backup_can_buy_again() {
+    for way in WAYS {
+        let world = World::at(NOW).await;
+        let ada = world.account(1).await;
+        let backup = world.backs_up(&ada).await;
+        let ended = subscribes_and_ends(&world, &ada).await;
+        restores(&world, &backup, way).await;
+        tells(&world, &ended).await;
+        can_buy(&world, &ada, &format!("{way:?}")).await;
+    }
+}
+
+/// Whichever of two is told last is what is stored, and says nothing of the other.
+#[tokio::test]
+async fn an_account_that_bought_twice_since_the_backup_can_buy_again() {
+    for way in WAYS {
+        for newest_first in [true, false] {
+            let world = World::at(NOW).await;
+            let ada = world.account(1).await;
+            let backup = world.backs_up(&ada).await;
+            let mut ended = vec![subscribes_and_ends(&world, &ada).await];
+            ended.push(subscribes_and_ends(&world, &ada).await);
+            restores(&world, &backup, way).await;
+            if newest_first {
+                ended.reverse();
+            }
+            for subscription in &ended {
+                tells(&world, subscription).await;
+            }
+            can_buy(&world, &ada, &format!("{way:?}, newest first: {newest_first}")).await;
+        }
+    }
+}
+
+/// Nobody has told of what was bought since: it is not bought a second time.
+#[tokio::test]
+async fn an_account_whose_subscription_is_not_told_yet_buys_no_second_one() {
+    let world = World::at(NOW).await;
+    let ada = world.account(1).await;
+    let backup = world.backs_up(&ada).await;
+    ada.subscribes("monthly").await;
+    world.restores_bare(&backup).await;
+    assert_eq!(
+        ada.starts_checkout("monthly").await,
+        r#"409 {"error":"a checkout was just completed; the subscription is being set up"}"#
+    );
+    assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 0);
+    tells(&world, &world.stripe.subscription_id(&ada).await).await;
+    assert_eq!(
+        ada.starts_checkout("monthly").await,
+        r#"409 {"error":"the account already has a subscription"}"#
+    );
+}
+
+/// Sessions that were opened since and left: an operator has made them unpayable.
+#[tokio::test]
+async fn an_account_that_left_its_checkouts_since_the_backup_can_buy() {
+    for way in WAYS {
+        let world = World::at(NOW).await;
+        let ada = world.account(1).await;
+        let backup = world.backs_up(&ada).await;
+        for _ in 0..2 {
+            ada.starts_checkout("monthly").await.client_secret();
+            for session in world.stripe.payable_sessions(&ada).await {
+                let path = format!("{}/expire", path_of(&session));
+                world.stripe.operator("POST", &path, "").await;
+            }
+            world.stripe.stand_in().settle().await;
+        }
+        restores(&world, &backup, way).await;
+        can_buy(&world, &ada, &format!("{way:?}")).await;
+    }
+}
+
+/// The session that was opened since can be paid still, and the reservation knows it: it is what is answered, or it is made unpayable.
+#[tokio::test]
+async fn a_session_that_can_be_paid_still_is_not_joined_by_another() {
+    for way in WAYS {
+        for interval in ["monthly", "annual"] {
+            let world = World::at(NOW).await;
+            let ada = world.account(1).await;
+            let backup = world.backs_up(&ada).await;
+            ada.starts_checkout("annual").await.client_secret();
+            ada.starts_checkout("monthly").await.client_secret();
+            restores(&world, &backup, way).await;
+            ada.starts_checkout(interval).await.client_secret();
+            let payable = world.stripe.payable_sessions(&ada).await;
+            assert_eq!(payable.len(), 1, "{way:?} {interval}");
+        }
+    }
+}
+
+/// A machine died over a checkout since, and has left a reservation that the account knows nothing of.
+#[tokio::test]
+async fn a_reservation_that_the_account_does_not_count_is_passed_over() {
+    let world = World::at(NOW).await;
+    for way in WAYS {
+        at_every_death(async |death| {
+            let ada = world.account(1).await;
+            let backup = world.backs_up(&ada).await;
+            let starts = async |machine: &Machine| ada.starts_checkout_on(machine, "monthly").await;
+            let told = world.dies_over(death, starts).await;
+            restores(&world, &backup, way).await;
+            can_buy(&world, &ada, &format!("{way:?}, {death}")).await;
+            told.is_some()
+        })
+        .await;
+    }
+}
+
+/// It cancelled since, and took that back. The guide moves the counters on, so its next cancellation is one at Stripe.
+#[tokio::test]
+async fn what_was_cancelled_since_is_not_the_answer_to_a_cancellation() {
+    let world = World::at(NOW).await;
+    let ada = world.subscriber(1, "monthly").await;
+    let backup = world.backs_up(&ada).await;
+    assert_eq!(ada.cancels().await.status, 200);
+    assert_eq!(ada.resumes().await.status, 200);
+    world.stripe.stand_in().settle().await;
+    world.restores(&backup).await;
+    assert_eq!(ada.cancels().await.body["cancelAtPeriodEnd"], true);
+    let subscription = world.stripe.subscription(&ada).await;
+    assert_eq!(subscription["cancel_at_period_end"], true);
+}

@@ -33,6 +33,8 @@ mod api_versions;
 mod reversals;
 /// What an operator adds to a bill by hand.
 mod added_items;
+/// Customers who come along with what another program sold them.
+mod brought_along;
 /// What else is sold on the same Stripe account.
 mod strangers;
 /// A second live subscription of one account.

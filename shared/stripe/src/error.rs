@@ -137,16 +137,27 @@ impl Refusal {
     /// only words.
     #[must_use]
     pub fn is_about_the_amount(&self) -> bool {
-        let of_quantity = |param: &str| param == "quantity" || param.ends_with("[quantity]");
         self.is_too_little()
             || self.code.as_deref() == Some("amount_too_large")
-            || (self.param.as_deref().is_some_and(of_quantity) && self.message.contains("no more than"))
+            || (self.param.as_deref().is_some_and(is_of_quantity) && self.message.contains("no more than"))
     }
 
-    /// Whether Stripe objects to billing one customer in two currencies. It has no code for it.
+    /// Whether Stripe objects to billing one customer, or one subscription, in two currencies. It has no code for it. All prices of one request
+    /// of ours are of one interval, so that a mismatch of the two is one of the currency.
     #[must_use]
     pub fn is_about_the_currency(&self) -> bool {
-        self.param.as_deref() == Some("currency") || self.message.contains("combine currencies")
+        const WORDS: [&str; 3] = [
+            "combine currencies",
+            "match the expected currency",
+            "mismatch in interval or currency",
+        ];
+        self.param.as_deref() == Some("currency") || WORDS.iter().any(|words| self.message.contains(words))
+    }
+
+    /// Whether Stripe objects to a quantity of what is billed by its usage.
+    #[must_use]
+    pub fn is_about_a_metered_quantity(&self) -> bool {
+        self.param.as_deref().is_some_and(is_of_quantity) && self.message.contains("metered")
     }
 
     /// Whether there is no invoice to preview.
@@ -197,6 +208,11 @@ impl Refusal {
             _ => false,
         }
     }
+}
+
+/// Whether a parameter is a quantity: that of a request, or of one of its items.
+fn is_of_quantity(param: &str) -> bool {
+    param == "quantity" || param.ends_with("[quantity]")
 }
 
 /// Why a call has no answer to work with.
@@ -336,7 +352,8 @@ mod tests {
         let small = refused("", Some("amount_too_small"), "");
         assert!(small.is_about_the_amount() && small.is_too_little());
         let metered = "Quantity should not be specified where usage_type is `metered`.";
-        assert!(!refused("items[0][quantity]", None, metered).is_about_the_amount());
+        let metered = refused("items[0][quantity]", None, metered);
+        assert!(!metered.is_about_the_amount() && metered.is_about_a_metered_quantity());
         assert!(!refused("expires_at", None, "must be no more than 24 hours").is_about_the_amount());
     }
 
@@ -347,6 +364,13 @@ mod tests {
                      schedule, discount, quote, or invoice item with currency usd.";
         assert!(refused("", None, words).is_about_the_currency());
         assert!(refused("currency", None, "").is_about_the_currency());
+        // Of a price that is to take the place of another, or that a customer is to pay who has paid before.
+        let of_price =
+            "The price specified only supports `usd`. This doesn't match the expected currency: `aud`.";
+        assert!(refused("", None, of_price).is_about_the_currency());
+        let of_items = "Currency and interval fields must match across all plans on this subscription. Found mismatch in interval \
+                        or currency field.";
+        assert!(refused("items", None, of_items).is_about_the_currency());
         assert!(!refused("discounts", None, "The coupon is in another currency.").is_about_the_currency());
     }
 

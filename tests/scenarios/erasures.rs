@@ -165,6 +165,27 @@ async fn an_account_is_not_erased_while_it_owes() {
     is_forgotten(&world, &ada).await;
 }
 
+/// What it owes is of a subscription before the last one, which was paid and ended.
+#[tokio::test]
+async fn an_account_is_not_erased_while_it_owes_for_an_earlier_subscription() {
+    let world = World::at(NOW).await;
+    let ada = world.subscriber(1, "monthly").await;
+    world.stripe.gives_card(&ada, "pm_card_chargeCustomerFail").await;
+    world.advance("31d").await;
+    ends_at_once(&world, &ada).await;
+    let owed = world.stripe.latest_invoice().await;
+    assert_eq!(owed["status"], "open");
+    ada.subscribes("monthly").await;
+    ends_at_once(&world, &ada).await;
+    let Obstacle::Owes(bill) = obstacle(&world, &ada).await else {
+        panic!("it owes a month")
+    };
+    assert_eq!(owed["id"], bill.as_str());
+    operator(&world, "POST", &format!("/v1/invoices/{bill}/void")).await;
+    world.administrator().await.erases(&ada).await.unwrap();
+    is_forgotten(&world, &ada).await;
+}
+
 /// Whatever step it dies over, repeating it goes on; and nobody is half forgotten who could still buy.
 #[tokio::test]
 async fn an_erasure_that_died_half_way_is_repeated() {

@@ -2,7 +2,7 @@
 
 use billing_core::arrears::{TimeCharge, TimeCredit};
 use billing_core::coverage::{Entry, GivenBack};
-use billing_core::id::{InvoiceId, PaymentMethodId, SubscriptionId};
+use billing_core::id::{CustomerId, InvoiceId, PaymentMethodId, SubscriptionId};
 use billing_core::money::Money;
 use billing_core::period::Period;
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
 use stripe_billing::invoice_payment::ListInvoicePayment;
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+use stripe_shared::InvoiceStatus;
 
 use crate::bills::{Settled, WireTransitions};
 use crate::client::Stripe;
@@ -391,6 +392,20 @@ impl Stripe {
             })
         });
         payable.collect()
+    }
+
+    /// A bill of a customer's that is open, whatever it is of; none when there is none, or no such customer any more.
+    pub async fn open_invoice(&self, customer: &CustomerId) -> Result<Option<InvoiceId>, StripeError> {
+        let request = ListInvoice::new()
+            .customer(customer.as_str())
+            .status(InvoiceStatus::Open)
+            .limit(1);
+        let page: Page<Row> = match self.get(request.build()).await {
+            Ok(page) => page,
+            Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        page.data.first().map(|row| id(&row.id, "an invoice")).transpose()
     }
 
     /// Makes an invoice void, so that nobody can pay it, and answers whether it did. One that is paid, void or being paid already stays as it

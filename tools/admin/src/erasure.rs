@@ -138,10 +138,15 @@ async fn obstacle(
     }
     if let Some(ended) = &account.subscription {
         let bills = stripe.payable_invoices(&ended.id).await?;
-        let owed = bills.into_iter().find(|bill| !bill.is_given_up);
-        return Ok(owed.map(|bill| Obstacle::Owes(bill.id)));
+        if let Some(owed) = bills.into_iter().find(|bill| !bill.is_given_up) {
+            return Ok(Some(Obstacle::Owes(owed.id)));
+        }
     }
-    Ok(None)
+    // Of an earlier subscription, or of none: whatever is paid late has to find its account as it was.
+    match customer {
+        Some(customer) => Ok(stripe.open_invoice(customer).await?.map(Obstacle::Owes)),
+        None => Ok(None),
+    }
 }
 
 async fn of_session(

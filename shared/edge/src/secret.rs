@@ -42,7 +42,8 @@ impl Secret {
     }
 
     /// The texts of a list that commas separate; none when there are only separators.
-    pub(crate) fn listed(&self) -> Vec<&str> {
+    #[must_use]
+    pub fn listed(&self) -> Vec<&str> {
         let texts = self.0.split(',').map(str::trim);
         texts.filter(|text| !text.is_empty()).collect()
     }

@@ -8,6 +8,7 @@ use billing_core::id::PriceId;
 use billing_core::money::{Currency, Money};
 use billing_core::plan::Interval;
 use billing_edge::{App, CONNECTED_EVENT_TYPES, EVENT_TYPES, WrongKey};
+use billing_store::StoreError;
 use billing_stripe::{EventWindow, PriceState, StripeError, TaxSettings, WebhookEndpoint, api_version};
 
 use super::{Finding, Patient, Verdict};
@@ -91,10 +92,9 @@ pub(super) async fn examine(app: &App, patient: &Patient<'_>) -> Vec<Finding> {
     findings.extend(unreadable_events(events.err()));
     findings.extend(prices(app, &monthly, &annual));
     findings.extend(tax.map(judge_tax));
-    // A table that cannot be read is told of as such.
-    let has_connected_accounts = linked.is_ok_and(|linked| !linked.is_empty());
+    let are_linked = linked.map(|linked| !linked.is_empty());
     findings.extend(unsigned_endpoints(patient.webhook_url, &listed, secrets));
-    findings.extend(endpoints(patient.webhook_url, listed, has_connected_accounts));
+    findings.extend(endpoints(patient.webhook_url, listed, are_linked));
     findings
 }
 
@@ -132,7 +132,7 @@ fn judge_tax(settings: Result<TaxSettings, StripeError>) -> Finding {
 async fn signing_secrets(app: &App) -> (Finding, Option<usize>) {
     let finding = match app.webhook_secrets().await {
         Ok(Some(secrets)) => {
-            let secrets: Vec<_> = secrets.expose().split(',').map(str::trim).collect();
+            let secrets = secrets.listed();
             let finding = judge_signing(&secrets);
             let count = (finding.verdict == Verdict::Well).then_some(secrets.len());
             return (finding, count);
@@ -151,7 +151,7 @@ async fn signing_secrets(app: &App) -> (Finding, Option<usize>) {
 
 fn judge_signing(secrets: &[&str]) -> Finding {
     match secrets.len() {
-        _ if !secrets.iter().all(|secret| secret.starts_with("whsec_")) => Finding::wrong(
+        count if count == 0 || !secrets.iter().all(|secret| secret.starts_with("whsec_")) => Finding::wrong(
             SIGNING,
             "is no signing secret (whsec_…): every event of Stripe is answered 400, and nobody is served; put in what Stripe told when the endpoint was made",
         ),
@@ -294,23 +294,27 @@ struct Needs {
     kinds: &'static [&'static str],
     /// What follows when it is not there, and what to do.
     missing: &'static str,
+    /// The same when it is disabled.
+    disabled: &'static str,
 }
 
 const OWN: Needs = Needs {
     subject: ENDPOINT,
     kinds: EVENT_TYPES,
     missing: "no event arrives, and nobody is served for paying; make one (README, Deploy it, step 3)",
+    disabled: "no event arrives, and nobody is served for paying; enable it at Stripe, and reconcile finds what was missed",
 };
 const CONNECTED: Needs = Needs {
     subject: CONNECTED_ENDPOINT,
     kinds: CONNECTED_EVENT_TYPES,
     missing: "what becomes of what agencies sold is found by reconcile alone, up to hours late; make one with connect=true (README, Deploy it, step 3)",
+    disabled: "what becomes of what agencies sold is found by reconcile alone, up to hours late; enable it at Stripe",
 };
 
 fn endpoints(
     url: Option<&str>,
     listed: Result<Vec<WebhookEndpoint>, StripeError>,
-    has_connected_accounts: bool,
+    are_linked: Result<bool, StoreError>,
 ) -> Vec<Finding> {
     let Some(url) = url else {
         let words = "its address was not told: pass --webhook-url (stack output WebhookUrl)";
@@ -328,17 +332,31 @@ fn endpoints(
     ours.retain(|it| it.url == url);
     let (own, connected): (Vec<_>, Vec<_>) = ours.into_iter().partition(|it| it.application.is_none());
     let mut findings = endpoint(url, &own, &OWN);
-    if has_connected_accounts || !connected.is_empty() {
-        findings.extend(endpoint(url, &connected, &CONNECTED));
+    match are_linked {
+        Ok(false) if connected.is_empty() => {}
+        Err(error) if connected.is_empty() => findings.push(Finding::unknown(
+            CONNECTED_ENDPOINT,
+            format!("Stripe has none for {url}, and whether there are connected accounts cannot be read: {error}; the accounts table takes dynamodb:Query"),
+        )),
+        Ok(_) | Err(_) => findings.extend(endpoint(url, &connected, &CONNECTED)),
     }
     findings
 }
 
 fn endpoint(url: &str, ours: &[WebhookEndpoint], needs: &Needs) -> Vec<Finding> {
     let wrong = |words: String| Finding::wrong(needs.subject, words);
-    let [endpoint] = ours else {
-        let words = match ours.len() {
+    // One that is disabled beside it is an old one, and is sent nothing.
+    let enabled: Vec<_> = ours.iter().filter(|it| it.status == "enabled").collect();
+    let judged = match enabled.is_empty() {
+        true => ours.iter().collect(),
+        false => enabled,
+    };
+    let [endpoint] = judged[..] else {
+        let words = match judged.len() {
             0 => format!("Stripe has none for {url}: {}", needs.missing),
+            count if judged.iter().all(|it| it.status != "enabled") => {
+                format!("all {count} for {url} are disabled: {}", needs.disabled)
+            }
             count => format!(
                 "Stripe has {count} for {url}: every event arrives {count} times, signed differently; keep one"
             ),
@@ -348,9 +366,7 @@ fn endpoint(url: &str, ours: &[WebhookEndpoint], needs: &Needs) -> Vec<Finding> 
     let id = &endpoint.id;
     let mut faults = Vec::new();
     if endpoint.status != "enabled" {
-        faults.push(format!(
-            "{id} is disabled: no event arrives, and nobody is served for paying; enable it at Stripe, and reconcile finds what was missed"
-        ));
+        faults.push(format!("{id} is disabled: {}", needs.disabled));
     }
     match endpoint.api_version.as_deref() {
         Some(version) if version == api_version() => {}
@@ -436,7 +452,7 @@ mod tests {
 
     #[test]
     fn a_key_that_may_not_read_endpoints_leaves_them_unknown() {
-        let findings = endpoints(Some("https://x"), Err(forbidden()), false);
+        let findings = endpoints(Some("https://x"), Err(forbidden()), Ok(false));
         assert_eq!(findings[0].verdict, crate::doctor::Verdict::Unknown);
     }
 
@@ -447,17 +463,101 @@ mod tests {
         assert!(finding.words.starts_with("may not read events"), "{finding:?}");
     }
 
+    /// An endpoint that wants nothing.
+    fn at_x(id: &str) -> WebhookEndpoint {
+        WebhookEndpoint {
+            id: id.to_owned(),
+            url: "https://x".to_owned(),
+            status: "enabled".to_owned(),
+            api_version: Some(api_version().to_owned()),
+            application: None,
+            enabled_events: vec!["*".to_owned()],
+        }
+    }
+
+    fn disabled(endpoint: WebhookEndpoint) -> WebhookEndpoint {
+        WebhookEndpoint {
+            status: "disabled".to_owned(),
+            ..endpoint
+        }
+    }
+
+    /// The old one of a move is disabled and stays listed: events arrive once.
+    #[test]
+    fn an_endpoint_that_is_disabled_beside_another_is_passed_over() {
+        let told = |listed| endpoints(Some("https://x"), Ok(listed), Ok(false));
+        let findings = told(vec![disabled(at_x("we_old")), at_x("we_new")]);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].verdict, Verdict::Well, "{findings:?}");
+        assert!(findings[0].words.starts_with("we_new takes"), "{findings:?}");
+        let findings = told(vec![disabled(at_x("we_1")), disabled(at_x("we_2"))]);
+        assert!(
+            findings[0]
+                .words
+                .starts_with("all 2 for https://x are disabled: no event arrives"),
+            "{findings:?}"
+        );
+    }
+
+    /// What accounts buy is told of by the other endpoint.
+    #[test]
+    fn a_disabled_endpoint_of_connected_accounts_keeps_nobody_from_being_served() {
+        let connected = WebhookEndpoint {
+            application: Some("ca_1".to_owned()),
+            ..at_x("we_2")
+        };
+        let listed = vec![at_x("we_1"), disabled(connected)];
+        let findings = endpoints(Some("https://x"), Ok(listed), Ok(true));
+        assert_eq!(findings[0].verdict, Verdict::Well, "{findings:?}");
+        assert_eq!(findings[1].subject, CONNECTED_ENDPOINT);
+        assert!(
+            findings[1]
+                .words
+                .starts_with("we_2 is disabled: what becomes of what agencies sold"),
+            "{findings:?}"
+        );
+    }
+
+    /// An identity that may not ask the accounts table does not know that there are none.
+    #[test]
+    fn connected_accounts_that_cannot_be_read_leave_their_endpoint_unknown() {
+        let refused = || Err(StoreError::Unavailable("AccessDeniedException".to_owned()));
+        let told = |listed| endpoints(Some("https://x"), Ok(listed), refused());
+        let findings = told(vec![at_x("we_1")]);
+        assert_eq!(findings[1].subject, CONNECTED_ENDPOINT);
+        assert_eq!(findings[1].verdict, Verdict::Unknown);
+        assert!(findings[1].words.contains("AccessDenied"), "{findings:?}");
+        let connected = WebhookEndpoint {
+            application: Some("ca_1".to_owned()),
+            ..at_x("we_2")
+        };
+        let findings = told(vec![at_x("we_1"), connected]);
+        assert_eq!(findings[1].verdict, Verdict::Well, "it is there in any case");
+    }
+
+    /// As the functions read the list.
+    #[test]
+    fn a_comma_too_many_is_no_secret() {
+        for (list, count) in [
+            ("whsec_1", 1),
+            ("whsec_1,", 1),
+            (",whsec_1 , whsec_2,", 2),
+            (",", 0),
+        ] {
+            let secrets = billing_edge::Secret::new(list);
+            let finding = judge_signing(&secrets.listed());
+            assert_eq!(finding.verdict == Verdict::Well, count > 0, "{list}: {finding:?}");
+            assert_eq!(secrets.listed().len(), count, "{list}");
+        }
+    }
+
     #[test]
     fn an_endpoint_of_the_accounts_own_version_is_named() {
         let own = WebhookEndpoint {
-            id: "we_1".to_owned(),
-            url: "https://x".to_owned(),
-            status: "enabled".to_owned(),
             api_version: None,
-            application: None,
-            enabled_events: vec!["*".to_owned()],
+            ..at_x("we_1")
         };
-        let findings = endpoints(Some("https://x"), Ok(vec![own]), false);
+        let findings = endpoints(Some("https://x"), Ok(vec![own]), Ok(false));
         assert!(
             findings[0]
                 .words

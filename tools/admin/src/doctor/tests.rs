@@ -433,7 +433,11 @@ async fn an_endpoint_of_connected_accounts_that_misses_events_is_named() {
     };
     for (method, form, words) in [
         ("DELETE", "", "connect endpoint: Stripe has none for "),
-        ("POST", "disabled=true", " is disabled: no event arrives"),
+        (
+            "POST",
+            "disabled=true",
+            " is disabled: what becomes of what agencies sold is found by reconcile alone",
+        ),
         (
             "POST",
             "enabled_events[0]=customer.subscription.updated",

@@ -401,7 +401,7 @@ async fn what_turned_out_to_be_done_is_not_listed_for_ever() {
         connected_account: None,
         event: world.stripe.event("invoice.paid").parse().unwrap(),
     };
-    store.reopen_event(&event).await.unwrap();
+    store.reopen_event(&event, world.now()).await.unwrap();
     let (now, second) = (world.now(), billing_core::SignedDuration::from_secs(1));
     let claim = |holder, lease_until| EventClaim {
         kind: "invoice.paid",

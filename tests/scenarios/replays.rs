@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use billing_admin::command::{CommandLine, Task};
+use billing_store::ReceiptStatus;
 use billing_stripe::{SyntheticEvent, webhook};
 use billing_tests::{Machine, World};
 use clap::Parser;
@@ -142,6 +143,91 @@ async fn an_event_that_is_done_is_done_again_when_an_operator_insists() {
         assert_eq!(world.receipt(&paid).await.attempts, attempts);
     }
     assert_eq!(ada.ledger().await.len(), 1);
+}
+
+/// What is done is done again, and the webhook takes no signature, or is not there: it stands among the failed until it is done.
+#[tokio::test]
+async fn what_is_to_be_done_again_is_listed_until_it_is() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.subscriber(1, "monthly").await;
+    let paid = world.stripe.event("invoice.paid");
+    let bill = world.stripe.invoices(&ada).await[0]["id"].clone();
+    let bill = bill.as_str().unwrap();
+    admin(&world, &format!("events tell {bill} {}", place(&world)))
+        .await
+        .unwrap();
+    let known = world.stack().directory.webhook_secret.as_str();
+    let nowhere = format!("{}/stripe/webhook", world.stack().directory.api);
+    for (place_in_vain, told) in [
+        (place(&world).replace(known, "whsec_another"), "not done  400"),
+        (
+            place(&world).replace(&nowhere, "http://127.0.0.1:9/"),
+            "not done  ",
+        ),
+    ] {
+        for (command, event) in [
+            (format!("events replay {paid} --again"), paid.clone()),
+            (format!("events tell {bill}"), format!("evt_told_{bill}")),
+        ] {
+            let in_vain = admin(&world, &format!("{command} {place_in_vain}")).await;
+            let in_vain = in_vain.unwrap_err();
+            assert!(in_vain.contains(told), "{in_vain}");
+            let listed = admin(&world, "events list").await.unwrap();
+            assert!(
+                listed.contains(&event) && listed.contains("an operator has it done again"),
+                "{command}: {listed}"
+            );
+        }
+    }
+    let all = format!("events replay --all {}", place(&world));
+    assert_eq!(
+        admin(&world, &all).await.unwrap().matches("  done  200").count(),
+        2
+    );
+    assert_eq!(admin(&world, "events list").await.unwrap(), "no failed events\n");
+    assert_eq!(world.receipt(&paid).await.status, ReceiptStatus::Done);
+}
+
+/// Stripe does not tell it any more, or cannot be asked: what was done stays done.
+#[tokio::test]
+async fn what_stripe_does_not_tell_is_not_taken_up_again() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.subscriber(1, "monthly").await;
+    let bill = world.stripe.invoices(&ada).await.remove(0);
+    let gone = serde_json::json!({
+        "id": "evt_0", "object": "event", "type": "invoice.paid", "livemode": false, "data": { "object": bill },
+    })
+    .to_string();
+    let secret = &world.stack().directory.webhook_secret;
+    let signature = webhook::sign(gone.as_bytes(), secret, world.now());
+    assert_eq!(world.posts_event(&gone, &signature).await.status, 200);
+    let bill = bill["id"].as_str().unwrap();
+    let tell = format!("events tell {bill} {}", place(&world));
+    admin(&world, &tell).await.unwrap();
+
+    let again = format!("events replay evt_0 --again {}", place(&world));
+    let told = admin(&world, &again).await.unwrap_err();
+    assert!(told.contains("stripe has no event evt_0"), "{told}");
+    world.stripe.fails("GET", "/v1/invoices/*", 500).await;
+    let told = admin(&world, &tell).await.unwrap_err();
+    assert!(told.contains("not done  stripe is unavailable"), "{told}");
+    for event in ["evt_0".to_owned(), format!("evt_told_{bill}")] {
+        assert_eq!(world.receipt(&event).await.status, ReceiptStatus::Done, "{event}");
+    }
+    assert_eq!(admin(&world, "events list").await.unwrap(), "no failed events\n");
+}
+
+/// A comma too many in the list of secrets: the functions read it as well.
+#[tokio::test]
+async fn a_replay_is_signed_with_the_first_secret_that_there_is() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    world.subscriber(1, "monthly").await;
+    let paid = world.stripe.event("invoice.paid");
+    let known = world.stack().directory.webhook_secret.as_str();
+    let listed = place(&world).replace(known, &format!(",{known},"));
+    admin(&world, &format!("events replay {paid} {listed}"))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ use crate::key::{self, PK};
 /// How long a receipt is kept. Stripe delivers for three days, and an operator can have it deliver again for thirty.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
 
+/// What stands in the place of an error where an operator has an event done again that was done.
+const REOPENED: &str = "an operator has it done again";
+
 /// Which event, and in whose world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventKey {
@@ -217,21 +220,35 @@ impl Store {
             .await
     }
 
-    /// Has an event that is done be done again with its next delivery. [`StoreError::Conflict`] when it is not done.
-    pub async fn reopen_event(&self, event: &EventKey) -> Result<(), StoreError> {
-        self.call()
-            .update_item()
+    /// Has an event that is done be done again with its next delivery. Until then it stands among the failed, so that it is not forgotten
+    /// where nothing comes of that. [`StoreError::Conflict`] when it is not done.
+    pub async fn reopen_event(&self, event: &EventKey, now: Timestamp) -> Result<(), StoreError> {
+        let read = self.receipt(event).await?;
+        let done = read.filter(|receipt| receipt.status == ReceiptStatus::Done);
+        let done = done.ok_or(StoreError::Conflict)?;
+        let update = Update::builder()
             .table_name(&*self.sessions)
             .set_key(Some(event.key().attributes()))
-            .update_expression("SET #status = :failed")
+            .update_expression("SET #status = :failed, last_error = :error")
             // What is being worked on, or failed, is done again without this.
             .condition_expression("#status = :done")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":failed", string("failed"))
+            .expression_attribute_values(":error", string(REOPENED))
             .expression_attribute_values(":done", string("done"))
-            .send()
-            .await?;
-        Ok(())
+            .build()
+            .map_err(incomplete)?;
+        let failure = Failure {
+            event: event.event.clone(),
+            connected_account: event.connected_account.clone(),
+            kind: done.kind,
+            attempts: done.attempts,
+            failed_at: now,
+            error: REOPENED.to_owned(),
+        };
+        let update = TransactWriteItem::builder().update(update).build();
+        self.transact(vec![update, self.put_failure(event, &failure)?])
+            .await
     }
 
     /// Which of these events are done. At most a hundred. One that DynamoDB has no time to look up counts as not done: whoever

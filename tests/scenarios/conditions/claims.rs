@@ -80,14 +80,26 @@ async fn a_failed_event_is_listed_until_it_is_done() {
 async fn an_event_is_reopened_when_it_is_done() {
     let world = World::at(NOW).await;
     let (store, event, lease) = (store(&world), event(), at("2046-04-01T00:00:30Z"));
-    assert_eq!(store.reopen_event(&event).await, Err(StoreError::Conflict));
+    let reopens = async || store.reopen_event(&event, at(NOW)).await;
+    assert_eq!(reopens().await, Err(StoreError::Conflict));
     let claim = async |holder: &str| store.claim_event(&event, &claim_of(holder, at(NOW), lease)).await;
     claim("h1").await.unwrap();
-    assert_eq!(store.reopen_event(&event).await, Err(StoreError::Conflict));
+    assert_eq!(reopens().await, Err(StoreError::Conflict));
     store.finish_event(&event, false, at(NOW)).await.unwrap();
     assert_eq!(claim("h2").await, Ok(Claim::Done));
-    store.reopen_event(&event).await.unwrap();
-    assert!(matches!(claim("h2").await, Ok(Claim::Mine { attempts: 2, .. })));
+    reopens().await.unwrap();
+    assert_eq!(
+        store.failures().await.unwrap().len(),
+        1,
+        "it is to be done, and listed until it is"
+    );
+    let mine = Claim::Mine {
+        attempts: 2,
+        failed_before: true,
+    };
+    assert_eq!(claim("h2").await, Ok(mine));
+    store.finish_event(&event, true, at(NOW)).await.unwrap();
+    assert_eq!(store.failures().await.unwrap(), []);
 }
 
 /// Two runs read the same turn: the one that writes second has to look again.

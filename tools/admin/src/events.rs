@@ -90,32 +90,37 @@ pub async fn show(
     receipt.ok_or_else(|| Failure::NoEvent(event.clone()))
 }
 
+/// What becomes of an event that is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenDone {
+    /// Nothing: its delivery is acknowledged.
+    Leave,
+    /// It is done again.
+    DoAgain,
+}
+
 /// Has an event that is done be done again with its next delivery. One that is not done needs no such thing.
-pub async fn reopen(store: &Store, event: &EventKey) -> Result<(), Failure> {
-    match store.reopen_event(event).await {
+async fn reopen(store: &Store, event: &EventKey, now: Timestamp) -> Result<(), Failure> {
+    match store.reopen_event(event, now).await {
         Err(StoreError::Conflict) => Ok(()),
         other => Ok(other?),
     }
 }
 
-/// Delivers an event once more, signed at `now`: as Stripe tells it, or as an operator did.
-pub async fn replay(place: &ReplayPlace, key: &EventKey, now: Timestamp) -> Result<Answered, Failure> {
+/// Delivers an event once more, signed at `now`: as Stripe tells it, or as an operator did. What Stripe does not tell stays as it is.
+pub async fn replay(
+    store: &Store,
+    place: &ReplayPlace,
+    key: &EventKey,
+    when_done: WhenDone,
+    now: Timestamp,
+) -> Result<Answered, Failure> {
     let way = Way::to(place);
-    if let Some(synthetic) = SyntheticEvent::from_id(&key.event) {
-        return way.tell(&synthetic, now).await;
+    let payload = way.payload(key).await?;
+    if when_done == WhenDone::DoAgain {
+        reopen(store, key, now).await?;
     }
-    let event = &key.event;
-    let told = match &key.connected_account {
-        None => way.stripe.event(event).await,
-        Some(account) => way.stripe.connected(account).event(event).await,
-    };
-    match told {
-        Ok(payload) => way.deliver(payload.to_string(), now).await,
-        Err(StripeError::Refused(refusal)) if refusal.is_not_found() => {
-            Err(Failure::NotAtStripe(event.clone()))
-        }
-        Err(error) => Err(Failure::Stripe(error)),
-    }
+    way.deliver(payload, now).await
 }
 
 /// Has the webhook look at an object, as if an event had told of it at `now`. Doing so again finishes what failed.
@@ -130,8 +135,7 @@ pub async fn tell(
         connected_account: None,
         event: id.parse().map_err(|_| Failure::NotAnId(id))?,
     };
-    reopen(store, &key).await?;
-    Way::to(place).tell(event, now).await
+    replay(store, place, &key, WhenDone::DoAgain, now).await
 }
 
 /// The way of one event, from Stripe to the webhook.
@@ -156,21 +160,40 @@ impl<'a> Way<'a> {
         }
     }
 
+    /// What is delivered of an event: as Stripe tells it, or as an operator did.
+    async fn payload(&self, key: &EventKey) -> Result<String, Failure> {
+        if let Some(synthetic) = SyntheticEvent::from_id(&key.event) {
+            return self.synthetic_payload(&synthetic).await;
+        }
+        let event = &key.event;
+        let told = match &key.connected_account {
+            None => self.stripe.event(event).await,
+            Some(account) => self.stripe.connected(account).event(event).await,
+        };
+        match told {
+            Ok(payload) => Ok(payload.to_string()),
+            Err(StripeError::Refused(refusal)) if refusal.is_not_found() => {
+                Err(Failure::NotAtStripe(event.clone()))
+            }
+            Err(error) => Err(Failure::Stripe(error)),
+        }
+    }
+
     /// What Stripe does not have for this key, the webhook might not find either, or take for somebody else's: it would say that it is done.
-    async fn tell(self, event: &SyntheticEvent, now: Timestamp) -> Result<Answered, Failure> {
+    async fn synthetic_payload(&self, event: &SyntheticEvent) -> Result<String, Failure> {
         if !self.stripe.knows(event).await? {
             return Err(Failure::NothingToTell(event.to_string()));
         }
         let livemode = !is_of_other_mode(&self.place.stripe.stripe_key, Mode::Live);
-        self.deliver(event.body(livemode).to_string(), now).await
+        Ok(event.body(livemode).to_string())
     }
 
     /// Posts an event, signed at `now`.
     async fn deliver(self, payload: String, now: Timestamp) -> Result<Answered, Failure> {
         // Several secrets are active while one is rotated; any of them will do.
-        let secrets = self.place.webhook_secrets.expose();
-        let secret = secrets.split(',').next().unwrap_or_default();
-        let signature = webhook::sign(payload.as_bytes(), secret.trim(), now);
+        let secrets = self.place.webhook_secrets.listed();
+        let secret = secrets.first().copied().unwrap_or_default();
+        let signature = webhook::sign(payload.as_bytes(), secret, now);
         let posted = post(self.transport, self.place, payload, &signature);
         let (status, told) = tokio::time::timeout_at(self.until, posted)
             .await

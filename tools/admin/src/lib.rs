@@ -36,7 +36,7 @@ use command::{
     AccountCommand, AgencyCommand, AgentCommand, CatalogCommand, ClientCommand, Command, ConnectCommand,
     EventsCommand, KeyCommand, NumberCommand, StripeAddress, Whose,
 };
-use events::Replayed;
+use events::{Replayed, WhenDone};
 use report::Report;
 
 /// Why a command was not carried out.
@@ -350,11 +350,13 @@ async fn events(
                 wanted.into_iter().map(key).collect()
             };
             let mut replayed = Vec::new();
+            let when_done = match again {
+                true => WhenDone::DoAgain,
+                false => WhenDone::Leave,
+            };
             for event in &wanted {
-                if again {
-                    events::reopen(store, event).await?;
-                }
-                let done = events::replay(&place, event, place.signed_at.unwrap_or(now)).await;
+                let at = place.signed_at.unwrap_or(now);
+                let done = events::replay(store, &place, event, when_done, at).await;
                 replayed.push(Replayed::of(event.event.to_string(), done)?);
             }
             *failed = not_done(&replayed);

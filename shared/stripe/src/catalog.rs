@@ -62,6 +62,26 @@ pub enum Native {
     },
 }
 
+/// What had to be done about something that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upkeep {
+    /// Nothing.
+    Nothing,
+    /// It was given its name.
+    Renamed,
+    /// Somebody had archived it; it is sold again.
+    SoldAgain,
+}
+
+/// A product at Stripe that is as it is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnsuredProduct {
+    /// Stripe's id.
+    pub id: ProductId,
+    /// What had to be done, where it was there.
+    pub upkeep: Upkeep,
+}
+
 /// A version of a product's price, to be found or made.
 #[derive(Debug, Clone)]
 pub struct PriceVersion<'a> {
@@ -219,11 +239,16 @@ impl Stripe {
         product: &OfferedId,
         name: &str,
         edition: u64,
-    ) -> Result<ProductId, StripeError> {
+    ) -> Result<EnsuredProduct, StripeError> {
         let found = match self.product(product).await? {
             Some(found) => found,
             None => match self.create_product(organisation, product, name).await {
-                Ok(made) => return id(&made.id, "a product"),
+                Ok(made) => {
+                    return Ok(EnsuredProduct {
+                        id: id(&made.id, "a product")?,
+                        upkeep: Upkeep::Nothing,
+                    });
+                }
                 // Somebody else made it meanwhile.
                 Err(StripeError::Refused(refusal))
                     if refusal.code.as_deref() == Some("resource_already_exists") =>
@@ -240,12 +265,20 @@ impl Stripe {
                 "product {product} is not organisation {organisation}'s"
             )));
         }
-        if found.name != name || !found.active {
+        let upkeep = match (found.active, found.name == name) {
+            (true, true) => Upkeep::Nothing,
+            (true, false) => Upkeep::Renamed,
+            (false, _) => Upkeep::SoldAgain,
+        };
+        if upkeep != Upkeep::Nothing {
             let renamed = hex::encode(Sha256::digest(name));
             let key = format!("catalog:{product}:{edition}:{renamed}");
             self.rename(product, name, &key).await?;
         }
-        id(&found.id, "a product")
+        Ok(EnsuredProduct {
+            id: id(&found.id, "a product")?,
+            upkeep,
+        })
     }
 
     /// Has a product sold by this name. Somebody may archive or rename it again within the day that Stripe keeps a key, and the key's answer

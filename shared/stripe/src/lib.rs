@@ -74,7 +74,7 @@ pub mod webhook;
 mod synthetic;
 
 pub use buyers::{AttachedMethod, NewBuyer};
-pub use catalog::{FoundPrice, Native, PriceVersion, native};
+pub use catalog::{EnsuredProduct, FoundPrice, Native, PriceVersion, Upkeep, native};
 pub use changes::{EndOfSubscription, Payment};
 pub use checkout::{CheckoutPage, CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Stripe, StripeConfig, Transport};

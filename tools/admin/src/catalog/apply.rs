@@ -11,7 +11,7 @@ use billing_core::contact::Email;
 use billing_core::id::{BuyerId, OrganisationId};
 use billing_core::organisation::Organisation;
 use billing_store::{BuyerWrite, Store, StoreError, StoredPlan, StoredPrice};
-use billing_stripe::{FoundPrice, PriceVersion, Stripe, native};
+use billing_stripe::{FoundPrice, PriceVersion, Stripe, Upkeep, native};
 use jiff::Timestamp;
 
 use super::difference::{self, Act, Difference, Entry, Stored};
@@ -168,7 +168,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Has a plan sold as it is wanted. None when it is already.
+    /// Has a plan sold as it is wanted. None when it is already, here and at Stripe.
     async fn plan(
         &self,
         name: &str,
@@ -177,9 +177,16 @@ impl Work<'_> {
     ) -> Result<Option<Entry>, Failure> {
         let edition = before.map_or(0, |before| before.edition) + 1;
         let known = before.map(|before| &before.plan);
-        let wanted = self.at_stripe(known, wanted, edition).await?;
+        let mut upkeep = Vec::new();
+        let wanted = self.at_stripe(known, wanted, edition, &mut upkeep).await?;
+        let change = |details| Entry {
+            act: Act::Change,
+            what: "plan",
+            name: name.to_owned(),
+            details,
+        };
         if known == Some(&wanted) {
-            return Ok(None);
+            return Ok((!upkeep.is_empty()).then(|| change(upkeep)));
         }
         let mut prices = Vec::new();
         for product in &wanted.products {
@@ -188,12 +195,9 @@ impl Work<'_> {
                 prices.push(self.stored_price(&wanted, product).await?);
             }
         }
-        let entry = difference::of_plan(name, known, &wanted).unwrap_or_else(|| Entry {
-            act: Act::Change,
-            what: "plan",
-            name: name.to_owned(),
-            details: vec!["is made anew at Stripe".to_owned()],
-        });
+        let made_anew = || change(vec!["is made anew at Stripe".to_owned()]);
+        let mut entry = difference::of_plan(name, known, &wanted).unwrap_or_else(made_anew);
+        entry.details.append(&mut upkeep);
         let new = StoredPlan {
             plan: wanted,
             edition,
@@ -215,18 +219,37 @@ impl Work<'_> {
         })
     }
 
-    /// The plan with what Stripe has of it, made where it is missing.
-    async fn at_stripe(&self, before: Option<&Plan>, mut plan: Plan, edition: u64) -> Result<Plan, Failure> {
+    /// The plan with what Stripe has of it, made where it is missing. What somebody had done to it there by hand, and is put right, is told in
+    /// `upkeep`.
+    async fn at_stripe(
+        &self,
+        before: Option<&Plan>,
+        mut plan: Plan,
+        edition: u64,
+        upkeep: &mut Vec<String>,
+    ) -> Result<Plan, Failure> {
         for product in &mut plan.products {
             let made = self
                 .stripe
                 .ensure_product(self.organisation, &product.id, &product.name, edition)
                 .await?;
-            product.stripe_product = Some(made);
+            let was = before.and_then(|before| before.product(&product.id));
+            let is_renamed_by_the_file = was.is_none_or(|was| was.name != product.name);
+            let name = &product.name;
+            match made.upkeep {
+                Upkeep::SoldAgain => upkeep.push(format!(
+                    "product \"{name}\" was archived at Stripe, and is sold again"
+                )),
+                Upkeep::Renamed if !is_renamed_by_the_file => upkeep.push(format!(
+                    "product \"{name}\" was renamed at Stripe, and has its name again"
+                )),
+                Upkeep::Renamed | Upkeep::Nothing => {}
+            }
+            product.stripe_product = Some(made.id);
         }
         for _ in 0..MOST_SKIPS {
             let found = self.stripe.prices_of(&self.lookup_keys(&plan)).await?;
-            if self.prices(before, &mut plan, &found, edition).await? {
+            if self.prices(before, &mut plan, (&found, edition), upkeep).await? {
                 return Ok(plan);
             }
         }
@@ -258,8 +281,8 @@ impl Work<'_> {
         &self,
         before: Option<&Plan>,
         plan: &mut Plan,
-        found: &HashMap<String, FoundPrice>,
-        edition: u64,
+        (found, edition): (&HashMap<String, FoundPrice>, u64),
+        upkeep: &mut Vec<String>,
     ) -> Result<bool, Failure> {
         let mut complete = true;
         for at in 0..plan.products.len() {
@@ -275,6 +298,10 @@ impl Work<'_> {
                 Some(price) if price.is_of(&version) => {
                     if !price.is_active {
                         self.stripe.activate_price(&price.id, edition).await?;
+                        upkeep.push(format!(
+                            "price version {} of product \"{}\" was archived at Stripe, and is sold again",
+                            product.price.version, product.name
+                        ));
                     }
                     Some(price.id.clone())
                 }

@@ -330,16 +330,29 @@ async fn what_was_archived_or_renamed_by_hand_is_sold_again_each_time() {
     let file = small_file(TEN_DOLLARS);
     shop.apply(&file).await.unwrap();
     for time in 1..=3 {
-        for (what, by_hand) in [
-            ("/v1/prices", json!({ "active": false })),
-            ("/v1/products", json!({ "active": false })),
-            ("/v1/products", json!({ "name": "Another" })),
+        for (what, by_hand, told) in [
+            (
+                "/v1/prices",
+                json!({ "active": false }),
+                "    price version 1 of product \"Seat\" was archived at Stripe, and is sold again",
+            ),
+            (
+                "/v1/products",
+                json!({ "active": false }),
+                "    product \"Seat\" was archived at Stripe, and is sold again",
+            ),
+            (
+                "/v1/products",
+                json!({ "name": "Another" }),
+                "    product \"Seat\" was renamed at Stripe, and has its name again",
+            ),
         ] {
             let id = shop.at_stripe(what)[0]["id"].clone();
             let path = format!("{what}/{}", id.as_str().unwrap());
             let (status, answer) = shop.stand_in.call("POST", &path, &by_hand, None);
             assert_eq!(status, 200, "{answer}");
-            shop.apply(&file).await.unwrap();
+            assert_eq!(shop.apply(&file).await.unwrap(), ["~ plan basic", told]);
+            assert_eq!(shop.apply(&file).await.unwrap(), NOTHING);
             let now = &shop.at_stripe(what)[0];
             let name = now.get("name").unwrap_or(&json!("Seat")).clone();
             assert_eq!(
@@ -456,7 +469,7 @@ async fn a_price_that_nobody_stored_is_passed_over() {
         .unwrap();
     let native = billing_stripe::native(&other).unwrap();
     shop.stripe
-        .create_price(&version, &native, &sold)
+        .create_price(&version, &native, &sold.id)
         .await
         .unwrap()
         .unwrap();

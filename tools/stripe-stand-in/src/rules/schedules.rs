@@ -53,21 +53,35 @@ fn read_new(at: &Moment<'_>, params: &Params<'_>) -> Result<Schedule, Refusal> {
     }
     let customer = customers::live(at, &customer, "customer")?.id.clone();
     let start = start.instant(at.now);
-    if start < at.now {
-        let message = "The stand-in does not start a schedule in the past: send `now`.";
-        return Err(Refusal::invalid("start_date", message));
-    }
     let settings = settings_of(at, &customer, defaults, PhaseSettings::default())?;
     let phases = phases::laid(at, (&customer, &[]), asked, start)?;
+    let billing_mode = BillingMode::given(billing_mode, at.now);
+    check_backdated(at, (billing_mode, &phases), "start_date")?;
     Ok(Schedule {
         customer,
-        billing_mode: BillingMode::given(billing_mode, at.now),
+        billing_mode,
         end_behavior,
         defaults: settings,
         phases,
         metadata,
         ..blank(at)
     })
+}
+
+/// Whether what begins in the past can be begun here. Stripe has the subscription begin then, its periods counted from there, and bills a flexible one
+/// for each period that has begun since: here that is one. Source: Stripe's reference of `start_date`, and its page on backdating.
+fn check_backdated(
+    at: &Moment<'_>,
+    (billing_mode, phases): (BillingMode, &[Phase]),
+    param: &str,
+) -> Result<(), Refusal> {
+    let backdated = phases.first().filter(|phase| phase.start < at.now);
+    match backdated.and_then(|phase| scheduling::first_period(at, phase)) {
+        Some(first) if first.anchor <= at.now || !billing_mode.is_flexible() => {
+            Err(Refusal::unsupported(param))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A schedule that goes on as the subscription is, until the end of its period.
@@ -271,9 +285,6 @@ fn rewrite(at: &Moment<'_>, schedule: &mut Schedule, asked: Vec<AskedPhase>) -> 
         Some(present) if start != present && start != at.now => {
             return refusal("You can not modify the start date of the current phase.");
         }
-        None if start < at.now => {
-            return refusal("You can not set the start date of a phase to a date in the past.");
-        }
         _ => {}
     }
     let led = schedule
@@ -286,6 +297,9 @@ fn rewrite(at: &Moment<'_>, schedule: &mut Schedule, asked: Vec<AskedPhase>) -> 
     }
     let discounts = led.map_or(&[][..], |led| &led.discounts);
     let phases = phases::laid(at, (&schedule.customer, discounts), asked, start)?;
+    if present.is_none() {
+        check_backdated(at, (schedule.billing_mode, &phases), FIRST_START)?;
+    }
     if phases.first().is_some_and(|phase| phase.end <= at.now) {
         return Err(Refusal::invalid(
             "phases[0][end_date]",

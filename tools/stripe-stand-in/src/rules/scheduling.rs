@@ -10,8 +10,8 @@
 
 use jiff::Timestamp;
 
-use super::lifecycle::{self, NewSubscription};
-use super::{Moment, invoicing, pending_updates, phase_terms, subscription_updates};
+use super::lifecycle::{self, FirstPeriod, NewSubscription};
+use super::{Moment, calendar, invoicing, pending_updates, phase_terms, subscription_updates};
 use crate::id::{CustomerId, ScheduleId, SubscriptionId};
 use crate::refusal::Refusal;
 use crate::render::Object;
@@ -96,6 +96,17 @@ pub(crate) fn take_over(at: &mut Moment<'_>, id: &ScheduleId, subscription: &Sub
     at.emit_updated("customer.subscription.updated", &object, &before);
 }
 
+/// The first period of what begins with this phase, earlier than now.
+pub(crate) fn first_period(at: &Moment<'_>, phase: &Phase) -> Option<FirstPeriod> {
+    let start = phase.start;
+    let item = phase.items.first().filter(|_| start < at.now)?;
+    let recurrence = lifecycle::recurrence(&at.world.prices[&item.price]);
+    Some(FirstPeriod {
+        start,
+        anchor: calendar::next_period_end(start, recurrence, start),
+    })
+}
+
 /// Begins the subscription. As at Stripe it is active at once, and its first invoice a draft for an hour.
 fn start(at: &mut Moment<'_>, id: &ScheduleId) {
     let schedule = at.world.schedules[id].clone();
@@ -104,6 +115,7 @@ fn start(at: &mut Moment<'_>, id: &ScheduleId) {
     };
     let discounts = phase_terms::granted(at, &phase.discounts, &schedule.customer);
     let taxed = phase_terms::taxed(at, id, &phase);
+    let first_period = first_period(at, &phase);
     let settings = phase.settings;
     let new = NewSubscription {
         customer: schedule.customer,
@@ -114,7 +126,7 @@ fn start(at: &mut Moment<'_>, id: &ScheduleId) {
             .map(|item| (item.price, item.quantity))
             .collect(),
         billing_mode: schedule.billing_mode.kind,
-        first_period: None,
+        first_period,
         collection_method: CollectionMethod::ChargeAutomatically,
         days_until_due: None,
         trial_end: None,
@@ -130,6 +142,8 @@ fn start(at: &mut Moment<'_>, id: &ScheduleId) {
     let (subscription, invoice) = lifecycle::begin(at, new);
     let row = &mut at.world.subscriptions[&subscription];
     row.status = SubscriptionStatus::Active;
+    // Its first period is a whole one, also in the past.
+    row.billing_cycle_anchor = phase.start;
     row.schedule = Some(id.clone());
     let row = &mut at.world.schedules[id];
     row.status = ScheduleStatus::Active;

@@ -268,6 +268,61 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
     }
 }
 
+/// Made so, or rewritten so before it has begun: the subscription begins then, its periods count from there, and the first is billed whole.
+#[tokio::test]
+async fn a_start_in_the_past_is_when_it_begins() {
+    let shop = Shop::open().await;
+    shop.advance("2027-01-31T10:00:00Z").await;
+    let past = day("2027-01-31");
+    let mut all = Vec::new();
+    for is_rewritten in [false, true] {
+        let customer = shop.payer().await;
+        let ordered = |start: Value| {
+            json!({
+                "customer": customer, "start_date": start, "phases": [shop.phase(3, 1)],
+                "billing_mode": { "type": "flexible" },
+            })
+        };
+        let made = if is_rewritten {
+            let made = shop.post(SCHEDULES, ordered(json!(day("2027-03-01")))).await;
+            let mut phase = shop.phase(3, 1);
+            phase["start_date"] = json!(past);
+            shop.post(&path(&made), json!({ "phases": [phase] })).await
+        } else {
+            shop.post(SCHEDULES, ordered(json!(past))).await
+        };
+        assert_eq!(made["status"], "active", "rewritten: {is_rewritten}: {made}");
+        let subscription = shop.subscription_of(&made).await;
+        let item = &subscription["items"]["data"][0];
+        assert_eq!(
+            (&subscription["start_date"], &subscription["billing_cycle_anchor"]),
+            (&json!(past), &json!(past))
+        );
+        assert_eq!(
+            (&item["current_period_start"], &item["current_period_end"]),
+            (&json!(past), &json!(day("2027-02-28")))
+        );
+        assert_eq!(totals(&shop.stripe.invoices_of(&customer)), [3000]);
+        for (start, mode) in [(day("2026-12-31"), "flexible"), (past, "classic")] {
+            let mut other = ordered(json!(start));
+            other["billing_mode"]["type"] = json!(mode);
+            let error = shop.refused(400, "POST", SCHEDULES, other.clone()).await;
+            assert_eq!(error["param"], "start_date", "not here: {other}");
+        }
+        all.push(id(&subscription));
+    }
+    shop.advance("2027-03-01T00:00:00Z").await;
+    for subscription in all {
+        let later = shop.get(&format!("/v1/subscriptions/{subscription}")).await;
+        let item = &later["items"]["data"][0];
+        assert_eq!(
+            item["current_period_end"],
+            day("2027-03-31"),
+            "the day is remembered"
+        );
+    }
+}
+
 /// What was to end it with January: kept, or forgotten with the schedule.
 #[tokio::test]
 async fn one_that_is_let_go_keeps_its_end_where_that_is_asked() {

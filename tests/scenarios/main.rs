@@ -104,6 +104,8 @@ mod connect_refusals;
 mod connect_races;
 /// The same order again, because its answer was lost or somebody clicked twice.
 mod connect_retries;
+/// Starts that are over when Stripe is reached.
+mod connect_starts;
 /// Where a client is.
 mod connect_places;
 /// Where a client is taxed, and a renewal that cannot be.

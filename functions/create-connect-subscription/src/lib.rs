@@ -19,7 +19,7 @@ use billing_core::access::Owner;
 use billing_core::asked;
 use billing_core::connect::Client;
 use billing_core::connect::contract::Stage;
-use billing_core::connect::order::{self, Metric, Moved, Order};
+use billing_core::connect::order::{self, Metric, Moved, Order, Timeliness};
 use billing_core::connect::sale::{self, Buyer, NamedAgent, NewSale, Next, ReadSale, Sale, Terms};
 use billing_core::id::{
     AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, CustomerId, ProductId, ScheduleId,
@@ -285,7 +285,8 @@ struct Begun<'a> {
     is_located: bool,
 }
 
-/// Makes the schedule of a sale, and records it; none when somebody else wrote first, or nothing can come of this number.
+/// Makes the schedule of a sale, and records it; none when somebody else wrote first, or nothing can come of this number. Once its start is over it
+/// is not asked for any more: see [`Timeliness`].
 async fn open(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
@@ -295,6 +296,12 @@ async fn open(
         client, buyer, sale, ..
     } = begun;
     let stripe = call.stripe_of(&sale.account).await?;
+    let awaited = || Problem::unavailable("a start that is over may still be on its way to Stripe");
+    match sale.timeliness(call.now) {
+        Timeliness::InTime => {}
+        Timeliness::Awaited => return settle(call, &stripe, begun, Some(awaited())).await,
+        Timeliness::Over => return settle(call, &stripe, begun, None).await,
+    }
     let address = address_key(sale);
     let tax = sale.order.tax.clone();
     let tax = tax.map(|tax| tax.placed(buyer.country.as_ref()));
@@ -313,15 +320,8 @@ async fn open(
         // Stripe keeps a failure under this number, or was told of another place: the schedule may have been made after that. The next number
         // has another key.
         Payer::Unlocated(error @ StripeError::Spent { .. }) => {
-            let made = match &buyer.customer {
-                Some(customer) => made_before(&stripe, sale, customer).await?,
-                None => None,
-            };
-            return match (made, under_way(call, sale, &error)) {
-                (Some(schedule), _) => record(call, begun, &schedule).await,
-                (None, Some(unknown)) => Err(unknown.into()),
-                (None, None) => undone(call, &stripe, begun, sale.moved.as_ref()).await,
-            };
+            let unknown = under_way(call, sale, &error).map(Problem::from);
+            return settle(call, &stripe, begun, unknown).await;
         }
         Payer::Unlocated(StripeError::Refused(refusal))
             if refusal.is_missing("id") || refusal.is_missing("customer") =>
@@ -348,10 +348,6 @@ async fn open(
                 None => return undone(call, &stripe, begun, moved.as_ref()).await,
             },
         },
-        // It was to begin a moment ahead, which is over: under the next number it begins at once.
-        Err(StripeError::Refused(_)) if !sale.at_once && sale.order.start <= call.now => {
-            return undone(call, &stripe, begun, moved.as_ref()).await;
-        }
         Err(error @ StripeError::Refused(_)) => {
             undone(call, &stripe, begun, moved.as_ref()).await?;
             return Err(refused(error, &FIELDS));
@@ -359,6 +355,27 @@ async fn open(
         Err(error) => return Err(error.into()),
     };
     record(call, begun, &schedule).await
+}
+
+/// Records what was made of a sale that is not asked for any more. Where nothing was, it is over, unless that is not known (`unknown`): another
+/// machine may still be at it.
+async fn settle(
+    call: &Call<'_>,
+    stripe: &Connected,
+    begun: &Begun<'_>,
+    unknown: Option<Problem>,
+) -> Result<Option<ReadSale>, Problem> {
+    let Begun { buyer, sale, .. } = begun;
+    // Nothing is made for a customer that is not recorded.
+    let made = match &buyer.customer {
+        Some(customer) => made_before(stripe, sale, customer).await?,
+        None => None,
+    };
+    match (made, unknown) {
+        (Some(schedule), _) => record(call, begun, &schedule).await,
+        (None, Some(unknown)) => Err(unknown),
+        (None, None) => undone(call, stripe, begun, sale.moved.as_ref()).await,
+    }
 }
 
 /// What it comes to that Stripe was asked under this number in other words, of a sale that another machine may still be at: one that read another

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::contract::{Contract, Stage};
-use super::order::{self, Moved, Tax};
+use super::order::{self, Moved, Tax, Timeliness};
 use super::sale::{Sale, Terms};
 use crate::access::Owner;
 use crate::asked::{is_in_flight, is_key_kept};
@@ -81,6 +81,9 @@ pub enum Refusal {
     /// It runs.
     #[error("the subscription has started: its start cannot be changed")]
     Started,
+    /// It waits for another start, and the one that it was to be given is over.
+    #[error("the start that was asked for is over")]
+    StartOver,
     /// Its first payment is missing.
     #[error("the subscription is incomplete: its first invoice is not paid")]
     Incomplete,
@@ -243,6 +246,20 @@ impl Amendment {
         is_in_flight(self.asked_at, now)
     }
 
+    /// Whether Stripe can still be asked for the start that this gives what waits for another one; so it can where it gives none.
+    #[must_use]
+    pub fn timeliness(&self, contract: &Contract, now: Timestamp) -> Timeliness {
+        let other = self
+            .difference
+            .start
+            .filter(|start| contract.start != Some(*start));
+        match (contract.stage(), other) {
+            // One that counted as now is as old as the amendment.
+            (Stage::Waiting(_), Some(start)) => order::timeliness(start.max(self.asked_at), now),
+            _ => Timeliness::InTime,
+        }
+    }
+
     /// Why it comes to nothing by now: what it was asked of has moved on since, and Stripe was not reached before.
     #[must_use]
     pub fn overtaken(&self, contract: &Contract, now: Timestamp) -> Option<Refusal> {
@@ -255,6 +272,9 @@ impl Amendment {
             }
             Stage::Owned(..) | Stage::Free(_) if self.difference.changes_interval(contract) => {
                 Some(Refusal::OtherInterval)
+            }
+            Stage::Waiting(_) if self.timeliness(contract, now) == Timeliness::Over => {
+                Some(Refusal::StartOver)
             }
             // One that is given another start Stripe refuses once it has begun.
             Stage::Waiting(_)

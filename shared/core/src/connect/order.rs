@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::asked::IN_FLIGHT;
 use crate::contact::Country;
 use crate::id::{AgentId, ClientId, CouponId, ProductId};
 
@@ -111,6 +112,18 @@ pub struct Moved {
     pub postal_code: Option<PostalCode>,
 }
 
+/// Whether Stripe can still be asked for a start that it was to be asked for before, and that nothing is known to have come of. One that is over it
+/// takes all the same, and has the subscription begin, and be billed from, then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeliness {
+    /// It is ahead, or counts as now.
+    InTime,
+    /// It is over. A machine that asked for it in time may be waiting for Stripe's answer.
+    Awaited,
+    /// It is over, and no machine asks for it any more: what Stripe has is what has come of it.
+    Over,
+}
+
 /// What is wrong with an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -184,6 +197,19 @@ pub fn start(start: Timestamp, now: Timestamp) -> Result<(), Fault> {
         Err(Fault::FarAhead)
     } else {
         Ok(())
+    }
+}
+
+/// Whether Stripe can still be asked for this start at `now`.
+#[must_use]
+pub(super) fn timeliness(start: Timestamp, now: Timestamp) -> Timeliness {
+    let age = now.duration_since(start);
+    if age <= NOW_AT_MOST {
+        Timeliness::InTime
+    } else if age <= NOW_AT_MOST + IN_FLIGHT {
+        Timeliness::Awaited
+    } else {
+        Timeliness::Over
     }
 }
 
@@ -412,6 +438,23 @@ mod tests {
             (i64::MIN, Some(Fault::Past)),
         ] {
             assert_eq!(start(start_at(seconds), now).err(), told, "{seconds}");
+        }
+    }
+
+    /// Whoever asked for it in time is answered, or dead, a minute after it is over.
+    #[test]
+    fn a_start_is_asked_for_while_it_counts_as_now() {
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
+        for (now, told) in [
+            (-86_400, Timeliness::InTime),
+            (300, Timeliness::InTime),
+            (301, Timeliness::Awaited),
+            (360, Timeliness::Awaited),
+            (361, Timeliness::Over),
+        ] {
+            assert_eq!(timeliness(at(0), at(now)), told, "{now}");
+            let can_be_had = start(at(0), at(now)).is_ok();
+            assert_eq!(can_be_had, told == Timeliness::InTime, "{now}");
         }
     }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::amendment::Amendment;
 use super::contract::{Contract, Sold, State};
 use super::offer::{Cadence, Offer};
-use super::order::{self, Moved, Order, Place, PostalCode};
+use super::order::{self, Moved, Order, Place, PostalCode, Timeliness};
 use crate::asked::{self, is_key_kept};
 use crate::contact::{Country, Name};
 use crate::id::{
@@ -355,6 +355,16 @@ impl Sale {
         asked::is_in_flight(self.asked_at, now)
     }
 
+    /// Whether its schedule can still be asked for. What begins at once begins whenever Stripe is asked.
+    #[must_use]
+    pub fn timeliness(&self, now: Timestamp) -> Timeliness {
+        if self.at_once {
+            Timeliness::InTime
+        } else {
+            order::timeliness(self.order.start, now)
+        }
+    }
+
     /// Whether all that Stripe tells is written down already.
     #[must_use]
     pub fn knows(&self, contract: &Contract) -> bool {
@@ -539,6 +549,16 @@ mod tests {
         assert_eq!(sold.keys.len(), MOST_KEYS);
         assert!(!sold.is_asked_under(Some("0")) && sold.is_asked_under(Some("1")));
         assert_eq!(sold.telling(Some("1"), at(2)), sold, "each once");
+    }
+
+    #[test]
+    fn what_begins_at_once_is_never_too_late() {
+        for (sale, told) in [
+            (sale(0, 0, false), Timeliness::InTime),
+            (sale(600, 0, false), Timeliness::Over),
+        ] {
+            assert_eq!(sale.timeliness(at(36_000)), told);
+        }
     }
 
     /// The record of a build before this one.

@@ -6,7 +6,7 @@
 
 use billing_core::connect::amendment::{Amendment, Step};
 use billing_core::connect::contract::Contract;
-use billing_core::connect::order::{Address, Moved, Tax};
+use billing_core::connect::order::{Address, Moved, Tax, Timeliness};
 use billing_core::connect::sale::{ReadSale, Sale};
 use billing_core::id::CouponId;
 use billing_store::{FoundSale, Listener, StoreError, Unfinished, unless_conflict};
@@ -78,6 +78,10 @@ impl Call<'_> {
         } = noted;
         let (amendment, address) = (&amendment, address.as_ref());
         for _ in 0..MOST_STEPS {
+            if amendment.timeliness(&read.contract, self.now) == Timeliness::Awaited {
+                let unknown = "a start that is over may still be on its way to Stripe";
+                return Err(Problem::unavailable(unknown).into());
+            }
             if let Some(refusal) = amendment.overtaken(&read.contract, self.now) {
                 if is_tried {
                     self.put_back(&stripe, &read, amendment).await?;

@@ -2,6 +2,7 @@
 
 use billing_core::coverage::GivenBack;
 use billing_tests::{Account, World, path_of};
+use serde_json::json;
 
 /// An item for the next bill of the account's subscription.
 async fn adds(world: &World, ada: &Account<'_>, item: &str) {
@@ -51,4 +52,27 @@ async fn a_favour_gives_no_service_back() {
     };
     assert_eq!(ledger[1].gives_back, [change]);
     assert_eq!(ada.covered_until().await, "2027-04-01T00:00:00Z");
+}
+
+/// An operator adds 5.00 to what comes next, between the preview and the sale of a plan: Stripe has it on the first bill, which is not what was
+/// estimated. It is sold, and somebody is told.
+#[tokio::test]
+async fn a_first_bill_that_is_not_what_was_estimated_is_told_of() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let session = acme.session(&acme.order("starter")).await;
+    let machine = world.machine().await;
+    machine.network.holds("/v1/invoices/create_preview");
+    let card = json!({ "payment_method_id": "pm_card_visa" });
+    let (told, ()) = tokio::join!(acme.confirms_on(&machine, &session, &card), async {
+        machine.network.reached().await;
+        let latest = world.stripe.operator("GET", "/v1/customers?limit=1", "").await;
+        let customer = latest["data"][0]["id"].as_str().unwrap();
+        let form = format!("customer={customer}&currency=usd&amount=500");
+        world.stripe.operator("POST", "/v1/invoiceitems", &form).await;
+        machine.network.lets_go();
+    });
+    assert_eq!(told.unwrap().body["checkout_status"], "contract_created");
+    assert_eq!(world.stripe.charges().await, [3500 + 500]);
+    assert_eq!(machine.metric("QuoteMismatches"), 1);
 }

@@ -364,6 +364,29 @@ async fn a_contract_whose_month_was_given_up_is_not_amended() {
     }
 }
 
+/// May was declined, and Stripe goes on trying: nothing is offered until it is paid, and an offer of before is not sold.
+#[tokio::test]
+async fn a_contract_that_is_past_due_is_offered_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let contract = acme.sells(&acme.order("starter")).await;
+    is_declined_from_now_on(&world, "pm_card_chargeCustomerFail").await;
+    world.advance("30d").await;
+    let session = seats(&acme, &contract, 6).await;
+    world.advance("2h").await;
+    assert_eq!(world.stripe.all_subscriptions().await[0]["status"], "past_due");
+    let told = r#"409 {"error":"the contract's latest invoice has to be paid first"}"#;
+    let seat = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": 5 });
+    let more = json!({ "contract_id": contract, "product_overrides": [seat] });
+    assert_eq!(acme.opens(&more).await, told);
+    assert_eq!(acme.previews(&more).await, told);
+    assert_eq!(acme.confirms(&session, &Value::Null).await, told);
+    assert_eq!(acme.reads(&session).await.body["checkout_status"], "open");
+    let bill = world.stripe.latest_invoice().await;
+    world.stripe.pays_invoice(&bill, "pm_card_visa").await;
+    assert_eq!(acme.previews(&more).await.status, 200);
+}
+
 /// More seats would credit the three that were given back.
 #[tokio::test]
 async fn a_contract_whose_month_was_given_back_is_not_amended() {

@@ -203,6 +203,71 @@ async fn a_change_that_is_taken_over_is_not_made_of_what_is_to_end() {
     assert_eq!(world.stripe.payments(&ada).await, [1000]);
 }
 
+/// The same, and then an operator sells two more. What was written down is not made of that: after a minute it is begun anew.
+#[tokio::test]
+async fn a_change_that_is_taken_over_is_made_of_what_it_was_decided_on() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.subscriber(3, "monthly").await;
+    let wish = json!({ "interval": "annual" });
+    let machine = world.machine().await;
+    machine
+        .network
+        .stops_named(Moment::Before, "POST /v1/subscriptions/");
+    machine.dies_over(ada.changes_on(&machine, &wish)).await;
+    let subscription = world.stripe.subscription(&ada).await;
+    let item = subscription["items"]["data"][0]["id"].as_str().unwrap();
+    let form = format!("items[0][id]={item}&items[0][quantity]=5&proration_behavior=always_invoice");
+    world
+        .stripe
+        .operator("POST", &path_of(&subscription), &form)
+        .await;
+    assert_eq!(
+        ada.changes(&wish).await,
+        r#"409 {"error":"another change of the subscription is being made"}"#
+    );
+    world.advance("61s").await;
+    let told = ada.changes(&wish).await;
+    assert_eq!(told, r#"200 {"changed":true,"interval":"annual"}"#);
+    let now = world.stripe.subscription(&ada).await;
+    let item = &now["items"]["data"][0];
+    assert_eq!(
+        (&item["quantity"], &item["price"]["recurring"]["interval"]),
+        (&json!(5), &json!("year"))
+    );
+}
+
+/// Stripe declines what two machines ask for. While the first has not heard of it, the second has, and the change is begun anew: what the first
+/// forgets is its own.
+#[tokio::test]
+async fn a_refusal_that_is_heard_late_forgets_no_later_change() {
+    const DECLINED: &str =
+        r#"{"error":{"type":"card_error","code":"card_declined","message":"Your card was declined."}}"#;
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.subscriber(1, "monthly").await;
+    let wish = json!({ "interval": "annual" });
+    let asking = "POST /v1/subscriptions/";
+    let (slow, fast, later) = (
+        world.machine().await,
+        world.machine().await,
+        world.machine().await,
+    );
+    slow.network.holds("DynamoDB UpdateItem");
+    slow.network.tells(asking, 402, DECLINED);
+    fast.network.tells(asking, 402, DECLINED);
+    later.network.stops_named(Moment::Before, asking);
+    let (told, ()) = tokio::join!(ada.changes_on(&slow, &wish), async {
+        slow.network.reached().await;
+        assert_eq!(ada.changes_on(&fast, &wish).await.unwrap().status, 402);
+        later.dies_over(ada.changes_on(&later, &wish)).await;
+        slow.network.lets_go();
+    });
+    assert_eq!(told.unwrap().status, 402);
+    let left = ada.stored().await.profile.change.unwrap();
+    assert_eq!(left.number, 2);
+    assert_eq!(ada.changes(&wish).await.body["changed"], true);
+    assert_eq!(world.stripe.payments(&ada).await.len(), 2);
+}
+
 /// Two clicks on one quote: before the first looks at its amount once more, the second is through. Nothing is out of date.
 #[tokio::test]
 async fn a_quote_that_the_same_request_has_just_charged_is_not_told_as_stale() {

@@ -42,12 +42,8 @@ async fn is_in_berlin(north: &Agency<'_>, context: &str) {
     assert_eq!(place(north).await, berlin(), "{context}");
 }
 
-/// A product in euros is refused before the client is told to be in France: the customer is asked for nothing.
-#[tokio::test]
-async fn an_order_in_another_currency_moves_nobody() {
-    let world = World::at(NOW).await;
-    let north = world.agency().await;
-    sold_in_berlin(&world, &north).await;
+/// An order in euros, whose client is in France.
+async fn in_france(north: &Agency<'_>) -> Value {
     let product = north.at_stripe("POST", "/v1/products", "name=Voix").await;
     let product = product["id"].as_str().unwrap();
     let form = format!("product={product}&currency=eur&unit_amount=2000&recurring[interval]=month");
@@ -57,6 +53,16 @@ async fn an_order_in_another_currency_moves_nobody() {
         json!({ "enabled": true, "country": "FR" }),
     );
     order["data"]["selectedProduct"]["productId"] = json!(product);
+    order
+}
+
+/// A product in euros is refused before the client is told to be in France: the customer is asked for nothing.
+#[tokio::test]
+async fn an_order_in_another_currency_moves_nobody() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    sold_in_berlin(&world, &north).await;
+    let order = in_france(&north).await;
     let machine = world.machine().await;
     machine.network.holds("POST /v1/customers/cus_");
     tokio::select! {

@@ -1,5 +1,6 @@
 //! The same order twice, on two machines, on machines that die: one schedule, one customer. And changes and cancellations likewise.
 
+use billing_store::StoreError;
 use billing_tests::{Agency, Machine, Moment, World, at_every_death, at_every_step};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -303,6 +304,26 @@ async fn a_deleted_customer_is_replaced() {
         assert_eq!(answer.status, 200, "{answer}");
         assert_ne!(answer.body["customer"]["id"], customer.as_str());
     }
+}
+
+/// Two calls miss the customer that an operator deleted: the second does not forget the one that the first has made in its place.
+#[tokio::test]
+async fn a_customer_that_two_calls_miss_is_lost_once() {
+    let world = World::at(NOW).await;
+    let north = world.agency().await;
+    north.sells(&north.order(NEXT_MONTH)).await;
+    let store = world.stack().app.store();
+    let (account, client) = (north.account.parse().unwrap(), north.client.parse().unwrap());
+    let read = store.connected_buyer(&account, &client).await.unwrap().unwrap();
+    store.forget_connected_buyer(&read, world.now()).await.unwrap();
+    let made = north.sells(&north.order("2026-06-01T00:00:00Z")).await;
+    let late = store.forget_connected_buyer(&read, world.now()).await;
+    assert_eq!(late, Err(StoreError::Conflict));
+    let stays = store.connected_buyer(&account, &client).await.unwrap().unwrap();
+    assert_eq!(
+        stays.customer.map(|id| id.to_string()).as_deref(),
+        made.body["customer"]["id"].as_str()
+    );
 }
 
 /// A running subscription that is changed to another product: one proration, whatever dies.

@@ -295,6 +295,28 @@ async fn what_is_not_ours_is_acknowledged_and_left_alone() {
     }
 }
 
+/// An event of the other mode is nothing to us, also where our own mode has what it names.
+#[tokio::test]
+async fn an_event_of_the_other_mode_lands_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    world.stripe.holds_events(true).await;
+    let secret = ada.starts_checkout("monthly").await.client_secret();
+    world.stripe.checks_out(&secret, "succeed").await;
+    let paid = world.stripe.latest_invoice().await["id"].clone();
+    for (livemode, covered) in [(true, ""), (false, "2026-05-01T00:00:00Z")] {
+        let payload = serde_json::json!({
+            "id": format!("evt_{livemode}"), "type": "invoice.paid", "livemode": livemode, "data": { "object": { "id": paid } },
+        });
+        let payload = payload.to_string();
+        let signing = &world.stack().directory.webhook_secret;
+        let signature = billing_stripe::webhook::sign(payload.as_bytes(), signing, world.now());
+        let answer = world.posts_event(&payload, &signature).await;
+        assert_eq!(answer, r#"200 {"received":true}"#, "{payload}");
+        assert_eq!(ada.covered_until().await, covered, "{payload}");
+    }
+}
+
 /// There and back: a cancellation is scheduled and taken back. The handler of the first event has read it as scheduled when the
 /// second event, which finds nothing to change yet, is done. What the first one has read must not be written after that.
 #[tokio::test]

@@ -320,6 +320,8 @@ async fn a_live_page_that_is_not_found_is_not_forgotten() {
             .network
             .tells_at("GET /v1/checkout/sessions/", reading, 404, missing);
     }
+    let nothing = r#"{"object":"list","data":[],"has_more":false}"#;
+    machine.network.tells("GET /v1/subscriptions", 200, nothing);
     let image = json!({
         "pk": { "S": format!("SESSION#{id}") }, "sk": { "S": "DEADLINE" }, "checkout": { "S": id },
         "organisation": { "S": acme.id.as_str() }, "expires_at": { "N": world.now().as_second().to_string() },

@@ -133,6 +133,51 @@ async fn a_long_list_is_read_to_its_end() {
     assert_eq!(covered_until(&accounts).await, ["2026-05-01T00:00:00Z", ""]);
 }
 
+/// The event that the second page was to follow is none of Stripe's any more: the window is read from its beginning.
+#[tokio::test]
+async fn a_list_that_cannot_go_on_where_it_was_is_read_anew() {
+    const GONE: &str = r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"starting_after","message":"No such event"}}"#;
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let accounts = unheard(&world, 1).await;
+    let path = path_of(&world.stripe.subscription(&accounts[0]).await);
+    for number in 0..110 {
+        let form = format!("metadata[note]={number}");
+        world.stripe.operator("POST", &path, &form).await;
+    }
+    world.advance("10m").await;
+    let machine = world.machine().await;
+    machine.network.tells_at("GET /v1/events", 2, 400, GONE);
+    let run = machine.hands(SCHEDULED, &tick()).await.unwrap().unwrap();
+    assert_eq!(run["complete"], true, "{run}");
+    assert_eq!(covered_until(&accounts).await, ["2026-05-01T00:00:00Z"]);
+}
+
+/// Another machine has an event in hand, and dies over it: what is not done is not passed over.
+#[tokio::test]
+async fn an_event_that_another_machine_has_in_hand_is_looked_at_again() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let accounts = unheard(&world, 1).await;
+    world.advance("1h").await;
+    let event = EventKey {
+        connected_account: None,
+        event: world.stripe.event("invoice.paid").parse().unwrap(),
+    };
+    let (now, lease) = (world.now(), billing_core::SignedDuration::from_secs(30));
+    let claim = EventClaim {
+        kind: "invoice.paid",
+        holder: "another",
+        now,
+        lease_until: now.checked_add(lease).unwrap(),
+    };
+    let store = world.stack().app.store();
+    store.claim_event(&event, &claim).await.unwrap();
+    world.hands(SCHEDULED, &tick()).await;
+    assert_eq!(covered_until(&accounts).await, [""]);
+    world.advance("1h").await;
+    world.hands(SCHEDULED, &tick()).await;
+    assert_eq!(covered_until(&accounts).await, ["2026-05-01T00:00:00Z"]);
+}
+
 /// Most of what happens on a busy Stripe account means nothing here: it takes none of the time.
 #[tokio::test]
 async fn types_that_mean_nothing_here_are_not_listed() {

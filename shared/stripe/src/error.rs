@@ -377,7 +377,9 @@ mod tests {
     #[test]
     fn a_refused_code_is_known_by_its_parameter_or_its_code() {
         assert!(refused("discounts[0][promotion_code]", None, "").is_about_discounts());
+        assert!(refused("promotion_code", None, "").is_about_discounts());
         assert!(refused("", Some("coupon_expired"), "").is_about_discounts());
+        assert!(refused("", Some("promotion_code_expired"), "").is_about_discounts());
         assert!(!refused("items[0][price]", Some("resource_missing"), "").is_about_discounts());
     }
 
@@ -390,5 +392,49 @@ mod tests {
         assert!(!refused("items[0][price]", None, words).is_about_discounts());
         assert!(!refused("", Some("rate_limit"), words).is_about_discounts());
         assert!(!refused("", None, "A promotion code and a price were given.").is_about_discounts());
+    }
+
+    /// Each by its code, and by the words that have come without one.
+    #[test]
+    fn what_an_account_cannot_take_and_what_is_not_sold_are_known_by_code_or_words() {
+        assert!(refused("", Some("testmode_charges_only"), "").is_about_a_restricted_account());
+        assert!(
+            refused("", None, "Your account cannot currently make live charges.")
+                .is_about_a_restricted_account()
+        );
+        assert!(!refused("", None, "Your card was declined.").is_about_a_restricted_account());
+        assert!(refused("items[0][price]", None, "").is_about_items());
+        assert!(refused("", None, "The price specified is marked as inactive.").is_about_items());
+        assert!(!refused("customer", None, "No such customer").is_about_items());
+    }
+
+    #[test]
+    fn a_payment_that_waits_for_its_payer_is_known_by_either_code() {
+        for code in [
+            "authentication_required",
+            "subscription_payment_intent_requires_action",
+            "invoice_payment_intent_requires_action",
+        ] {
+            assert!(refused("", Some(code), "").wants_confirmation(), "{code}");
+        }
+        assert!(!refused("", Some("card_declined"), "").wants_confirmation());
+    }
+
+    #[test]
+    fn money_that_went_back_already_is_known_by_either_code() {
+        for code in ["charge_already_refunded", "charge_disputed"] {
+            assert!(
+                refused("", Some(code), "").is_about_money_that_is_gone(),
+                "{code}"
+            );
+        }
+        assert!(!refused("", Some("charge_expired_for_capture"), "").is_about_money_that_is_gone());
+    }
+
+    #[test]
+    fn an_address_is_known_by_its_code_or_its_parameter() {
+        assert!(refused("", Some("email_invalid"), "").is_about_the_address());
+        assert!(refused("email", None, "").is_about_the_address());
+        assert!(!refused("name", None, "").is_about_the_address());
     }
 }

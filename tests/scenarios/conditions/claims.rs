@@ -67,6 +67,12 @@ async fn a_failed_event_is_listed_until_it_is_done() {
         .unwrap();
     let failure = listed().await.unwrap();
     assert_eq!((failure.error.as_str(), failure.attempts), ("stripe is down", 2));
+    // Whoever read it before it failed once more does not take it off the list.
+    let before = billing_store::Failure {
+        failed_at: at("2046-03-31T00:00:00Z"),
+        ..failure
+    };
+    assert_eq!(store.forget_failure(&before).await, Err(StoreError::Conflict));
     claim("h2").await;
     assert!(listed().await.is_some(), "it is not done yet");
     store.finish_event(&event, true, at(NOW)).await.unwrap();

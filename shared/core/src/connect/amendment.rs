@@ -326,3 +326,6 @@ impl Sale {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,3 +85,55 @@ fn about(refusal: &Refusal) -> Option<About> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: Fields = Fields {
+        product: Some("product"),
+        start: Some("start"),
+        coupon: Some("coupon"),
+        country: Some("country"),
+    };
+
+    fn refusal(code: Option<&str>, param: Option<&str>) -> Refusal {
+        Refusal {
+            status: 400,
+            kind: "invalid_request_error".to_owned(),
+            code: code.map(str::to_owned),
+            param: param.map(str::to_owned),
+            message: "no".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_stripe_blames_is_told_by_the_field_that_it_came_from() {
+        for (code, param, field) in [
+            (Some("customer_tax_location_invalid"), None, "country"),
+            (None, Some("default_settings[automatic_tax][enabled]"), "country"),
+            (None, Some("address[country]"), "country"),
+            (None, Some("phases[0][discounts][0][coupon]"), "coupon"),
+            (None, Some("phases[0][items][0][price]"), "product"),
+            (None, Some("price"), "product"),
+            (None, Some("currency"), "product"),
+            (None, Some("start_date"), "start"),
+            (None, Some("phases[0][start_date]"), "start"),
+        ] {
+            let told = refused(StripeError::Refused(refusal(code, param)), &FIELDS);
+            assert_eq!(told.status, 400, "{code:?} {param:?}");
+            let told = told.envelope();
+            assert!(
+                told.contains(&format!("\"{field}\":")),
+                "{code:?} {param:?}: {told}"
+            );
+        }
+        let other = refused(StripeError::Refused(refusal(None, Some("metadata"))), &FIELDS);
+        assert_eq!(other.status, 502);
+        let unnamed = refused(
+            StripeError::Refused(refusal(None, Some("start_date"))),
+            &Fields::NONE,
+        );
+        assert_eq!(unnamed.status, 502);
+    }
+}

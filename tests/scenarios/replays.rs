@@ -556,7 +556,7 @@ async fn a_customer_is_brought_along_by_one_account() {
 }
 
 /// A customer with a card and two numbers for a year, as a program before this one has made them. Nobody here knows of either.
-async fn sold_elsewhere(world: &World) -> (String, Value) {
+pub(crate) async fn sold_elsewhere(world: &World) -> (String, Value) {
     let stripe = &world.stripe;
     let customer = stripe.operator("POST", "/v1/customers", "name=Acme").await;
     let customer = customer["id"].as_str().unwrap().to_owned();

@@ -1,8 +1,11 @@
 //! An account that was restored from a backup: its counters are back where they were, and Stripe keeps for a day what it told under the keys
 //! that they name. What is told so is not taken for what is.
 
+use billing_admin::accounts::{self, Wanted};
 use billing_stripe::{SyntheticEvent, webhook};
 use billing_tests::{Account, Backup, Machine, World, at_every_death, id_of, path_of};
+
+use crate::replays::sold_elsewhere;
 
 const NOW: &str = "2026-04-01T00:00:00Z";
 
@@ -192,4 +195,28 @@ async fn what_was_cancelled_since_is_not_the_answer_to_a_cancellation() {
     assert_eq!(ada.cancels().await.body["cancelAtPeriodEnd"], true);
     let subscription = world.stripe.subscription(&ada).await;
     assert_eq!(subscription["cancel_at_period_end"], true);
+}
+
+/// Another program has sold to its customer, and nobody has told of that here yet: nothing is sold beside it, restored or not.
+#[tokio::test]
+async fn an_account_that_was_brought_along_buys_nothing_beside_what_it_has() {
+    const NOT_TAKEN_OVER: &str =
+        r#"409 {"error":"the account's customer has a subscription at Stripe that is not taken over yet"}"#;
+    for way in WAYS {
+        let world = World::at(NOW).await;
+        let (customer, _) = sold_elsewhere(&world).await;
+        let wanted = Wanted {
+            id: "acme".parse().unwrap(),
+            name: None,
+            email: None,
+            customer: Some(customer.parse().unwrap()),
+            numbers: vec!["+15551230001".parse().unwrap()],
+        };
+        let store = world.stack().app.store();
+        accounts::create(store, wanted, world.now()).await.unwrap();
+        let acme = world.admits("acme").await;
+        let backup = world.backs_up(&acme).await;
+        restores(&world, &backup, way).await;
+        assert_eq!(acme.starts_checkout("monthly").await, NOT_TAKEN_OVER, "{way:?}");
+    }
 }

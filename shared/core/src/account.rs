@@ -197,7 +197,8 @@ impl Account {
     /// before may bill still, and nobody here knows.
     #[must_use]
     pub fn untold_customer(&self) -> Option<&CustomerId> {
-        let is_untold = self.subscription.is_none() && self.profile.checkouts == 0;
+        // The first checkout asks for a customer. Its number tells less: who restores an account from a backup moves that on.
+        let is_untold = self.subscription.is_none() && self.profile.customer_asked_at.is_none();
         self.profile.customer.as_ref().filter(|_| is_untold)
     }
 

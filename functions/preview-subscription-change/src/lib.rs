@@ -13,17 +13,21 @@
 use billing_core::Timestamp;
 use billing_core::access::Scope;
 use billing_core::change::{self, Unchangeable};
+use billing_core::invalid::Invalid;
 use billing_core::money::Currency;
 use billing_core::plan::Interval;
 use billing_core::promotion::Word;
 use billing_core::quote::{self, Quote, QuoteRequest};
 use billing_edge::{Call, Function, Problem, Redemption, Reply, Reread};
-use billing_stripe::{Preview, PreviewLine, PreviewedChange};
+use billing_stripe::{Preview, PreviewLine, PreviewedChange, StripeError};
 use serde::Serialize;
 
 /// What another program sold, at a price whose id no price is given any more.
 const OF_AN_OLD_PLAN: &str =
     "the subscription is billed by an old plan: only a change of its interval can be previewed";
+
+/// What another program sold may be billed by its usage.
+const METERED: &str = "cannot be told of a subscription that is billed by its usage";
 
 /// This Lambda.
 pub const FUNCTION: Function = Function::new("preview-subscription-change", |call| Box::pin(preview(call)));
@@ -110,6 +114,14 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
         };
         match call.stripe().await?.preview_change(&previewed).await {
             Ok(preview) => preview,
+            // By the deployment's own prices it is no fault of the caller's.
+            Err(StripeError::Refused(refusal))
+                if refusal.is_about_a_metered_quantity() && present.price == price =>
+            {
+                let mut invalid = Invalid::default();
+                invalid.field("quantity", METERED);
+                return Err(Problem::invalid(invalid));
+            }
             Err(error) => {
                 let problem = Problem::refused(error, question.code.as_ref());
                 if problem.is_bad_gateway() {

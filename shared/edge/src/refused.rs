@@ -11,23 +11,16 @@ use crate::problem::Problem;
 /// Stripe bills a customer in one currency for ever: only an operator can put that right.
 const OTHER_CURRENCY: &str =
     "the customer pays in another currency than the price is in: only an operator can change that";
-/// What another program sold may be billed by its usage.
-const METERED: &str = "cannot be told of a subscription that is billed by its usage";
 
 impl Problem {
     /// What Stripe's refusal of a purchase means: 400 when it is about the promotion code, which was used up since it was looked up or
-    /// which Stripe knows more about, or about an amount that is more, or less, than Stripe charges at once, or about a quantity of what is
-    /// billed by its usage; 409 when it is about the currency; else what any refusal means.
+    /// which Stripe knows more about, or about an amount that is more, or less, than Stripe charges at once; 409 when it is about the currency; else
+    /// what any refusal means.
     #[must_use]
     pub fn refused(error: StripeError, word: Option<&Word>) -> Self {
         match (error, word) {
             (StripeError::Refused(refusal), _) if refusal.is_about_the_amount() => {
                 Self::unchargeable(&refusal, "quantity")
-            }
-            (StripeError::Refused(refusal), _) if refusal.is_about_a_metered_quantity() => {
-                let mut invalid = Invalid::default();
-                invalid.field("quantity", METERED);
-                Self::invalid(invalid)
             }
             (StripeError::Refused(refusal), _) if refusal.is_about_the_currency() => {
                 Self::conflict(OTHER_CURRENCY)

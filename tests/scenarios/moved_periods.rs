@@ -229,6 +229,31 @@ async fn a_contract_on_trial_is_changed_when_that_is_over() {
     takes_seats(&world, &acme, &contract, 4, 666).await;
 }
 
+/// Over for two hours, of which nobody has heard: what is on its way is waited for, and a session of before finds out, and is offered anew.
+#[tokio::test]
+async fn a_trial_that_is_over_bars_nothing() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let (acme, contract) = sold(&world).await;
+    let more = seats(&acme, &contract, 4);
+    world.advance("5d").await;
+    let id = acme.session(&more).await;
+    puts_on_trial(&world, "2026-04-06T12:00:00Z").await;
+    world.stripe.stand_in().settle().await;
+    let told = on_trial("2026-04-06T12:00:00Z");
+    assert_eq!(acme.confirms(&id, &Value::Null).await, told.as_str());
+    world.stripe.holds_events(true).await;
+    world.advance("14h").await;
+    assert_eq!(acme.opens(&more).await.status, 503);
+    let anew = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(anew.status, 409, "{anew}");
+    let version = json!({ "version": anew.body["version"] });
+    let amended = acme.confirms(&id, &version).await;
+    assert_eq!(
+        amended.body["checkout_status"], "contract_created",
+        "{anew} {amended}"
+    );
+}
+
 /// Longer than the month that was paid for, which nobody has heard of by the end of that: a trial is told, and not that something is late. When an
 /// operator ends it, a month begins.
 #[tokio::test]

@@ -38,7 +38,7 @@ pub(crate) async fn amend(
         return give_up(call, claimed).await;
     }
     if contract.is_in_another_period(billing) {
-        return land_news(call, claimed, read.clone()).await;
+        return land_news(call, claimed).await;
     }
     if let Some(why) = obstacle(call, claimed, sale, read).await? {
         return cannot_amend(call, claimed, &why).await;
@@ -53,7 +53,7 @@ pub(crate) async fn amend(
     let stripe = call.stripe().await?;
     if sale.offer.way == Way::AtPeriodEnd {
         if contract.has_another_end(read) {
-            return land_news(call, claimed, read.clone()).await;
+            return land_news(call, claimed).await;
         }
         let Some(joined) = claimed.joined(call).await? else {
             return Ok(None);
@@ -83,16 +83,18 @@ pub(crate) async fn amend(
     Box::pin(amended(call, &paying, answer)).await
 }
 
-/// Lands what Stripe has of a contract before it is amended: the sale is forgotten, and offered anew. None, since the session has to be looked
-/// at again.
-fn land_news<'a>(call: &'a Call<'_>, claimed: &'a Claimed, read: Read) -> Step<'a> {
+/// Lands what Stripe has of a contract before it is amended: the sale is forgotten, which lets a schedule of it go, and what there is then is offered
+/// anew. None, since the session has to be looked at again.
+fn land_news<'a>(call: &'a Call<'_>, claimed: &'a Claimed) -> Step<'a> {
     Box::pin(async move {
         let contract = &claimed.stored.contract;
         if claimed.is_of_another(call.now) || call.release_sale(contract).await?.is_none() {
             return Ok(None);
         }
         let stored = call.store.contract(&contract.organisation, &contract.id).await?;
-        if let Some(stored) = stored {
+        if let Some(stored) = stored
+            && let Some(read) = call.read_contract(&stored.contract).await?
+        {
             call.land_contract(&stored, read, InvoiceFacts::default()).await?;
         }
         Ok(None)

@@ -120,7 +120,7 @@ pub(crate) async fn claim(
     // What is priced is what is claimed: the contract may become another between two reads of it.
     let stored = facts.stored.clone().or(begun);
     let sale = stored.as_ref().and_then(|stored| stored.contract.sale.as_ref());
-    let refusal = match facts.obstacle() {
+    let refusal = match facts.obstacle(call.now) {
         Some(Obstacle::Ended) => return cancel(call, session).await,
         Some(
             obstacle @ (Obstacle::Scheduled
@@ -233,15 +233,19 @@ async fn check_offer(call: &Call<'_>, session: &Session, facts: &WishFacts) -> R
     }
 }
 
-/// The period that a contract is stored with is over, and the news of what came after has not arrived: it is read at Stripe, and landed. 503
+/// The period, or the trial, that a contract is stored with is over, and the news of what came after has not arrived: it is read at Stripe, and landed. 503
 /// while Stripe has not gone on either.
 async fn catch_up(call: &Call<'_>, stored: &StoredContract) -> Result<(), Problem> {
     let contract = &stored.contract;
     let read = call.read_contract(contract).await?;
     let has_gone_on = |read: &Read| {
         let Billing { status, period, .. } = &read.billing;
+        let was = contract.billing.as_ref().map(|billing| billing.status);
         // In a trial, nothing is left of a period for as long as that lasts.
-        let is_other = !status.is_live() || *status == BillingStatus::Trialing;
+        let is_other = match status {
+            BillingStatus::Trialing => call.now < period.end,
+            status => !status.is_live() || was == Some(BillingStatus::Trialing),
+        };
         let has_begun = contract.standing.over_at() <= period.start;
         is_other
             || has_begun

@@ -173,7 +173,7 @@ impl Call<'_> {
             named.judge_the_rest(wish, self.now);
         }
         let facts = named.facts()?;
-        if let Some(obstacle) = facts.obstacle() {
+        if let Some(obstacle) = facts.obstacle(self.now) {
             return Err(Problem::conflict(obstacle.to_string()));
         }
         facts.check_period(self.now)?;
@@ -377,11 +377,14 @@ impl WishFacts {
         }
     }
 
-    /// The contract to amend whose period is over, where the news of what came after has not arrived: what it stands at is not known here.
+    /// The contract to amend whose period or trial is over, where the news of what came after has not arrived: what it stands at is not known
+    /// here.
     #[must_use]
     pub fn lapsed(&self, now: Timestamp) -> Option<&StoredContract> {
-        let stored = self.stored.as_ref();
-        stored.filter(|stored| stored.contract.standing.over_at() <= now)
+        self.stored.as_ref().filter(|stored| {
+            let contract = &stored.contract;
+            contract.standing.over_at() <= now || is_over(contract.obstacle(), now)
+        })
     }
 
     /// Whether the contract can be priced as it is stored: 503 while the news of its renewal, or its end, is on its way.
@@ -389,16 +392,22 @@ impl WishFacts {
         match self.lapsed(now) {
             None => Ok(()),
             Some(_) => Err(Problem::unavailable(
-                "the contract's period is over, and what came after has not arrived",
+                "the contract's period or trial is over, and what came after has not arrived",
             )),
         }
     }
 
-    /// Why the contract cannot be amended as it stands, if it cannot.
+    /// Why the contract cannot be amended as it stands, if it cannot. A trial that is over is no reason.
     #[must_use]
-    pub fn obstacle(&self) -> Option<Obstacle> {
-        self.stored.as_ref()?.contract.obstacle()
+    pub fn obstacle(&self, now: Timestamp) -> Option<Obstacle> {
+        let obstacle = self.stored.as_ref()?.contract.obstacle();
+        obstacle.filter(|_| !is_over(obstacle, now))
     }
+}
+
+/// Whether what bars an amendment is a trial that is over.
+fn is_over(obstacle: Option<Obstacle>, now: Timestamp) -> bool {
+    matches!(obstacle, Some(Obstacle::OnTrial(until)) if until <= now)
 }
 
 impl From<NoOffer> for Problem {

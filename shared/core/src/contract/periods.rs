@@ -17,7 +17,7 @@ use crate::subscription::Status as BillingStatus;
 
 impl Contract {
     /// Whether Stripe bills another period than the contract stands at. One that the contract's end cuts short is the same, and so is a first
-    /// one that an anchor cuts short: that ends where the whole one does.
+    /// one that an anchor cuts short, which begins later than the whole one and ends where that does, or with the contract.
     #[must_use]
     pub fn is_in_another_period(&self, billing: &Billing) -> bool {
         let (known, period) = (self.standing.period, billing.period);
@@ -29,7 +29,8 @@ impl Contract {
             .iter()
             .flatten()
             .any(|end| end.as_second() == period.end.as_second());
-        let is_shorter = period.end < known.end && known.start < period.start && !is_cut;
+        let is_first = known.end == self.standing.anchor.at;
+        let is_shorter = period.end < known.end && known.start < period.start && !(is_cut && is_first);
         known.end < period.end || is_shorter
     }
 

@@ -292,7 +292,7 @@ async fn a_renewal_that_cannot_be_taxed_is_billed_before_it_is_canceled() {
             let told = north.cancels(&id).await;
             assert_eq!(
                 told,
-                r#"409 {"error":"the renewal cannot be billed, as Stripe does not know where to tax the client: name its country and postal code in taxSettings, or cancel it when Stripe has billed the renewal without tax, an hour after it was drafted"}"#
+                r#"409 {"error":"the renewal cannot be billed, as Stripe does not know where to tax the client: name its country and postal code in taxSettings, correct its address at Stripe, or cancel it when Stripe has billed the renewal without tax, an hour after it was drafted"}"#
             );
         }
         assert_eq!(north.gets(&id).await.body["status"], "active");

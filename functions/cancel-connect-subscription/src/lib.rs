@@ -108,7 +108,7 @@ fn unbilled(renewal: Renewal) -> Option<&'static str> {
     match renewal {
         Renewal::Billed => None,
         Renewal::Unlocated => Some(
-            "the renewal cannot be billed, as Stripe does not know where to tax the client: name its country and postal code in taxSettings, or \
+            "the renewal cannot be billed, as Stripe does not know where to tax the client: name its country and postal code in taxSettings, correct its address at Stripe, or \
              cancel it when Stripe has billed the renewal without tax, an hour after it was drafted",
         ),
         Renewal::Drafted => Some(

@@ -293,11 +293,11 @@ async fn an_order_whose_client_has_moved_since_is_the_same() {
     assert_eq!(same.body["id"], again.body["id"]);
 }
 
-/// The client moves while its order is made, and a second click tells its postal code in the other country, after the first or before it: one
-/// schedule. Nobody forgets the sale that the other is about to make.
+/// The client moves while its order is made, and a second click tells its postal code in the other country: one schedule, whichever is first. What was
+/// told since is not told over.
 #[tokio::test]
 async fn an_order_whose_client_moves_while_it_is_made_is_made_once() {
-    for is_told_first in [true, false] {
+    for step in ["POST /v1/customers/cus_", "DynamoDB TransactWriteItems"] {
         let world = World::at(NOW).await;
         let north = world.agency().await;
         let first = sold_in_berlin(&world, &north).await;
@@ -307,41 +307,98 @@ async fn an_order_whose_client_moves_while_it_is_made_is_made_once() {
             json!({ "enabled": true, "postalCode": "20095" }),
         );
         let (one, other) = (world.machine().await, world.machine().await);
-        if is_told_first {
-            one.network.holds("POST /v1/customers/cus_");
-        } else {
-            one.network.holds("DynamoDB TransactWriteItems");
-            other.network.holds("POST /v1/customers/cus_");
-        }
-        let begins = async {
-            let told = north.sells_on(&one, &order).await.unwrap();
-            other.network.lets_go();
-            told
-        };
+        one.network.holds(step);
         let joins = async {
             one.network.reached().await;
             let moves = json!({ "taxSettings": { "enabled": true, "country": "FR", "postalCode": "75001" } });
             let moved = north.updates(&first, &moves).await;
-            assert_eq!(moved.status, 200, "{moved}");
-            let joins = north.sells_on(&other, &order);
-            if is_told_first {
-                let told = joins.await.unwrap();
-                one.network.lets_go();
-                told
-            } else {
-                let reached = async {
-                    other.network.reached().await;
-                    one.network.lets_go();
-                };
-                tokio::join!(joins, reached).0.unwrap()
-            }
+            assert_eq!(moved.status, 200, "{step}: {moved}");
+            let told = north.sells_on(&other, &order).await.unwrap();
+            one.network.lets_go();
+            told
         };
-        let (begun, joined) = tokio::join!(begins, joins);
-        let expected = if is_told_first { (200, 503) } else { (503, 200) };
-        assert_eq!((begun.status, joined.status), expected, "{begun} {joined}");
-        let made = if is_told_first { begun } else { joined };
-        assert_eq!(north.sells(&order).await.body["id"], made.body["id"]);
-        assert_eq!(north.schedules().await.len(), 2, "told first: {is_told_first}");
+        let (begun, joined) = tokio::join!(north.sells_on(&one, &order), joins);
+        let begun = begun.unwrap();
+        assert_eq!(
+            (begun.status, joined.status),
+            (200, 200),
+            "{step}: {begun} {joined}"
+        );
+        assert_eq!(begun.body["id"], joined.body["id"], "{step}");
+        assert_eq!(north.schedules().await.len(), 2, "{step}");
+    }
+}
+
+/// The agency moves its client back by hand, to where it was before it was recorded elsewhere. What comes to nothing then leaves it there.
+#[tokio::test]
+async fn a_client_that_its_agency_moved_back_stays_there() {
+    for is_ordered in [true, false] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let id = sold_in_berlin(&world, &north).await;
+        world.advance("31d").await;
+        let france = json!({ "enabled": true, "country": "FR", "postalCode": "75001" });
+        let order = taxed(north.order("2026-08-01T00:00:00Z"), france.clone());
+        assert_eq!(north.sells(&order).await.status, 200);
+        let path = format!(
+            "/v1/customers/{}",
+            north.customers().await[0]["id"].as_str().unwrap()
+        );
+        let berlin_again = "address[country]=DE&address[postal_code]=10115";
+        north.at_stripe("POST", &path, berlin_again).await;
+        let machine = world.machine().await;
+        let told = if is_ordered {
+            machine
+                .network
+                .tells("POST /v1/subscription_schedules", 400, REFUSED);
+            let order = taxed(north.order("2026-09-01T00:00:00Z"), france);
+            north.sells_on(&machine, &order).await.unwrap()
+        } else {
+            machine.network.tells("POST /v1/subscriptions/sub_", 400, REFUSED);
+            let wish = json!({ "taxSettings": france });
+            north.updates_on(&machine, &id, &wish).await.unwrap()
+        };
+        assert!((400..500).contains(&told.status), "{is_ordered}: {told}");
+        is_in_berlin(&north, &format!("ordered: {is_ordered}")).await;
+    }
+}
+
+/// The machine dies when the schedule is made: its event, or whoever orders the same, records where the client is. Where the client has been told
+/// since to be elsewhere, it stays, and that is what is recorded.
+#[tokio::test]
+async fn where_an_order_has_its_client_is_recorded_when_it_is_made() {
+    for by_event in [true, false] {
+        for since in [None, Some("AT")] {
+            let context = format!("by event: {by_event}, since: {since:?}");
+            let world = World::at(NOW).await;
+            let north = world.agency().await;
+            let first = sold_in_berlin(&world, &north).await;
+            world.stripe.holds_events(true).await;
+            let machine = world.machine().await;
+            machine
+                .network
+                .stops_named(Moment::After, "POST /v1/subscription_schedules");
+            let france = json!({ "enabled": true, "country": "FR" });
+            let order = taxed(north.order(NEXT_MONTH), france);
+            machine.dies_over(north.sells_on(&machine, &order)).await;
+            if let Some(country) = since {
+                let moves = json!({ "taxSettings": { "enabled": true, "country": country } });
+                assert_eq!(north.updates(&first, &moves).await.status, 200, "{context}");
+            }
+            if by_event {
+                world.stripe.holds_events(false).await;
+            } else {
+                let told = north.sells(&order).await;
+                assert_eq!(told.status, 200, "{context}: {told}");
+            }
+            let sales = north.sales().await;
+            assert!(sales.iter().all(|sale| sale.schedule.is_some()), "{context}");
+            let moves = json!({ "taxSettings": { "enabled": true, "postalCode": "1020" } });
+            let told = north.updates(&first, &moves).await;
+            assert_eq!(told.status, 200, "{context}: {told}");
+            let country = since.unwrap_or("FR");
+            assert_eq!(place(&north).await, (json!(country), json!("1020")), "{context}");
+        }
     }
 }
 

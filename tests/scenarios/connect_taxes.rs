@@ -106,12 +106,13 @@ async fn a_client_that_is_where_it_was_is_told_nothing() {
 }
 
 /// Another postal code of the same country is told with the rest of the address, but for the state, by which Stripe would work out taxes before the
-/// code. Where Stripe has none, the code is added.
+/// code; so is one where Stripe had none.
 #[tokio::test]
 async fn another_postal_code_leaves_the_rest_of_an_address() {
     let former = yonge_street();
     let elsewhere = with(yonge_street(), json!({ "postal_code": "V1X 1X1", "state": null }));
     let uncoded = with(yonge_street(), json!({ "postal_code": null }));
+    let stateless = with(yonge_street(), json!({ "state": null }));
     let abroad = json!({
         "city": null, "country": "FR", "line1": null, "line2": null, "postal_code": "75001", "state": null,
     });
@@ -124,7 +125,7 @@ async fn another_postal_code_leaves_the_rest_of_an_address() {
                 &elsewhere,
             ),
             (&former, json!({ "postalCode": "V1X 1X1" }), &elsewhere),
-            (&uncoded, json!({ "postalCode": "M5E 1E5" }), &former),
+            (&uncoded, json!({ "postalCode": "M5E 1E5" }), &stateless),
             (&nowhere, json!({ "country": "CA" }), &former),
             (
                 &former,
@@ -202,60 +203,71 @@ async fn what_stripe_refuses_leaves_a_client_at_its_address() {
 /// been told to be elsewhere still, or by another update to be there, it stays.
 #[tokio::test]
 async fn a_postal_code_that_came_to_nothing_is_put_back_by_whoever_comes_next() {
-    for (is_ordered, sinces) in [
-        (true, &[None, Some("M4B 1B3")][..]),
-        (false, &[None, Some("M4B 1B3"), Some("V1X 1X1")]),
-    ] {
-        for since in sinces.iter().copied() {
-            let context = format!("ordered: {is_ordered}, since: {since:?}");
-            let world = World::at(NOW).await;
-            let north = world.agency().await;
-            let id = sold(&world, &north).await;
-            let other = north.sold("2026-08-01T00:00:00Z").await;
-            world.stripe.stand_in().settle().await;
-            world.stripe.holds_events(true).await;
-            let step = if is_ordered {
-                MAKING
-            } else {
-                "POST /v1/subscriptions/sub_"
-            };
-            let order = taxed(&north, JUNE, json!({ "postalCode": "V1X 1X1" }));
-            let wish = json!({ "taxSettings": settings(json!({ "postalCode": "V1X 1X1" })) });
-            let one = world.machine().await;
-            one.network.stops_named(Moment::Before, step);
-            if is_ordered {
-                one.dies_over(north.sells_on(&one, &order)).await;
-            } else {
-                one.dies_over(north.updates_on(&one, &id, &wish)).await;
-            }
-            assert_eq!(address(&north).await["postal_code"], "V1X 1X1", "{context}");
-            if let Some(code) = since {
-                let moves = json!({ "taxSettings": settings(json!({ "postalCode": code })) });
-                assert_eq!(north.updates(&other, &moves).await.status, 200, "{context}");
-            }
-            let next = world.machine().await;
-            // What was left, and what is asked for anew.
-            next.network.tells(step, 400, REFUSED);
-            next.network.tells(step, 400, REFUSED);
-            let told = if is_ordered {
-                north.sells_on(&next, &order).await.unwrap()
-            } else {
-                north.updates_on(&next, &id, &wish).await.unwrap()
-            };
-            assert!((400..500).contains(&told.status), "{context}: {told}");
-            let after = address(&north).await;
-            match since {
-                None => assert_eq!(after, yonge_street(), "{context}"),
-                Some(code) => assert_eq!(after["postal_code"], code, "{context}"),
-            }
-            let sales = north.sales().await;
-            assert!(
-                sales
-                    .iter()
-                    .all(|sale| sale.amendment.is_none() && sale.moved.is_none()),
-                "{context}: {sales:?}"
-            );
+    let sinces = [
+        None,
+        Some(("M4B 1B3", false)),
+        Some(("V1X 1X1", false)),
+        Some(("M4B 1B3", true)),
+        Some(("V1X 1X1", true)),
+    ];
+    for (is_ordered, since) in sinces
+        .into_iter()
+        .flat_map(|since| [(true, since), (false, since)])
+    {
+        let context = format!("ordered: {is_ordered}, since: {since:?}");
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let id = sold(&world, &north).await;
+        let other = north.sold("2026-08-01T00:00:00Z").await;
+        world.stripe.stand_in().settle().await;
+        world.stripe.holds_events(true).await;
+        let step = if is_ordered {
+            MAKING
+        } else {
+            "POST /v1/subscriptions/sub_"
+        };
+        let order = taxed(&north, JUNE, json!({ "postalCode": "V1X 1X1" }));
+        let wish = json!({ "taxSettings": settings(json!({ "postalCode": "V1X 1X1" })) });
+        let one = world.machine().await;
+        one.network.stops_named(Moment::Before, step);
+        if is_ordered {
+            one.dies_over(north.sells_on(&one, &order)).await;
+        } else {
+            one.dies_over(north.updates_on(&one, &id, &wish)).await;
         }
+        assert_eq!(address(&north).await["postal_code"], "V1X 1X1", "{context}");
+        if let Some((code, by_order)) = since {
+            let members = json!({ "postalCode": code });
+            let told = if by_order {
+                north.sells(&taxed(&north, "2026-09-01T00:00:00Z", members)).await
+            } else {
+                let moves = json!({ "taxSettings": settings(members) });
+                north.updates(&other, &moves).await
+            };
+            assert_eq!(told.status, 200, "{context}: {told}");
+        }
+        let next = world.machine().await;
+        // What was left, and what is asked for anew.
+        next.network.tells(step, 400, REFUSED);
+        next.network.tells(step, 400, REFUSED);
+        let told = if is_ordered {
+            north.sells_on(&next, &order).await.unwrap()
+        } else {
+            north.updates_on(&next, &id, &wish).await.unwrap()
+        };
+        assert!((400..500).contains(&told.status), "{context}: {told}");
+        let after = address(&north).await;
+        match since {
+            None => assert_eq!(after, yonge_street(), "{context}"),
+            Some((code, _)) => assert_eq!(after["postal_code"], code, "{context}"),
+        }
+        let sales = north.sales().await;
+        assert!(
+            sales
+                .iter()
+                .all(|sale| sale.amendment.is_none() && sale.moved.is_none()),
+            "{context}: {sales:?}"
+        );
     }
 }
 

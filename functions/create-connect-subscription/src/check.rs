@@ -2,9 +2,10 @@
 
 use billing_core::Timestamp;
 use billing_core::asked::is_key_kept;
+use billing_core::connect::buyer::Buyer;
 use billing_core::connect::offer::Offer;
 use billing_core::connect::order::{Fault, Order};
-use billing_core::connect::sale::{Buyer, NamedAgent, Sale};
+use billing_core::connect::sale::{NamedAgent, Sale};
 use billing_core::connect::{Agent, Client};
 use billing_core::id::ConnectedAccountId;
 use billing_core::invalid::Invalid;

@@ -18,13 +18,15 @@ use std::collections::BTreeSet;
 use billing_core::access::Owner;
 use billing_core::asked;
 use billing_core::connect::Client;
+use billing_core::connect::buyer::Buyer;
 use billing_core::connect::contract::Stage;
-use billing_core::connect::order::{self, Metric, Moved, Order, Timeliness};
-use billing_core::connect::sale::{self, Buyer, NamedAgent, NewSale, Next, ReadSale, Sale, Terms};
+use billing_core::connect::order::{self, Metric, Order, Timeliness};
+use billing_core::connect::place::{Place, Whereabouts};
+use billing_core::connect::sale::{self, NamedAgent, NewSale, Next, ReadSale, Sale, Terms};
 use billing_core::id::{
     AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, CustomerId, ProductId, ScheduleId,
 };
-use billing_edge::connect::{ConnectAnswer, Fields, MoveBack, Named, Payer, Paying, Whereabouts, refused};
+use billing_edge::connect::{ConnectAnswer, Fields, Named, Payer, Paying, PutBack, refused};
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::{FoundSale, Listener, SoldBefore, Unfinished, unless_conflict};
 use billing_stripe::{Connected, NewSchedule, StripeError};
@@ -162,14 +164,14 @@ async fn attempt(
         Next::Repeat(_) | Next::Finish(_) => Ok(()),
     };
     let (client, agents) = check::own(order, client, agents, start)?;
-    let (buyer, sale, is_located) = match next {
+    let (buyer, sale, whereabouts) = match next {
         Next::Repeat(sale) => return repeat(call, request, sale, over).await,
         Next::Finish(sale) => {
             // Another machine wrote both between the two reads.
             let Some(buyer) = buyer else {
                 return Ok(None);
             };
-            (buyer, sale, false)
+            (buyer, sale, None)
         }
         Next::Begin => {
             let ordered = Ordered {
@@ -192,7 +194,7 @@ async fn attempt(
         client: &client,
         buyer: &buyer,
         sale: &sale,
-        is_located,
+        whereabouts,
     };
     open(call, owner, &begun).await
 }
@@ -235,13 +237,13 @@ struct Ordered<'a> {
     before: SoldBefore<'a>,
 }
 
-/// Checks the order against what the account has for sale, and writes it down under the client's next number. With it, whether Stripe knows that
-/// the client is where the order says.
+/// Checks the order against what the account has for sale, and writes it down under the client's next number. With it, what there is to tell of
+/// where the client is, if it has a customer.
 async fn begin(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
     ordered: Ordered<'_>,
-) -> Result<Option<(Buyer, Sale, bool)>, Problem> {
+) -> Result<Option<(Buyer, Sale, Option<Whereabouts>)>, Problem> {
     let Ordered {
         account,
         request,
@@ -249,16 +251,23 @@ async fn begin(
         before,
     } = ordered;
     let offer = check::sellable(call, account, before, &request.order).await?;
-    let whereabouts = match before.buyer.filter(|buyer| buyer.customer.is_some()) {
-        Some(buyer) => {
+    let tax = request.order.tax.as_ref();
+    let placed = before
+        .buyer
+        .and_then(|buyer| Some((buyer, buyer.customer.as_ref()?, buyer.placed(tax)?)));
+    let whereabouts = match placed {
+        Some((buyer, customer, place)) => {
             let stripe = call.stripe_of(account).await?;
-            let tax = request.order.tax.clone();
-            let tax = tax.map(|tax| tax.placed(buyer.country.as_ref()));
-            Some(call.whereabouts(&stripe, buyer, tax.as_ref()).await?)
+            let whereabouts = Whereabouts::of(&call.address_of(&stripe, customer).await?, &place);
+            if let Some(moved) = &whereabouts.moved
+                && call.correct_place(buyer, customer, moved).await?
+            {
+                return Ok(None);
+            }
+            Some(whereabouts)
         }
         None => None,
     };
-    let is_located = whereabouts.as_ref().is_some_and(Whereabouts::are_known);
     let new = NewSale {
         agency: owner.agency(),
         account,
@@ -267,11 +276,13 @@ async fn begin(
         key: request.key(),
         agents,
         terms: Terms::of(&offer),
-        moved: whereabouts.and_then(|whereabouts| whereabouts.moved),
+        moved: whereabouts
+            .as_ref()
+            .and_then(|whereabouts| whereabouts.moved.clone()),
     };
     let sale = Sale::begin(new, call.now);
     let begun = unless_conflict(call.store.begin_sale(before, &sale, call.now).await)?;
-    Ok(begun.map(|buyer| (buyer, sale, is_located)))
+    Ok(begun.map(|buyer| (buyer, sale, whereabouts)))
 }
 
 /// A sale that is written down.
@@ -281,8 +292,8 @@ struct Begun<'a> {
     client: &'a Client,
     buyer: &'a Buyer,
     sale: &'a Sale,
-    /// Whether Stripe knew a moment ago that the client is where the order says.
-    is_located: bool,
+    /// What there is to tell of where the client is, where that was found out a moment ago.
+    whereabouts: Option<Whereabouts>,
 }
 
 /// Makes the schedule of a sale, and records it; none when somebody else wrote first, or nothing can come of this number. Once its start is over it
@@ -302,23 +313,22 @@ async fn open(
         Timeliness::Awaited => return settle(call, &stripe, begun, Some(awaited())).await,
         Timeliness::Over => return settle(call, &stripe, begun, None).await,
     }
-    let address = address_key(sale);
-    let tax = sale.order.tax.clone();
-    let tax = tax.map(|tax| tax.placed(buyer.country.as_ref()));
+    let whereabouts = match &begun.whereabouts {
+        Some(whereabouts) => whereabouts.clone(),
+        None => call.whereabouts_of(&stripe, buyer, sale).await?,
+    };
     let paying = Paying {
         buyer,
         client,
-        tax: tax.as_ref(),
-        moved: sale.moved.as_ref(),
-        is_known: begun.is_located,
-        address_key: &address,
+        whereabouts: &whereabouts,
+        address_key: &address_key(sale),
     };
     let payer = call.buyers_customer(owner, &stripe, &paying).await?;
-    let (customer, moved) = match payer {
-        Payer::Is(customer, moved) => (customer, moved),
+    let customer = match payer {
+        Payer::Is(customer) => customer,
         Payer::Overtaken => return Ok(None),
-        // Stripe keeps a failure under this number, or was told of another place: the schedule may have been made after that. The next number
-        // has another key.
+        // Stripe keeps a failure under this number, or the build before this one told it of another place, and may have made the schedule
+        // after that. The next number has another key.
         Payer::Unlocated(error @ StripeError::Spent { .. }) => {
             let unknown = under_way(call, sale, &error).map(Problem::from);
             return settle(call, &stripe, begun, unknown).await;
@@ -345,16 +355,16 @@ async fn open(
             Some(schedule) => schedule,
             None => match under_way(call, sale, &error) {
                 Some(unknown) => return Err(unknown.into()),
-                None => return undone(call, &stripe, begun, moved.as_ref()).await,
+                None => return undone(call, &stripe, begun).await,
             },
         },
         Err(error @ StripeError::Refused(_)) => {
-            undone(call, &stripe, begun, moved.as_ref()).await?;
+            undone(call, &stripe, begun).await?;
             return Err(refused(error, &FIELDS));
         }
         Err(error) => return Err(error.into()),
     };
-    record(call, begun, &schedule).await
+    record(call, begun, &schedule, whereabouts.place.as_ref()).await
 }
 
 /// Records what was made of a sale that is not asked for any more. Where nothing was, it is over, unless that is not known (`unknown`): another
@@ -372,14 +382,17 @@ async fn settle(
         None => None,
     };
     match (made, unknown) {
-        (Some(schedule), _) => record(call, begun, &schedule).await,
+        (Some(schedule), _) => {
+            let whereabouts = call.whereabouts_of(stripe, buyer, sale).await?;
+            record(call, begun, &schedule, whereabouts.known()).await
+        }
         (None, Some(unknown)) => Err(unknown),
-        (None, None) => undone(call, stripe, begun, sale.moved.as_ref()).await,
+        (None, None) => undone(call, stripe, begun).await,
     }
 }
 
-/// What it comes to that Stripe was asked under this number in other words, of a sale that another machine may still be at: one that read another
-/// country of the client, or of the build before this one. It may be about to have its schedule made, so the sale is not over.
+/// What it comes to that Stripe was asked under this number in other words, of a sale that another machine may still be at: one of the build before
+/// this one. It may be about to have its schedule made, so the sale is not over.
 fn under_way(call: &Call<'_>, sale: &Sale, error: &StripeError) -> Option<StripeError> {
     error
         .asked_in_other_words()
@@ -397,14 +410,25 @@ async fn made_before(
     found.map_err(|error| refused(error, &FIELDS))
 }
 
-/// Reads the schedule of a sale, and writes it into the sale; none when somebody else wrote first.
+/// Reads the schedule of a sale, and writes it into the sale, and where the client is into what is recorded of it; none when somebody else wrote
+/// first.
 async fn record(
     call: &Call<'_>,
-    &Begun { request, sale, .. }: &Begun<'_>,
+    &Begun {
+        request, buyer, sale, ..
+    }: &Begun<'_>,
     schedule: &ScheduleId,
+    place: Option<&Place>,
 ) -> Result<Option<ReadSale>, Problem> {
     let named = Named::Schedule(schedule.clone());
-    let contract = call.contract_of(sale, &named).await?;
+    let located = async {
+        match (&buyer.customer, place) {
+            (Some(customer), Some(place)) => call.record_place(buyer, customer, place).await,
+            // A new customer is recorded with its place.
+            _ => Ok(()),
+        }
+    };
+    let (contract, ()) = tokio::try_join!(call.contract_of(sale, &named), located)?;
     let contract = contract.ok_or_else(|| Problem::bad_gateway("a new schedule is not there"))?;
     let found = FoundSale {
         schedule: Some(schedule),
@@ -442,18 +466,16 @@ async fn undone(
     call: &Call<'_>,
     stripe: &Connected,
     &Begun { buyer, sale, .. }: &Begun<'_>,
-    moved: Option<&Moved>,
 ) -> Result<Option<ReadSale>, Problem> {
     // Who had no customer was nowhere.
-    if let (Some(moved), Some(customer)) = (moved, &buyer.customer) {
-        let back = format!("{}/back", address_key(sale));
-        let back = MoveBack {
-            buyer,
+    if let (Some(moved), Some(customer)) = (&sale.moved, &buyer.customer) {
+        let back = PutBack {
+            sale,
             customer,
             moved,
-            key: &back,
+            key: &format!("{}/back", address_key(sale)),
         };
-        call.move_back(stripe, &back).await?;
+        call.put_back(stripe, &back).await?;
     }
     dropped(call, sale).await
 }

@@ -3,8 +3,12 @@
 //! An agency's own Stripe account is connected to the deployment's; everything that is sold there is that account's. Here is what
 //! is decided about it, on facts that others read.
 
+/// Clients as those who pay.
+pub mod buyer;
 /// What a client is sold, as it was asked for.
 pub mod order;
+/// Where clients are.
+pub mod place;
 /// What a product offers: a flat price, and perhaps what is used beyond it.
 pub mod offer;
 /// Sales by number: one for each order, however often it is asked for.

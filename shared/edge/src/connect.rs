@@ -15,7 +15,8 @@ use std::convert::Infallible;
 use billing_core::Timestamp;
 use billing_core::connect::contract::Contract;
 use billing_core::connect::offer::{self, ChosenPrices, Offer, Unsellable};
-use billing_core::connect::order::{self, Metric, PostalCode, Tax};
+use billing_core::connect::order::{self, Metric, Tax};
+use billing_core::connect::place::PostalCode;
 use billing_core::connect::sale::{ReadSale, Sale, SaleKey};
 use billing_core::id::{AgencyId, ClientId, ConnectedAccountId, ProductId, ScheduleId, SubscriptionId};
 use billing_stripe::{Connected, ConnectedObject};
@@ -27,7 +28,7 @@ use crate::problem::Problem;
 
 pub use amend::NotAmended;
 pub use answer::ConnectAnswer;
-pub use buyer::{MoveBack, Payer, Paying, Whereabouts};
+pub use buyer::{Payer, Paying, PutBack};
 pub use refused::{Fields, OTHER_CURRENCY, refused};
 
 /// What a caller is told of an account that is not theirs, or is none.

@@ -7,9 +7,10 @@
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, Update};
 use billing_core::Timestamp;
 use billing_core::connect::amendment::Amendment;
+use billing_core::connect::buyer::Buyer;
 use billing_core::connect::contract::Contract;
-use billing_core::connect::order::Place;
-use billing_core::connect::sale::{Buyer, Sale, SaleKey};
+use billing_core::connect::place::Place;
+use billing_core::connect::sale::{Sale, SaleKey};
 use billing_core::id::{ClientId, ConnectedAccountId, CustomerId, ScheduleId};
 
 use crate::client::Store;

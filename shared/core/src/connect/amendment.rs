@@ -12,7 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::contract::{Contract, Stage};
-use super::order::{self, Moved, Tax, Timeliness};
+use super::order::{self, Tax, Timeliness};
+use super::place::Moved;
 use super::sale::{Sale, Terms};
 use crate::access::Owner;
 use crate::asked::{is_in_flight, is_key_kept};

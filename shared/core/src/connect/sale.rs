@@ -16,11 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::amendment::Amendment;
 use super::contract::{Contract, Sold, State};
 use super::offer::{Cadence, Offer};
-use super::order::{self, Moved, Order, Place, PostalCode, Timeliness};
+use super::order::{self, Order, Timeliness};
+use super::place::Moved;
 use crate::asked::{self, is_key_kept};
-use crate::contact::{Country, Name};
+use crate::contact::Name;
 use crate::id::{
-    AgencyId, AgentId, BilledPriceId, BilledProductId, ClientId, ConnectedAccountId, CustomerId, ScheduleId,
+    AgencyId, AgentId, BilledPriceId, BilledProductId, ClientId, ConnectedAccountId, ScheduleId,
 };
 use crate::money::Currency;
 
@@ -31,56 +32,6 @@ pub const REPEAT: SignedDuration = SignedDuration::from_mins(10);
 const SAME_KEY: SignedDuration = SignedDuration::from_hours(24);
 /// Of how many `Idempotency-Key`s a sale knows: of more, which only somebody makes who repeats an order on and on, of the latest.
 const MOST_KEYS: usize = 20;
-
-/// A client as a connected account knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Buyer {
-    /// On which account.
-    pub account: ConnectedAccountId,
-    /// Who.
-    pub client: ClientId,
-    /// Counts the writes that a decision could rest on.
-    pub version: u64,
-    /// The client's one customer there, once its creation is recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customer: Option<CustomerId>,
-    /// When Stripe was first asked for that customer: from then on it may exist without our knowing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customer_asked_at: Option<Timestamp>,
-    /// How many customers it had there before and lost: an operator deleted them. Names the next one's creation.
-    #[serde(default)]
-    pub lost_customers: u64,
-    /// How many sales were ever begun; the number of the latest.
-    #[serde(default)]
-    pub sales: u64,
-    /// The country that Stripe was last told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub country: Option<Country>,
-    /// The postal code there that Stripe was last told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub postal_code: Option<PostalCode>,
-}
-
-impl Buyer {
-    /// Where Stripe was last told that it is.
-    #[must_use]
-    pub fn place(&self) -> Option<Place> {
-        let country = self.country.clone()?;
-        Some(Place {
-            country,
-            postal_code: self.postal_code.clone(),
-        })
-    }
-
-    /// Where it is once Stripe has been told that it is at that place.
-    #[must_use]
-    pub fn told(&self, place: &Place) -> Place {
-        match self.place() {
-            Some(known) => known.told(place),
-            None => place.clone(),
-        }
-    }
-}
 
 /// An agent as it was called when it was sold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

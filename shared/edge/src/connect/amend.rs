@@ -5,14 +5,16 @@
 //! be elsewhere is written into the change first, and whoever forgets a change that comes to nothing puts it back.
 
 use billing_core::connect::amendment::{Amendment, Step};
+use billing_core::connect::buyer::Buyer;
 use billing_core::connect::contract::Contract;
-use billing_core::connect::order::{Address, Moved, Tax, Timeliness};
+use billing_core::connect::order::{Tax, Timeliness};
+use billing_core::connect::place::Whereabouts;
 use billing_core::connect::sale::{ReadSale, Sale};
 use billing_core::id::CouponId;
 use billing_store::{FoundSale, Listener, StoreError, Unfinished, unless_conflict};
 use billing_stripe::{Connected, StripeError};
 
-use super::buyer::MoveBack;
+use super::buyer::PutBack;
 use super::{Fields, Named, refused};
 use crate::call::Call;
 use crate::problem::Problem;
@@ -74,9 +76,9 @@ impl Call<'_> {
         let Noted {
             mut read,
             amendment,
-            address,
+            whereabouts,
         } = noted;
-        let (amendment, address) = (&amendment, address.as_ref());
+        let amendment = &amendment;
         for _ in 0..MOST_STEPS {
             if amendment.timeliness(&read.contract, self.now) == Timeliness::Awaited {
                 let unknown = "a start that is over may still be on its way to Stripe";
@@ -84,7 +86,7 @@ impl Call<'_> {
             }
             if let Some(refusal) = amendment.overtaken(&read.contract, self.now) {
                 if is_tried {
-                    self.put_back(&stripe, &read, amendment).await?;
+                    self.undo_move(&stripe, &read, amendment).await?;
                 }
                 return match self.land_amended(&read).await? {
                     Some(_) => Err(NotAmended::Refused(Problem::conflict(refusal.to_string()))),
@@ -96,9 +98,9 @@ impl Call<'_> {
             };
             is_tried |= matches!(step, Step::Rewrite(_) | Step::Change(_));
             let last = !matches!(step, Step::Release(_) | Step::Migrate(_));
-            match take(&stripe, &read, (amendment, address), &step).await {
+            match take(&stripe, &read, (amendment, &whereabouts), &step).await {
                 Ok(()) if matches!(step, Step::Rewrite(_) | Step::Change(_)) => {
-                    self.remember_place(&read, amendment).await?;
+                    self.remember_place(&read, &whereabouts).await?;
                 }
                 Ok(()) => {}
                 // Stripe keeps a failure under this number.
@@ -135,7 +137,7 @@ impl Call<'_> {
     /// Forgets an amendment that comes to nothing; its client is where it was before.
     pub async fn give_up(&self, read: &ReadSale, amendment: &Amendment) -> Result<(), Problem> {
         let stripe = self.stripe_of(&read.sale.account).await?;
-        self.put_back(&stripe, read, amendment).await?;
+        self.undo_move(&stripe, read, amendment).await?;
         unless_conflict(self.store.drop_amendment(&read.sale).await)?;
         Ok(())
     }
@@ -147,41 +149,37 @@ impl Call<'_> {
         read: ReadSale,
         amendment: &Amendment,
     ) -> Result<Option<Noted>, Problem> {
-        let noted = |address| Noted {
-            read: read.clone(),
+        let mut noted = Noted {
+            read,
             amendment: amendment.clone(),
-            address,
+            whereabouts: Whereabouts::default(),
         };
         let Some(place) = amendment.difference.tax.as_ref().and_then(Tax::place) else {
-            return Ok(Some(noted(None)));
+            return Ok(Some(noted));
         };
+        let there = self.address_of(stripe, &noted.read.contract.customer).await?;
         if let Some(moved) = &amendment.moved {
-            // The same under its key, whatever was told before.
-            return Ok(Some(noted(Some(moved.from.told(&place)))));
+            noted.whereabouts = Whereabouts::again(&there, moved.clone());
+            return Ok(Some(noted));
         }
-        let there = stripe.buyer(&read.contract.customer).await;
-        let there = there.map_err(|error| refused(error, &Fields::NONE))?;
-        let there = there.address.unwrap_or_default();
-        let told = there.told(&place);
-        let address = (told != there).then_some(told);
-        let Some(moved) = Moved::between(&there, &place) else {
-            return Ok(Some(noted(address)));
+        noted.whereabouts = Whereabouts::of(&there, &place);
+        let Some(moved) = &noted.whereabouts.moved else {
+            return Ok(Some(noted));
         };
-        let amendment = Amendment {
-            moved: Some(moved),
-            ..amendment.clone()
-        };
-        let written = unless_conflict(self.store.begin_amendment(&read.sale, &amendment).await)?;
-        Ok(written.map(|sale| Noted {
-            read: ReadSale { sale, ..read },
-            amendment,
-            address,
+        if let Some(buyer) = self.buyer_of(&noted.read.sale).await? {
+            self.correct_place(&buyer, &noted.read.contract.customer, moved)
+                .await?;
+        }
+        noted.amendment.moved = Some(moved.clone());
+        let written = self.store.begin_amendment(&noted.read.sale, &noted.amendment);
+        Ok(unless_conflict(written.await)?.map(|sale| {
+            noted.read.sale = sale;
+            noted
         }))
     }
 
-    /// Has a client be where it was before an amendment that comes to nothing: what runs is taxed there. Where it is known to be where the amendment
-    /// tells it to be, that came to something, or something else has told it so since: there it stays.
-    async fn put_back(
+    /// Has the client be where it was before an amendment that comes to nothing: what runs is taxed there.
+    async fn undo_move(
         &self,
         stripe: &Connected,
         ReadSale { sale, contract }: &ReadSale,
@@ -190,21 +188,14 @@ impl Call<'_> {
         let Some(moved) = &amendment.moved else {
             return Ok(());
         };
-        let buyer = self
-            .store
-            .connected_buyer(&sale.account, &sale.order.client)
-            .await?;
-        let Some(buyer) = buyer.filter(|buyer| !moved.is_known(buyer.place().as_ref())) else {
-            return Ok(());
-        };
         let key = Connected::key_to_put_back(sale, amendment);
-        let back = MoveBack {
-            buyer: &buyer,
+        let back = PutBack {
+            sale,
             customer: &contract.customer,
             moved,
             key: &key,
         };
-        self.move_back(stripe, &back).await
+        self.put_back(stripe, &back).await
     }
 
     /// Writes down what Stripe has, with which the amendment is at its end; none when somebody else wrote first.
@@ -218,30 +209,26 @@ impl Call<'_> {
         Ok(unless_conflict(self.store.land_sale(sale, &found).await)?)
     }
 
-    /// Where an amendment says that the client is, is where it is: for its next order, and for taxes that are switched on later.
+    /// Where an amendment that something has come of says that the client is, it is.
     async fn remember_place(
         &self,
         ReadSale { sale, contract }: &ReadSale,
-        amendment: &Amendment,
+        whereabouts: &Whereabouts,
     ) -> Result<(), Problem> {
-        let Some(place) = amendment.difference.tax.as_ref().and_then(Tax::place) else {
+        let Some(place) = &whereabouts.place else {
             return Ok(());
         };
-        let buyer = self
-            .store
-            .connected_buyer(&sale.account, &sale.order.client)
-            .await?;
-        let Some(buyer) = buyer else {
-            return Ok(());
-        };
-        let told = Some(buyer.told(&place));
-        if told != buyer.place() {
-            // A buyer with another customer by now is told by its next order.
-            let customer = &contract.customer;
-            let recorded = self.store.record_connected_buyer(&buyer, customer, told.as_ref());
-            unless_conflict(recorded.await)?;
+        match self.buyer_of(sale).await? {
+            Some(buyer) if buyer.place().as_ref() != Some(&buyer.told(place)) => {
+                self.record_place(&buyer, &contract.customer, place).await
+            }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    async fn buyer_of(&self, sale: &Sale) -> Result<Option<Buyer>, Problem> {
+        let buyer = self.store.connected_buyer(&sale.account, &sale.order.client);
+        Ok(buyer.await?)
     }
 
     async fn look_again(&self, sale: &Sale, named: &Named) -> Result<Contract, Problem> {
@@ -263,18 +250,18 @@ fn named(ReadSale { sale, contract }: &ReadSale) -> Result<Named, Problem> {
 struct Noted {
     read: ReadSale,
     amendment: Amendment,
-    /// What Stripe is told of where the client is; none where it knows, or nothing is said of it.
-    address: Option<Address>,
+    /// What there is to tell of where the client is.
+    whereabouts: Whereabouts,
 }
 
 async fn take(
     stripe: &Connected,
     read: &ReadSale,
-    (amendment, address): (&Amendment, Option<&Address>),
+    (amendment, whereabouts): (&Amendment, &Whereabouts),
     step: &Step,
 ) -> Result<(), StripeError> {
     let ReadSale { sale, contract } = read;
-    if let (Step::Rewrite(_) | Step::Change(_), Some(address)) = (step, address) {
+    if let (Step::Rewrite(_) | Step::Change(_), Some(address)) = (step, &whereabouts.address) {
         let key = Connected::key_to_locate(sale, amendment);
         stripe.locate_buyer(&contract.customer, address, &key).await?;
     }

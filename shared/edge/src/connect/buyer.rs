@@ -5,13 +5,14 @@
 //! Stripe is asked whether the customer exists before another is made.
 //!
 //! A client that was told to be elsewhere for an order that comes to nothing is put back: what runs is taxed where it was. Where that is is written
-//! into the sale before, so that whoever orders the same does it when the machine dies between the two.
+//! into the sale before, so that whoever orders the same does it when the machine dies between the two. See [`billing_core::connect::place`].
 
 use billing_core::access::Owner;
 use billing_core::asked;
 use billing_core::connect::Client;
-use billing_core::connect::order::{Address, Moved, Tax};
-use billing_core::connect::sale::Buyer;
+use billing_core::connect::buyer::Buyer;
+use billing_core::connect::place::{Address, Moved, Place, Whereabouts};
+use billing_core::connect::sale::Sale;
 use billing_core::id::{AgencyId, CustomerId};
 use billing_store::unless_conflict;
 use billing_stripe::{Connected, StripeError};
@@ -22,29 +23,12 @@ use crate::problem::Problem;
 /// What came of the client's customer.
 #[derive(Debug)]
 pub enum Payer {
-    /// Here it is, and told where it is; and where it was before, if that was elsewhere.
-    Is(CustomerId, Option<Moved>),
+    /// Here it is, and told where it is.
+    Is(CustomerId),
     /// Somebody else wrote first, or it has to be made anew.
     Overtaken,
     /// Stripe does not take where it is said to be, or keeps a failure to under this key.
     Unlocated(StripeError),
-}
-
-/// What there is to tell of where a client is.
-#[derive(Debug, Default)]
-pub struct Whereabouts {
-    /// What Stripe is to be told; none where it knows, or nothing is said of it.
-    address: Option<Address>,
-    /// Where it was before, if that was elsewhere.
-    pub moved: Option<Moved>,
-}
-
-impl Whereabouts {
-    /// Whether Stripe has nothing to be told.
-    #[must_use]
-    pub fn are_known(&self) -> bool {
-        self.address.is_none()
-    }
 }
 
 /// Whose customer is to pay, and where it is said to be.
@@ -54,21 +38,17 @@ pub struct Paying<'a> {
     pub buyer: &'a Buyer,
     /// The client itself.
     pub client: &'a Client,
-    /// What tells where it is.
-    pub tax: Option<&'a Tax>,
-    /// Where it was before, as far as that is written down.
-    pub moved: Option<&'a Moved>,
-    /// Whether Stripe was asked a moment ago, and knew that it is there.
-    pub is_known: bool,
+    /// What there is to tell of where it is.
+    pub whereabouts: &'a Whereabouts,
     /// The idempotency key under which Stripe is told that.
     pub address_key: &'a str,
 }
 
-/// A client that is to be where it was before it was told to be elsewhere.
+/// A client that is to be where it was before it was told to be elsewhere for a sale, or for an amendment of it.
 #[derive(Debug, Clone, Copy)]
-pub struct MoveBack<'a> {
-    /// As it is recorded.
-    pub buyer: &'a Buyer,
+pub struct PutBack<'a> {
+    /// What was sold.
+    pub sale: &'a Sale,
     /// The customer that was told.
     pub customer: &'a CustomerId,
     /// Where it was, and where it was told to be.
@@ -78,7 +58,8 @@ pub struct MoveBack<'a> {
 }
 
 impl Call<'_> {
-    /// The client's customer, recorded and told where it is.
+    /// The client's customer, told where it is. One that is new is recorded with that; of any other it is recorded when something has come of
+    /// the sale ([`Call::record_place`]).
     pub async fn buyers_customer(
         &self,
         owner: &Owner<AgencyId>,
@@ -87,7 +68,7 @@ impl Call<'_> {
     ) -> Result<Payer, Problem> {
         let Paying {
             buyer,
-            tax,
+            whereabouts,
             address_key,
             ..
         } = *paying;
@@ -95,9 +76,8 @@ impl Call<'_> {
             unless_conflict(self.store.forget_connected_buyer(buyer, self.now).await)?;
             return Ok(Payer::Overtaken);
         };
-        let Whereabouts { address, moved } = self.whereabouts_of(stripe, paying).await?;
-        if let Some(address) = address {
-            match stripe.locate_buyer(&customer, &address, address_key).await {
+        if let Some(address) = &whereabouts.address {
+            match stripe.locate_buyer(&customer, address, address_key).await {
                 Ok(()) => {}
                 Err(error @ (StripeError::Refused(_) | StripeError::Spent { .. })) => {
                     return Ok(Payer::Unlocated(error));
@@ -105,92 +85,124 @@ impl Call<'_> {
                 Err(error) => return Err(super::refused(error, &super::Fields::NONE)),
             }
         }
-        let place = tax.and_then(Tax::place).map(|place| buyer.told(&place));
-        if buyer.customer.as_ref() != Some(&customer) || place.is_some() {
-            let recorded = self
-                .store
-                .record_connected_buyer(buyer, &customer, place.as_ref());
+        if buyer.customer.is_none() {
+            let place = whereabouts.place.as_ref();
+            let recorded = self.store.record_connected_buyer(buyer, &customer, place);
             let recorded = unless_conflict(recorded.await)?;
-            return Ok(recorded.map_or(Payer::Overtaken, |()| Payer::Is(customer, moved)));
+            return Ok(recorded.map_or(Payer::Overtaken, |()| Payer::Is(customer)));
         }
-        Ok(Payer::Is(customer, moved))
+        Ok(Payer::Is(customer))
     }
 
-    /// What there is to tell of where a client is, by what Stripe has of its customer. One that is just being made is nowhere yet.
-    pub async fn whereabouts(
+    /// Where Stripe has a customer; nowhere where it has not said.
+    pub async fn address_of(&self, stripe: &Connected, customer: &CustomerId) -> Result<Address, Problem> {
+        let there = stripe.buyer(customer).await;
+        let there = there.map_err(|error| super::refused(error, &super::Fields::NONE))?;
+        Ok(there.address.unwrap_or_default())
+    }
+
+    /// What there is to tell of where the client of a sale is that is written down.
+    pub async fn whereabouts_of(
         &self,
         stripe: &Connected,
         buyer: &Buyer,
-        tax: Option<&Tax>,
+        sale: &Sale,
     ) -> Result<Whereabouts, Problem> {
-        let Some(place) = tax.and_then(Tax::place) else {
+        let Some(place) = buyer.placed(sale.order.tax.as_ref()) else {
             return Ok(Whereabouts::default());
         };
-        let there = match &buyer.customer {
-            Some(customer) => {
-                let there = stripe.buyer(customer).await;
-                let there = there.map_err(|error| super::refused(error, &super::Fields::NONE))?;
-                there.address.unwrap_or_default()
-            }
-            None => Address::default(),
+        let Some(customer) = &buyer.customer else {
+            // One that is just being made.
+            return Ok(Whereabouts::of(&Address::default(), &place));
         };
-        let told = there.told(&place);
-        Ok(Whereabouts {
-            moved: Moved::between(&there, &place),
-            address: (told != there).then_some(told),
+        let there = self.address_of(stripe, customer).await?;
+        Ok(match &sale.moved {
+            Some(moved) => Whereabouts::again(&there, moved.clone()),
+            None => Whereabouts::at_last(&there, &place),
         })
     }
 
-    /// The same of a sale that is written down: what it was begun with, unless the client has been told to be elsewhere since.
-    async fn whereabouts_of(&self, stripe: &Connected, paying: &Paying<'_>) -> Result<Whereabouts, Problem> {
-        let Paying {
-            buyer, tax, moved, ..
-        } = *paying;
-        if paying.is_known {
-            return Ok(Whereabouts::default());
+    /// Where a client is is not where it is recorded to be, and it is to be told just that: corrected before, so that it is recorded there
+    /// only when something has come of it. Whether anything was to correct.
+    pub async fn correct_place(
+        &self,
+        buyer: &Buyer,
+        customer: &CustomerId,
+        moved: &Moved,
+    ) -> Result<bool, Problem> {
+        let Some(from) = moved
+            .from
+            .place()
+            .filter(|_| moved.is_known(buyer.place().as_ref()))
+        else {
+            return Ok(false);
+        };
+        let corrected = self.store.record_connected_buyer(buyer, customer, Some(&from));
+        unless_conflict(corrected.await)?;
+        Ok(true)
+    }
+
+    /// Records where a client is, once something has come of what it was told for: for its next order, and for taxes that are switched on later.
+    pub async fn record_place(
+        &self,
+        buyer: &Buyer,
+        customer: &CustomerId,
+        place: &Place,
+    ) -> Result<(), Problem> {
+        let told = buyer.told(place);
+        // A buyer with another customer by now is told by its next order.
+        let recorded = self.store.record_connected_buyer(buyer, customer, Some(&told));
+        unless_conflict(recorded.await)?;
+        Ok(())
+    }
+
+    /// The same of a sale that something has come of without its maker: where its client is, if that is where the order says.
+    pub async fn record_place_of(&self, sale: &Sale) -> Result<(), Problem> {
+        if sale.order.tax.is_none() {
+            return Ok(());
         }
-        match (moved, tax.and_then(Tax::place)) {
-            (Some(moved), Some(place)) if moved.is_latest(buyer.place().as_ref()) => Ok(Whereabouts {
-                address: Some(moved.from.told(&place)),
-                moved: Some(moved.clone()),
-            }),
-            _ => {
-                let now = self.whereabouts(stripe, buyer, tax).await?;
-                Ok(Whereabouts {
-                    moved: now.moved.or_else(|| moved.cloned()),
-                    ..now
-                })
-            }
+        let buyer = self.store.connected_buyer(&sale.account, &sale.order.client);
+        let Some(buyer) = buyer.await? else {
+            return Ok(());
+        };
+        let stripe = self.stripe_of(&sale.account).await?;
+        let whereabouts = self.whereabouts_of(&stripe, &buyer, sale).await?;
+        match (&buyer.customer, whereabouts.known()) {
+            (Some(customer), Some(place)) => self.record_place(&buyer, customer, place).await,
+            _ => Ok(()),
         }
     }
 
-    /// Has a client be where it was, after all, unless it has been told since to be elsewhere still. Safe to repeat under the same key.
-    pub async fn move_back(
+    /// Has a client be where it was, after all, unless it has been told since to be elsewhere still, or is recorded to be there: then something
+    /// has come of being told. Safe to repeat under the same key.
+    pub async fn put_back(
         &self,
         stripe: &Connected,
-        MoveBack {
-            buyer,
+        PutBack {
+            sale,
             customer,
             moved,
             key,
-        }: &MoveBack<'_>,
+        }: &PutBack<'_>,
     ) -> Result<(), Problem> {
-        let there = stripe.buyer(customer).await;
-        let there = there.map_err(|error| super::refused(error, &super::Fields::NONE))?;
-        let address = match there.address {
-            Some(address) if moved.is_done(&address) => {
-                match stripe.locate_buyer(customer, &moved.from, key).await {
-                    // What Stripe does not take it has never had.
-                    Ok(()) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => {}
-                    Err(error) => return Err(error.into()),
-                }
-                Some(moved.from.clone())
-            }
-            // By another machine, which may not have recorded it; or it has been told since to be elsewhere still.
-            address => address,
+        let buyer = self.store.connected_buyer(&sale.account, &sale.order.client);
+        let (buyer, there) = tokio::try_join!(async { Ok(buyer.await?) }, self.address_of(stripe, customer))?;
+        let Some(buyer) = buyer.filter(|buyer| !moved.is_known(buyer.place().as_ref())) else {
+            return Ok(());
         };
-        if let Some(place) = address.and_then(|address| address.place()) {
-            let recorded = self.store.record_connected_buyer(buyer, customer, Some(&place));
+        let place = if moved.is_done(&there) {
+            match stripe.locate_buyer(customer, &moved.from, key).await {
+                // What Stripe does not take it has never had.
+                Ok(()) | Err(StripeError::Refused(_) | StripeError::Spent { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            moved.from.place()
+        } else {
+            // By another machine, which may not have recorded it; or it has been told since to be elsewhere still.
+            there.place()
+        };
+        if let Some(place) = place {
+            let recorded = self.store.record_connected_buyer(&buyer, customer, Some(&place));
             unless_conflict(recorded.await)?;
         }
         Ok(())

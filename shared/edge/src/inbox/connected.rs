@@ -118,6 +118,9 @@ async fn refresh(
             Err(NotAmended::Refused(_)) => None,
         });
     }
+    if sale.schedule.is_none() {
+        call.record_place_of(&sale).await?;
+    }
     // A schedule that was made and not recorded: its maker died.
     let made = match named {
         Named::Schedule(id) => Some(id),

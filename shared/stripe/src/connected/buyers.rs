@@ -6,7 +6,7 @@ use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::connect::Client;
 use billing_core::connect::amendment::Amendment;
-use billing_core::connect::order::Address;
+use billing_core::connect::place::Address;
 use billing_core::connect::sale::Sale;
 use billing_core::id::{AgencyId, ClientId, CustomerId};
 use billing_core::money::Currency;

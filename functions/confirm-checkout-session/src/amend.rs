@@ -9,6 +9,7 @@
 
 use billing_core::access::Owner;
 use billing_core::change::Unchangeable;
+use billing_core::contract::Unamendable;
 use billing_core::contract::{Billing, Fate, Lateness, Read, fate};
 use billing_core::id::{CustomerId, OrganisationId};
 use billing_core::sale::{Sale, Way};
@@ -139,19 +140,19 @@ async fn obstacle(
     claimed: &Claimed,
     sale: &Sale,
     read: &Read,
-) -> Result<Option<Unchangeable>, Problem> {
+) -> Result<Option<Unamendable>, Problem> {
     if let Err(why) = claimed.stored.contract.amendable(sale, read) {
         return Ok(Some(why));
     }
     // What changes when the period ends gives nothing back.
     match sale.offer.way {
-        Way::AtOnce => unpaid(call, claimed, sale, read).await,
+        Way::AtOnce => Ok(unpaid(call, claimed, sale, read).await?.map(Into::into)),
         Way::Begin | Way::AtPeriodEnd => Ok(None),
     }
 }
 
 /// 409 for an amendment that its subscription does not allow: the sale is forgotten. None when another machine may be at it.
-fn cannot_amend<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: &Unchangeable) -> Step<'a> {
+fn cannot_amend<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: &Unamendable) -> Step<'a> {
     refuse(call, claimed, Problem::conflict(why.to_string()))
 }
 

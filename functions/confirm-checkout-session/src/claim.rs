@@ -5,11 +5,10 @@
 
 use billing_core::Timestamp;
 use billing_core::catalog::Buyer;
-use billing_core::contract::{Billing, Contract, Obstacle, Read, Status as ContractStatus};
+use billing_core::contract::{Contract, Obstacle, Status as ContractStatus};
 use billing_core::id::{BuyerId, OrganisationId};
 use billing_core::sale::{self, Sale};
 use billing_core::session::{Guest, Session, Status, Wish};
-use billing_core::subscription::Status as BillingStatus;
 use billing_edge::key::{hash, uuid};
 use billing_edge::{Call, InvoiceFacts, Problem, WishFacts};
 use billing_store::{SessionWrite, StoredContract, unless_conflict};
@@ -238,21 +237,7 @@ async fn check_offer(call: &Call<'_>, session: &Session, facts: &WishFacts) -> R
 async fn catch_up(call: &Call<'_>, stored: &StoredContract) -> Result<(), Problem> {
     let contract = &stored.contract;
     let read = call.read_contract(contract).await?;
-    let has_gone_on = |read: &Read| {
-        let Billing { status, period, .. } = &read.billing;
-        let was = contract.billing.as_ref().map(|billing| billing.status);
-        // In a trial, nothing is left of a period for as long as that lasts.
-        let is_other = match status {
-            BillingStatus::Trialing => call.now < period.end,
-            status => !status.is_live() || was == Some(BillingStatus::Trialing),
-        };
-        let has_begun = contract.standing.over_at() <= period.start;
-        is_other
-            || has_begun
-            || contract.is_in_another_period(&read.billing)
-            || contract.has_another_end(read)
-    };
-    let Some(read) = read.filter(has_gone_on) else {
+    let Some(read) = read.filter(|read| contract.has_gone_on(read, call.now)) else {
         return Err(Problem::unavailable(
             "the contract's period is over, and Stripe has not gone on",
         ));

@@ -207,8 +207,6 @@ fn refuse(unchangeable: Unchangeable) -> Problem {
         | Unchangeable::Owed
         | Unchangeable::GivenBack
         | Unchangeable::NothingPays
-        | Unchangeable::OnTrial(_)
-        | Unchangeable::Furnished
         | Unchangeable::Items(_) => Problem::conflict(unchangeable.to_string()),
     }
 }

@@ -155,16 +155,6 @@ pub enum Unchangeable {
     /// There is nothing to charge what it costs to.
     #[error("the subscription has no payment method: it takes one first")]
     NothingPays,
-    /// An operator has given it a trial, until then: nothing that is left of a period can be credited or charged meanwhile.
-    #[error(
-        "the contract is on trial at the payment provider until {0}: it can be changed then, or once an operator has ended the trial"
-    )]
-    OnTrial(Timestamp),
-    /// It has terms that such a schedule would not say again, so that Stripe would drop them.
-    #[error(
-        "the subscription was given terms at Stripe that a change at the end of its period would take away: only an operator can change it"
-    )]
-    Furnished,
     /// None or several.
     #[error("the subscription has {0} items instead of exactly one recurring item")]
     Items(usize),

@@ -33,7 +33,7 @@ mod periods;
 /// Whether it can be amended.
 mod amending;
 
-pub use amending::Obstacle;
+pub use amending::{Obstacle, Unamendable};
 pub use landing::{
     Facts, Fate, Landing, Lateness, Ledger, SessionUpdate, fate, is_awaited, land, lateness, missing_end,
 };

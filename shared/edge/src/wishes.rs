@@ -377,14 +377,11 @@ impl WishFacts {
         }
     }
 
-    /// The contract to amend whose period or trial is over, where the news of what came after has not arrived: what it stands at is not known
-    /// here.
+    /// The contract to amend, where it [is lapsed](Contract::is_lapsed).
     #[must_use]
     pub fn lapsed(&self, now: Timestamp) -> Option<&StoredContract> {
-        self.stored.as_ref().filter(|stored| {
-            let contract = &stored.contract;
-            contract.standing.over_at() <= now || is_over(contract.obstacle(), now)
-        })
+        let stored = self.stored.as_ref();
+        stored.filter(|stored| stored.contract.is_lapsed(now))
     }
 
     /// Whether the contract can be priced as it is stored: 503 while the news of its renewal, or its end, is on its way.
@@ -397,17 +394,11 @@ impl WishFacts {
         }
     }
 
-    /// Why the contract cannot be amended as it stands, if it cannot. A trial that is over is no reason.
+    /// Why the contract cannot be amended as it stands, if it cannot.
     #[must_use]
     pub fn obstacle(&self, now: Timestamp) -> Option<Obstacle> {
-        let obstacle = self.stored.as_ref()?.contract.obstacle();
-        obstacle.filter(|_| !is_over(obstacle, now))
+        self.stored.as_ref()?.contract.obstacle(now)
     }
-}
-
-/// Whether what bars an amendment is a trial that is over.
-fn is_over(obstacle: Option<Obstacle>, now: Timestamp) -> bool {
-    matches!(obstacle, Some(Obstacle::OnTrial(until)) if until <= now)
 }
 
 impl From<NoOffer> for Problem {

@@ -23,14 +23,51 @@ pub enum Obstacle {
     #[error("{}", Unchangeable::Scheduled)]
     ForeignSchedule,
     /// An operator has given it a trial, until then.
-    #[error("{}", Unchangeable::OnTrial(*.0))]
+    #[error("{}", Unamendable::OnTrial(*.0))]
     OnTrial(Timestamp),
 }
 
+/// Why a contract cannot be amended as its subscription stands at Stripe.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unamendable {
+    /// Nor could any other subscription be changed that stands so.
+    #[error(transparent)]
+    Unchangeable(#[from] Unchangeable),
+    /// An operator has given it a trial, until then: nothing that is left of a period can be credited or charged meanwhile.
+    #[error(
+        "the contract is on trial at the payment provider until {0}: it can be changed then, or once an operator has ended the trial"
+    )]
+    OnTrial(Timestamp),
+    /// It has terms that the schedule of a change at the end of its period would not say again, so that Stripe would drop them.
+    #[error(
+        "the subscription was given terms at Stripe that a change at the end of its period would take away: only an operator can change it"
+    )]
+    Furnished,
+}
+
+impl Obstacle {
+    /// Whether it was a trial that is over at `now`.
+    fn is_over(self, now: Timestamp) -> bool {
+        matches!(self, Self::OnTrial(until) if until <= now)
+    }
+}
+
 impl Contract {
-    /// Why it cannot be amended as it is stored, if it cannot.
+    /// Why it cannot be amended as it is stored, if it cannot. A trial that is over at `now` is no reason: it [is lapsed](Self::is_lapsed).
     #[must_use]
-    pub fn obstacle(&self) -> Option<Obstacle> {
+    pub fn obstacle(&self, now: Timestamp) -> Option<Obstacle> {
+        self.obstacle_then().filter(|obstacle| !obstacle.is_over(now))
+    }
+
+    /// Whether its period or its trial is over at `now`, and the news of what came after has not arrived: what it stands at is not known here.
+    #[must_use]
+    pub fn is_lapsed(&self, now: Timestamp) -> bool {
+        let was_on_trial = self.obstacle_then().is_some_and(|obstacle| obstacle.is_over(now));
+        self.standing.over_at() <= now || was_on_trial
+    }
+
+    /// Why it could not be amended when it was stored.
+    fn obstacle_then(&self) -> Option<Obstacle> {
         if self.status != Status::Active {
             return Some(Obstacle::Ended);
         }
@@ -54,20 +91,20 @@ impl Contract {
 
     /// Whether what an amendment costs would be charged, and be paid at once, and no schedule of an operator's would undo it. What a guest has
     /// bought is charged to nothing but what its subscription has of its own.
-    pub fn amendable(&self, amendment: &Sale, read: &Read) -> Result<(), Unchangeable> {
+    pub fn amendable(&self, amendment: &Sale, read: &Read) -> Result<(), Unamendable> {
         if read.billing.status == BillingStatus::Trialing {
-            return Err(Unchangeable::OnTrial(read.billing.period.end));
+            return Err(Unamendable::OnTrial(read.billing.period.end));
         }
         change::charged(read.collection)?;
         // A schedule that bears a sale's name is a downgrade's: of another, that was made since this one was priced.
         let is_of_another = read.scheduled.as_ref().is_some_and(|of| *of != amendment.name());
         if read.has_foreign_schedule() || is_of_another {
-            return Err(Unchangeable::Scheduled);
+            return Err(Unchangeable::Scheduled.into());
         }
         let offer = &amendment.offer;
         // The schedule that a downgrade writes would take it away.
         if offer.way == Way::AtPeriodEnd && read.terms.says_more {
-            return Err(Unchangeable::Furnished);
+            return Err(Unamendable::Furnished);
         }
         // One that is named is looked at when it has been given; a change at the end of the period leaves it alone.
         let is_named = offer.way == Way::AtOnce && amendment.payment_method.is_some();
@@ -78,10 +115,10 @@ impl Contract {
         };
         let has_none = read.payment_method.is_none() && !is_named;
         if self.is_guests && has_none && asks_for_one {
-            return Err(Unchangeable::NothingPays);
+            return Err(Unchangeable::NothingPays.into());
         }
         let is_paid_by_it = offer.way == Way::AtOnce && !is_named;
-        change::payable(read.payer.as_ref().filter(|_| is_paid_by_it))
+        Ok(change::payable(read.payer.as_ref().filter(|_| is_paid_by_it))?)
     }
 
     /// Whether Stripe has another end of it: an operator has set, moved or taken it away, and its event is still to come. A schedule that was

@@ -9,7 +9,9 @@
 //!
 //! Not here: who is served until when. That is what was paid for ([`crate::coverage`]), whatever the period.
 
-use super::{Billing, Contract, Status};
+use jiff::Timestamp;
+
+use super::{Billing, Contract, Read, Status};
 use crate::calendar::Anchor;
 use crate::estimate::{self, NoEstimate, Standing};
 use crate::period::Period;
@@ -32,6 +34,20 @@ impl Contract {
         let is_first = known.end == self.standing.anchor.at;
         let is_shorter = period.end < known.end && known.start < period.start && !(is_cut && is_first);
         known.end < period.end || is_shorter
+    }
+
+    /// Whether what is read of it at `now` tells what came after the period, or the trial, that it [is lapsed](Self::is_lapsed) with.
+    #[must_use]
+    pub fn has_gone_on(&self, read: &Read, now: Timestamp) -> bool {
+        let Billing { status, period, .. } = &read.billing;
+        let was = self.billing.as_ref().map(|billing| billing.status);
+        // In a trial, nothing is left of a period for as long as that lasts.
+        let is_other = match status {
+            BillingStatus::Trialing => now < period.end,
+            status => !status.is_live() || was == Some(BillingStatus::Trialing),
+        };
+        let has_begun = self.standing.over_at() <= period.start;
+        is_other || has_begun || self.is_in_another_period(&read.billing) || self.has_another_end(read)
     }
 
     /// The same in the period that its subscription was last seen in. The build before this one left it in another when an operator had begun one,

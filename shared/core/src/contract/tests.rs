@@ -73,7 +73,50 @@ fn a_contract_is_amended_while_it_is_paid_and_nothing_else_is_to_change_it() {
             None,
         ),
     ] {
-        assert_eq!(contract.obstacle(), obstacle, "{contract:?}");
+        assert_eq!(contract.obstacle(at(APRIL.0)), obstacle, "{contract:?}");
+    }
+}
+
+/// What became of it tells Stripe: another trial, a period, or nothing yet.
+#[test]
+fn a_contract_whose_trial_is_over_waits_for_what_stripe_tells() {
+    let active = active();
+    let (before, then) = (at("2026-04-30T23:59:59Z"), at(MAY.0));
+    let trial = Contract {
+        billing: active.billing.clone().map(|billing| Billing {
+            status: BillingStatus::Trialing,
+            ..billing
+        }),
+        // It was in another period before.
+        standing: Standing {
+            period: Period {
+                end: at("2026-06-01T00:00:00Z"),
+                ..active.standing.period
+            },
+            ..active.standing.clone()
+        },
+        ..active.clone()
+    };
+    assert_eq!(trial.obstacle(before), Some(Obstacle::OnTrial(then)));
+    assert!(!trial.is_lapsed(before));
+    assert_eq!(trial.obstacle(then), None);
+    assert!(trial.is_lapsed(then) && !active.is_lapsed(before) && active.is_lapsed(then));
+
+    let told = |status, period| read(status, &SOLD, period);
+    let longer = (APRIL.0, "2026-05-15T00:00:00Z");
+    for (contract, read, has_gone_on) in [
+        (&trial, told(BillingStatus::Trialing, APRIL), false),
+        (&trial, told(BillingStatus::Trialing, longer), true),
+        (&trial, told(BillingStatus::Active, APRIL), true),
+        (&trial, told(BillingStatus::Canceled, APRIL), true),
+        (&active, told(BillingStatus::Active, APRIL), false),
+        (&active, told(BillingStatus::Active, MAY), true),
+        (&active, told(BillingStatus::PastDue, APRIL), false),
+        (&active, told(BillingStatus::Trialing, longer), true),
+        (&active, told(BillingStatus::Canceled, APRIL), true),
+    ] {
+        let told = contract.has_gone_on(&read, then);
+        assert_eq!(told, has_gone_on, "{:?}", read.billing);
     }
 }
 

@@ -359,8 +359,8 @@ async fn another_tax_is_not_told_to_the_first_phase_alone() {
     }
 }
 
-/// The machine dies when the phase, which said its own tax, has been written anew. It says none by then, and whoever finds the change asks Stripe
-/// for what was asked all the same: the client is known to be in Austria.
+/// The machine dies when the phase, which says its own tax, has been written anew. Whoever finds the change asks Stripe for what was asked all the
+/// same: the client is known to be in Austria.
 #[tokio::test]
 async fn where_a_client_is_stays_known_when_its_phase_was_written_and_the_machine_died() {
     let world = World::at(NOW).await;

@@ -26,7 +26,7 @@ use billing_core::connect::sale::{self, NamedAgent, NewSale, Next, ReadSale, Sal
 use billing_core::id::{
     AgencyId, AgentId, ClientId, ConnectedAccountId, CouponId, CustomerId, ProductId, ScheduleId,
 };
-use billing_edge::connect::{ConnectAnswer, Fields, Named, Payer, Paying, PutBack, refused};
+use billing_edge::connect::{ConnectAnswer, Fields, Named, Payer, Paying, PutBack, awaited_start, refused};
 use billing_edge::{Call, Function, Problem, Reply};
 use billing_store::{FoundSale, Listener, SoldBefore, Unfinished, unless_conflict};
 use billing_stripe::{Connected, NewSchedule, StripeError};
@@ -307,10 +307,9 @@ async fn open(
         client, buyer, sale, ..
     } = begun;
     let stripe = call.stripe_of(&sale.account).await?;
-    let awaited = || Problem::unavailable("a start that is over may still be on its way to Stripe");
     match sale.timeliness(call.now) {
         Timeliness::InTime => {}
-        Timeliness::Awaited => return settle(call, &stripe, begun, Some(awaited())).await,
+        Timeliness::Awaited => return settle(call, &stripe, begun, Some(awaited_start())).await,
         Timeliness::Over => return settle(call, &stripe, begun, None).await,
     }
     let whereabouts = match &begun.whereabouts {

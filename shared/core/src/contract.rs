@@ -37,7 +37,7 @@ pub use amending::{Obstacle, Unamendable};
 pub use landing::{
     Facts, Fate, Landing, Lateness, Ledger, SessionUpdate, fate, is_awaited, land, lateness, missing_end,
 };
-pub use read::{Bill, PlainSchedule, Read, Terms};
+pub use read::{Bill, OperatorTerms, PlainSchedule, Read};
 
 /// Where a contract stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

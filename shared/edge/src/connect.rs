@@ -29,7 +29,7 @@ use crate::problem::Problem;
 pub use amend::NotAmended;
 pub use answer::ConnectAnswer;
 pub use buyer::{Payer, Paying, PutBack};
-pub use refused::{Fields, OTHER_CURRENCY, refused};
+pub use refused::{Fields, OTHER_CURRENCY, awaited_start, refused};
 
 /// What a caller is told of an account that is not theirs, or is none.
 const NO_ACCOUNT: &str = "there is no such connected account";

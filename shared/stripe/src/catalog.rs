@@ -30,7 +30,7 @@ use stripe_product::product::{CreateProduct, RetrieveProduct, UpdateProduct};
 use stripe_shared::{PriceBillingScheme, PriceTiersMode};
 
 use crate::client::{Stripe, numbered};
-use crate::error::StripeError;
+use crate::error::{StripeError, unless_missing};
 use crate::pages::Page;
 use crate::wire::{Created, id};
 
@@ -299,11 +299,10 @@ impl Stripe {
     }
 
     async fn product(&self, product: &OfferedId) -> Result<Option<Product>, StripeError> {
-        match self.get(RetrieveProduct::new(product.as_str()).build()).await {
-            Ok(found) => Ok(Some(found)),
-            Err(StripeError::Refused(refusal)) if refusal.is_missing("id") => Ok(None),
-            Err(error) => Err(error),
-        }
+        unless_missing(
+            self.get(RetrieveProduct::new(product.as_str()).build()).await,
+            "id",
+        )
     }
 
     async fn create_product(

@@ -21,7 +21,7 @@ use stripe_shared::{CheckoutSessionMode, CheckoutSessionStatus, CheckoutSessionU
 use crate::billing_mode::BillingMode;
 use crate::client::Stripe;
 use crate::customers::ACCOUNT;
-use crate::error::StripeError;
+use crate::error::{StripeError, unless_missing};
 use crate::pages::Page;
 use crate::wire::{Reference, at, id};
 
@@ -275,11 +275,8 @@ impl Stripe {
             .customer(customer.as_str())
             .status(CheckoutSessionStatus::Open)
             .limit(100);
-        let page: Page<Wire> = match self.get(request.build()).await {
-            Ok(page) => page,
-            Err(error) if error.is_missing("customer") => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
+        let found = unless_missing(self.get(request.build()).await, "customer")?;
+        let page: Page<Wire> = found.unwrap_or_default();
         page.data.into_iter().map(TryInto::try_into).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use billing_core::contract::{Bill, BilledItem, Billing, ContractKey, PlainSchedule, Read, Terms};
+use billing_core::contract::{Bill, BilledItem, Billing, ContractKey, OperatorTerms, PlainSchedule, Read};
 use billing_core::subscription::Status;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -158,10 +158,10 @@ struct WireItem {
 
 impl Wire {
     /// What somebody at Stripe has it say.
-    fn terms(&self) -> Result<Terms, StripeError> {
+    fn terms(&self) -> Result<OperatorTerms, StripeError> {
         let tax = self.automatic_tax.as_ref();
         let discounts = self.discounts.iter().map(|known| id(&known.0, "a discount"));
-        Ok(Terms {
+        Ok(OperatorTerms {
             discounts: discounts.collect::<Result<_, _>>()?,
             description: self.description.clone(),
             is_taxed: tax.is_some_and(|tax| tax.enabled),
@@ -303,14 +303,14 @@ mod tests {
     /// Also where the members are not there at all.
     #[test]
     fn what_a_schedule_cannot_say_again_is_noticed() {
-        assert_eq!(read(&subscription()).terms, Terms::default());
+        assert_eq!(read(&subscription()).terms, OperatorTerms::default());
         let mut bare = subscription();
         bare.as_object_mut().unwrap().retain(|member, _| {
             ["id", "created", "customer", "status", "items", "schedule"].contains(&member.as_str())
         });
         let item = bare["items"]["data"][0].as_object_mut().unwrap();
         item.retain(|member, _| !["discounts", "tax_rates", "billing_thresholds"].contains(&member.as_str()));
-        assert_eq!(read(&bare).terms, Terms::default());
+        assert_eq!(read(&bare).terms, OperatorTerms::default());
         for (pointer, value) in [
             ("/application_fee_percent", json!(2.5)),
             ("/billing_thresholds", json!({ "amount_gte": 100 })),
@@ -342,7 +342,7 @@ mod tests {
         said["discounts"] = json!(["di_2", { "id": "di_1" }]);
         said["description"] = json!("Bakery");
         said["automatic_tax"] = json!({ "enabled": true, "liability": { "type": "self" } });
-        let terms = Terms {
+        let terms = OperatorTerms {
             discounts: vec!["di_2".parse().unwrap(), "di_1".parse().unwrap()],
             description: Some("Bakery".to_owned()),
             is_taxed: true,

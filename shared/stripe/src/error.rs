@@ -307,6 +307,17 @@ pub(crate) fn known<T>(found: Result<T, StripeError>) -> Result<bool, StripeErro
     }
 }
 
+/// What is there; none where Stripe says that the object named by this parameter does not exist.
+pub(crate) fn unless_missing<T>(
+    answer: Result<T, StripeError>,
+    param: &str,
+) -> Result<Option<T>, StripeError> {
+    match answer {
+        Err(error) if error.is_missing(param) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

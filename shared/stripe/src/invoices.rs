@@ -14,7 +14,7 @@ use stripe_shared::InvoiceStatus;
 
 use crate::bills::{Settled, WireTransitions};
 use crate::client::Stripe;
-use crate::error::StripeError;
+use crate::error::{StripeError, unless_missing};
 use crate::pages::{Listed, Page};
 use crate::wire::{Reference, at, id};
 
@@ -377,12 +377,9 @@ impl Stripe {
         subscription: &SubscriptionId,
     ) -> Result<Vec<PayableInvoice>, StripeError> {
         let request = ListInvoice::new().subscription(subscription.as_str()).limit(100);
-        let page: Page<Row> = match self.get(request.build()).await {
-            Ok(page) => page,
-            // Somebody erased Stripe's test data.
-            Err(StripeError::Refused(refusal)) if refusal.is_missing("subscription") => Page::default(),
-            Err(error) => return Err(error),
-        };
+        // Somebody may have erased Stripe's test data.
+        let found = unless_missing(self.get(request.build()).await, "subscription")?;
+        let page: Page<Row> = found.unwrap_or_default();
         let payable = |row: &&Row| matches!(row.status.as_deref(), Some("open" | "uncollectible"));
         let payable = page.data.iter().filter(payable).map(|row| {
             Ok(PayableInvoice {
@@ -400,11 +397,8 @@ impl Stripe {
             .customer(customer.as_str())
             .status(InvoiceStatus::Open)
             .limit(1);
-        let page: Page<Row> = match self.get(request.build()).await {
-            Ok(page) => page,
-            Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let found = unless_missing(self.get(request.build()).await, "customer")?;
+        let page: Page<Row> = found.unwrap_or_default();
         page.data.first().map(|row| id(&row.id, "an invoice")).transpose()
     }
 

@@ -13,7 +13,7 @@ use stripe_client_core::StripeRequest;
 use crate::bills::WireInvoice;
 use crate::client::Stripe;
 use crate::customers::ACCOUNT;
-use crate::error::StripeError;
+use crate::error::{StripeError, unless_missing};
 use crate::pages::Page;
 use crate::payers::{Customer, Method, PAYERS};
 use crate::wire::{Reference, at, collection, currency, id, period};
@@ -241,11 +241,8 @@ impl Stripe {
     ) -> Result<Option<SubscriptionId>, StripeError> {
         // Without those that were canceled, newest first.
         let request = ListSubscription::new().customer(customer.as_str()).limit(100);
-        let page: Page<Listed> = match self.get(request.build()).await {
-            Ok(page) => page,
-            Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let found = unless_missing(self.get(request.build()).await, "customer")?;
+        let page: Page<Listed> = found.unwrap_or_default();
         let live = |listed: &&Listed| Status::parse(&listed.status).is_live();
         let oldest = page.data.iter().rfind(live);
         oldest.map(|listed| id(&listed.id, "a subscription")).transpose()

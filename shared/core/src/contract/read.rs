@@ -39,7 +39,7 @@ pub struct Read {
     /// into it.
     pub plain_schedule: Option<PlainSchedule>,
     /// What an operator has it say besides.
-    pub terms: Terms,
+    pub terms: OperatorTerms,
     /// Its latest bill.
     pub latest_invoice: Option<Bill>,
     /// The bills before that, newest first, where the first had to be looked for behind the latest.
@@ -58,7 +58,7 @@ pub struct PlainSchedule {
 /// What an operator has a subscription say besides what is sold and what pays it. A phase of a schedule says it again: Stripe unsets what is
 /// not said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Terms {
+pub struct OperatorTerms {
     /// Its discounts, in Stripe's order.
     pub discounts: Vec<DiscountId>,
     /// Its description.

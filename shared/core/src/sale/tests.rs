@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::arrears::{Occasion, TimeBill};
 use crate::contract::{
-    self, Bill, BilledItem, Billing, Contract, Facts, Fate, Lateness, Ledger, Read, SessionUpdate, Terms,
+    self, Bill, BilledItem, Billing, Contract, Facts, Fate, Lateness, Ledger, OperatorTerms, Read,
+    SessionUpdate,
 };
 use crate::quote::Charge;
 use crate::subscription::{Collection, Status as BillingStatus};
@@ -257,7 +258,7 @@ pub(crate) fn read(status: BillingStatus, items: &[(&str, u64)], period: (&str, 
         is_answer: false,
         scheduled: None,
         plain_schedule: None,
-        terms: Terms::default(),
+        terms: OperatorTerms::default(),
         latest_invoice: Some(Bill {
             id: "in_1".parse().unwrap(),
             charge: Charge {

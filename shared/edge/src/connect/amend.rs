@@ -15,7 +15,7 @@ use billing_store::{FoundSale, Listener, StoreError, Unfinished, unless_conflict
 use billing_stripe::{Connected, StripeError};
 
 use super::buyer::PutBack;
-use super::{Fields, Named, refused};
+use super::{Fields, Named, awaited_start, refused};
 use crate::call::Call;
 use crate::problem::Problem;
 
@@ -81,8 +81,7 @@ impl Call<'_> {
         let amendment = &amendment;
         for _ in 0..MOST_STEPS {
             if amendment.timeliness(&read.contract, self.now) == Timeliness::Awaited {
-                let unknown = "a start that is over may still be on its way to Stripe";
-                return Err(Problem::unavailable(unknown).into());
+                return Err(awaited_start().into());
             }
             if let Some(refusal) = amendment.overtaken(&read.contract, self.now) {
                 if is_tried {

@@ -61,6 +61,12 @@ pub fn refused(error: StripeError, fields: &Fields) -> Problem {
     }
 }
 
+/// What a caller is told while a machine that asked for a start in time, which is over, may be waiting for Stripe's answer.
+#[must_use]
+pub fn awaited_start() -> Problem {
+    Problem::unavailable("a start that is over may still be on its way to Stripe")
+}
+
 enum About {
     Tax,
     Coupon,
@@ -71,7 +77,7 @@ enum About {
 
 fn about(refusal: &Refusal) -> Option<About> {
     let param = refusal.param.as_deref().unwrap_or_default();
-    if refusal.is_unlocated() || param.contains("automatic_tax") || param.starts_with("address") {
+    if refusal.is_unlocated() || refusal.is_about_the_whereabouts() || param.contains("automatic_tax") {
         Some(About::Tax)
     } else if refusal.is_about_the_currency() {
         Some(About::Currency)

@@ -25,7 +25,7 @@ use stripe_product::price::RetrievePrice;
 
 use super::schedules::step_key;
 use super::{Connected, found};
-use crate::error::StripeError;
+use crate::error::{StripeError, unless_missing};
 use crate::pages::{Listed, Page};
 use crate::wire::{Reference, collection, id, segment};
 
@@ -276,11 +276,9 @@ impl Connected {
         }
         let request =
             ListIdBillingMeterEventSummary::new(meter.as_str(), customer.as_str(), end, start).limit(100);
-        let page: Page<Summary> = match self.stripe.get(request.build()).await {
-            // An operator deleted the customer: what there was has been billed, and Stripe counts for it no more.
-            Err(StripeError::Refused(refusal)) if refusal.is_missing("customer") => return Ok(0),
-            page => page?,
-        };
+        // An operator may have deleted the customer: what there was has been billed, and Stripe counts for it no more.
+        let found = unless_missing(self.stripe.get(request.build()).await, "customer")?;
+        let page: Page<Summary> = found.unwrap_or_default();
         let counted = page.data.iter().try_fold(0_i64, |sum, summary| {
             let counted = whole(&summary.aggregated_value)?;
             sum.checked_add(counted).ok_or_else(|| StripeError::Unexpected {

@@ -4,6 +4,7 @@
 //! of its own for each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::iter;
 
 use billing_core::Timestamp;
 use billing_core::access::Owner;
@@ -58,8 +59,8 @@ struct Schedule<'a> {
     default_settings: Option<Settings>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     phases: Vec<Phase<'a>>,
-    #[serde(skip_serializing_if = "HashMap::is_empty")]
-    metadata: HashMap<&'static str, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proration_behavior: Option<&'static str>,
 }
@@ -118,6 +119,24 @@ struct Item<'a> {
 }
 
 impl<'a> Item<'a> {
+    /// So many of the flat price.
+    fn flat(terms: &'a Terms, quantity: u64) -> Self {
+        Self {
+            price: terms.flat.as_str(),
+            quantity: Some(quantity),
+            metadata: None,
+        }
+    }
+
+    /// What is metered, which has no quantity.
+    fn metered(terms: &'a Terms) -> Option<Self> {
+        terms.metered.as_ref().map(|price| Self {
+            price: price.as_str(),
+            quantity: None,
+            metadata: None,
+        })
+    }
+
     /// The same, with what the agency has noted of the one that it takes the place of.
     fn noted(self, line: Option<&'a Line>) -> Self {
         Self {
@@ -154,35 +173,22 @@ struct Charges<'a> {
 impl<'a> Charges<'a> {
     /// One of the flat price.
     fn of(terms: &'a Terms) -> Self {
-        let flat = Item {
-            price: terms.flat.as_str(),
-            quantity: Some(1),
-            metadata: None,
-        };
-        // What is metered has no quantity.
-        let metered = terms.metered.as_ref().map(|price| Item {
-            price: price.as_str(),
-            quantity: None,
-            metadata: None,
-        });
         Self {
-            items: std::iter::once(flat).chain(metered).collect(),
+            items: iter::once(Item::flat(terms, 1))
+                .chain(Item::metered(terms))
+                .collect(),
             cadence: &terms.cadence,
         }
     }
 
     /// In the place of what a schedule has at Stripe: as many of the flat price, and what the agency has noted of either.
     fn instead(terms: &'a Terms, contract: &'a Contract) -> Self {
-        let Self { items, cadence } = Self::of(terms);
-        let mut places = [contract.flat(), contract.metered()].into_iter();
-        let mut items: Vec<_> = items
-            .into_iter()
-            .map(|item| item.noted(places.next().flatten()))
-            .collect();
-        if let Some(flat) = items.first_mut() {
-            flat.quantity = Some(contract.flat_quantity());
+        let flat = Item::flat(terms, contract.flat_quantity()).noted(contract.flat());
+        let metered = Item::metered(terms).map(|item| item.noted(contract.metered()));
+        Self {
+            items: iter::once(flat).chain(metered).collect(),
+            cadence: &terms.cadence,
         }
-        Self { items, cadence }
     }
 
     /// As a schedule has it at Stripe, whoever wrote it there; none of one that charges nothing.
@@ -230,8 +236,8 @@ fn phase<'a>(
     }
 }
 
-fn named(sale: &Sale) -> HashMap<&'static str, String> {
-    HashMap::from([
+fn named(sale: &Sale) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
         (CLIENT, sale.order.client.to_string()),
         (SALE, sale.number.to_string()),
     ])
@@ -275,7 +281,7 @@ fn rewritten<'a>(
         } else {
             Vec::new()
         },
-        metadata: HashMap::new(),
+        metadata: BTreeMap::new(),
         proration_behavior: None,
     }
 }

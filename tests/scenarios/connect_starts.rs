@@ -1,6 +1,6 @@
 //! Starts that are over when Stripe is reached at last, of orders and of changes: Stripe would have the subscription begin, and bill it from, then.
 
-use billing_tests::{Agency, Answer, World};
+use billing_tests::{Agency, Answer, Machine, Moment, World, at_every_death, at_every_step};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
@@ -223,5 +223,206 @@ async fn a_change_that_may_still_be_on_its_way_is_not_forgotten() {
         let other = north.updates(&id, &end).await;
         assert_eq!(other.body["cancel_at_period_end"], true, "{start}: {other}");
         assert_eq!(north.subscriptions().await.len(), 1, "{start}");
+    }
+}
+
+/// An order for a client that is said to be in France, and was in Germany.
+fn order_to_france(north: &Agency<'_>, start: &str) -> Value {
+    let mut order = north.order(start);
+    order["data"]["taxSettings"] = json!({ "enabled": true, "country": "FR" });
+    order
+}
+
+/// Another start for what waits, of a client that is said to be in France, and was in Germany.
+fn start_in_france(start: &str) -> Value {
+    json!({ "startDate": at(start), "taxSettings": { "enabled": true, "country": "FR" } })
+}
+
+/// What waits for its start, by its id, of a client in Germany that pays by card. From then on nobody hears of anything.
+async fn waiting_in_germany(world: &World, north: &Agency<'_>) -> String {
+    let id = sold_in(north, LATER, "DE").await;
+    north.client_gives_card().await;
+    world.stripe.stand_in().settle().await;
+    world.stripe.holds_events(true).await;
+    id
+}
+
+/// Everybody hears of everything. What has begun, at which moments, is what has been paid, and the client is where that is taxed.
+async fn has_begun(world: &World, north: &Agency<'_>, starts: &[i64], country: &str, context: &str) {
+    world.stripe.holds_events(false).await;
+    world.stripe.stand_in().settle().await;
+    world.advance("2h").await;
+    let begun: Vec<i64> = north
+        .subscriptions()
+        .await
+        .iter()
+        .filter_map(|subscription| subscription["start_date"].as_i64())
+        .collect();
+    assert_eq!(begun, starts, "{context}");
+    assert_eq!(north.payments().await, vec![2999; starts.len()], "{context}");
+    assert_eq!(
+        north.customers().await[0]["address"]["country"],
+        country,
+        "{context}"
+    );
+    assert!(
+        north.sales().await.iter().all(|sale| sale.amendment.is_none()),
+        "{context}"
+    );
+}
+
+/// The machine dies at any step, and the same order comes when its start is over: what Stripe has made by then began when it was to begin, and is told
+/// to whoever was not told before. Of what it has not made nothing comes, but of an order of now, which begins when it is asked for again.
+#[tokio::test]
+async fn an_order_whose_machine_died_begins_in_time_or_not_at_all() {
+    for (start, wait) in [(SOON, "16m1s"), (SOON, "10h"), (NOW, "10h")] {
+        at_every_death(async |death| {
+            let context = format!("{start}, {wait}, {death}");
+            let world = World::at(NOW).await;
+            let north = world.agency().await;
+            waiting_in_germany(&world, &north).await;
+            let order = order_to_france(&north, start);
+            let told = world
+                .dies_over(death, async |machine| north.sells_on(machine, &order).await)
+                .await;
+            let sales = north.sales().await;
+            let is_recorded = sales.last().unwrap().schedule.is_some() && sales.len() == 2;
+            let is_made = north.schedules().await.len() == 2;
+            let begins_anew = !is_made && sales.len() == 2 && start == NOW;
+            world.advance(wait).await;
+            let began = if begins_anew {
+                world.now().as_second()
+            } else {
+                at(start)
+            };
+            let again = north.sells(&order).await;
+            if is_made && !is_recorded || begins_anew {
+                assert_eq!(again.status, 200, "{context}: {again}");
+                assert_eq!(again.body["startDate"], began, "{context}");
+            } else {
+                assert_eq!(again.status, 400, "{context}: {again}");
+            }
+            let is_sold = is_made || begins_anew;
+            let (starts, country) = if is_sold {
+                (&[began][..], "FR")
+            } else {
+                (&[][..], "DE")
+            };
+            has_begun(&world, &north, starts, country, &context).await;
+            assert_eq!(north.schedules().await.len(), 1 + starts.len(), "{context}");
+            assert_eq!(north.sales().await.len(), 1 + starts.len(), "{context}");
+            told.is_some()
+        })
+        .await;
+    }
+}
+
+/// The machine dies at any step, and the same update comes when the start that it gives is over. Where Stripe has made it, what was sold began then;
+/// elsewhere it begins when it was to begin before.
+#[tokio::test]
+async fn a_change_whose_machine_died_begins_in_time_or_is_forgotten() {
+    for (start, wait) in [(SOON, "16m1s"), (SOON, "10h"), (NOW, "6m1s"), (NOW, "10h")] {
+        at_every_death(async |death| {
+            let context = format!("{start}, {wait}, {death}");
+            let world = World::at(NOW).await;
+            let north = world.agency().await;
+            let id = waiting_in_germany(&world, &north).await;
+            let wish = start_in_france(start);
+            let told = world
+                .dies_over(death, async |machine| north.updates_on(machine, &id, &wish).await)
+                .await;
+            let phase = &north.schedules().await[0]["phases"][0];
+            let is_made = phase["start_date"] == at(start);
+            world.advance(wait).await;
+            let again = north.updates(&id, &wish).await;
+            if is_made {
+                assert_eq!(again.status, 200, "{context}: {again}");
+                assert_eq!(again.body["startDate"], at(start), "{context}");
+                has_begun(&world, &north, &[at(start)], "FR", &context).await;
+            } else {
+                assert_eq!(again.status, 400, "{context}: {again}");
+                has_begun(&world, &north, &[], "DE", &context).await;
+            }
+            world.advance("6d").await;
+            let began = if is_made { at(start) } else { at(LATER) };
+            let country = if is_made { "FR" } else { "DE" };
+            has_begun(&world, &north, &[began], country, &context).await;
+            told.is_some()
+        })
+        .await;
+    }
+}
+
+/// Two machines are asked again at once when the start is over, one of which waits for an answer while the other does all of it: both tell the same, and
+/// it is done once.
+#[tokio::test]
+async fn an_order_that_two_machines_find_late_begins_once_or_not_at_all() {
+    for (moment, wait) in [(Moment::Before, "16m1s"), (Moment::After, "10h")] {
+        at_every_step(async |step| {
+            let context = format!("{moment:?}, {wait}, held step {step}");
+            let world = World::at(NOW).await;
+            let north = world.agency().await;
+            waiting_in_germany(&world, &north).await;
+            let order = order_to_france(&north, SOON);
+            let wreck = world.machine().await;
+            wreck
+                .network
+                .stops_named(moment, "POST /v1/subscription_schedules");
+            wreck.dies_over(north.sells_on(&wreck, &order)).await;
+            world.advance(wait).await;
+            let sells = async |machine: &Machine| north.sells_on(machine, &order).await;
+            let held = world.held_over(step, sells, north.sells(&order)).await;
+            let status = if moment == Moment::After { 200 } else { 400 };
+            for told in [&held.answer, &held.other] {
+                assert_eq!(told.status, status, "{context}: {told}");
+            }
+            assert_eq!(held.answer.body["id"], held.other.body["id"], "{context}");
+            if moment == Moment::After {
+                has_begun(&world, &north, &[at(SOON)], "FR", &context).await;
+            } else {
+                has_begun(&world, &north, &[], "DE", &context).await;
+            }
+            assert_eq!(
+                north.sales().await.len(),
+                north.schedules().await.len(),
+                "{context}"
+            );
+            !held.was_held
+        })
+        .await;
+    }
+}
+
+/// So it is with an update.
+#[tokio::test]
+async fn a_change_that_two_machines_find_late_is_made_once_or_forgotten() {
+    for (moment, wait) in [(Moment::Before, "16m1s"), (Moment::After, "10h")] {
+        at_every_step(async |step| {
+            let context = format!("{moment:?}, {wait}, held step {step}");
+            let world = World::at(NOW).await;
+            let north = world.agency().await;
+            let id = waiting_in_germany(&world, &north).await;
+            let wish = start_in_france(SOON);
+            let wreck = world.machine().await;
+            wreck
+                .network
+                .stops_named(moment, "POST /v1/subscription_schedules/");
+            wreck.dies_over(north.updates_on(&wreck, &id, &wish)).await;
+            world.advance(wait).await;
+            let updates = async |machine: &Machine| north.updates_on(machine, &id, &wish).await;
+            let held = world.held_over(step, updates, north.updates(&id, &wish)).await;
+            let status = if moment == Moment::After { 200 } else { 400 };
+            for told in [&held.answer, &held.other] {
+                assert_eq!(told.status, status, "{context}: {told}");
+            }
+            if moment == Moment::After {
+                has_begun(&world, &north, &[at(SOON)], "FR", &context).await;
+            } else {
+                has_begun(&world, &north, &[], "DE", &context).await;
+            }
+            assert_eq!(north.sales().await.len(), 1, "{context}");
+            !held.was_held
+        })
+        .await;
     }
 }

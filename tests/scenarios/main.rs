@@ -172,6 +172,8 @@ mod end_dates;
 mod moved_ends;
 /// A period that an operator moves, or a trial.
 mod moved_periods;
+/// The same, and whatever dies over a change of it.
+mod moved_deaths;
 /// Sales whose subscription an operator ends before it is paid.
 mod ended_sales;
 /// The same of accounts.

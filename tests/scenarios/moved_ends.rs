@@ -1,7 +1,7 @@
 //! The end of a contract that an operator moves at Stripe, takes away, or loses with the schedule of a downgrade.
 
 use billing_core::contract::Status;
-use billing_tests::{Organisation, World, path_of};
+use billing_tests::{Moment, Organisation, World, path_of};
 use serde_json::{Value, json};
 
 fn seconds(instant: &str) -> i64 {
@@ -131,6 +131,23 @@ async fn a_downgrade_that_is_taken_back_keeps_the_end() {
     assert_eq!(acme.contract(&contract).await.contract.status, Status::Ended);
 }
 
+/// Everybody hears of everything. Contract and schedule end when the operator said, or not at all.
+async fn is_led_to(world: &World, (acme, contract): (&Organisation<'_>, &str), said: &str) {
+    world.stripe.holds_events(false).await;
+    world.stripe.stand_in().settle().await;
+    let end = said.parse::<i64>().ok();
+    let stored = acme.contract(contract).await.contract;
+    assert!(stored.scheduled.is_some(), "{said}");
+    assert_eq!(stored.ends_at.map(|end| end.as_second()), end, "{said}");
+    let schedules = world
+        .stripe
+        .operator("GET", "/v1/subscription_schedules?limit=1", "");
+    let schedule = schedules.await["data"][0].take();
+    let led_to = schedule["phases"][1]["end_date"].as_i64();
+    let ends = (schedule["end_behavior"] == "cancel").then_some(led_to).flatten();
+    assert_eq!(ends, end, "{said}: {schedule}");
+}
+
 /// An operator has a contract end, or takes its end away, and nobody has heard of that. A downgrade that was offered before would write its schedule, and
 /// with it what was the end before: it is offered anew, and keeps what the operator said.
 #[tokio::test]
@@ -155,19 +172,41 @@ async fn a_downgrade_does_not_undo_what_an_operator_said_of_the_end() {
         let version = json!({ "version": acme.reads(&id).await.body["version"] });
         let told = acme.confirms(&id, &version).await;
         assert_eq!(told.status, 200, "{said}: {told}");
-        world.stripe.holds_events(false).await;
-        world.stripe.stand_in().settle().await;
-        let end = said.parse::<i64>().ok();
-        let stored = acme.contract(&contract).await.contract;
-        assert!(stored.scheduled.is_some(), "{said}");
-        assert_eq!(stored.ends_at.map(|end| end.as_second()), end, "{said}");
-        let schedules = world
-            .stripe
-            .operator("GET", "/v1/subscription_schedules?limit=1", "");
-        let schedule = schedules.await["data"][0].take();
-        let led_to = schedule["phases"][1]["end_date"].as_i64();
-        let ends = (schedule["end_behavior"] == "cancel").then_some(led_to).flatten();
-        assert_eq!(ends, end, "{said}: {schedule}");
+        is_led_to(&world, (&acme, &contract), &said).await;
+    }
+}
+
+/// A machine has died over the downgrade before it had its schedule made, and it is confirmed again when the news has landed: it is offered anew, too.
+#[tokio::test]
+async fn a_downgrade_that_a_machine_left_does_not_undo_what_an_operator_said_since() {
+    for (ordered, said) in [
+        (Value::Null, seconds("2028-07-01T00:00:00Z").to_string()),
+        (json!("2028-07-01T00:00:00Z"), String::new()),
+    ] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let mut order = acme.order("team-annual");
+        if !ordered.is_null() {
+            order["end_date"] = ordered;
+        }
+        let contract = acme.sells(&order).await;
+        let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+        let id = acme.session(&less).await;
+        let machine = world.machine().await;
+        machine
+            .network
+            .stops_named(Moment::Before, "POST /v1/subscription_schedules");
+        machine
+            .dies_over(acme.confirms_on(&machine, &id, &Value::Null))
+            .await;
+        world.advance("2m").await;
+        operator_ends(&world, &said).await;
+        let anew = acme.confirms(&id, &Value::Null).await;
+        assert_eq!(anew.status, 409, "{said}: {anew}");
+        let version = json!({ "version": anew.body["version"] });
+        let told = acme.confirms(&id, &version).await;
+        assert_eq!(told.status, 200, "{said}: {told}");
+        is_led_to(&world, (&acme, &contract), &said).await;
     }
 }
 

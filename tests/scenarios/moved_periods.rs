@@ -6,7 +6,7 @@ use billing_tests::{Organisation, World, path_of};
 use serde_json::{Value, json};
 
 /// Three seats and the archive for April: 35.00.
-async fn sold(world: &World) -> (Organisation<'_>, String) {
+pub(crate) async fn sold(world: &World) -> (Organisation<'_>, String) {
     let acme = world.organisation("acme").await;
     let contract = acme.sells(&acme.order("starter")).await;
     (acme, contract)
@@ -21,17 +21,17 @@ async fn operator(world: &World, form: &str) {
 }
 
 /// From now on, with what is left of the old period given back, or without.
-async fn resets_the_cycle(world: &World, proration: &str) {
+pub(crate) async fn resets_the_cycle(world: &World, proration: &str) {
     let form = format!("billing_cycle_anchor[type]=now&proration_behavior={proration}");
     operator(world, &form).await;
 }
 
-async fn puts_on_trial(world: &World, end: &str) {
+pub(crate) async fn puts_on_trial(world: &World, end: &str) {
     let end = end.parse::<billing_core::Timestamp>().unwrap().as_second();
     operator(world, &format!("trial_end={end}&proration_behavior=none")).await;
 }
 
-fn seats(acme: &Organisation<'_>, contract: &str, quantity: u64) -> Value {
+pub(crate) fn seats(acme: &Organisation<'_>, contract: &str, quantity: u64) -> Value {
     let seat = acme.product("starter", "Starter seat");
     json!({ "contract_id": contract, "product_overrides": [{ "product_id": seat, "quantity": quantity }] })
 }

@@ -38,7 +38,8 @@ pub(crate) async fn amend(
     if sale.offer.is_past(call.now) {
         return give_up(call, claimed).await;
     }
-    if contract.is_in_another_period(billing) {
+    // Of which an event may have told since the sale was written down.
+    if contract.is_in_another_period(billing) || contract.has_moved_since(&sale.offer) {
         return land_news(call, claimed).await;
     }
     if let Some(why) = obstacle(call, claimed, sale, read).await? {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Contract, Read, Status};
 use crate::change::{self, Unchangeable};
-use crate::sale::{Sale, Way};
+use crate::sale::{Offer, Sale, Way};
 use crate::subscription::Status as BillingStatus;
 
 /// Why a contract cannot be amended as it is stored.
@@ -119,6 +119,16 @@ impl Contract {
         }
         let is_paid_by_it = offer.way == Way::AtOnce && !is_named;
         Ok(change::payable(read.payer.as_ref().filter(|_| is_paid_by_it))?)
+    }
+
+    /// Whether an offer to amend it was priced on another period than it stands in, or, when the period ends, on another end: an operator has moved
+    /// that, and the news has landed since.
+    #[must_use]
+    pub fn has_moved_since(&self, offer: &Offer) -> bool {
+        offer.before.as_ref().is_some_and(|before| {
+            let is_of_another_end = offer.way == Way::AtPeriodEnd && offer.ends_at != self.ends_at;
+            before.period != self.standing.period || is_of_another_end
+        })
     }
 
     /// Whether Stripe has another end of it: an operator has set, moved or taken it away, and its event is still to come. A schedule that was

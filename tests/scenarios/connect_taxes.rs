@@ -1,6 +1,6 @@
 //! Where a client is taxed: what an order or an update leaves of its address, and a renewal that Stripe cannot tax.
 
-use billing_tests::{Agency, Moment, World};
+use billing_tests::{Agency, Machine, Moment, World, at_every_death, at_every_step};
 use serde_json::{Value, json};
 use stripe_stand_in::Settings;
 
@@ -339,4 +339,81 @@ async fn a_renewal_that_stripe_leaves_a_draft_keeps_its_subscription() {
         r#"409 {"error":"the renewal cannot be billed now: see to its draft at Stripe, or cancel it when it is billed"}"#
     );
     assert_eq!(north.gets(&id).await.body["status"], "active");
+}
+
+/// Its cancellation was refused, since the renewal could not be taxed, and then an update has told where the client is.
+async fn about_to_be_renewed_somewhere(world: &World, north: &Agency<'_>) -> String {
+    let id = about_to_be_renewed_nowhere(world, north).await;
+    assert_eq!(north.cancels(&id).await.status, 409);
+    let wish = json!({ "taxSettings": settings(json!({ "country": "US", "postalCode": "10001" })) });
+    assert_eq!(north.updates(&id, &wish).await.status, 200);
+    id
+}
+
+/// It is canceled, and its second day was billed with its tax, once; nothing is billed after that.
+async fn is_billed_once(world: &World, north: &Agency<'_>, id: &str, context: &str) {
+    let told = north.cancels(id).await;
+    assert_eq!(
+        told.body,
+        json!({ "id": id, "canceled": true }),
+        "{context}: {told}"
+    );
+    for passed in ["1s", "2d"] {
+        world.stripe.stand_in().settle().await;
+        world.advance(passed).await;
+        assert_eq!(north.payments().await, [550, 550], "{context}, {passed}");
+        let bills = north.all("/v1/invoices?limit=100").await;
+        assert_eq!(bills.len(), 2, "{context}, {passed}");
+    }
+    assert_eq!(north.gets(id).await.body["status"], "canceled", "{context}");
+}
+
+/// The machine dies at any step of the cancellation that goes through at last.
+#[tokio::test]
+async fn a_renewal_that_can_be_taxed_at_last_is_billed_once_whatever_dies() {
+    at_every_death(async |death| {
+        let world = World::at(NOW).await;
+        world.stripe.is(stripes()[0]);
+        let north = world.agency().await;
+        let id = about_to_be_renewed_somewhere(&world, &north).await;
+        let cancels = async |machine: &Machine| north.cancels_on(machine, &id).await;
+        let told = world.dies_over(death, cancels).await;
+        if let Some(told) = &told {
+            assert_eq!(told.status, 200, "{told}");
+        }
+        is_billed_once(&world, &north, &id, &death.to_string()).await;
+        told.is_some()
+    })
+    .await;
+}
+
+/// Any of its answers is lost, or it waits for one while another machine cancels: whoever asked is told that it is canceled.
+#[tokio::test]
+async fn a_renewal_that_can_be_taxed_at_last_is_billed_once_whoever_cancels() {
+    at_every_step(async |step| {
+        let world = World::at(NOW).await;
+        world.stripe.is(stripes()[0]);
+        let north = world.agency().await;
+        let id = about_to_be_renewed_somewhere(&world, &north).await;
+        let cancels = async |machine: &Machine| north.cancels_on(machine, &id).await;
+        let (told, was_lost) = world.loses_over(step, cancels).await;
+        assert_eq!(told.status, 200, "lost step {step}: {told}");
+        is_billed_once(&world, &north, &id, &format!("lost step {step}")).await;
+        !was_lost
+    })
+    .await;
+    at_every_step(async |step| {
+        let world = World::at(NOW).await;
+        world.stripe.is(stripes()[0]);
+        let north = world.agency().await;
+        let id = about_to_be_renewed_somewhere(&world, &north).await;
+        let cancels = async |machine: &Machine| north.cancels_on(machine, &id).await;
+        let held = world.held_over(step, cancels, north.cancels(&id)).await;
+        for told in [&held.answer, &held.other] {
+            assert_eq!(told.status, 200, "held step {step}: {told}");
+        }
+        is_billed_once(&world, &north, &id, &format!("held step {step}")).await;
+        !held.was_held
+    })
+    .await;
 }

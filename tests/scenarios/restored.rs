@@ -3,7 +3,7 @@
 
 use billing_admin::accounts::{self, Wanted};
 use billing_stripe::{SyntheticEvent, webhook};
-use billing_tests::{Account, Backup, Machine, World, at_every_death, id_of, path_of};
+use billing_tests::{Account, Answer, Backup, Machine, World, at_every_death, at_every_step, id_of, path_of};
 
 use crate::replays::sold_elsewhere;
 
@@ -104,6 +104,110 @@ async fn an_account_that_bought_twice_since_the_backup_can_buy_again() {
             can_buy(&world, &ada, &format!("{way:?}, newest first: {newest_first}")).await;
         }
     }
+}
+
+/// Bought twice since the backup, both of which ended; told of those, by their place.
+async fn bought_twice<'w>(world: &'w World, way: Way, told: &[usize]) -> Account<'w> {
+    let ada = world.account(1).await;
+    let backup = world.backs_up(&ada).await;
+    let mut ended = vec![subscribes_and_ends(world, &ada).await];
+    ended.push(subscribes_and_ends(world, &ada).await);
+    restores(world, &backup, way).await;
+    for place in told {
+        tells(world, &ended[*place]).await;
+    }
+    ada
+}
+
+/// What it was told, if anything, is the one session that it can pay.
+async fn is_payable(world: &World, ada: &Account<'_>, told: &Answer, context: &str) {
+    assert_eq!(told.status, 200, "{context}: {told}");
+    let payable = world.stripe.payable_sessions(ada).await;
+    let secrets: Vec<_> = payable.iter().map(|session| &session["client_secret"]).collect();
+    assert_eq!(secrets, [&told.body["clientSecret"]], "{context}");
+}
+
+/// It pays what it is told the next time, and has that one subscription, and no more that it could pay.
+async fn buys_one(world: &World, ada: &Account<'_>, context: &str) {
+    let told = ada.starts_checkout("monthly").await;
+    is_payable(world, ada, &told, context).await;
+    can_buy(world, ada, context).await;
+    assert_eq!(
+        ada.starts_checkout("annual").await,
+        r#"409 {"error":"the account already has a subscription"}"#,
+        "{context}"
+    );
+    assert!(world.stripe.payable_sessions(ada).await.is_empty(), "{context}");
+    let all = world.stripe.subscriptions(ada).await;
+    let live = all.iter().filter(|it| it["status"] != "canceled").count();
+    assert_eq!((all.len(), live), (3, 1), "{context}");
+    assert_eq!(world.stripe.customers(ada).await.len(), 1, "{context}");
+}
+
+/// Whatever it was told of by then, and in whichever order.
+#[tokio::test]
+async fn an_account_that_bought_twice_since_the_backup_buys_once_more() {
+    let world = World::at(NOW).await;
+    for way in WAYS {
+        for told in [&[][..], &[0], &[1], &[0, 1], &[1, 0]] {
+            let ada = bought_twice(&world, way, told).await;
+            buys_one(&world, &ada, &format!("{way:?}, told of {told:?}")).await;
+        }
+    }
+}
+
+/// The guide was not read, and the machine dies at any step of its first checkout, over the sessions of before or after them.
+#[tokio::test]
+async fn an_account_that_bought_twice_since_the_backup_buys_once_more_whatever_dies() {
+    let world = World::at(NOW).await;
+    at_every_death(async |death| {
+        let ada = bought_twice(&world, Way::Bare, &[1, 0]).await;
+        let starts = async |machine: &Machine| ada.starts_checkout_on(machine, "monthly").await;
+        let told = world.dies_over(death, starts).await;
+        let context = death.to_string();
+        if let Some(told) = &told {
+            is_payable(&world, &ada, told, &context).await;
+        }
+        buys_one(&world, &ada, &context).await;
+        told.is_some()
+    })
+    .await;
+}
+
+/// Any answer of that checkout is lost.
+#[tokio::test]
+async fn an_account_that_bought_twice_since_the_backup_buys_once_more_whatever_answer_is_lost() {
+    let world = World::at(NOW).await;
+    at_every_step(async |step| {
+        let ada = bought_twice(&world, Way::Bare, &[1, 0]).await;
+        let starts = async |machine: &Machine| ada.starts_checkout_on(machine, "monthly").await;
+        let (told, was_lost) = world.loses_over(step, starts).await;
+        let context = format!("lost step {step}");
+        is_payable(&world, &ada, &told, &context).await;
+        buys_one(&world, &ada, &context).await;
+        !was_lost
+    })
+    .await;
+}
+
+/// Another machine starts it, too, while an answer is on its way to the first.
+#[tokio::test]
+async fn an_account_that_bought_twice_since_the_backup_buys_once_more_on_two_machines() {
+    let world = World::at(NOW).await;
+    at_every_step(async |step| {
+        let ada = bought_twice(&world, Way::Bare, &[1, 0]).await;
+        let starts = async |machine: &Machine| ada.starts_checkout_on(machine, "monthly").await;
+        let held = world
+            .held_over(step, starts, ada.starts_checkout("monthly"))
+            .await;
+        let context = format!("held step {step}");
+        for told in [&held.other, &held.answer] {
+            is_payable(&world, &ada, told, &context).await;
+        }
+        buys_one(&world, &ada, &context).await;
+        !held.was_held
+    })
+    .await;
 }
 
 /// Nobody has told of what was bought since: it is not bought a second time.

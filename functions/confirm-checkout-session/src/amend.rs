@@ -9,8 +9,7 @@
 
 use billing_core::access::Owner;
 use billing_core::change::Unchangeable;
-use billing_core::contract::Unamendable;
-use billing_core::contract::{Billing, Fate, Lateness, Read, fate};
+use billing_core::contract::{Billing, Fate, Lateness, Read, Unamendable, fate};
 use billing_core::id::{CustomerId, OrganisationId};
 use billing_core::sale::{Sale, Way};
 use billing_core::session::Session;

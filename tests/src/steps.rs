@@ -34,12 +34,13 @@ pub async fn at_every_step(mut attempt: impl AsyncFnMut(usize) -> bool) -> usize
     panic!("there are more than {MOST_STEPS} steps");
 }
 
-/// The same for a machine that dies before each step, and for one that dies after it took effect; the second is told as `died After
-/// step 3` in `context`.
+/// The same for a machine that dies before the first step, and for one that dies after each took effect, which is told as `died After step 3` in
+/// `context`. Before any other step there is what there is after the one before it: what the machine alone knew died with it.
 pub async fn at_every_death(mut attempt: impl AsyncFnMut(Death) -> bool) {
-    for moment in [Moment::Before, Moment::After] {
-        at_every_step(async |step| attempt(Death { moment, step }).await).await;
-    }
+    let (moment, step) = (Moment::Before, 1);
+    attempt(Death { moment, step }).await;
+    let moment = Moment::After;
+    at_every_step(async |step| attempt(Death { moment, step }).await).await;
 }
 
 /// When a machine dies.

@@ -86,7 +86,8 @@ async fn a_client_that_is_where_it_was_is_told_nothing() {
             ("2026-07-01T00:00:00Z", json!({ "postalCode": "M5E 1E5" })),
         ] {
             let machine = world.machine().await;
-            machine.network.stops_named(Moment::Before, TELLING);
+            // What it would be told is refused.
+            machine.network.tells(TELLING, 400, REFUSED);
             let order = taxed(&north, start, members.clone());
             let ordered = north.sells_on(&machine, &order).await.expect("an answer");
             assert_eq!(ordered.status, 200, "{members}: {ordered}");

@@ -4,6 +4,7 @@ use billing_admin::Failure;
 use billing_admin::accounts::{self, Wanted};
 use billing_admin::erasure::Obstacle;
 use billing_core::access::Holder;
+use billing_core::id::AccountId;
 use billing_tests::{Account, Moment, World, at_every_step, path_of};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
@@ -85,6 +86,20 @@ async fn an_account_is_erased_but_for_the_books() {
         .await
         .unwrap_err();
     assert!(matches!(told, Failure::Erased(_)), "{told}");
+    let store = world.stack().app.store();
+    let id: AccountId = ada.id.parse().unwrap();
+    let number = "+15551230009".parse().unwrap();
+    let told = accounts::add_number(store, &id, number, world.now()).await;
+    assert!(matches!(told, Err(Failure::Erased(_))), "{told:?}");
+    let anew = Wanted {
+        id: id.clone(),
+        name: None,
+        email: None,
+        customer: None,
+        numbers: Vec::new(),
+    };
+    let told = accounts::create(store, anew, world.now()).await.unwrap_err();
+    assert!(matches!(told, Failure::AccountExists(_)), "{told}");
     let again = administrator.erases(&ada).await.unwrap();
     assert_eq!(again.account, after, "the first time stays");
 }

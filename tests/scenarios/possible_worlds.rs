@@ -336,6 +336,7 @@ async fn a_downgrade_is_made_wherever_its_schedule_begins() {
 #[tokio::test]
 async fn a_change_that_waits_is_made_once_whether_an_end_drops_it_or_not() {
     for (ends_expire_pending_updates, cancels_before, holds_events) in [
+        (false, false, false),
         (false, true, false),
         (true, false, false),
         (true, true, false),

@@ -258,8 +258,11 @@ async fn a_session_that_can_be_paid_still_is_not_joined_by_another() {
             let world = World::at(NOW).await;
             let ada = world.account(1).await;
             let backup = world.backs_up(&ada).await;
-            ada.starts_checkout("annual").await.client_secret();
-            ada.starts_checkout("monthly").await.client_secret();
+            // More than one call would pass over, one after the other.
+            for _ in 0..8 {
+                ada.starts_checkout("annual").await.client_secret();
+                ada.starts_checkout("monthly").await.client_secret();
+            }
             restores(&world, &backup, way).await;
             ada.starts_checkout(interval).await.client_secret();
             let payable = world.stripe.payable_sessions(&ada).await;

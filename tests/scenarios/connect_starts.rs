@@ -4,6 +4,8 @@ use billing_tests::{Agency, Answer, Machine, Moment, World, at_every_death, at_e
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
+/// It counts as now.
+const A_MOMENT_AGO: &str = "2026-03-31T23:56:00Z";
 const SOON: &str = "2026-04-01T00:10:00Z";
 const LATER: &str = "2026-04-06T00:00:00Z";
 /// Where schedules are made, and rewritten.
@@ -198,7 +200,7 @@ async fn a_change_that_was_made_in_time_stands_when_its_start_is_over() {
 /// never have.
 #[tokio::test]
 async fn a_change_that_may_still_be_on_its_way_is_not_forgotten() {
-    for (start, wait) in [(SOON, "15m59s"), (NOW, "5m59s")] {
+    for (start, wait) in [(SOON, "15m59s"), (NOW, "5m59s"), (A_MOMENT_AGO, "5m59s")] {
         let world = World::at(NOW).await;
         let north = world.agency().await;
         let id = north.sold(LATER).await;

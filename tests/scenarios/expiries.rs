@@ -66,7 +66,10 @@ async fn a_late_record_leaves_a_later_reservation_alone() {
     ada.starts_checkout("monthly").await.client_secret();
     let record = world.expired_reservation(&ada).await;
     let secret = ada.starts_checkout("annual").await.client_secret();
+    let open = ada.stored().await.profile.open_session;
+    assert!(open.is_some());
     world.hands("expire-checkouts", &record).await;
+    assert_eq!(ada.stored().await.profile.open_session, open);
     assert_eq!(ada.starts_checkout("annual").await.client_secret(), secret);
     assert_eq!(world.stripe.payable_sessions(&ada).await.len(), 1);
 }

@@ -5,6 +5,7 @@ use billing_core::Timestamp;
 use billing_tests::{Account, Machine, Moment, World, at_every_death, path_of};
 use futures_util::future::join_all;
 use serde_json::json;
+use stripe_stand_in::Settings;
 
 /// 1000 for April, and 9600 − 1000 for the change in the first second of it.
 async fn changed_once(world: &World, account: &Account<'_>, context: &str) {
@@ -285,4 +286,129 @@ async fn a_quote_that_the_same_request_has_just_charged_is_not_told_as_stale() {
     });
     assert_eq!(first.unwrap(), r#"200 {"changed":false,"interval":"annual"}"#);
     assert_eq!(world.stripe.payments(&ada).await, [3000, 26_800]);
+}
+
+/// A machine has died when Stripe had taken its change, and an operator has undone that a moment later: what Stripe told then is no news. A bill that
+/// is void is nobody's to pay, and what is stored is what Stripe has. After a minute it is begun anew.
+#[tokio::test]
+async fn what_stripe_tells_again_of_a_change_is_not_what_is() {
+    for (card, is_heard_of) in [
+        ("pm_card_visa", true),
+        ("pm_card_authenticationRequired", true),
+        ("pm_card_authenticationRequired", false),
+    ] {
+        let context = format!("{card}, heard of: {is_heard_of}");
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let ada = world.subscriber(1, "monthly").await;
+        let monthly = world.stripe.subscription(&ada).await["items"]["data"][0]["price"]["id"].take();
+        world.stripe.gives_card(&ada, card).await;
+        world.stripe.holds_events(!is_heard_of).await;
+        let wish = json!({ "interval": "annual" });
+        let machine = world.machine().await;
+        machine
+            .network
+            .stops_named(Moment::After, "POST /v1/subscriptions/");
+        machine.dies_over(ada.changes_on(&machine, &wish)).await;
+        let made = world.stripe.subscription(&ada).await;
+        let (path, form) = if made["pending_update"].is_null() {
+            let item = made["items"]["data"][0]["id"].as_str().unwrap();
+            let price = monthly.as_str().unwrap();
+            let back = format!("items[0][id]={item}&items[0][price]={price}&proration_behavior=none");
+            (path_of(&made), back)
+        } else {
+            let bill = made["latest_invoice"].as_str().unwrap();
+            (format!("/v1/invoices/{bill}/void"), String::new())
+        };
+        world.stripe.operator("POST", &path, &form).await;
+        if is_heard_of {
+            world.stripe.stand_in().settle().await;
+        }
+        assert_eq!(
+            ada.changes(&wish).await,
+            r#"409 {"error":"another change of the subscription is being made"}"#,
+            "{context}"
+        );
+        world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        let told = ada.billing().await.body["subscription"]["interval"].take();
+        assert_eq!(told, "monthly", "{context}");
+        world.advance("61s").await;
+        let again = ada.changes(&wish).await;
+        assert_eq!(again.body["changed"], true, "{context}: {again}");
+    }
+}
+
+/// The machine dies after a quoted change was written down, and an operator begins another period before anybody takes it over: its date lies in none
+/// that could be credited.
+#[tokio::test]
+async fn a_change_that_is_taken_over_is_of_the_period_under_way() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.subscriber(1, "monthly").await;
+    world.advance("10d").await;
+    let preview = ada.previews(&json!({ "interval": "annual" })).await;
+    let wish = json!({ "interval": "annual", "prorationDate": preview.body["prorationDate"] });
+    let machine = world.machine().await;
+    machine
+        .network
+        .stops_named(Moment::Before, "POST /v1/subscriptions/");
+    machine.dies_over(ada.changes_on(&machine, &wish)).await;
+    world.advance("10s").await;
+    let path = path_of(&world.stripe.subscription(&ada).await);
+    let form = "billing_cycle_anchor[type]=now&proration_behavior=none";
+    world.stripe.operator("POST", &path, form).await;
+    assert_eq!(
+        ada.changes(&wish).await,
+        r#"409 {"error":"another change of the subscription is being made"}"#
+    );
+    world.advance("61s").await;
+    assert_eq!(
+        ada.changes(&wish).await,
+        r#"400 {"error":{"fieldErrors":{"prorationDate":["must lie in the current period"]},"formErrors":[]}}"#
+    );
+    assert_eq!(world.stripe.payments(&ada).await, [1000, 1000]);
+}
+
+/// The machine dies when Stripe waits for the change's payment, and nobody hears of that. An operator gives the bill up, Stripe drops the change after
+/// a day, and the bill is paid on its page all the same, before or after the account changes once more: that buys nothing, and goes back.
+#[tokio::test]
+async fn what_is_paid_for_a_dropped_change_that_nobody_heard_of_goes_back() {
+    for changes_again in [false, true] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        world.stripe.is(Settings {
+            given_up_bills_can_be_voided: false,
+            ..Settings::default()
+        });
+        let ada = world.subscriber(1, "monthly").await;
+        let wish = json!({ "interval": "annual" });
+        let asks_first = "pm_card_authenticationRequired";
+        world.stripe.gives_card(&ada, asks_first).await;
+        world.stripe.holds_events(true).await;
+        let machine = world.machine().await;
+        machine
+            .network
+            .stops_named(Moment::After, "POST /v1/subscriptions/");
+        machine.dies_over(ada.changes_on(&machine, &wish)).await;
+        let waits = world.stripe.subscription(&ada).await;
+        let bill = waits["latest_invoice"].as_str().unwrap();
+        let stand_in = world.stripe.stand_in();
+        stand_in.write_off_invoice(bill).await.unwrap();
+        world.advance("24h").await;
+        world.stripe.gives_card(&ada, "pm_card_visa").await;
+        if changes_again {
+            assert_eq!(ada.changes(&wish).await.body["changed"], true);
+        }
+        world.stripe.holds_events(false).await;
+        stand_in.settle().await;
+        stand_in.pay_invoice(bill).await.unwrap();
+        stand_in.settle().await;
+        assert_eq!(world.stripe.refunded().await, [8600], "{changes_again}");
+        // 9600 less 29 of 30 days of 1000, from 2 April on.
+        let (paid, until): (&[i64], _) = if changes_again {
+            (&[1000, 8600, 8633], "2027-04-02T00:00:00Z")
+        } else {
+            (&[1000, 8600], "2026-05-01T00:00:00Z")
+        };
+        assert_eq!(world.stripe.payments(&ada).await, paid);
+        assert_eq!(ada.covered_until().await, until);
+    }
 }

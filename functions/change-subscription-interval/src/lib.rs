@@ -27,7 +27,7 @@ use billing_core::promotion::{PromotionCode, Word};
 use billing_core::subscription::Standing;
 use billing_edge::{Call, Function, Problem, Redemption, Reply, Reread};
 use billing_store::unless_conflict;
-use billing_stripe::StripeError;
+use billing_stripe::{Asked, StripeError};
 
 use crate::outcome::Answer;
 
@@ -155,7 +155,9 @@ async fn attempt(
         return Ok(None);
     };
     match outcome::ask(call, owner, &change).await {
-        Ok(standing) => {
+        // Whoever asked for it before died, and it has been dropped or undone since: it is not asked for a second time at once.
+        Ok(Asked::Before(now)) if !now.pending && !change.took_effect(&now) => Err(refuse(Refusal::Busy)),
+        Ok(Asked::Now(standing) | Asked::Before(standing)) => {
             course.taken = true;
             outcome::settle_and_tell(call, &profile, &change, standing).await
         }
@@ -204,7 +206,7 @@ async fn join(
     // What it stood on has moved since, and it may be on its way all the same. So has an end on a date, which an operator, or the portal, has set
     // since: Stripe would bill up to there.
     if course.stale == Some(change.number)
-        || !change.still_fits(standing, call.app.config.prices.of(change.interval))
+        || !change.still_fits(standing, call.app.config.prices.of(change.interval), call.now)
         || change::goes_on(standing, change.interval, call.now).is_err()
         || standing.ends_by_date()
     {

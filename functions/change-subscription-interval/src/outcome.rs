@@ -12,7 +12,7 @@ use billing_core::plan::Interval;
 use billing_core::subscription::{Collection, Standing};
 use billing_edge::{Call, Finished, Problem};
 use billing_store::unless_conflict;
-use billing_stripe::{OpenPayment, Payment, Refusal, StripeError};
+use billing_stripe::{Asked, OpenPayment, Payment, Refusal, StripeError};
 use serde::Serialize;
 
 /// Where a change with a code cannot wait, and the bank wants the payer: Stripe's own words are for developers.
@@ -65,7 +65,7 @@ impl Answer {
 
 /// Asks Stripe for the change. Where Stripe does not let discounts wait for a payment, it is paid at once or not made: a code
 /// must not be used up by a payment that failed. What pays days later never pays at once.
-pub(crate) async fn ask(call: &Call<'_>, owner: &Owner, change: &Change) -> Result<Standing, StripeError> {
+pub(crate) async fn ask(call: &Call<'_>, owner: &Owner, change: &Change) -> Result<Asked, StripeError> {
     let stripe = call.stripe().await.map_err(|problem| StripeError::Unavailable {
         reason: problem.logged,
         retry_after: None,

@@ -8,7 +8,7 @@
 //!
 //! # If it fails half-way
 //! * Written, Stripe not asked: nothing happened. Who asks for the same within a minute ([`IN_FLIGHT`](crate::asked::IN_FLIGHT)) asks Stripe under the same number;
-//!   later a new number is taken.
+//!   later it is forgotten, and a new number is taken.
 //! * Stripe asked, answer lost: Stripe is re-read before anything else, and `fate` says what the record means now.
 //! * Took effect, not recorded: the webhook, or the next call, reads it at Stripe and does what is left.
 //!
@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::access::Owner;
+use crate::arrears::{Occasion, TimeBill};
 use crate::asked::is_in_flight;
 use crate::id::{AccountId, InvoiceId, ItemId, PriceId, PromotionCodeId, SubscriptionId};
 use crate::payer::MethodKind;
@@ -195,7 +196,7 @@ pub enum Next {
     AlreadyThere,
     /// The change that was wished for took effect; what is left of it is done.
     Finish(Change),
-    /// Another change took effect, or one that waited for its payment came to nothing; what is left of it comes first.
+    /// Another change took effect, or one came to nothing; what is left of it comes first.
     Settle(Change),
     /// The change that was wished for waits for its payment.
     Await(Change),
@@ -365,9 +366,9 @@ pub fn next(
                 Err(Refusal::Busy)
             };
         }
-        // It waited for its payment and came to nothing.
-        Some(change) if change.invoice.is_some() => return Ok(Next::Settle(change.clone())),
-        _ => {}
+        // It waited for its payment and came to nothing; or whoever wrote it down died, and what came of it is to be found out.
+        Some(change) => return Ok(Next::Settle(change.clone())),
+        None => {}
     }
     Ok(Next::Begin)
 }
@@ -430,14 +431,32 @@ impl Change {
         }
     }
 
-    /// Whether it would still be written down as it was: what it stood on has not moved. What its code means is not asked again,
-    /// as it may have used it up itself.
+    /// Whether it would still be written down as it was: what it stood on has not moved, nor the period that its date lies in. What its code
+    /// means is not asked again, as it may have used it up itself.
     #[must_use]
-    pub fn still_fits(&self, standing: &Standing, price: &PriceId) -> bool {
+    pub fn still_fits(&self, standing: &Standing, price: &PriceId, now: Timestamp) -> bool {
+        let period = standing.subscription.period;
+        let date_fits = self.proration_date.is_none_or(|at| {
+            let in_period = period.start <= at && at < period.end;
+            in_period && check_new_period(at, standing, self.interval, now).is_ok()
+        });
         self.subscription == standing.subscription.id
             && standing.items == [self.item.clone()]
             && self.quantity == standing.subscription.quantity
             && self.price == *price
+            && date_fits
+    }
+
+    /// The bill that Stripe made of it, among those made since it was asked for, of a change that did not take effect: whoever asked may have died
+    /// before that was known.
+    #[must_use]
+    pub fn bill_among(&self, bills: &[TimeBill]) -> Option<InvoiceId> {
+        let is_its = |bill: &&TimeBill| {
+            let price = self.price.as_str();
+            bill.occasion == Occasion::Change
+                && bill.charges.iter().any(|charge| charge.price.as_str() == price)
+        };
+        bills.iter().find(is_its).map(|bill| bill.invoice.clone())
     }
 
     /// The change as it is when it is asked for once more: what was asked for last counts, so it takes back what was cancelled meanwhile. None

@@ -5,6 +5,7 @@
 //! the change stays until it is done. Whoever cancels meanwhile waits for that: what was cancelled last stays cancelled.
 
 use billing_core::account::Profile;
+use billing_core::asked;
 use billing_core::change::{Change, Fate, fate};
 use billing_core::id::InvoiceId;
 use billing_core::landing::ChangeStep;
@@ -70,17 +71,20 @@ impl Call<'_> {
         }))
     }
 
-    /// What is left to do of a change that came to nothing: Stripe makes its bill void, but one that somebody has given up perhaps not.
+    /// What is left to do of a change that came to nothing: Stripe makes its bill void, but one that somebody has given up perhaps not. Where whoever
+    /// asked for it died before the bill was known, and no event told of it while it waited, it is looked for.
     async fn drop_change(&self, change: &Change) -> Result<ChangeStep, Problem> {
-        let Some(bill) = &change.invoice else {
-            return Ok(ChangeStep::Over);
+        let bill = match &change.invoice {
+            Some(bill) => Some(bill.clone()),
+            None => {
+                let since = asked::earliest(change.asked_at);
+                let bills = self.stripe().await?.bills_since(&change.subscription, since);
+                change.bill_among(&bills.await?)
+            }
         };
-        Ok(match self.was_given_up(bill).await? {
-            true => ChangeStep::Dropped {
-                bill: bill.clone(),
-                at: self.now,
-            },
-            false => ChangeStep::Over,
+        Ok(match bill {
+            Some(bill) if self.was_given_up(&bill).await? => ChangeStep::Dropped { bill, at: self.now },
+            _ => ChangeStep::Over,
         })
     }
 

@@ -42,16 +42,26 @@ pub enum Payment {
     AtOnce,
 }
 
+/// A subscription that Stripe was asked to change.
+#[derive(Debug)]
+pub enum Asked {
+    /// As it is by this request.
+    Now(Standing),
+    /// As it is now: it had been asked for the same before.
+    Before(Standing),
+}
+
 impl Stripe {
     /// Moves a subscription's item to the price of a change, prorated and invoiced immediately. With [`Payment::MayWait`] the
     /// change waits at Stripe until its invoice is paid, and the subscription is answered as it was, with the change pending.
-    /// `_owner` witnesses that nobody is being impersonated.
+    /// `_owner` witnesses that nobody is being impersonated. What Stripe has told before under the change's number it tells again, whatever has
+    /// become of the subscription since; that is read then.
     pub async fn change_subscription(
         &self,
         _owner: &Owner,
         change: &Change,
         payment: Payment,
-    ) -> Result<Standing, StripeError> {
+    ) -> Result<Asked, StripeError> {
         let (behavior, name) = match payment {
             Payment::MayWait => (UpdateSubscriptionPaymentBehavior::PendingIfIncomplete, "change"),
             Payment::AtOnce => (
@@ -82,8 +92,11 @@ impl Stripe {
             }]);
         }
         let key = format!("{name}/{}/{}", change.account, change.number);
-        let wire: Wire = self.post(request.build(), &key).await?;
-        wire.try_into()
+        let answer = self.answer::<Wire>(request.build(), &key).await?;
+        Ok(match answer.is_replayed {
+            true => Asked::Before(self.subscription_to_change(&change.subscription).await?.standing),
+            false => Asked::Now(answer.says.try_into()?),
+        })
     }
 
     /// Ends a subscription with its current period. An end that an operator has set is kept in its metadata, by the same write.

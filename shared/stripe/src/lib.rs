@@ -75,7 +75,7 @@ mod synthetic;
 
 pub use buyers::{AttachedMethod, NewBuyer};
 pub use catalog::{EnsuredProduct, FoundPrice, Native, PriceVersion, Upkeep, native};
-pub use changes::{EndOfSubscription, Payment};
+pub use changes::{Asked, EndOfSubscription, Payment};
 pub use checkout::{CheckoutPage, CheckoutSession, NewCheckoutSession, SessionStatus};
 pub use client::{Stripe, StripeConfig, Transport};
 pub use connected::{

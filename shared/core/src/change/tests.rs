@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::access::{Caller, Holder, Key, Mode, Scope};
-use crate::arrears::{Occasion, TimeBill};
 use crate::money::Currency;
 use crate::subscription::{Collection, LatestInvoice, ScheduledEnd, Subscription};
 

@@ -1,18 +1,19 @@
 //! What is written down of a change.
 
 use super::*;
+use crate::arrears::TimeCharge;
 
 /// Three of `si_1` at the annual price, for `sub_1`: whatever of it has moved, it is another change.
 #[test]
 fn a_change_fits_what_it_was_written_down_for() {
     let annual: PriceId = "price_annual".parse().unwrap();
     let monthly = standing(Interval::Monthly);
-    assert!(change().still_fits(&monthly, &annual));
-    assert!(!change().still_fits(&monthly, &"price_dearer".parse().unwrap()));
+    assert!(change().still_fits(&monthly, &annual, now()));
+    assert!(!change().still_fits(&monthly, &"price_dearer".parse().unwrap(), now()));
     let moved = |move_it: fn(&mut Standing)| {
         let mut standing = monthly.clone();
         move_it(&mut standing);
-        change().still_fits(&standing, &annual)
+        change().still_fits(&standing, &annual, now())
     };
     assert!(!moved(
         |standing| standing.subscription.id = "sub_2".parse().unwrap()
@@ -20,6 +21,60 @@ fn a_change_fits_what_it_was_written_down_for() {
     assert!(!moved(|standing| standing.subscription.quantity = 4));
     assert!(!moved(|standing| standing.items = vec!["si_2".parse().unwrap()]));
     assert!(!moved(|standing| standing.items.push("si_2".parse().unwrap())));
+}
+
+/// Its date lies in the period of which time is credited, to the second; and not so long ago that the month which it begins is over before a
+/// cancellation can be taken back.
+#[test]
+fn a_change_fits_the_period_that_its_date_lies_in() {
+    let dated = |at: Timestamp, interval| Change {
+        proration_date: Some(at),
+        interval,
+        ..change()
+    };
+    let price = change().price;
+    let monthly = standing(Interval::Monthly);
+    let period = monthly.subscription.period;
+    let before = period.start - SignedDuration::from_secs(1);
+    for (at, fits) in [(period.start, true), (before, false), (period.end, false)] {
+        let change = dated(at, Interval::Annual);
+        assert_eq!(change.still_fits(&monthly, &price, now()), fits, "{at}");
+    }
+    let mut annual = standing(Interval::Annual);
+    annual.subscription.period = Period {
+        start: at("2026-01-01T00:00:00Z"),
+        end: at("2027-01-01T00:00:00Z"),
+    };
+    let long_ago = dated(at("2026-03-01T00:00:00Z"), Interval::Monthly);
+    assert!(annual.end.is_some() && !long_ago.still_fits(&annual, &price, now()));
+    annual.end = None;
+    assert!(long_ago.still_fits(&annual, &price, now()));
+}
+
+/// The bill of a change charges its price; a renewal at that price, and a change to another, are not its own.
+#[test]
+fn the_bill_of_a_change_is_found_among_those_made_since() {
+    let bill = |name: &str, occasion, price: &str| TimeBill {
+        invoice: name.parse().unwrap(),
+        occasion,
+        created_at: now(),
+        settled: 0,
+        is_owed: true,
+        charges: vec![TimeCharge {
+            line: "il_1".parse().unwrap(),
+            price: price.parse().unwrap(),
+            quantity: 3,
+            period: standing(Interval::Annual).subscription.period,
+        }],
+        credits: vec![],
+    };
+    let mut bills = vec![
+        bill("in_renewal", Occasion::Period, "price_annual"),
+        bill("in_other", Occasion::Change, "price_monthly"),
+    ];
+    assert_eq!(change().bill_among(&bills), None);
+    bills.push(bill("in_own", Occasion::Change, "price_annual"));
+    assert_eq!(change().bill_among(&bills), "in_own".parse().ok());
 }
 
 /// What is planned says everything that its request says, and takes back only what was cancelled before.

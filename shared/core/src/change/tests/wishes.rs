@@ -37,19 +37,20 @@ fn a_wish_meets_what_is_there() {
             now(),
             Err(Refusal::Busy),
         ),
+        // Whoever wrote it down died, and Stripe may have dropped it by now.
         (
             Some(change()),
             &monthly,
             with_code.clone(),
             later,
-            Ok(Next::Begin),
+            Ok(Next::Settle(change())),
         ),
         (
             Some(change()),
             &monthly,
             to(Interval::Annual),
             later,
-            Ok(Next::Begin),
+            Ok(Next::Settle(change())),
         ),
         // Stripe has it, and waits.
         (

@@ -190,7 +190,10 @@ async fn a_client_that_has_moved_on_since_stays_there() {
         one.dies_over(north.sells_on(&one, &order)).await;
         let moves = json!({ "taxSettings": { "enabled": true, "country": "AT", "postalCode": "1010" } });
         assert_eq!(north.updates(&first, &moves).await.status, 200);
-        other.network.tells(making, 400, REFUSED);
+        // Under its number, and under the next.
+        for number in [1, 2] {
+            other.network.tells_at(making, number, 400, REFUSED);
+        }
         let told = north.sells_on(&other, &order).await.unwrap();
         assert_eq!(told.status, 400, "{step}: {told}");
         assert_eq!(place(&north).await, (json!("AT"), json!("1010")), "{step}");

@@ -1,6 +1,6 @@
 //! An order that comes again because its answer was lost, or because somebody clicked twice: one sale, however late the retry is.
 
-use billing_tests::{Agency, Answer, Machine, Moment, World};
+use billing_tests::{Agency, Answer, Machine, Moment, World, path_of};
 use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
@@ -173,4 +173,44 @@ async fn two_clicks_on_now_by_a_clock_that_is_ahead_are_one() {
     let later = is_told(&north, &north.order("2026-04-01T00:05:00Z"), None, "later").await;
     assert_ne!(later.body["id"], first.body["id"]);
     assert_eq!(north.schedules().await.len(), 2);
+}
+
+/// The machine dies before Stripe was asked for the schedule, and the agency gives its product another price, or takes it out of sale. The same order
+/// is charged what is sold by now, or told what is wrong with that.
+#[tokio::test]
+async fn an_order_that_is_taken_up_is_of_what_is_sold_by_then() {
+    for is_sold in [true, false] {
+        let world = World::at(NOW).await;
+        let north = world.agency().await;
+        let order = north.order(NEXT_MONTH);
+        let machine = world.machine().await;
+        machine
+            .network
+            .stops_named(Moment::Before, "POST /v1/subscription_schedules");
+        machine.dies_over(north.sells_on(&machine, &order)).await;
+        let product = format!("product={}", north.product);
+        let prices = north.all(&format!("/v1/prices?{product}")).await;
+        let flat = prices
+            .iter()
+            .find(|price| price["recurring"]["usage_type"] == "licensed");
+        north
+            .at_stripe("POST", &path_of(flat.unwrap()), "active=false")
+            .await;
+        if is_sold {
+            let form = format!("{product}&currency=usd&unit_amount=3999&recurring[interval]=month");
+            let dearer = north.at_stripe("POST", "/v1/prices", &form).await;
+            let told = north.sells(&order).await;
+            assert_eq!(
+                (told.status, &told.body["priceIds"][0]),
+                (200, &dearer["id"]),
+                "{told}"
+            );
+        } else {
+            assert_eq!(
+                north.sells(&order).await,
+                r#"400 {"error":{"fieldErrors":{"data.selectedProduct.productId":["must have exactly one active flat recurring price"]},"formErrors":[]}}"#
+            );
+        }
+        assert_eq!(north.schedules().await.len(), usize::from(is_sold));
+    }
 }

@@ -164,6 +164,7 @@ async fn attempt(
         Next::Repeat(_) | Next::Finish(_) => Ok(()),
     };
     let (client, agents) = check::own(order, client, agents, start)?;
+    let is_taken_up = matches!(next, Next::Finish(_));
     let (buyer, sale, whereabouts) = match next {
         Next::Repeat(sale) => return repeat(call, request, sale, over).await,
         Next::Finish(sale) => {
@@ -195,6 +196,7 @@ async fn attempt(
         buyer: &buyer,
         sale: &sale,
         whereabouts,
+        is_taken_up,
     };
     open(call, owner, &begun).await
 }
@@ -294,6 +296,8 @@ struct Begun<'a> {
     sale: &'a Sale,
     /// What there is to tell of where the client is, where that was found out a moment ago.
     whereabouts: Option<Whereabouts>,
+    /// Whether another call wrote it down: what it was decided on may have moved since.
+    is_taken_up: bool,
 }
 
 /// Makes the schedule of a sale, and records it; none when somebody else wrote first, or nothing can come of this number. Once its start is over it
@@ -357,6 +361,10 @@ async fn open(
                 None => return undone(call, &stripe, begun).await,
             },
         },
+        // What was to be charged then is perhaps not sold any more, and something else is: the next number is decided on what there is.
+        Err(StripeError::Refused(refusal)) if begun.is_taken_up && refusal.is_about_items() => {
+            return undone(call, &stripe, begun).await;
+        }
         Err(error @ StripeError::Refused(_)) => {
             undone(call, &stripe, begun).await?;
             return Err(refused(error, &FIELDS));

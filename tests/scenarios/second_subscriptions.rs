@@ -1,11 +1,10 @@
 //! A second live subscription of one account, which an operator made at Stripe.
 
-use billing_tests::{Account, World, at_every_death, log};
+use billing_tests::{Account, Moment, World, at_every_death, log};
+use serde_json::Value;
 
-/// An account with one number and a subscription, for which an operator has made another. Answers both.
-async fn with_two(world: &World) -> (Account<'_>, String, String) {
-    let ada = world.subscriber(1, "monthly").await;
-    let own = world.stripe.subscription(&ada).await;
+/// An operator makes another subscription like an account's.
+async fn another(world: &World, own: &Value) -> Value {
     let customer = own["customer"].as_str().unwrap();
     let card = world
         .stripe
@@ -20,9 +19,16 @@ async fn with_two(world: &World) -> (Account<'_>, String, String) {
         own["items"]["data"][0]["price"]["id"].as_str().unwrap(),
         card["id"].as_str().unwrap()
     );
-    let other = world.stripe.operator("POST", "/v1/subscriptions", &form).await;
+    world.stripe.operator("POST", "/v1/subscriptions", &form).await
+}
+
+/// An account with one number and a subscription, for which an operator has made another. Answers both.
+async fn with_two(world: &World) -> (Account<'_>, String, String) {
+    let ada = world.subscriber(1, "monthly").await;
+    let own = world.stripe.subscription(&ada).await;
+    let other = another(world, &own).await;
     world.stripe.stand_in().settle().await;
-    let id = |subscription: &serde_json::Value| subscription["id"].as_str().unwrap().to_owned();
+    let id = |subscription: &Value| subscription["id"].as_str().unwrap().to_owned();
     (ada, id(&own), id(&other))
 }
 
@@ -152,4 +158,33 @@ async fn no_third_is_sold_beside_the_one_that_a_page_became() {
         world.stripe.subscription(&ada).await["id"].as_str().unwrap()
     );
     assert_eq!(ada.covered_until().await, "2026-05-01T00:00:00Z");
+}
+
+/// The account's subscription is over, and the machine of its next checkout died before Stripe was asked for the page. Meanwhile an operator has sold it
+/// another, of which nobody has heard: whoever takes the checkout up, for the same interval or not, does not sell a third.
+#[tokio::test]
+async fn no_checkout_that_is_taken_up_sells_beside_what_an_operator_sold_since() {
+    for interval in ["monthly", "annual"] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let ada = world.subscriber(1, "monthly").await;
+        let own = world.stripe.subscription(&ada).await;
+        let path = format!("/v1/subscriptions/{}", own["id"].as_str().unwrap());
+        world.stripe.operator("DELETE", &path, "").await;
+        world.stripe.stand_in().settle().await;
+        let machine = world.machine().await;
+        machine
+            .network
+            .stops_named(Moment::Before, "POST /v1/checkout/sessions");
+        machine
+            .dies_over(ada.starts_checkout_on(&machine, "monthly"))
+            .await;
+        world.stripe.holds_events(true).await;
+        another(&world, &own).await;
+        assert_eq!(
+            ada.starts_checkout(interval).await,
+            r#"409 {"error":"the account already has a subscription"}"#,
+            "{interval}"
+        );
+        assert!(world.stripe.payable_sessions(&ada).await.is_empty(), "{interval}");
+    }
 }

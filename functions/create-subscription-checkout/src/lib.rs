@@ -137,6 +137,8 @@ async fn attempt(
         },
         // Its session may exist without our knowing: finishing what somebody left behind is the way to learn.
         Next::Resume(left) | Next::Replace(left) => {
+            // Something else may have been sold to the customer since it was left.
+            previous::must_be_alone(call, &account).await?.map_err(refuse)?;
             return match open(call, owner, &account.profile, &left).await? {
                 Opened::Session(client_secret) if left.intent == intent => Ok(Some(client_secret)),
                 Opened::Session(_) | Opened::Overtaken => Ok(None),

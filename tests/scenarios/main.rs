@@ -174,6 +174,8 @@ mod moved_ends;
 mod moved_periods;
 /// The same, and whatever dies over a change of it.
 mod moved_deaths;
+/// What an operator changes by hand over half an amendment or a downgrade.
+mod hand_changes;
 /// Sales whose subscription an operator ends before it is paid.
 mod ended_sales;
 /// The same of accounts.

@@ -77,7 +77,7 @@ impl Call<'_> {
         };
         let (read, lateness) = match sale {
             Some(sale) => {
-                let read = self.with_first_bill(sale, read).await?;
+                let read = self.with_own_bill(sale, read).await?;
                 let read = Box::pin(self.close_late(sale, read)).await?;
                 let read = Box::pin(self.close_ended(sale, read)).await?;
                 let lateness = self.lateness(contract, sale, &read).await?;
@@ -196,9 +196,15 @@ impl Call<'_> {
         }
     }
 
-    /// What a sale that begins a contract stands on: the first bill of its subscription, which is looked for where a later one hides it.
-    async fn with_first_bill(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
-        if sale.offer.way != Way::Begin || !read.hides_first_bill() {
+    /// What a sale stands on: where it begins a contract, the first bill of its subscription, where it amends one, its own; looked for where a
+    /// later one hides it.
+    async fn with_own_bill(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
+        let is_hidden = match sale.offer.way {
+            Way::Begin => read.hides_first_bill(),
+            Way::AtOnce => read.may_hide_bill_of(sale),
+            Way::AtPeriodEnd => false,
+        };
+        if !is_hidden {
             return Ok(read);
         }
         let stripe = self.stripe().await?;
@@ -210,7 +216,7 @@ impl Call<'_> {
     async fn reread_for(&self, sale: &Sale, read: &Read) -> Result<Read, Problem> {
         let subscription = &read.billing.subscription;
         let found = self.stripe().await?.contract_subscription(subscription).await?;
-        self.with_first_bill(sale, found.read).await
+        self.with_own_bill(sale, found.read).await
     }
 
     /// Makes void the bills of a subscription that somebody has ended, before its sale is forgotten: they could still be paid on their
@@ -246,7 +252,7 @@ impl Call<'_> {
     /// Makes unpayable what a sale waits for: the bills of a subscription that has not begun, with it; a change with its invoice. What was
     /// paid a moment ago cannot be made void, and stays.
     pub async fn close_sale(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
-        let read = self.with_first_bill(sale, read).await?;
+        let read = self.with_own_bill(sale, read).await?;
         if !contract::is_awaited(sale, &read) {
             return Ok(read);
         }
@@ -258,7 +264,7 @@ impl Call<'_> {
         if sale.offer.way == Way::Begin && contract::is_awaited(sale, &closed) {
             let subscription = &closed.billing.subscription;
             let canceled = stripe.cancel_contract(subscription, sale).await?.read;
-            return self.with_first_bill(sale, canceled).await;
+            return self.with_own_bill(sale, canceled).await;
         }
         Ok(closed)
     }
@@ -399,7 +405,7 @@ impl Call<'_> {
             return Ok(Leftover::Nothing);
         };
         if sale.offer.way == Way::Begin {
-            let read = self.with_first_bill(sale, read).await?;
+            let read = self.with_own_bill(sale, read).await?;
             // What waits for its payer is closed by whoever knows where it can be paid.
             let has_come = match contract::fate(sale, &read, Lateness::InTime) {
                 Fate::TookEffect | Fate::TooLate => true,
@@ -441,7 +447,15 @@ impl Call<'_> {
         let found = stripe
             .contract_subscription_to_amend(&billing.subscription)
             .await?;
-        Ok(Some(found.read))
+        self.of_contract(contract, found.read).await.map(Some)
+    }
+
+    /// The same with the bill of the amendment that is under way.
+    async fn of_contract(&self, contract: &Contract, read: Read) -> Result<Read, Problem> {
+        match &contract.sale {
+            Some(sale) if sale.offer.way == Way::AtOnce => self.with_own_bill(sale, read).await,
+            _ => Ok(read),
+        }
     }
 
     /// What Stripe has of a contract: its subscription, or, while none is recorded of the sale that is under way, the one that names it.
@@ -450,7 +464,7 @@ impl Call<'_> {
         let left_behind = contract.left_behind();
         if let Some(billing) = contract.billing.as_ref().filter(|_| left_behind.is_none()) {
             let found = stripe.contract_subscription(&billing.subscription).await?;
-            return Ok(Some(found.read));
+            return self.of_contract(contract, found.read).await.map(Some);
         }
         let buyer = self.store.buyer(&contract.organisation, &contract.buyer).await?;
         let Some(customer) = buyer.and_then(|buyer| buyer.customer) else {

@@ -162,6 +162,10 @@ impl TryFrom<WireInvoice> for Bill {
             charge: wire.charge()?,
             time: wire.time()?,
             is_paid: wire.is_paid(),
+            was_given_up: wire
+                .status_transitions
+                .as_ref()
+                .is_some_and(WireTransitions::tell_giving_up),
             paid_at: wire
                 .status_transitions
                 .and_then(|transitions| transitions.paid_at)

@@ -96,6 +96,8 @@ pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
             Lateness::Moved => Fate::TooLate,
             Lateness::InTime | Lateness::Holds => Fate::TookEffect,
         },
+        // Likewise an amendment.
+        (Way::AtOnce, BillingStatus::Canceled) if read.has_paid(sale) => Fate::TookEffect,
         (_, BillingStatus::Canceled | BillingStatus::IncompleteExpired) => Fate::Over,
         (Way::Begin, BillingStatus::Incomplete) => waits(),
         (Way::Begin, _) if sale.is_to_be_refunded || lateness == Lateness::Moved => Fate::TooLate,
@@ -106,6 +108,8 @@ pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
         },
         (Way::AtOnce, _) if read.is_pending => waits(),
         (Way::AtOnce, _) if Contract::bills(&read.billing, &sale.order) => Fate::TookEffect,
+        // An operator has changed it again before anybody had written down that it was paid.
+        (Way::AtOnce, _) if read.has_paid(sale) => Fate::TookEffect,
         (Way::AtPeriodEnd, _) if read.scheduled.as_ref() == Some(&sale.name()) => Fate::TookEffect,
         (Way::AtOnce, _) if sale.invoice.is_some() => Fate::Over,
         (Way::AtOnce | Way::AtPeriodEnd, _) => Fate::Open,
@@ -214,12 +218,12 @@ pub fn land(
     } = facts;
     let lands_paid = paid.first().map(|entry| entry.invoice.clone());
     let (entries, more) = new_entries(&ledger.entries, paid);
-    let begins = contract
-        .sale
-        .as_ref()
-        .is_some_and(|sale| sale.offer.way == Way::Begin);
-    let first = read.first_bill().filter(|_| begins);
-    let billed = first.or(read.latest_invoice.as_ref());
+    let own = contract.sale.as_ref().and_then(|sale| match sale.offer.way {
+        Way::Begin => read.first_bill(),
+        Way::AtOnce => read.bill_of(sale),
+        Way::AtPeriodEnd => None,
+    });
+    let billed = own.or(read.latest_invoice.as_ref());
     let mut landing = Landing {
         contract: Contract {
             updated_at: now,

@@ -1,14 +1,17 @@
 //! What Stripe has of a contract: its subscription, as it was just read, and its latest bill.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Billing, charge};
-use crate::arrears::{BilledPeriod, TimeBill};
-use crate::id::{CustomerId, DiscountId, InvoiceId, PaymentMethodId, ScheduleId};
+use super::{Billing, Contract, charge};
+use crate::arrears::{BilledPeriod, Occasion, TimeBill};
+use crate::id::{BilledPriceId, CustomerId, DiscountId, InvoiceId, PaymentMethodId, PriceId, ScheduleId};
 use crate::payer::MethodKind;
 use crate::quote::Charge;
-use crate::sale::{Replaced, Sale};
+use crate::sale::{Replaced, Sale, Way};
 use crate::subscription::{Collection, Status as BillingStatus};
+
+/// By how much a bill may seem older than the sale that it was made for: Stripe's seconds are whole, and not of our clock.
+const SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// A subscription as Stripe has it at this moment, and what a decision about it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,16 +100,52 @@ impl Read {
         self.bills().find(|bill| bill.is_first)
     }
 
-    /// The bill of an amendment, where that is known: the one that it waited for, or else the latest, if that is what was quoted.
+    /// The bill of an amendment, where that is known: the one that it waited for, or else the latest that is what was quoted.
     #[must_use]
     pub fn bill_of(&self, amendment: &Sale) -> Option<&Bill> {
         match &amendment.invoice {
             Some(invoice) => self.bills().find(|bill| bill.id == *invoice),
-            None => {
-                let latest = self.latest_invoice.as_ref();
-                latest.filter(|bill| charge(&amendment.offer).is_kept_by(bill.charge))
-            }
+            None => self
+                .bills()
+                .find(|bill| charge(&amendment.offer).is_kept_by(bill.charge)),
         }
+    }
+
+    /// Whether the bill of an amendment may be one before the latest, which was made after it was asked for and is not its own: an operator has had
+    /// something else billed at once.
+    #[must_use]
+    pub fn may_hide_bill_of(&self, amendment: &Sale) -> bool {
+        let is_later = |bill: &Bill| bill.time.created_at > amendment.asked_at;
+        amendment.offer.way == Way::AtOnce
+            && !self.is_pending
+            && self.earlier_invoices.is_empty()
+            && self.latest_invoice.as_ref().is_some_and(is_later)
+            && !Contract::bills(&self.billing, &amendment.order)
+            && !self.has_paid(amendment)
+    }
+
+    /// Whether an amendment was paid for, whatever an operator has made of the subscription since: its bill is paid, and charges what is sold, as
+    /// many as are sold. A bill that somebody had given up does not tell: when it was paid, its change may have been dropped.
+    pub(super) fn has_paid(&self, amendment: &Sale) -> bool {
+        let since = amendment.asked_at.saturating_sub(SLACK).unwrap_or(Timestamp::MIN);
+        self.bill_of(amendment).is_some_and(|bill| {
+            let charges = || bill.time.charges.iter();
+            // Tiers have a line each.
+            let charged = |price: &BilledPriceId| {
+                let lines = charges().filter(|charge| charge.price == *price);
+                lines.fold(0_u64, |units, charge| units.saturating_add(charge.quantity))
+            };
+            let is_sold = |price: &BilledPriceId| {
+                let mut lines = amendment.order.iter();
+                let is_it = |own: &PriceId| price == own;
+                lines.any(|line| line.price.as_ref().is_some_and(is_it) && line.quantity == charged(price))
+            };
+            bill.is_paid
+                && !bill.was_given_up
+                && bill.time.occasion == Occasion::Change
+                && bill.time.created_at >= since
+                && charges().all(|charge| is_sold(&charge.price))
+        })
     }
 
     /// Whether its first bill is not known, since there is a later one: of a period that a short first one was soon followed by, of a
@@ -175,6 +214,8 @@ pub struct Bill {
     pub is_open: bool,
     /// Whether it can be paid: it is open, or somebody has given it up.
     pub is_payable: bool,
+    /// Whether somebody has given it up, whatever has become of it since.
+    pub was_given_up: bool,
     /// Whether it is the first of its subscription.
     pub is_first: bool,
     /// Where its customer pays it.

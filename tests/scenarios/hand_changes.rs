@@ -1,0 +1,107 @@
+//! What an operator makes of a contract's subscription by hand, over an amendment whose machine has died: what was paid is sold.
+
+use billing_core::contract::Status;
+use billing_tests::{Moment, Organisation, World, id_of, path_of};
+use serde_json::{Value, json};
+
+use crate::moved_periods::{resets_the_cycle, seats, sold};
+
+/// Confirms a session on a machine that dies when Stripe is asked for this, and two minutes pass. No event is delivered from then on.
+async fn dies_asking(world: &World, acme: &Organisation<'_>, id: &str, at: (Moment, &'static str)) {
+    world.stripe.holds_events(true).await;
+    let machine = world.machine().await;
+    machine.network.stops_named(at.0, at.1);
+    machine
+        .dies_over(acme.confirms_on(&machine, id, &Value::Null))
+        .await;
+    world.advance("2m").await;
+}
+
+/// An operator has it bill so many seats, which is billed with the next invoice, or at once.
+async fn has_seats(world: &World, quantity: u64, proration: &str) {
+    let subscription = world.stripe.all_subscriptions().await.remove(0);
+    let items = subscription["items"]["data"].as_array().unwrap();
+    let seat = items.iter().find(|item| item["quantity"] != 1).unwrap();
+    let path = format!("/v1/subscription_items/{}", id_of(seat));
+    let form = format!("quantity={quantity}&proration_behavior={proration}");
+    world.stripe.operator("POST", &path, &form).await;
+}
+
+/// An operator ends it.
+async fn is_ended(world: &World) {
+    let subscription = world.stripe.all_subscriptions().await.remove(0);
+    world.stripe.operator("DELETE", &path_of(&subscription), "").await;
+}
+
+/// A fourth seat for two thirds of April, 6.66, is charged, and nobody has heard of it when an operator has the subscription bill five seats, at once or later, or
+/// three again, or ends it: it was sold all the same, and is told so, as if that had been written down first. Nothing is charged again.
+#[tokio::test]
+async fn an_amendment_that_was_paid_is_sold_whatever_an_operator_makes_of_it() {
+    let seats_by_hand = [
+        Some((5, "none")),
+        Some((5, "always_invoice")),
+        Some((3, "none")),
+        None,
+    ];
+    for by_hand in seats_by_hand {
+        for is_heard_of in [false, true] {
+            let context = format!("{by_hand:?}, heard of: {is_heard_of}");
+            let world = World::at("2026-04-01T00:00:00Z").await;
+            let (acme, contract) = sold(&world).await;
+            world.advance("10d").await;
+            let id = acme.session(&seats(&acme, &contract, 4)).await;
+            dies_asking(&world, &acme, &id, (Moment::After, "POST /v1/subscriptions/")).await;
+            match by_hand {
+                Some((quantity, proration)) => has_seats(&world, quantity, proration).await,
+                None => is_ended(&world).await,
+            }
+            let charged = world.stripe.charges().await;
+            assert_eq!(charged[..2], [3500, 666], "{context}");
+            world.stripe.holds_events(!is_heard_of).await;
+            let told = acme.confirms(&id, &Value::Null).await;
+            assert_eq!(
+                told.body["checkout_status"], "contract_created",
+                "{context}: {told}"
+            );
+            world.stripe.holds_events(false).await;
+            assert_eq!(world.stripe.charges().await, charged, "{context}");
+            let stored = acme.contract(&contract).await;
+            let charges: Vec<_> = stored.history.iter().map(|entry| entry.charge.total).collect();
+            assert_eq!(
+                (charges, &stored.contract.sale),
+                (vec![3500, 666], &None),
+                "{context}"
+            );
+            let status = match by_hand {
+                Some(_) => Status::Active,
+                None => Status::Ended,
+            };
+            assert_eq!(stored.contract.status, status, "{context}");
+        }
+    }
+}
+
+/// A second seat for all of April, 10.00. The machine has died before it asked for it, and an operator begins another month with the one seat, which is
+/// 10.00 too: that pays for no second seat, which is offered anew and charged.
+#[tokio::test]
+async fn a_bill_of_as_much_that_an_operator_makes_pays_for_no_amendment() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("starter");
+    order["product_overrides"] = json!([
+        { "product_id": acme.product("starter", "Starter seat"), "quantity": 1 },
+        { "product_id": acme.product("starter", "Call archive"), "is_enabled": false },
+    ]);
+    let contract = acme.sells(&order).await;
+    let id = acme.session(&seats(&acme, &contract, 2)).await;
+    dies_asking(&world, &acme, &id, (Moment::Before, "POST /v1/subscriptions/")).await;
+    resets_the_cycle(&world, "none").await;
+    assert_eq!(world.stripe.charges().await, [1000, 1000]);
+    let moved = acme.confirms(&id, &Value::Null).await;
+    assert_eq!(moved.status, 409, "{moved}");
+    let version = json!({ "version": moved.body["version"] });
+    let told = acme.confirms(&id, &version).await;
+    assert_eq!(told.body["checkout_status"], "contract_created", "{told}");
+    world.stripe.holds_events(false).await;
+    assert_eq!(world.stripe.charges().await, [1000, 1000, 1000]);
+}

@@ -1,4 +1,5 @@
-//! What an operator makes of a contract's subscription by hand, over an amendment whose machine has died: what was paid is sold.
+//! What an operator makes of a contract's subscription by hand, over an amendment or a downgrade whose machine has died: what was paid is sold, and what was
+//! let go is asked for anew.
 
 use billing_core::contract::Status;
 use billing_tests::{Moment, Organisation, World, id_of, path_of};
@@ -104,4 +105,41 @@ async fn a_bill_of_as_much_that_an_operator_makes_pays_for_no_amendment() {
     assert_eq!(told.body["checkout_status"], "contract_created", "{told}");
     world.stripe.holds_events(false).await;
     assert_eq!(world.stripe.charges().await, [1000, 1000, 1000]);
+}
+
+/// The machine has died between the two requests of a downgrade, or after the second, and an operator lets its schedule go: whoever asks again is
+/// told that it is scheduled, and it is.
+#[tokio::test]
+async fn a_downgrade_whose_schedule_an_operator_let_go_is_scheduled_when_it_is_asked_for_again() {
+    for moment in [Moment::Before, Moment::After] {
+        for is_heard_of in [false, true] {
+            let context = format!("died {moment:?}, heard of: {is_heard_of}");
+            let world = World::at("2026-04-01T00:00:00Z").await;
+            let acme = world.organisation("acme").await;
+            let contract = acme.sells(&acme.order("team")).await;
+            let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+            let id = acme.session(&less).await;
+            dies_asking(&world, &acme, &id, (moment, "POST /v1/subscription_schedules/")).await;
+            let led = world.stripe.all_subscriptions().await.remove(0);
+            let schedule = led["schedule"].as_str().unwrap();
+            let path = format!("/v1/subscription_schedules/{schedule}/release");
+            world.stripe.operator("POST", &path, "").await;
+            world.stripe.holds_events(!is_heard_of).await;
+            let told = acme.confirms(&id, &Value::Null).await;
+            assert_eq!(
+                told.body["checkout_status"], "contract_created",
+                "{context}: {told}"
+            );
+            world.stripe.holds_events(false).await;
+            let stored = acme.contract(&contract).await.contract;
+            let effective = stored.scheduled.unwrap().effective_at.to_string();
+            assert_eq!(
+                (stored.sale, effective.as_str()),
+                (None, "2026-05-01T00:00:00Z"),
+                "{context}"
+            );
+            assert_eq!(world.stripe.phases_of_latest_schedule().await, 2, "{context}");
+            assert_eq!(world.stripe.charges().await, [11_200], "{context}");
+        }
+    }
 }

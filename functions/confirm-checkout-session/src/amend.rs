@@ -110,6 +110,9 @@ async fn amended(
 ) -> Result<Option<Session>, Problem> {
     let contract = &claimed.stored.contract;
     let error = match answer {
+        Ok(amended) if !claimed.is_of_another(call.now) && is_undone(claimed, &amended.read) => {
+            return give_up(call, claimed).await;
+        }
         Ok(amended) => return land(call, claimed, amended.read).await,
         Err(error) => error,
     };
@@ -123,15 +126,27 @@ async fn amended(
             return cannot_amend(call, claimed, &why).await;
         }
         let why = if refusal.is_about_waiting() {
-            Some(Unchangeable::PaidBy(now.payer))
+            Some(Unchangeable::PaidBy(now.payer.clone()))
         } else {
             refusal.is_about_no_payer().then_some(Unchangeable::NothingPays)
         };
         if let Some(why) = why {
             return forget(call, claimed, Problem::conflict(why.to_string())).await;
         }
+        if claimed.is_old() && is_undone(claimed, &now) {
+            return give_up(call, claimed).await;
+        }
     }
     refused(call, claimed, error).await
+}
+
+/// Whether the schedule of a downgrade that was asked for before is gone: an operator has let it go, and Stripe would repeat for ever that it was
+/// made, or refuse to write into it. The next number asks for another.
+fn is_undone(claimed: &Claimed, now: &Read) -> bool {
+    let sale = claimed.stored.contract.sale.as_ref();
+    let is_open = |sale: &Sale| fate(sale, now, Lateness::InTime) == Fate::Open;
+    sale.is_some_and(|sale| sale.offer.way == Way::AtPeriodEnd && is_open(sale))
+        && now.billing.schedule.is_none()
 }
 
 /// Why an amendment is not made as its subscription stands at Stripe, if it is not.

@@ -377,7 +377,7 @@ impl WishFacts {
         }
     }
 
-    /// The contract to amend, where it [is lapsed](Contract::is_lapsed).
+    /// The contract to amend, where it [is lapsed](billing_core::contract::Contract::is_lapsed).
     #[must_use]
     pub fn lapsed(&self, now: Timestamp) -> Option<&StoredContract> {
         let stored = self.stored.as_ref();

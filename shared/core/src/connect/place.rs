@@ -6,9 +6,9 @@
 //! of that order is done.
 //!
 //! # If it fails half-way
-//! Where a client was is written down before Stripe is told that it is elsewhere ([`Moved`]); where it is said to be is recorded of the client
-//! ([`Buyer`](super::buyer::Buyer)) when something has come of that. What comes to nothing is taken back unless it is recorded by then: for something
-//! else the client is there.
+//! Where a client was is written down before Stripe is told that it is elsewhere ([`Moved`](crate::connect::place::Moved)); where it is said to be is
+//! recorded of the client ([`Buyer`](crate::connect::buyer::Buyer)) when something has come of that. What comes to nothing is taken back unless it is
+//! recorded by then: for something else the client is there.
 
 use std::fmt;
 

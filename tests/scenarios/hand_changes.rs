@@ -4,6 +4,7 @@
 use billing_core::contract::Status;
 use billing_tests::{Moment, Organisation, World, id_of, path_of};
 use serde_json::{Value, json};
+use stripe_stand_in::Settings;
 
 use crate::moved_periods::{resets_the_cycle, seats, sold};
 
@@ -80,6 +81,40 @@ async fn an_amendment_that_was_paid_is_sold_whatever_an_operator_makes_of_it() {
             assert_eq!(stored.contract.status, status, "{context}");
         }
     }
+}
+
+/// A fourth seat waits for the bank, and nobody has heard of it when an operator gives its bill up: Stripe drops the change, and what is paid for the bill
+/// on its page goes back.
+#[tokio::test]
+async fn what_is_paid_for_an_amendment_that_was_dropped_unheard_of_goes_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    world.stripe.is(Settings {
+        given_up_bills_can_be_voided: false,
+        ..Settings::default()
+    });
+    let (acme, contract) = sold(&world).await;
+    world.advance("10d").await;
+    let id = acme.session(&seats(&acme, &contract, 4)).await;
+    world.stripe.holds_events(true).await;
+    let machine = world.machine().await;
+    // When Stripe has it.
+    machine.network.stops(Moment::After, 13);
+    let card = json!({ "payment_method_id": "pm_card_authenticationRequired" });
+    machine.dies_over(acme.confirms_on(&machine, &id, &card)).await;
+    let subscription = world.stripe.all_subscriptions().await.remove(0);
+    assert!(subscription["pending_update"].is_object(), "{subscription}");
+    let sale = acme.contract(&contract).await.contract.sale.unwrap();
+    assert_eq!(sale.invoice, None, "nobody has heard of it");
+    let bill = subscription["latest_invoice"].as_str().unwrap();
+    world.stripe.stand_in().write_off_invoice(bill).await.unwrap();
+    world.advance("26h").await;
+    world.stripe.holds_events(false).await;
+    world.stripe.stand_in().settle().await;
+    assert_eq!(acme.contract(&contract).await.contract.sale, None);
+    world.stripe.stand_in().pay_invoice(bill).await.unwrap();
+    world.stripe.stand_in().settle().await;
+    assert_eq!(world.stripe.refunded().await, [666]);
+    assert_eq!(acme.contract(&contract).await.history.len(), 1);
 }
 
 /// A second seat for all of April, 10.00. The machine has died before it asked for it, and an operator begins another month with the one seat, which is

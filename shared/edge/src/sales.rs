@@ -164,15 +164,12 @@ impl Call<'_> {
     /// The bill of an amendment that came to nothing, where somebody has given it up: Stripe makes every other void.
     async fn given_up_bill(&self, sale: &Sale, read: &Read) -> Result<Option<InvoiceId>, Problem> {
         let is_over = || contract::fate(sale, read, Lateness::InTime) == Fate::Over;
-        let Some(bill) = sale
-            .invoice
-            .as_ref()
-            .filter(|_| sale.offer.way == Way::AtOnce && is_over())
-        else {
+        let bill = read.dropped_bill_of(sale);
+        let Some(bill) = bill.filter(|_| sale.offer.way == Way::AtOnce && is_over()) else {
             return Ok(None);
         };
-        let was_given_up = self.was_given_up(bill).await?;
-        Ok(was_given_up.then(|| bill.clone()))
+        let was_given_up = self.was_given_up(&bill).await?;
+        Ok(was_given_up.then_some(bill))
     }
 
     /// Whether a sale was paid after its session's time had run out, and whether the offer still held then.

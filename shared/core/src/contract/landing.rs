@@ -111,7 +111,7 @@ pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
         // An operator has changed it again before anybody had written down that it was paid.
         (Way::AtOnce, _) if read.has_paid(sale) => Fate::TookEffect,
         (Way::AtPeriodEnd, _) if read.scheduled.as_ref() == Some(&sale.name()) => Fate::TookEffect,
-        (Way::AtOnce, _) if sale.invoice.is_some() => Fate::Over,
+        (Way::AtOnce, _) if read.dropped_bill_of(sale).is_some() => Fate::Over,
         (Way::AtOnce | Way::AtPeriodEnd, _) => Fate::Open,
     }
 }
@@ -313,7 +313,7 @@ impl Landing {
             Fate::Over => {
                 self.contract.sale = None;
                 let payable = read.payable_bills().map(|bill| &bill.id);
-                self.let_go = match &sale.invoice {
+                self.let_go = match &read.dropped_bill_of(&sale) {
                     _ if sale.offer.way == Way::Begin => payable.cloned().collect(),
                     // It was in effect when the subscription ended.
                     Some(_) if Contract::bills(&read.billing, &sale.order) => Vec::new(),

@@ -124,11 +124,27 @@ impl Read {
             && !self.has_paid(amendment)
     }
 
-    /// Whether an amendment was paid for, whatever an operator has made of the subscription since: its bill is paid, and charges what is sold, as
-    /// many as are sold. A bill that somebody had given up does not tell: when it was paid, its change may have been dropped.
+    /// Whether an amendment was paid for, whatever an operator has made of the subscription since. A bill that somebody had given up does not
+    /// tell: when it was paid, its change may have been dropped.
     pub(super) fn has_paid(&self, amendment: &Sale) -> bool {
+        let paid = |bill: &Bill| bill.is_paid && !bill.was_given_up;
+        self.own_bill_of(amendment).is_some_and(paid)
+    }
+
+    /// The bill that an amendment waited for and that it came to nothing with, of one that is in effect no more and does not wait: what is written
+    /// down of it, or, where whoever asked for it died before that, its own that somebody has given up.
+    #[must_use]
+    pub fn dropped_bill_of(&self, amendment: &Sale) -> Option<InvoiceId> {
+        let dropped = |bill: &&Bill| !bill.is_paid && bill.was_given_up;
+        let found = || self.own_bill_of(amendment).filter(dropped);
+        let known = amendment.invoice.clone();
+        known.or_else(|| found().map(|bill| bill.id.clone()))
+    }
+
+    /// The bill of an amendment by what it says: made since that was asked for, it charges what is sold, as many as are sold.
+    fn own_bill_of(&self, amendment: &Sale) -> Option<&Bill> {
         let since = amendment.asked_at.saturating_sub(SLACK).unwrap_or(Timestamp::MIN);
-        self.bill_of(amendment).is_some_and(|bill| {
+        self.bill_of(amendment).filter(|bill| {
             let charges = || bill.time.charges.iter();
             // Tiers have a line each.
             let charged = |price: &BilledPriceId| {
@@ -140,9 +156,7 @@ impl Read {
                 let is_it = |own: &PriceId| price == own;
                 lines.any(|line| line.price.as_ref().is_some_and(is_it) && line.quantity == charged(price))
             };
-            bill.is_paid
-                && !bill.was_given_up
-                && bill.time.occasion == Occasion::Change
+            bill.time.occasion == Occasion::Change
                 && bill.time.created_at >= since
                 && charges().all(|charge| is_sold(&charge.price))
         })

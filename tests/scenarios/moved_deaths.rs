@@ -44,6 +44,17 @@ async fn quoted(acme: &Organisation<'_>, id: &str) -> i64 {
         .unwrap()
 }
 
+/// It was amended once, and is covered until then.
+async fn is_amended(acme: &Organisation<'_>, contract: &str, until: &str, context: &str) {
+    let stored = acme.contract(contract).await;
+    assert_eq!(
+        (stored.contract.sale, stored.history.len()),
+        (None, 2),
+        "{context}"
+    );
+    assert_eq!(acme.covered_until(contract).await, until, "{context}");
+}
+
 /// On 11 April, three seats for the month that an operator began a moment ago, of which nobody has heard, and a session for a fourth that was opened
 /// before.
 async fn begun_anew(world: &World) -> (Organisation<'_>, String, String) {
@@ -65,17 +76,7 @@ async fn has_a_fourth_seat(
     let seat = quoted(acme, id).await;
     assert!((999..=1000).contains(&seat), "{context}: {seat}");
     assert_eq!(world.stripe.charges().await, [3500, 3500, seat], "{context}");
-    let stored = acme.contract(contract).await;
-    assert_eq!(
-        (stored.contract.sale, stored.history.len()),
-        (None, 2),
-        "{context}"
-    );
-    assert_eq!(
-        acme.covered_until(contract).await,
-        "2026-05-11T00:00:00Z",
-        "{context}"
-    );
+    is_amended(acme, contract, "2026-05-11T00:00:00Z", context).await;
     world.advance("31d").await;
     assert_eq!(
         world.stripe.charges().await,
@@ -146,17 +147,7 @@ async fn a_period_that_is_moved_over_half_an_amendment_is_charged_once() {
                 &[3500, 3500, 1000]
             };
             assert_eq!(world.stripe.charges().await, charges, "{context}");
-            let stored = acme.contract(&contract).await;
-            assert_eq!(
-                (stored.contract.sale, stored.history.len()),
-                (None, 2),
-                "{context}"
-            );
-            assert_eq!(
-                acme.covered_until(&contract).await,
-                "2026-05-11T00:02:00Z",
-                "{context}"
-            );
+            is_amended(&acme, &contract, "2026-05-11T00:02:00Z", &context).await;
             told.is_some()
         })
         .await;
@@ -277,17 +268,7 @@ async fn an_amendment_after_a_trial_that_nobody_has_heard_of_is_charged_once_wha
         // 718 of 720 hours of 40.00, less those of 30.00; or a minute less.
         assert!((996..=997).contains(&seat), "{context}: {seat}");
         assert_eq!(world.stripe.charges().await, [3500, 3500, seat], "{context}");
-        let stored = acme.contract(&contract).await;
-        assert_eq!(
-            (stored.contract.sale, stored.history.len()),
-            (None, 2),
-            "{context}"
-        );
-        assert_eq!(
-            acme.covered_until(&contract).await,
-            "2026-05-06T12:00:00Z",
-            "{context}"
-        );
+        is_amended(&acme, &contract, "2026-05-06T12:00:00Z", &context).await;
         told.is_some()
     })
     .await;

@@ -148,23 +148,35 @@ async fn is_led_to(world: &World, (acme, contract): (&Organisation<'_>, &str), s
     assert_eq!(ends, end, "{said}: {schedule}");
 }
 
+/// The end that a contract was ordered with, and what an operator says instead, in seconds: one where there was none, and none where there was one.
+fn ends_said() -> [(Value, String); 2] {
+    let end = "2028-07-01T00:00:00Z";
+    [
+        (Value::Null, seconds(end).to_string()),
+        (json!(end), String::new()),
+    ]
+}
+
+/// A year of the team plan until then, if it ends, and a session for the starter plan after it.
+async fn to_be_downgraded(acme: &Organisation<'_>, ordered: Value) -> (String, String) {
+    let mut order = acme.order("team-annual");
+    if !ordered.is_null() {
+        order["end_date"] = ordered;
+    }
+    let contract = acme.sells(&order).await;
+    let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
+    let id = acme.session(&less).await;
+    (contract, id)
+}
+
 /// An operator has a contract end, or takes its end away, and nobody has heard of that. A downgrade that was offered before would write its schedule, and
 /// with it what was the end before: it is offered anew, and keeps what the operator said.
 #[tokio::test]
 async fn a_downgrade_does_not_undo_what_an_operator_said_of_the_end() {
-    for (ordered, said) in [
-        (Value::Null, seconds("2028-07-01T00:00:00Z").to_string()),
-        (json!("2028-07-01T00:00:00Z"), String::new()),
-    ] {
+    for (ordered, said) in ends_said() {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let acme = world.organisation("acme").await;
-        let mut order = acme.order("team-annual");
-        if !ordered.is_null() {
-            order["end_date"] = ordered;
-        }
-        let contract = acme.sells(&order).await;
-        let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
-        let id = acme.session(&less).await;
+        let (contract, id) = to_be_downgraded(&acme, ordered).await;
         world.stripe.holds_events(true).await;
         operator_ends(&world, &said).await;
         let anew = acme.confirms(&id, &Value::Null).await;
@@ -179,19 +191,10 @@ async fn a_downgrade_does_not_undo_what_an_operator_said_of_the_end() {
 /// A machine has died over the downgrade before it had its schedule made, and it is confirmed again when the news has landed: it is offered anew, too.
 #[tokio::test]
 async fn a_downgrade_that_a_machine_left_does_not_undo_what_an_operator_said_since() {
-    for (ordered, said) in [
-        (Value::Null, seconds("2028-07-01T00:00:00Z").to_string()),
-        (json!("2028-07-01T00:00:00Z"), String::new()),
-    ] {
+    for (ordered, said) in ends_said() {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let acme = world.organisation("acme").await;
-        let mut order = acme.order("team-annual");
-        if !ordered.is_null() {
-            order["end_date"] = ordered;
-        }
-        let contract = acme.sells(&order).await;
-        let less = json!({ "contract_id": contract, "plan_id": acme.plan("starter") });
-        let id = acme.session(&less).await;
+        let (contract, id) = to_be_downgraded(&acme, ordered).await;
         let machine = world.machine().await;
         machine
             .network

@@ -199,10 +199,7 @@ async fn located(
     let Some(tax) = wish.tax.as_ref().filter(is_judged) else {
         return Ok(Ok(wish.tax.clone()));
     };
-    let buyer = call
-        .store
-        .connected_buyer(&sale.account, &sale.order.client)
-        .await?;
+    let buyer = call.buyer_of(sale).await?;
     let known = buyer.and_then(|buyer| buyer.country);
     Ok(if tax.enabled && known.is_none() {
         Err("is required until the client's country is known")

@@ -10,7 +10,8 @@ use crate::quote::Charge;
 use crate::sale::{Replaced, Sale, Way};
 use crate::subscription::{Collection, Status as BillingStatus};
 
-/// By how much a bill may seem older than the sale that it was made for: Stripe's seconds are whole, and not of our clock.
+/// By how much a bill may seem older than the sale that it was made for: Stripe's seconds are whole, and not of our clock. Little, as a bill of as
+/// much that was made before is another sale's.
 const SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// A subscription as Stripe has it at this moment, and what a decision about it stands on.

@@ -5,7 +5,6 @@
 //! be elsewhere is written into the change first, and whoever forgets a change that comes to nothing puts it back.
 
 use billing_core::connect::amendment::{Amendment, Step};
-use billing_core::connect::buyer::Buyer;
 use billing_core::connect::contract::Contract;
 use billing_core::connect::order::{Tax, Timeliness};
 use billing_core::connect::place::Whereabouts;
@@ -223,11 +222,6 @@ impl Call<'_> {
             }
             _ => Ok(()),
         }
-    }
-
-    async fn buyer_of(&self, sale: &Sale) -> Result<Option<Buyer>, Problem> {
-        let buyer = self.store.connected_buyer(&sale.account, &sale.order.client);
-        Ok(buyer.await?)
     }
 
     async fn look_again(&self, sale: &Sale, named: &Named) -> Result<Contract, Problem> {

@@ -94,6 +94,12 @@ impl Call<'_> {
         Ok(Payer::Is(customer))
     }
 
+    /// The client of a sale as one who pays.
+    pub async fn buyer_of(&self, sale: &Sale) -> Result<Option<Buyer>, Problem> {
+        let buyer = self.store.connected_buyer(&sale.account, &sale.order.client);
+        Ok(buyer.await?)
+    }
+
     /// Where Stripe has a customer; nowhere where it has not said.
     pub async fn address_of(&self, stripe: &Connected, customer: &CustomerId) -> Result<Address, Problem> {
         let there = stripe.buyer(customer).await;
@@ -161,8 +167,7 @@ impl Call<'_> {
         if sale.order.tax.is_none() {
             return Ok(());
         }
-        let buyer = self.store.connected_buyer(&sale.account, &sale.order.client);
-        let Some(buyer) = buyer.await? else {
+        let Some(buyer) = self.buyer_of(sale).await? else {
             return Ok(());
         };
         let stripe = self.stripe_of(&sale.account).await?;
@@ -185,8 +190,7 @@ impl Call<'_> {
             key,
         }: &PutBack<'_>,
     ) -> Result<(), Problem> {
-        let buyer = self.store.connected_buyer(&sale.account, &sale.order.client);
-        let (buyer, there) = tokio::try_join!(async { Ok(buyer.await?) }, self.address_of(stripe, customer))?;
+        let (buyer, there) = tokio::try_join!(self.buyer_of(sale), self.address_of(stripe, customer))?;
         let Some(buyer) = buyer.filter(|buyer| !moved.is_known(buyer.place().as_ref())) else {
             return Ok(());
         };

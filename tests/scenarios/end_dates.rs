@@ -2,7 +2,7 @@
 
 use billing_core::contract::Status;
 use billing_core::session::LatePayment;
-use billing_tests::{Organisation, World};
+use billing_tests::{Machine, Organisation, World, at_every_step, id_of, path_of};
 use serde_json::{Value, json};
 
 fn seconds(instant: &str) -> i64 {
@@ -44,6 +44,113 @@ async fn a_contract_that_a_bank_pays_ends_when_it_was_to_end() {
     assert_eq!(world.stripe.charges().await, [3500, 3500]);
     let contract = sold.body["contract_id"].as_str().unwrap();
     assert_eq!(acme.contract(contract).await.contract.status, Status::Ended);
+}
+
+/// Its events come at whichever moment while it is being sold: whoever lands it, it is told as made, and stays so.
+#[tokio::test]
+async fn a_contract_that_its_events_make_first_is_told_as_made() {
+    at_every_step(async |step| {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let id = until(&acme, "2026-06-01T00:00:00Z").await;
+        let visa = json!({ "payment_method_id": "pm_card_visa" });
+        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
+        let held = world
+            .held_over(step, confirms, world.stripe.stand_in().settle())
+            .await;
+        world.stripe.stand_in().settle().await;
+        let answer = held.answer;
+        for told in [answer, acme.reads(&id).await] {
+            assert_eq!(told.body["checkout_status"], "contract_created", "{step}: {told}");
+        }
+        !held.was_held
+    })
+    .await;
+}
+
+/// Paid for, and before its end is set an operator ends its subscription: it is sold, and over. Whatever is under way then answers it.
+#[tokio::test]
+async fn a_contract_that_an_operator_ends_while_it_is_sold_is_sold() {
+    at_every_step(async |step| {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let id = until(&acme, "2026-06-01T00:00:00Z").await;
+        let visa = json!({ "payment_method_id": "pm_card_visa" });
+        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
+        let held = world.held_over(step, confirms, ends(&world)).await;
+        let answer = held.answer;
+        assert_eq!(
+            answer.body["checkout_status"], "contract_created",
+            "{step}: {answer}"
+        );
+        assert_eq!(world.stripe.charges().await, [3500], "{step}");
+        !held.was_held
+    })
+    .await;
+}
+
+/// An operator ends whatever has begun at Stripe.
+async fn ends(world: &World) {
+    for subscription in world.stripe.all_subscriptions().await {
+        world.stripe.operator("DELETE", &path_of(&subscription), "").await;
+    }
+    world.stripe.stand_in().settle().await;
+}
+
+/// An operator has a schedule lead what was just sold, at whichever moment; Stripe takes no end then, which is the schedule's to say. The contract is
+/// sold and covered, and when the schedule is let go, it ends when it was to end.
+#[tokio::test]
+async fn a_contract_that_an_operators_schedule_leads_from_the_start_ends_all_the_same() {
+    at_every_step(async |step| {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let id = until(&acme, "2026-06-01T00:00:00Z").await;
+        let visa = json!({ "payment_method_id": "pm_card_visa" });
+        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
+        let held = world.held_over(step, confirms, schedules(&world)).await;
+        let sold = held.answer;
+        assert_eq!(sold.body["checkout_status"], "contract_created", "{step}: {sold}");
+        let contract = sold.body["contract_id"].as_str().unwrap();
+        world.stripe.stand_in().settle().await;
+        assert_eq!(
+            acme.covered_until(contract).await,
+            "2026-05-01T00:00:00Z",
+            "{step}"
+        );
+        for schedule in held.other {
+            world
+                .stripe
+                .operator("POST", &format!("{schedule}/release"), "")
+                .await;
+        }
+        world.stripe.stand_in().settle().await;
+        let at_stripe = world.stripe.all_subscriptions().await.remove(0);
+        assert_eq!(at_stripe["cancel_at"], seconds("2026-06-01T00:00:00Z"), "{step}");
+        world.advance("70d").await;
+        assert_eq!(world.stripe.charges().await, [3500, 3500], "{step}");
+        assert_eq!(
+            acme.contract(contract).await.contract.status,
+            Status::Ended,
+            "{step}"
+        );
+        !held.was_held
+    })
+    .await;
+}
+
+/// An operator has schedules lead whatever has begun at Stripe, and answers their paths.
+async fn schedules(world: &World) -> Vec<String> {
+    let mut made = Vec::new();
+    for subscription in world.stripe.all_subscriptions().await {
+        let form = format!("from_subscription={}", id_of(&subscription));
+        let schedule = world
+            .stripe
+            .operator("POST", "/v1/subscription_schedules", &form)
+            .await;
+        made.push(path_of(&schedule));
+    }
+    world.stripe.stand_in().settle().await;
+    made
 }
 
 /// Stripe keeps something else under the key of the end: it is set under the next.

@@ -181,16 +181,19 @@ impl Contract {
         Some((scheduled, schedule))
     }
 
-    /// The end of a contract that the subscription has lost over the schedule of a downgrade: while a schedule leads one, its end is the
-    /// schedule's to say, and Stripe drops it when that is let go, having led where it was to lead, or released by an operator, who takes
-    /// the downgrade back and not the end.
+    /// The end of a contract that its subscription does not have, because a schedule led it: that says the end while it leads, and Stripe drops it when
+    /// that is let go, having led where it was to lead, or released by an operator, who takes back what it led to and not the end. That Stripe had
+    /// it when it was last read tells that an operator took it away.
     #[must_use]
-    pub fn lost_end(&self, read: &Read, now: Timestamp) -> Option<(&Scheduled, Timestamp)> {
+    pub fn lost_end(&self, read: &Read, now: Timestamp) -> Option<Timestamp> {
         let end = self.ends_at.filter(|end| now < *end)?;
         let billing = &read.billing;
         let is_lost = billing.schedule.is_none() && billing.status.is_live() && billing.cancel_at.is_none();
-        let scheduled = self.scheduled.as_ref().filter(|_| is_lost)?;
-        Some((scheduled, end))
+        let known = self.billing.as_ref();
+        let had_none = known
+            .is_some_and(|known| known.subscription == billing.subscription && known.cancel_at.is_none());
+        let was_led = self.scheduled.is_some() || had_none;
+        (is_lost && was_led).then_some(end)
     }
 
     /// The subscription of an earlier sale that came to nothing, while the contract is being sold anew: what Stripe says of it is not

@@ -75,6 +75,13 @@ impl Call<'_> {
             Some(sale) => self.store.checkout_session(&sale.checkout).await?,
             None => None,
         };
+        // Written together: somebody has landed it since the contract was read.
+        if session
+            .as_ref()
+            .is_some_and(|session| session.status == Status::ContractCreated)
+        {
+            return Ok(None);
+        }
         let (read, lateness) = match sale {
             Some(sale) => {
                 let read = self.with_own_bill(sale, read).await?;
@@ -98,9 +105,9 @@ impl Call<'_> {
             None => read,
         };
         let read = match contract.lost_end(&read, self.now) {
-            Some((scheduled, end)) => {
+            Some(end) => {
                 let subscription = &read.billing.subscription;
-                let key = format!("sale/{}", scheduled.checkout);
+                let key = format!("contract/{}/{}", contract.id, contract.version);
                 let ended = self
                     .stripe()
                     .await?
@@ -302,8 +309,11 @@ impl Call<'_> {
             && let Some(known) = session.take_if(|known| known.status != Status::PaymentSucceeded)
         {
             let paid = known.paid(self.now);
-            self.store.put_checkout_session(&known, &paid).await?;
-            *session = Some(paid);
+            *session = match unless_conflict(self.store.put_checkout_session(&known, &paid).await)? {
+                Some(()) => Some(paid),
+                // Somebody else has told that, or what has come of it since.
+                None => self.store.checkout_session(&known.id).await?,
+            };
         }
         let stripe = self.stripe().await?;
         let key = format!("sale/{}", sale.name());

@@ -286,7 +286,8 @@ impl Stripe {
     }
 
     /// Has a contract's subscription end at an instant, without crediting what is left of the period under way. What is left of a later one is
-    /// not billed. `key` is that of the sale by which it ends then; setting an end that is set changes nothing.
+    /// not billed. `key` is whose end it is; setting an end that is set changes nothing. One that is over by then needs none, and
+    /// one that is led by a schedule has it from that.
     pub async fn end_contract_at(
         &self,
         subscription: &SubscriptionId,
@@ -300,8 +301,18 @@ impl Stripe {
                 .expand(expanded())
                 .build()
         };
-        let wire: Wire = self.post_at_last(request, &format!("{key}/end")).await?;
-        wire.try_into()
+        let answer: Result<Wire, StripeError> = self.post_at_last(request, &format!("{key}/end")).await;
+        match answer {
+            Err(StripeError::Refused(refusal)) => {
+                let now = self.contract_subscription(subscription).await?;
+                let billing = &now.read.billing;
+                if billing.status.is_live() && billing.schedule.is_none() {
+                    return Err(StripeError::Refused(refusal));
+                }
+                Ok(now)
+            }
+            answer => answer?.try_into(),
+        }
     }
 
     /// Ends a contract's subscription now, without a bill: it was paid too late, and the money goes back.

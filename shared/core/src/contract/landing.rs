@@ -159,12 +159,14 @@ pub fn is_awaited(sale: &Sale, read: &Read) -> bool {
 }
 
 /// The end of a contract that begins, where Stripe does not have it yet. A bank debit pays days later, when that may be over: the end is set as
-/// soon as Stripe takes one, which it does not of a subscription whose first bill waits for its payer.
+/// soon as Stripe takes one, which it does not of a subscription whose first bill waits for its payer, nor of one that an operator has a schedule
+/// lead: that says the end itself, and when it is let go without one, the end is set ([`Contract::lost_end`]).
 #[must_use]
 pub fn missing_end(sale: &Sale, read: &Read, fate: &Fate, now: Timestamp) -> Option<Timestamp> {
     let end = sale.offer.ends_at.filter(|end| now < *end)?;
     let billing = &read.billing;
-    let takes_end = billing.status.is_live() && billing.status != BillingStatus::Incomplete;
+    let is_led = billing.schedule.is_some();
+    let takes_end = billing.status.is_live() && billing.status != BillingStatus::Incomplete && !is_led;
     let begins = sale.offer.way == Way::Begin && matches!(fate, Fate::TookEffect | Fate::Waits(_));
     (begins && takes_end && billing.cancel_at != Some(end)).then_some(end)
 }

@@ -64,3 +64,9 @@ impl Administrator {
         erasure::erase(&self.store, &self.stripe, &id, self.now).await
     }
 }
+
+impl Drop for Administrator {
+    fn drop(&mut self) {
+        self.network.closes();
+    }
+}

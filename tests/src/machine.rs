@@ -162,6 +162,7 @@ impl Machine {
         if let Some(runtime) = self.runtime.lock().unwrap().take() {
             runtime.shutdown_background();
         }
+        self.network.closes();
     }
 }
 

@@ -10,8 +10,9 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use billing_edge::key::random;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,6 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::outage::{Outage, Reach};
 use crate::passed::{Broken, Passed};
@@ -75,8 +77,12 @@ struct State {
     far: bool,
     /// The parameter that Stripe is not told.
     left_out: Option<&'static str>,
+    /// The access key by which DynamoDB knows whoever asks over it.
+    access_key: Option<String>,
     /// Where the machine does its work.
     machine: Option<Handle>,
+    /// What listens on its ways.
+    listening: Vec<AbortHandle>,
     faults: Vec<(Which, Fault)>,
     /// From which step on things go wrong, how, and which of them.
     down: Option<(usize, Outage, Reach)>,
@@ -108,7 +114,7 @@ impl Network {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let way = format!("http://{}", listener.local_addr().unwrap());
         let (network, address) = (self.clone(), address.trim_end_matches('/').to_owned());
-        tokio::spawn(async move {
+        let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 if network.resets() {
                     stream.set_zero_linger().unwrap();
@@ -124,7 +130,22 @@ impl Network {
                 tokio::spawn(async move { drop(connection.await) });
             }
         });
+        self.0
+            .state
+            .lock()
+            .unwrap()
+            .listening
+            .push(listening.abort_handle());
         way
+    }
+
+    /// A way to a world of its own at somebody's DynamoDB. Amazon's DynamoDB Local keeps one for each access key, and deletes in all of them what has expired
+    /// by this machine's clock, which is another than the world's: nothing is to expire there.
+    pub(crate) async fn way_to_a_world_at(&self, dynamodb: &str) -> String {
+        let digits = random::<8>().unwrap().map(|byte| format!("{byte:02x}"));
+        self.0.state.lock().unwrap().access_key = Some(digits.concat());
+        self.tells("DynamoDB UpdateTimeToLive", 200, "{}");
+        self.way_to(dynamodb).await
     }
 
     /// Step `number`, from 1, never ends.
@@ -215,6 +236,15 @@ impl Network {
     /// Whose network it is.
     pub(crate) fn is_of(&self, machine: Handle) {
         self.0.state.lock().unwrap().machine = Some(machine);
+    }
+
+    /// Nobody is at its ways any more. Whoever starts thousands of machines would run out of sockets otherwise.
+    pub(crate) fn closes(&self) {
+        let mut state = self.0.state.lock().unwrap();
+        state.machine = None;
+        for listening in state.listening.drain(..) {
+            listening.abort();
+        }
     }
 
     /// From now on an answer comes when the machine has nothing more to do without it, so that it shows which steps wait for which.
@@ -388,7 +418,13 @@ impl Network {
     async fn forward(&self, request: Request<Incoming>, address: &str) -> Result<Response<Passed>, Broken> {
         let (mut head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
-        let left_out = self.0.state.lock().unwrap().left_out;
+        let (left_out, access_key) = {
+            let state = self.0.state.lock().unwrap();
+            (state.left_out, state.access_key.clone())
+        };
+        if let Some(access_key) = access_key {
+            sign_as(&access_key, &mut head.headers);
+        }
         let body = match left_out.filter(|_| is_form(&head.headers)) {
             Some(parameter) => {
                 head.headers.remove(CONTENT_LENGTH);
@@ -407,6 +443,18 @@ impl Network {
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
         Ok(Response::from_parts(head, Passed::whole(body)))
+    }
+}
+
+/// Puts an access key in the place of the one that a request names. No DynamoDB on this machine checks a signature.
+fn sign_as(access_key: &str, headers: &mut HeaderMap) {
+    let named = headers.get(AUTHORIZATION).and_then(|it| it.to_str().ok());
+    let parts = named
+        .and_then(|named| named.split_once("Credential="))
+        .and_then(|(scheme, rest)| Some((scheme, rest.split_once('/')?.1)));
+    if let Some((scheme, scope)) = parts {
+        let signed = format!("{scheme}Credential={access_key}/{scope}");
+        headers.insert(AUTHORIZATION, signed.parse().unwrap());
     }
 }
 

@@ -26,6 +26,8 @@ pub struct World {
     stack: Stack,
     /// Stripe's side of it.
     pub stripe: Stripe,
+    /// What a DynamoDB that is not embedded is reached through.
+    way: Network,
     /// Holds everything between the product and Stripe to Stripe's description, and fails the test when the world is dropped.
     _judge: Option<Judge>,
 }
@@ -54,6 +56,11 @@ impl World {
             reason = "which DynamoDB judges the tests is for the one who runs them to say"
         )]
         let dynamodb_url = std::env::var("DYNAMODB_URL").ok();
+        let way = Network::new();
+        let dynamodb_url = match dynamodb_url {
+            Some(url) => Some(way.way_to_a_world_at(&url).await),
+            None => None,
+        };
         let settings = Settings {
             clock,
             witness: judge.as_ref().map(Judge::witness),
@@ -73,6 +80,7 @@ impl World {
         Self {
             stack,
             stripe,
+            way,
             _judge: judge,
         }
     }
@@ -230,6 +238,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        self.way.closes();
         if !std::thread::panicking() {
             log::is_clean();
             metrics::are_watched();

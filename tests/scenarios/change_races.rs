@@ -412,3 +412,40 @@ async fn what_is_paid_for_a_dropped_change_that_nobody_heard_of_goes_back() {
         assert_eq!(ada.covered_until().await, until);
     }
 }
+
+/// A cancellation is to be taken back by a change that waits for its payment. A machine dies over taking it back before that, and nobody asks again:
+/// paid, the change takes it back. What is cancelled once it was taken back is newer, and stays.
+#[tokio::test]
+async fn a_change_takes_back_what_a_machine_died_over_taking_back() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    for cancels_again in [false, true] {
+        at_every_death(async |death| {
+            let ada = world.subscriber(1, "monthly").await;
+            ada.cancels().await;
+            world
+                .stripe
+                .gives_card(&ada, "pm_card_authenticationRequired")
+                .await;
+            ada.changes(&json!({ "interval": "annual" })).await;
+            world.stripe.stand_in().settle().await;
+            let told = world
+                .dies_over(death, async |machine| ada.ends_on(machine, "resume").await)
+                .await;
+            world.stripe.stand_in().settle().await;
+            let left = world.stripe.subscription(&ada).await;
+            let is_newer = cancels_again && left["cancel_at_period_end"] == false;
+            if is_newer {
+                let form = "cancel_at_period_end=true";
+                world.stripe.operator("POST", &path_of(&left), form).await;
+            }
+            world.stripe.pays_open_invoice(&ada).await;
+            let context = format!("{death}, cancels again: {cancels_again}");
+            let billing = ada.billing().await.body["subscription"].take();
+            assert_eq!(billing["interval"], "annual", "{context}");
+            assert_eq!(billing["cancelAtPeriodEnd"], json!(is_newer), "{context}");
+            assert_eq!(world.stripe.payments(&ada).await, [1000, 8600], "{context}");
+            told.is_some()
+        })
+        .await;
+    }
+}

@@ -213,6 +213,8 @@ pub enum Fate {
     Open,
     /// It waits for the payment of this invoice, which was not known so far.
     Waits(InvoiceId),
+    /// It waits, and the cancellation that it was to take back is taken back already.
+    Resumed,
     /// It took effect, and the cancellation that it was to take back is still scheduled.
     TookEffect,
     /// It took effect and nothing is left to do, or it came to nothing.
@@ -393,6 +395,10 @@ pub fn fate(change: &Change, standing: &Standing, now: Timestamp) -> Fate {
     }
     match (&change.invoice, &standing.latest_invoice) {
         (None, Some(invoice)) if standing.pending => Fate::Waits(invoice.id.clone()),
+        // What is cancelled from now on is newer than the change.
+        _ if standing.pending && change.clears_cancellation && !subscription.cancel_at_period_end => {
+            Fate::Resumed
+        }
         _ if standing.pending => Fate::Open,
         _ if change.is_in_flight(now) => Fate::Open,
         // Nothing waits and nothing changed: the payment failed for good, or Stripe was never asked.

@@ -39,6 +39,8 @@ pub struct Facts {
 pub enum ChangeStep {
     /// It waits for the payment of this invoice.
     Waits(InvoiceId),
+    /// It waits, and has no cancellation to take back any more.
+    Resumed,
     /// It took effect or came to nothing, and is forgotten.
     Over,
     /// It came to nothing and is forgotten, and its bill can be paid all the same, since somebody has given it up: the bill is let go.

@@ -62,6 +62,7 @@ impl Call<'_> {
             (Fate::Over, _) if !change.took_effect(&standing) => Some(self.drop_change(change).await?),
             (Fate::TookEffect | Fate::Over, _) => Some(ChangeStep::Over),
             (Fate::Waits(invoice), _) => Some(ChangeStep::Waits(invoice)),
+            (Fate::Resumed, _) => Some(ChangeStep::Resumed),
             (Fate::Open, _) => None,
         };
         Ok(Some(Finished {

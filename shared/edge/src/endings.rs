@@ -11,9 +11,10 @@
 use billing_core::Timestamp;
 use billing_core::access::Owner;
 use billing_core::account::Profile;
+use billing_core::change::{Change, Fate, fate};
 use billing_core::ending::{self, Next, Unendable, Wish};
 use billing_core::id::SubscriptionId;
-use billing_core::landing::Landing;
+use billing_core::landing::{ChangeStep, Landing};
 use billing_core::subscription::Standing;
 use billing_store::unless_conflict;
 use billing_stripe::{EndOfSubscription, StripeError};
@@ -65,8 +66,9 @@ impl Call<'_> {
             Next::Wait => return Ok(None),
             Next::Keep | Next::Schedule(_) | Next::TakeBack(_) => {}
         }
-        // From here on no change that is under way takes the cancellation back.
-        let Some(profile) = unless_conflict(self.store.begin_end(&account.profile).await)? else {
+        // Cancelled, no change that is under way takes that back from here on.
+        let begun = self.store.begin_end(&account.profile, wish).await;
+        let Some(profile) = unless_conflict(begun)? else {
             return Ok(None);
         };
         let end = EndOfSubscription {
@@ -103,7 +105,8 @@ impl Call<'_> {
         profile: &Profile,
         subscription: &SubscriptionId,
     ) -> Result<(), Problem> {
-        let Some(profile) = unless_conflict(self.store.begin_end(profile).await)? else {
+        let begun = self.store.begin_end(profile, Wish::Cancel).await;
+        let Some(profile) = unless_conflict(begun)? else {
             return Ok(());
         };
         let end = EndOfSubscription {
@@ -121,8 +124,14 @@ impl Call<'_> {
 
     /// Whoever wrote in between has read Stripe since.
     async fn land_end(&self, profile: &Profile, standing: &Standing) -> Result<(), Problem> {
+        let resumed = |change: &&Change| fate(change, standing, self.now) == Fate::Resumed;
         let landing = Landing {
             subscription: Some(standing.subscription.clone()),
+            change: profile
+                .change
+                .as_ref()
+                .filter(resumed)
+                .map(|_| ChangeStep::Resumed),
             ..Landing::default()
         };
         unless_conflict(self.store.land(profile, &landing).await)?;

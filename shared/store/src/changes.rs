@@ -7,6 +7,7 @@
 use billing_core::Timestamp;
 use billing_core::account::Profile;
 use billing_core::change::Change;
+use billing_core::ending::Wish;
 use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 
 use crate::client::Store;
@@ -78,10 +79,12 @@ impl Store {
     }
 
     /// Counts a write to the end of the subscription that Stripe is about to be asked for, and answers the profile as it is then:
-    /// its version names the request. A change that is under way no longer takes a cancellation back: what is decided now is
-    /// newer. [`StoreError::Conflict`] when the profile has changed since it was read.
-    pub async fn begin_end(&self, read: &Profile) -> Result<Profile, StoreError> {
-        let change = read.change.as_ref().map(|change| Change {
+    /// its version names the request. Where it is to end, a change that is under way no longer takes a cancellation back: what is decided now is
+    /// newer. Where it is to go on, the change wants the same until that is done. [`StoreError::Conflict`] when the profile has changed since it
+    /// was read.
+    pub async fn begin_end(&self, read: &Profile, wish: Wish) -> Result<Profile, StoreError> {
+        let overtaken = read.change.as_ref().filter(|_| wish == Wish::Cancel);
+        let change = overtaken.map(|change| Change {
             clears_cancellation: false,
             ..change.clone()
         });
@@ -108,7 +111,7 @@ impl Store {
         update.send().await?;
         Ok(Profile {
             version: read.version + 1,
-            change,
+            change: change.or_else(|| read.change.clone()),
             ..read.clone()
         })
     }

@@ -4,7 +4,7 @@
 //! It cannot: DynamoDB writes all or nothing. Repeating it after an answer was lost is a conflict, upon which everything is read
 //! again and found to be there.
 
-use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update};
 use billing_core::account::Profile;
 use billing_core::landing::{ChangeStep, Landing};
 
@@ -67,10 +67,10 @@ impl Store {
         } else {
             ""
         };
-        let waits = if matches!(landing.change, Some(ChangeStep::Waits(_))) {
-            ", #change.invoice = :invoice"
-        } else {
-            ""
+        let waits = match landing.change {
+            Some(ChangeStep::Waits(_)) => ", #change.invoice = :invoice",
+            Some(ChangeStep::Resumed) => ", #change.clears_cancellation = :no",
+            Some(ChangeStep::Over | ChangeStep::Dropped { .. }) | None => "",
         };
         let mut over = Vec::new();
         if landing.close_session {
@@ -102,9 +102,11 @@ impl Store {
         if let Some(change) = &landing.change {
             // `version`: the change that is there is the one that was judged.
             update = update.expression_attribute_names("#change", "change");
-            if let ChangeStep::Waits(invoice) = change {
-                update = update.expression_attribute_values(":invoice", string(invoice));
-            }
+            update = match change {
+                ChangeStep::Waits(invoice) => update.expression_attribute_values(":invoice", string(invoice)),
+                ChangeStep::Resumed => update.expression_attribute_values(":no", AttributeValue::Bool(false)),
+                ChangeStep::Over | ChangeStep::Dropped { .. } => update,
+            };
         }
         Ok(TransactWriteItem::builder()
             .update(update.build().map_err(incomplete)?)

@@ -46,11 +46,25 @@ fn a_change_comes_to_an_end_once() {
         clears_cancellation: false,
         ..waiting()
     };
+    // Taken back, in favour of an end that an operator has set, if any.
+    let goes_on = |end| {
+        let mut waits = pending();
+        waits.subscription.cancel_at_period_end = false;
+        Standing { end, ..waits }
+    };
+    let (goes_on, goes_on_until) = (
+        goes_on(None),
+        goes_on(Some(ScheduledEnd::OnDate(at("2027-08-01T00:00:00Z")))),
+    );
     let cases = [
         (change(), &monthly, now(), Fate::Open),
         (change(), &monthly, later, Fate::Over),
         (change(), &pending(), now(), Fate::Waits("in_2".parse().unwrap())),
         (waiting(), &pending(), later, Fate::Open),
+        (change(), &goes_on, now(), Fate::Waits("in_2".parse().unwrap())),
+        (waiting(), &goes_on, later, Fate::Resumed),
+        (waiting(), &goes_on_until, later, Fate::Resumed),
+        (keeps.clone(), &goes_on, later, Fate::Open),
         (waiting(), &monthly, now(), Fate::Over),
         (change(), &annual, now(), Fate::TookEffect),
         (waiting(), &annual, later, Fate::TookEffect),

@@ -186,6 +186,14 @@ impl Stripe {
         answer
     }
 
+    /// Writes without a key, so that Stripe keeps no failure and judges anew however often it is asked: for what it refuses once it is done.
+    pub(crate) async fn post_anew<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<T, StripeError> {
+        Ok(self.call(request, None).await?.says)
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         request: RequestBuilder,

@@ -232,12 +232,10 @@ impl Connected {
 
     /// Makes an invoice final. Where it is to be taxed and the client cannot be found Stripe refuses that, until it knows better.
     async fn finalized(&self, invoice: &InvoiceId) -> Result<Renewal, StripeError> {
-        let request = || RequestBuilder::new(StripeMethod::Post, format!("/invoices/{invoice}/finalize"));
-        let key = format!("connect-last/{invoice}/finalize");
-        let is_unlocated = match self.stripe.post_at_last::<IgnoredAny>(request, &key).await {
+        let request = RequestBuilder::new(StripeMethod::Post, format!("/invoices/{invoice}/finalize"));
+        let is_unlocated = match self.stripe.post_anew::<IgnoredAny>(request).await {
             Ok(_) => return Ok(Renewal::Billed),
             Err(StripeError::Refused(refusal)) => refusal.is_unlocated(),
-            Err(StripeError::Spent { .. }) => false,
             Err(error) => return Err(error),
         };
         // Final already?

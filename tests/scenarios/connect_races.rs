@@ -1,7 +1,7 @@
 //! The same order twice, on two machines, on machines that die: one schedule, one customer. And changes and cancellations likewise.
 
 use billing_store::StoreError;
-use billing_tests::{Agency, Machine, Moment, World, at_every_death, at_every_step};
+use billing_tests::{Agency, Machine, Moment, World, at_every_death, at_every_step, id_of};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -385,6 +385,60 @@ async fn a_change_that_nobody_asks_for_again_is_finished_by_an_event() {
     assert_eq!(told.body["product"]["id"], other.as_str());
     assert_eq!(told.body["cancel_at_period_end"], true);
     assert_eq!(north.sales().await[0].amendment, None);
+}
+
+/// The machine dies before Stripe is asked for another product, or another start, and the agency has the sale be of a third one from a third date on. Its
+/// event does not have done what was asked for before: what the agency has done since stays, and can be changed.
+#[tokio::test]
+async fn a_change_that_nobody_finished_gives_way_to_what_was_done_since() {
+    let world = World::at(NOW).await;
+    let [second, third] = ["2026-05-03T00:00:00Z", "2026-05-06T00:00:00Z"]
+        .map(|start| start.parse::<billing_core::Timestamp>().unwrap().as_second());
+    for is_about_start in [false, true] {
+        let north = world.agency().await;
+        let (other, another) = (
+            north.offers("Other", 5999).await,
+            north.offers("Another", 7999).await,
+        );
+        let wish = match is_about_start {
+            true => json!({ "startDate": second }),
+            false => json!({ "productId": other }),
+        };
+        let id = north.sold(NEXT_MONTH).await;
+        world.stripe.stand_in().settle().await;
+        let machine = world.machine().await;
+        machine
+            .network
+            .stops_named(Moment::Before, "POST /v1/subscription_schedules/");
+        machine.dies_over(north.updates_on(&machine, &id, &wish)).await;
+        let price = north
+            .all(&format!("/v1/prices?product={another}"))
+            .await
+            .remove(0);
+        let form = format!(
+            "phases[0][start_date]={third}&phases[0][duration][interval]=month&phases[0][items][0][price]={}&phases[0][items][0][quantity]=1\
+             &phases[0][metadata][client]={}&phases[0][metadata][sale]=1",
+            id_of(&price),
+            north.client
+        );
+        north
+            .at_stripe("POST", &format!("/v1/subscription_schedules/{id}"), &form)
+            .await;
+        world.stripe.stand_in().settle().await;
+        let heard = north.gets(&id).await;
+        assert_eq!(north.sales().await[0].amendment, None);
+        let ends = north.updates(&id, &json!({ "cancelAtPeriodEnd": true })).await;
+        assert_eq!(ends.body["cancel_at_period_end"], true, "{ends}");
+        for told in [heard, ends] {
+            assert_eq!(told.body["product"]["id"], another.as_str(), "{wish}: {told}");
+            assert_eq!(told.body["startDate"], third, "{wish}: {told}");
+        }
+        let again = north.updates(&id, &wish).await;
+        match is_about_start {
+            true => assert_eq!(again.body["startDate"], second, "{again}"),
+            false => assert_eq!(again.body["product"]["id"], other.as_str(), "{again}"),
+        }
+    }
 }
 
 #[tokio::test]

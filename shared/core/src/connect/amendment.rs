@@ -17,7 +17,7 @@ use super::place::Moved;
 use super::sale::{Sale, Terms};
 use crate::access::Owner;
 use crate::asked::{is_in_flight, is_key_kept};
-use crate::id::{AgencyId, ScheduleId, SubscriptionId};
+use crate::id::{AgencyId, BilledPriceId, ScheduleId, SubscriptionId};
 
 /// How long before its start a sale may be begun by Stripe before Stripe is asked for what was decided: longer than any call takes, and clocks differ.
 /// A schedule that has begun Stripe rewrites like one that has not.
@@ -42,6 +42,26 @@ pub struct Difference {
     /// Stripe takes under one key what it took before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub writes_phase: bool,
+    /// What there is of that, where Stripe may have something else by the time that it is asked.
+    #[serde(default, skip_serializing_if = "Before::is_nothing")]
+    pub before: Before,
+}
+
+/// What a difference is to take the place of. What the agency has made of it at Stripe since is newer than what was asked for, and stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// The flat price, where it is to be another. Builds before this one wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flat: Option<BilledPriceId>,
+    /// The start, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+}
+
+impl Before {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A difference that Stripe was asked for.
@@ -99,6 +119,9 @@ pub enum Refusal {
         "the subscription was given a later end at Stripe that would be lost: it can only be changed there"
     )]
     EndsLater,
+    /// What was to be different is neither what it was nor what it was to be.
+    #[error("the subscription was changed at Stripe meanwhile")]
+    ChangedSince,
     /// It runs, by another interval.
     #[error("the subscription has started: its interval cannot be changed")]
     OtherInterval,
@@ -137,7 +160,7 @@ impl Difference {
             start: self.start.filter(|asked| !has_start(*asked)),
             tax: self.tax.filter(|tax| tax.is_news_to(contract)),
             ends: self.ends.filter(|ends| *ends != contract.ends),
-            writes_phase: false,
+            ..Self::default()
         };
         let writes_phase = !begun && left.is_of_the_phase(contract);
         match (contract.status.as_str(), left.dropping(contract)) {
@@ -146,9 +169,35 @@ impl Difference {
             (_, Some(refusal)) => Err(refusal),
             (_, None) => Ok(Self {
                 writes_phase,
+                before: left.replacing(contract),
                 ..left.carrying(contract)
             }),
         }
+    }
+
+    /// What it takes the place of.
+    fn replacing(&self, contract: &Contract) -> Before {
+        let flat = contract.flat().filter(|_| self.terms.is_some());
+        Before {
+            flat: flat.map(|line| line.price.id.clone()),
+            start: contract.start.filter(|_| self.start.is_some()),
+        }
+    }
+
+    /// Whether somebody else has made something of what it was to take the place of.
+    fn is_outdated(&self, contract: &Contract) -> bool {
+        let flat = contract.flat().map(|line| &line.price.id);
+        let other_flat = match (&self.before.flat, &self.terms, flat) {
+            (Some(before), Some(terms), Some(now)) => now != before && *now != terms.flat,
+            _ => false,
+        };
+        // What has begun has begun when it did.
+        let waits = matches!(contract.stage(), Stage::Waiting(_));
+        let other_start = match (self.before.start, self.start, contract.start) {
+            (Some(before), Some(asked), Some(now)) if waits => now != before && now != asked,
+            _ => false,
+        };
+        other_flat || other_start
     }
 
     /// A schedule that lets go of its subscription leaves it the date of its end; an end with the period is told once more, in the way
@@ -268,6 +317,7 @@ impl Amendment {
         let later = self.difference.start.filter(|start| *start > self.asked_at);
         match contract.stage() {
             Stage::Over => Some(Refusal::Over),
+            _ if self.difference.is_outdated(contract) => Some(Refusal::ChangedSince),
             Stage::Owned(..) | Stage::Free(_) if later.is_some_and(|start| contract.start != Some(start)) => {
                 Some(Refusal::Started)
             }

@@ -244,6 +244,48 @@ fn a_change_that_the_start_has_overtaken_is_refused() {
     }
 }
 
+/// By the agency, at Stripe: another price than there was and than was asked for, another start. What was asked for before is not done to that.
+#[test]
+fn what_was_made_otherwise_since_stays() {
+    let at_price = |number, contract| Contract {
+        lines: vec![line(number, Usage::Licensed)],
+        ..contract
+    };
+    let moved = || Contract {
+        start: Some(at(3 * MONTH)),
+        ..waiting()
+    };
+    for (wanted, before, now, refusal) in [
+        (other("month"), running(), running(), None),
+        (other("month"), running(), at_price(9, running()), None),
+        (
+            other("month"),
+            running(),
+            at_price(3, running()),
+            Some(Refusal::ChangedSince),
+        ),
+        (
+            other("month"),
+            waiting(),
+            at_price(3, waiting()),
+            Some(Refusal::ChangedSince),
+        ),
+        (other("month"), waiting(), moved(), None),
+        (starts(2 * MONTH), waiting(), waiting(), None),
+        (starts(2 * MONTH), waiting(), moved(), Some(Refusal::ChangedSince)),
+        (starts(3 * MONTH), waiting(), moved(), None),
+        (starts(2 * MONTH), waiting(), at_price(3, waiting()), None),
+        (ends(true), running(), at_price(3, running()), None),
+    ] {
+        let amendment = asked(1, wanted.from(&before, at(1)).unwrap());
+        assert_eq!(
+            amendment.overtaken(&now, at(2)),
+            refusal,
+            "{amendment:?} of {now:?}"
+        );
+    }
+}
+
 /// A schedule is rewritten before it begins, told to end what it owns, and lets go of it for anything else. What was used of a classic subscription's
 /// price would be lost with the price.
 #[test]

@@ -68,7 +68,12 @@ pub(crate) async fn amend(
         Chargeable::Again | Chargeable::Lost => return Ok(None),
     };
     let preview = stripe.preview_amendment(sale, billing).await;
-    let preview = preview.map(|preview| preview.charge);
+    let preview = match preview {
+        Err(error @ StripeError::Refused(_)) if !claimed.is_of_another(call.now) => {
+            return Box::pin(amended(call, claimed, Err(error))).await;
+        }
+        preview => preview.map(|preview| preview.charge),
+    };
     if let Check::Overtaken = check_preview(call, claimed, preview, read.is_flexible).await? {
         return Ok(None);
     }
@@ -121,7 +126,10 @@ async fn amended(
         && let Some(sale) = &contract.sale
         && let Some(now) = call.read_to_amend(contract).await?
     {
-        // What an operator has set in between is told as what it is.
+        // What an operator has ended, or set, in between is told as what it is.
+        if fate(sale, &now, Lateness::InTime) == Fate::Over {
+            return land(call, claimed, now).await;
+        }
         if let Some(why) = obstacle(call, claimed, sale, &now).await? {
             return cannot_amend(call, claimed, &why).await;
         }

@@ -510,3 +510,53 @@ async fn an_amendment_of_nothing_that_is_billed_asks_stripe_for_nothing() {
     assert_eq!(world.stripe.charges().await, [3500]);
     assert_eq!(acme.contract(&contract).await.history.len(), 2);
 }
+
+/// Two products at 6.00 beside three seats at 10.00, which are taken or dropped one right after the other: for the two thirds of April that are left each
+/// is 4.00, to be paid or credited. The bill of the first says nothing about the second, although it is of as much, and a moment old.
+#[tokio::test]
+async fn two_amendments_of_as_much_are_both_made() {
+    for (is_taken, total) in [(true, 400), (false, -400)] {
+        for is_heard_of in [true, false] {
+            let context = format!("taken: {is_taken}, heard of: {is_heard_of}");
+            let world = World::at("2026-04-01T00:00:00Z").await;
+            let mut acme = world.organisation("acme").await;
+            let priced =
+                |cents| format!("pricing = {{ pricing_type = \"flat_fee\", unit_amount = {cents} }}");
+            let another = format!(
+                "{0}\n[plans.starter.products.recording]\nname = \"Recording\"\n{0}",
+                priced(600)
+            );
+            acme.changes_its_catalog(&priced(500), &another).await;
+            let both = ["Call archive", "Recording"].map(|name| acme.product("starter", name));
+            let chosen = |product, is_taken| json!({ "product_id": product, "is_enabled": is_taken });
+            let mut order = acme.order("starter");
+            order["product_overrides"] = both.each_ref().map(|product| chosen(product, !is_taken)).into();
+            let contract = acme.sells(&order).await;
+            world.advance("10d").await;
+            world.stripe.holds_events(!is_heard_of).await;
+            for product in &both {
+                let wish =
+                    json!({ "contract_id": contract, "product_overrides": [chosen(product, is_taken)] });
+                let offered = acme.opens(&wish).await;
+                let quoted = &offered.body["estimates"]["current_invoice"]["total"];
+                assert_eq!(*quoted, total, "{context}");
+                let id = offered.body["id"].as_str().unwrap();
+                let sold = acme.confirms(id, &Value::Null).await;
+                assert_eq!(
+                    sold.body["checkout_status"], "contract_created",
+                    "{context}: {sold}"
+                );
+            }
+            world.stripe.holds_events(false).await;
+            let subscription = world.stripe.all_subscriptions().await.remove(0);
+            let items = subscription["items"]["data"].as_array().unwrap().len();
+            let charges = world.stripe.charges().await;
+            if is_taken {
+                assert_eq!((items, charges), (3, vec![3000, 400, 400]), "{context}");
+            } else {
+                assert_eq!((items, charges), (1, vec![4200, 0, 0]), "{context}");
+            }
+            assert_eq!(acme.contract(&contract).await.history.len(), 3, "{context}");
+        }
+    }
+}

@@ -149,7 +149,8 @@ pub(crate) async fn claim(
     let Some(buyer) = buyer_of(call, organisation, session, &facts).await? else {
         return Ok(None);
     };
-    let sale = sale_of(call, wanted, session)?;
+    let read = stored.as_ref().map(|stored| &stored.contract);
+    let sale = sale_of(call, wanted, session, read)?;
     let claimed = Session {
         version: session.version + 1,
         status: Status::Pending,
@@ -158,7 +159,6 @@ pub(crate) async fn claim(
         updated_at: call.now,
         ..session.clone()
     };
-    let read = stored.as_ref().map(|stored| &stored.contract);
     let contract = Contract {
         // The session's version, which only grows: of two sales that both begin the contract, the second is written under another than
         // any that the first one's machines have read.
@@ -286,7 +286,12 @@ fn other_sale(other: &Sale, call: &Call<'_>) -> Problem {
     }
 }
 
-fn sale_of(call: &Call<'_>, wanted: &Wanted, session: &Session) -> Result<Sale, Problem> {
+fn sale_of(
+    call: &Call<'_>,
+    wanted: &Wanted,
+    session: &Session,
+    read: Option<&Contract>,
+) -> Result<Sale, Problem> {
     let internal = |error: String| Problem::internal(error);
     let order =
         sale::order(&session.offer.after.configuration).map_err(|error| internal(error.to_string()))?;
@@ -300,6 +305,9 @@ fn sale_of(call: &Call<'_>, wanted: &Wanted, session: &Session) -> Result<Sale, 
         replaced: None,
         asked_at: call.now,
         joined_at: None,
+        known_bill: read
+            .and_then(|read| read.billing.as_ref())
+            .and_then(|billing| billing.latest_bill.clone()),
         open_until: session.open_until,
         page: None,
         invoice: None,

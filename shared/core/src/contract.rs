@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimate::Standing;
 use crate::id::{
-    BilledPriceId, BusinessEntityId, BuyerId, CheckoutId, ContractId, ItemId, OrganisationId, PlanId,
-    ScheduleId, SubscriptionId,
+    BilledPriceId, BusinessEntityId, BuyerId, CheckoutId, ContractId, InvoiceId, ItemId, OrganisationId,
+    PlanId, ScheduleId, SubscriptionId,
 };
 use crate::period::Period;
 use crate::quote::Charge;
@@ -115,6 +115,9 @@ pub struct Billing {
     /// The schedule that leads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleId>,
+    /// Its latest bill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_bill: Option<InvoiceId>,
 }
 
 /// An item of a contract's subscription.

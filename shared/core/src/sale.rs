@@ -449,6 +449,9 @@ pub struct Sale {
     /// When a machine that did not write it down was last about to ask Stripe for it; none while none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_at: Option<Timestamp>,
+    /// The latest bill of its contract's subscription that was known when it was written down, which is none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_bill: Option<InvoiceId>,
     /// Until when the session could be confirmed: a payment after that is late.
     pub open_until: Timestamp,
     /// The page that it can be paid on.

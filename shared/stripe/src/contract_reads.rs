@@ -175,7 +175,7 @@ impl Wire {
 impl TryFrom<Wire> for ReadContract {
     type Error = StripeError;
 
-    fn try_from(wire: Wire) -> Result<Self, StripeError> {
+    fn try_from(mut wire: Wire) -> Result<Self, StripeError> {
         let unexpected = || StripeError::Unexpected {
             reason: format!("subscription {} has no item", wire.id),
         };
@@ -188,6 +188,7 @@ impl TryFrom<Wire> for ReadContract {
                 quantity: item.quantity.unwrap_or(1),
             })
         });
+        let latest_invoice: Option<Bill> = wire.latest_invoice.take().map(TryInto::try_into).transpose()?;
         let billing = Billing {
             subscription: id(&wire.id, "a subscription")?,
             status: Status::parse(&wire.status),
@@ -202,6 +203,7 @@ impl TryFrom<Wire> for ReadContract {
                 .as_ref()
                 .map(|schedule| id(schedule.id(), "a subscription schedule"))
                 .transpose()?,
+            latest_bill: latest_invoice.as_ref().map(|bill| bill.id.clone()),
         };
         let terms = wire.terms()?;
         let plain_start = |schedule: &WireSchedule| schedule.plain_start(&billing.items);
@@ -231,7 +233,7 @@ impl TryFrom<Wire> for ReadContract {
                 is_flexible: wire.billing_mode.is_some_and(|mode| mode.kind == "flexible"),
                 collection: collection(wire.pause_collection.is_some(), wire.collection_method.as_deref()),
                 scheduled: wire.schedule.as_ref().and_then(WireSchedule::sale).cloned(),
-                latest_invoice: wire.latest_invoice.map(TryInto::try_into).transpose()?,
+                latest_invoice,
                 earlier_invoices: Vec::new(),
             },
         })

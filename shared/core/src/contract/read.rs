@@ -101,13 +101,15 @@ impl Read {
         self.bills().find(|bill| bill.is_first)
     }
 
-    /// The bill of an amendment, where that is known: the one that it waited for, or else the latest that is what was quoted.
+    /// The bill of an amendment, where that is known: the one that it waited for, or else the latest that is what was quoted, and was not there before:
+    /// the amendment before it may have cost as much.
     #[must_use]
     pub fn bill_of(&self, amendment: &Sale) -> Option<&Bill> {
         match &amendment.invoice {
             Some(invoice) => self.bills().find(|bill| bill.id == *invoice),
             None => self
                 .bills()
+                .filter(|bill| amendment.known_bill.as_ref() != Some(&bill.id))
                 .find(|bill| charge(&amendment.offer).is_kept_by(bill.charge)),
         }
     }

@@ -182,6 +182,8 @@ mod ended_sales;
 mod ended_checkouts;
 /// Sales whose first bill is not the latest.
 mod hidden_bills;
+/// Sales that are first heard of in the period after.
+mod next_periods;
 /// Customers of organisations, and Stripe's idempotency keys that they are made under.
 mod plan_customers;
 /// Contracts that become something else.

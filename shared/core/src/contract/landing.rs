@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::periods::{billed_in, in_period};
+use super::periods::{billed_in, sold_in};
 use super::{Amendment, Bill, Contract, Read, Scheduled, Status, charge};
 use crate::coverage::{self, Coverage, Entry, new_entries};
 use crate::estimate::{NoEstimate, Standing};
@@ -353,7 +353,7 @@ impl Landing {
                 });
             }
             Way::Begin | Way::AtOnce => {
-                contract.standing = in_period(offer.after.clone(), read.billing.period);
+                contract.standing = sold_in(offer, read.billing.period);
                 contract.order.clone_from(&sale.order);
             }
         }

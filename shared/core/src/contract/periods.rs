@@ -15,6 +15,7 @@ use super::{Billing, Contract, Read, Status};
 use crate::calendar::Anchor;
 use crate::estimate::{self, NoEstimate, Standing};
 use crate::period::Period;
+use crate::sale::Offer;
 use crate::subscription::Status as BillingStatus;
 
 impl Contract {
@@ -74,9 +75,25 @@ pub(super) fn billed_in(standing: &Standing, period: Period) -> Result<Standing,
     Ok(in_period(estimate::billed_from(standing, period.start)?, period))
 }
 
+/// What a sale comes to that took effect, in the period that Stripe bills. One that began after what was sold, or instead of the one that an amendment
+/// found and left as it is, is another, of which nothing was sold: it is followed like any other.
+pub(super) fn sold_in(offer: &Offer, period: Period) -> Standing {
+    let sold = offer.after.clone();
+    let is_over = sold.period.end <= period.start;
+    let is_as_found = offer
+        .before
+        .as_ref()
+        .is_some_and(|before| before.period == sold.period);
+    if is_over || is_as_found {
+        sold
+    } else {
+        in_period(sold, period)
+    }
+}
+
 /// A standing in the period that Stripe bills. A first period that an anchor cuts short ends where the standing's does, and one that the contract's
 /// end cuts short ends there: they stay shares of the whole one.
-pub(super) fn in_period(standing: Standing, period: Period) -> Standing {
+fn in_period(standing: Standing, period: Period) -> Standing {
     if standing.period.end == period.end {
         return standing;
     }

@@ -1,7 +1,7 @@
 //! Somebody else acts in between: another machine, a cancellation, an operator, an event. What was asked for last is what is, and nothing
 //! is charged that was not shown.
 
-use billing_tests::{Account, World};
+use billing_tests::{Account, Machine, World, at_every_step, id_of, path_of};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -420,4 +420,40 @@ async fn a_quantity_that_moves_between_reading_and_asking_is_charged_as_shown() 
     world.stripe.holds_events(false).await;
     assert_eq!(world.stripe.payments(&ada).await, [1000, 8600]);
     assert_eq!(ada.billing().await.body["subscription"]["quantity"], 1);
+}
+
+/// Cancelled, and changed to a year by a payment that is made; before the cancellation is taken back, at whichever moment, an operator ends the subscription
+/// or has a schedule lead it, which alone says from then on when it ends. What was paid for is covered.
+#[tokio::test]
+async fn a_change_is_landed_whatever_its_cancellation_can_be_taken_back_from() {
+    for is_ended in [true, false] {
+        at_every_step(async |step| {
+            let world = World::at("2026-04-01T00:00:00Z").await;
+            let ada = world.subscriber(1, "monthly").await;
+            ada.cancels().await;
+            world.stripe.stand_in().settle().await;
+            let subscription = world.stripe.subscription(&ada).await;
+            let changes = async |machine: &Machine| ada.changes_on(machine, &to_a_year()).await;
+            let operator = async {
+                let path = path_of(&subscription);
+                let from = format!("from_subscription={}", id_of(&subscription));
+                let (method, path, form) = match is_ended {
+                    true => ("DELETE", path.as_str(), ""),
+                    false => ("POST", "/v1/subscription_schedules", from.as_str()),
+                };
+                world.stripe.operator(method, path, form).await;
+            };
+            let held = world.held_over(step, changes, operator).await;
+            world.stripe.stand_in().settle().await;
+            let context = format!("ended: {is_ended}, {step}: {}", held.answer);
+            assert!(matches!(held.answer.status, 200 | 409), "{context}");
+            let is_paid = world.stripe.payments(&ada).await == [1000, 8600];
+            assert_eq!(is_paid, held.answer.body["changed"] == true, "{context}");
+            let covered = ["2026-05-01T00:00:00Z", "2027-04-01T00:00:00Z"][usize::from(is_paid)];
+            assert_eq!(ada.covered_until().await, covered, "{context}");
+            assert_eq!(ada.stored().await.profile.change, None, "{context}");
+            !held.was_held
+        })
+        .await;
+    }
 }

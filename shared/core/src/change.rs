@@ -387,7 +387,8 @@ pub fn fate(change: &Change, standing: &Standing, now: Timestamp) -> Fate {
         return Fate::Over;
     }
     if change.took_effect(standing) {
-        return if change.clears_cancellation && change.knows_end(standing) {
+        // What a schedule leads ends as that says.
+        return if change.clears_cancellation && change.knows_end(standing) && !standing.scheduled {
             Fate::TookEffect
         } else {
             Fate::Over

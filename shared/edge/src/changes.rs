@@ -48,16 +48,25 @@ impl Call<'_> {
                     return Ok(None);
                 };
                 let stripe = self.stripe().await?;
-                return match stripe.finish_change(change, profile.version, cancellation).await {
-                    Ok(standing) => Ok(Some(Finished {
-                        profile,
-                        standing,
-                        step: Some(ChangeStep::Over),
-                    })),
+                let standing = match stripe.finish_change(change, profile.version, cancellation).await {
+                    Ok(standing) => standing,
                     // Stripe keeps a failure under this version; the next attempt has another.
-                    Err(StripeError::Spent { .. }) => Ok(None),
-                    Err(error) => Err(error.into()),
+                    Err(StripeError::Spent { .. }) => return Ok(None),
+                    // It may have been ended or given to a schedule since it was read.
+                    Err(error @ StripeError::Refused(_)) => {
+                        let standing = stripe.subscription(&change.subscription).await?.standing;
+                        if fate(change, &standing, self.now) == Fate::TookEffect {
+                            return Err(error.into());
+                        }
+                        standing
+                    }
+                    Err(error) => return Err(error.into()),
                 };
+                return Ok(Some(Finished {
+                    profile,
+                    standing,
+                    step: Some(ChangeStep::Over),
+                }));
             }
             (Fate::Over, _) if !change.took_effect(&standing) => Some(self.drop_change(change).await?),
             (Fate::TookEffect | Fate::Over, _) => Some(ChangeStep::Over),

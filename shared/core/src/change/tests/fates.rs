@@ -56,6 +56,10 @@ fn a_change_comes_to_an_end_once() {
         goes_on(None),
         goes_on(Some(ScheduledEnd::OnDate(at("2027-08-01T00:00:00Z")))),
     );
+    let led = Standing {
+        scheduled: true,
+        ..annual.clone()
+    };
     let cases = [
         (change(), &monthly, now(), Fate::Open),
         (change(), &monthly, later, Fate::Over),
@@ -77,6 +81,8 @@ fn a_change_comes_to_an_end_once() {
         // Ended a moment after it was asked, or after it took effect: nothing is taken back any more.
         (change(), &over, now(), Fate::Over),
         (waiting(), &over_annual, later, Fate::Over),
+        // Given to a schedule, which alone says when it ends.
+        (waiting(), &led, later, Fate::Over),
         (waiting(), &another, later, Fate::Open),
     ];
     for (change, standing, now, expected) in cases {

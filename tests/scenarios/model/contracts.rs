@@ -18,8 +18,11 @@ pub(super) async fn faults(world: &World, shop: &Shop<'_>, is_at_rest: bool) -> 
     let mut contracts: Vec<&str> = Vec::new();
     for session in &shop.sessions {
         let contract = session.contract.as_str();
-        let stored = shop.acme.contract_if_any(contract).await;
-        told(world, session, stored.as_ref(), is_at_rest, &mut faults).await;
+        let (found, stored) = as_one(world, shop, session).await;
+        // Thirty days after its time nobody can read it any more.
+        if let Some(found) = found {
+            told(world, &found, stored.as_ref(), is_at_rest, &mut faults);
+        }
         if contracts.contains(&contract) {
             continue;
         }
@@ -66,23 +69,36 @@ fn customers_are_one(world: &World, faults: &mut Vec<String>) {
     }
 }
 
-/// A session says that it is sold exactly when its contract says so.
-async fn told(
+/// A session and its contract, as they are at one moment: an event may be landing while they are read.
+async fn as_one(
     world: &World,
+    shop: &Shop<'_>,
     session: &Session,
+) -> (Option<session::Session>, Option<StoredContract>) {
+    let checkout = session.id.parse().unwrap();
+    let store = world.stack().app.store();
+    let mut found = store.checkout_session(&checkout).await.unwrap();
+    loop {
+        let stored = shop.acme.contract_if_any(&session.contract).await;
+        let now = store.checkout_session(&checkout).await.unwrap();
+        if now == found {
+            return (found, stored);
+        }
+        found = now;
+    }
+}
+
+/// A session says that it is sold exactly when its contract says so.
+fn told(
+    world: &World,
+    found: &session::Session,
     stored: Option<&StoredContract>,
     is_at_rest: bool,
     faults: &mut Vec<String>,
 ) {
-    let checkout = session.id.parse().unwrap();
-    let found = world.stack().app.store().checkout_session(&checkout).await;
-    let Some(found) = found.unwrap() else {
-        // Thirty days after its time nobody can read it any more.
-        return;
-    };
     let told = found.status_at(world.now());
     let sold = stored
-        .and_then(|stored| stored.history.iter().find(|entry| entry.checkout == checkout))
+        .and_then(|stored| stored.history.iter().find(|entry| entry.checkout == found.id))
         .is_some();
     let fits = match told {
         session::Status::ContractCreated => sold,
@@ -94,7 +110,7 @@ async fn told(
     if !fits {
         faults.push(format!(
             "session {} is told as {told:?}, and sold: {sold}",
-            session.id
+            found.id
         ));
     }
 }

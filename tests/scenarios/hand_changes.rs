@@ -184,28 +184,27 @@ async fn a_downgrade_whose_schedule_an_operator_let_go_is_scheduled_when_it_is_a
 #[tokio::test]
 async fn an_amendment_of_what_an_operator_ends_meanwhile_comes_first_or_to_nothing() {
     const ENDED: &str = r#"409 {"error":"the checkout session is cancelled: its contract has ended"}"#;
-    at_every_step(async |step| {
-        let world = World::at("2026-04-01T00:00:00Z").await;
-        let (acme, contract) = sold(&world).await;
-        world.advance("10d").await;
-        let id = acme.session(&seats(&acme, &contract, 4)).await;
-        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &Value::Null).await;
-        let held = world.held_over(step, confirms, is_ended(&world)).await;
-        let told = held.answer;
-        assert!(matches!(told.status, 200 | 409), "{step}: {told}");
-        world.stripe.stand_in().settle().await;
-        let is_sold = told.body["checkout_status"] == "contract_created";
-        let charged: &[i64] = if is_sold { &[3500, 666] } else { &[3500] };
-        assert_eq!(world.stripe.charges().await, charged, "{step}: {told}");
-        if !is_sold {
-            assert_eq!(acme.confirms(&id, &Value::Null).await, ENDED, "{step}");
-        }
-        assert_eq!(
-            acme.contract(&contract).await.contract.status,
-            Status::Ended,
-            "{step}"
-        );
-        !held.was_held
-    })
-    .await;
+    for paying in [Value::Null, json!({ "payment_method_id": "pm_card_mastercard" })] {
+        at_every_step(async |step| {
+            let world = World::at("2026-04-01T00:00:00Z").await;
+            let (acme, contract) = sold(&world).await;
+            world.advance("10d").await;
+            let id = acme.session(&seats(&acme, &contract, 4)).await;
+            let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &paying).await;
+            let held = world.held_over(step, confirms, is_ended(&world)).await;
+            let context = format!("{paying}, {step}: {}", held.answer);
+            assert!(matches!(held.answer.status, 200 | 409), "{context}");
+            world.stripe.stand_in().settle().await;
+            let is_sold = held.answer.body["checkout_status"] == "contract_created";
+            let charged: &[i64] = if is_sold { &[3500, 666] } else { &[3500] };
+            assert_eq!(world.stripe.charges().await, charged, "{context}");
+            if !is_sold {
+                assert_eq!(acme.confirms(&id, &paying).await, ENDED, "{context}");
+            }
+            let stored = acme.contract(&contract).await.contract;
+            assert_eq!(stored.status, Status::Ended, "{context}");
+            !held.was_held
+        })
+        .await;
+    }
 }

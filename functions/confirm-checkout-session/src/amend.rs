@@ -126,10 +126,7 @@ async fn amended(
         && let Some(sale) = &contract.sale
         && let Some(now) = call.read_to_amend(contract).await?
     {
-        // What an operator has ended, or set, in between is told as what it is.
-        if fate(sale, &now, Lateness::InTime) == Fate::Over {
-            return land(call, claimed, now).await;
-        }
+        // What an operator has set in between is told as what it is.
         if let Some(why) = obstacle(call, claimed, sale, &now).await? {
             return cannot_amend(call, claimed, &why).await;
         }

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use billing_core::contract::{Fate, Lateness, Read, charge, fate};
 use billing_core::invalid::Invalid;
 use billing_core::quote::Charge;
+use billing_core::sale::{Sale, Way};
 use billing_core::session::Session;
 use billing_edge::{Call, InvoiceFacts, Problem};
 use billing_stripe::StripeError;
@@ -107,7 +108,10 @@ pub(crate) async fn refused(
                 None => Ok(None),
             }
         }
-        error @ StripeError::Refused(_) => forget(call, claimed, unsold(error)).await,
+        error @ StripeError::Refused(_) => match ended(call, claimed).await? {
+            Some(read) => land(call, claimed, read).await,
+            None => forget(call, claimed, unsold(error)).await,
+        },
         // Stripe keeps a failure under this number, or has done what was asked under it in other words: which, it tells when it is
         // read. Otherwise the next number asks anew.
         error @ StripeError::Spent { .. } => {
@@ -131,6 +135,17 @@ pub(crate) async fn refused(
         }
         error => Err(error.into()),
     }
+}
+
+/// What is to be amended, where an operator has ended it meanwhile: that is what Stripe's refusal means.
+async fn ended(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Read>, Problem> {
+    let contract = &claimed.stored.contract;
+    let amends = |sale: &&Sale| sale.offer.way != Way::Begin;
+    let Some(sale) = contract.sale.as_ref().filter(amends) else {
+        return Ok(None);
+    };
+    let read = call.read_contract(contract).await?;
+    Ok(read.filter(|read| fate(sale, read, Lateness::InTime) == Fate::Over))
 }
 
 /// What Stripe's refusal of a sale means: the payer's words for a declined card, and a fault for an amount that is more, or less, than is

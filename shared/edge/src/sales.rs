@@ -93,33 +93,7 @@ impl Call<'_> {
             }
             None => (read, Lateness::InTime),
         };
-        let read = match contract.completed_schedule(&read) {
-            // The schedule has led where it was to lead; what is left of it would only stand in the way of the next change.
-            Some((scheduled, schedule)) => {
-                let stripe = self.stripe().await?;
-                let subscription = &read.billing.subscription;
-                let key = format!("sale/{}", scheduled.checkout);
-                stripe.release_schedule(&schedule, &key).await?;
-                stripe.contract_subscription(subscription).await?.read
-            }
-            None => read,
-        };
-        let read = match contract.lost_end(&read, self.now) {
-            Some(end) => {
-                let subscription = &read.billing.subscription;
-                let key = format!("contract/{}/{}", contract.id, contract.version);
-                let ended = self
-                    .stripe()
-                    .await?
-                    .end_contract_at(subscription, end, &key)
-                    .await?;
-                Read {
-                    billing: ended.read.billing,
-                    ..read
-                }
-            }
-            None => read,
-        };
+        let read = Box::pin(self.finish_schedule(contract, read)).await?;
         let given_up = match sale {
             Some(sale) => self.given_up_bill(sale, &read).await?,
             None => None,
@@ -166,6 +140,32 @@ impl Call<'_> {
             contract: landing.contract,
             session: new.or(session),
         }))
+    }
+
+    /// Does what a schedule leaves to be done at Stripe: it lets go when it has led where it was to lead, since what is left of it would only stand in the way
+    /// of the next change; and where it leaves the contract without its end, that is set.
+    async fn finish_schedule(&self, contract: &Contract, read: Read) -> Result<Read, Problem> {
+        let read = match contract.completed_schedule(&read) {
+            Some((scheduled, schedule)) => {
+                let stripe = self.stripe().await?;
+                let key = format!("sale/{}", scheduled.checkout);
+                stripe.release_schedule(&schedule, &key).await?;
+                let subscription = &read.billing.subscription;
+                stripe.contract_subscription(subscription).await?.read
+            }
+            None => read,
+        };
+        let Some(end) = contract.lost_end(&read, self.now) else {
+            return Ok(read);
+        };
+        let stripe = self.stripe().await?;
+        let key = format!("contract/{}/{}", contract.id, contract.version);
+        let subscription = &read.billing.subscription;
+        let ended = stripe.end_contract_at(subscription, end, &key).await?;
+        Ok(Read {
+            billing: ended.read.billing,
+            ..read
+        })
     }
 
     /// The bill of an amendment that came to nothing, where somebody has given it up: Stripe makes every other void.

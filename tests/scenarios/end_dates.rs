@@ -153,6 +153,27 @@ async fn schedules(world: &World) -> Vec<String> {
     made
 }
 
+/// A share of April waits for the payer to confirm; Stripe takes no end before that is paid, and is asked for none, however often it is heard of. Then it is set.
+#[tokio::test]
+async fn the_end_of_what_waits_for_its_payer_is_set_once_it_is_paid() {
+    let world = World::at("2026-04-15T00:00:00Z").await;
+    let acme = world.organisation("acme").await;
+    let mut order = acme.order("team");
+    order["end_date"] = json!("2026-08-01T00:00:00Z");
+    let id = acme.session(&order).await;
+    let asking = json!({ "payment_method_id": "pm_card_authenticationRequired" });
+    for _ in 0..3 {
+        let pending = acme.confirms(&id, &asking).await;
+        assert_eq!(pending.body["checkout_status"], "pending", "{pending}");
+        world.stripe.stand_in().settle().await;
+    }
+    world.stripe.confirms_latest_payment().await;
+    world.stripe.stand_in().settle().await;
+    acme.sold(&id, "paid").await;
+    let at_stripe = world.stripe.all_subscriptions().await.remove(0);
+    assert_eq!(at_stripe["cancel_at"], seconds("2026-08-01T00:00:00Z"));
+}
+
 /// Stripe keeps something else under the key of the end: it is set under the next.
 #[tokio::test]
 async fn an_end_that_cannot_be_set_under_its_key_is_set_under_the_next() {

@@ -189,7 +189,9 @@ impl Contract {
     /// it when it was last read tells that an operator took it away.
     #[must_use]
     pub fn lost_end(&self, read: &Read, now: Timestamp) -> Option<Timestamp> {
-        let end = self.ends_at.filter(|end| now < *end)?;
+        // While it is being sold, the end is the sale's to set.
+        let is_sold = self.status == Status::Active;
+        let end = self.ends_at.filter(|end| is_sold && now < *end)?;
         let billing = &read.billing;
         let is_lost = billing.schedule.is_none() && billing.status.is_live() && billing.cancel_at.is_none();
         let known = self.billing.as_ref();

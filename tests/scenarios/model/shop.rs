@@ -353,7 +353,10 @@ impl<'w> Shop<'w> {
                 && confirmed.body["error"]
                     .as_str()
                     .is_some_and(|told| told.contains("on account"));
-            if confirmed.body["checkout_status"] != "contract_created" && !is_spared {
+            if is_spared {
+                // It stays open, as it is to.
+                self.sessions.retain(|session| session.id != id);
+            } else if confirmed.body["checkout_status"] != "contract_created" {
                 faults.push(format!("{body} cannot be bought: {confirmed}"));
             }
         }

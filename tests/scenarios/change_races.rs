@@ -7,6 +7,8 @@ use futures_util::future::join_all;
 use serde_json::json;
 use stripe_stand_in::Settings;
 
+use crate::interference::cancelled_and_changed;
+
 /// 1000 for April, and 9600 − 1000 for the change in the first second of it.
 async fn changed_once(world: &World, account: &Account<'_>, context: &str) {
     world.stripe.stand_in().settle().await;
@@ -420,14 +422,7 @@ async fn a_change_takes_back_what_a_machine_died_over_taking_back() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     for cancels_again in [false, true] {
         at_every_death(async |death| {
-            let ada = world.subscriber(1, "monthly").await;
-            ada.cancels().await;
-            world
-                .stripe
-                .gives_card(&ada, "pm_card_authenticationRequired")
-                .await;
-            ada.changes(&json!({ "interval": "annual" })).await;
-            world.stripe.stand_in().settle().await;
+            let ada = cancelled_and_changed(&world).await;
             let told = world
                 .dies_over(death, async |machine| ada.ends_on(machine, "resume").await)
                 .await;

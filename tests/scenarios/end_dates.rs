@@ -2,7 +2,7 @@
 
 use billing_core::contract::Status;
 use billing_core::session::LatePayment;
-use billing_tests::{Machine, Organisation, World, at_every_step, id_of, path_of};
+use billing_tests::{Held, Machine, Organisation, World, at_every_step, id_of, path_of};
 use serde_json::{Value, json};
 
 fn seconds(instant: &str) -> i64 {
@@ -46,23 +46,32 @@ async fn a_contract_that_a_bank_pays_ends_when_it_was_to_end() {
     assert_eq!(acme.contract(contract).await.contract.status, Status::Ended);
 }
 
+/// Sells a contract that is to end with May, on a machine that is held at a step while something else happens.
+async fn sells_over<T>(
+    world: &World,
+    acme: &Organisation<'_>,
+    step: usize,
+    other: impl Future<Output = T>,
+) -> (String, Held<T>) {
+    let id = until(acme, "2026-06-01T00:00:00Z").await;
+    let visa = json!({ "payment_method_id": "pm_card_visa" });
+    let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
+    let held = world.held_over(step, confirms, other).await;
+    let told = &held.answer;
+    assert_eq!(told.body["checkout_status"], "contract_created", "{step}: {told}");
+    world.stripe.stand_in().settle().await;
+    (id, held)
+}
+
 /// Its events come at whichever moment while it is being sold: whoever lands it, it is told as made, and stays so.
 #[tokio::test]
 async fn a_contract_that_its_events_make_first_is_told_as_made() {
     at_every_step(async |step| {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let acme = world.organisation("acme").await;
-        let id = until(&acme, "2026-06-01T00:00:00Z").await;
-        let visa = json!({ "payment_method_id": "pm_card_visa" });
-        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
-        let held = world
-            .held_over(step, confirms, world.stripe.stand_in().settle())
-            .await;
-        world.stripe.stand_in().settle().await;
-        let answer = held.answer;
-        for told in [answer, acme.reads(&id).await] {
-            assert_eq!(told.body["checkout_status"], "contract_created", "{step}: {told}");
-        }
+        let events = world.stripe.stand_in().settle();
+        let (id, held) = sells_over(&world, &acme, step, events).await;
+        acme.sold(&id, &format!("held at {step}")).await;
         !held.was_held
     })
     .await;
@@ -74,15 +83,7 @@ async fn a_contract_that_an_operator_ends_while_it_is_sold_is_sold() {
     at_every_step(async |step| {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let acme = world.organisation("acme").await;
-        let id = until(&acme, "2026-06-01T00:00:00Z").await;
-        let visa = json!({ "payment_method_id": "pm_card_visa" });
-        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
-        let held = world.held_over(step, confirms, ends(&world)).await;
-        let answer = held.answer;
-        assert_eq!(
-            answer.body["checkout_status"], "contract_created",
-            "{step}: {answer}"
-        );
+        let (_, held) = sells_over(&world, &acme, step, ends(&world)).await;
         assert_eq!(world.stripe.charges().await, [3500], "{step}");
         !held.was_held
     })
@@ -104,14 +105,8 @@ async fn a_contract_that_an_operators_schedule_leads_from_the_start_ends_all_the
     at_every_step(async |step| {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let acme = world.organisation("acme").await;
-        let id = until(&acme, "2026-06-01T00:00:00Z").await;
-        let visa = json!({ "payment_method_id": "pm_card_visa" });
-        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
-        let held = world.held_over(step, confirms, schedules(&world)).await;
-        let sold = held.answer;
-        assert_eq!(sold.body["checkout_status"], "contract_created", "{step}: {sold}");
-        let contract = sold.body["contract_id"].as_str().unwrap();
-        world.stripe.stand_in().settle().await;
+        let (_, held) = sells_over(&world, &acme, step, schedules(&world)).await;
+        let contract = held.answer.body["contract_id"].as_str().unwrap();
         assert_eq!(
             acme.covered_until(contract).await,
             "2026-05-01T00:00:00Z",

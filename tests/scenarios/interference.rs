@@ -9,8 +9,8 @@ fn to_a_year() -> Value {
     json!({ "interval": "annual" })
 }
 
-/// Cancelled, and changed by a payment that has just been made and that no event has told of: the cancellation is to be taken back.
-async fn paid_unheard(world: &World) -> Account<'_> {
+/// Cancelled, and changed to a year that waits for its payment: paid, the cancellation is to be taken back.
+pub(crate) async fn cancelled_and_changed(world: &World) -> Account<'_> {
     let ada = world.subscriber(1, "monthly").await;
     ada.cancels().await;
     world
@@ -19,6 +19,12 @@ async fn paid_unheard(world: &World) -> Account<'_> {
         .await;
     ada.changes(&to_a_year()).await;
     world.stripe.stand_in().settle().await;
+    ada
+}
+
+/// The same, by a payment that has just been made and that no event has told of.
+async fn paid_unheard(world: &World) -> Account<'_> {
+    let ada = cancelled_and_changed(world).await;
     world.stripe.holds_events(true).await;
     world.stripe.pays_open_invoice(&ada).await;
     ada

@@ -2,9 +2,9 @@
 //!
 //! The endpoints here are of the test's own: each says who called, once for an `Idempotency-Key`.
 
-use billing_core::access::{Caller, Holder, Key, Mode, Scope};
+use billing_core::access::{Holder, Key, Mode, Scope};
 use billing_core::agency::Agency;
-use billing_core::id::{AgencyId, OrganisationId};
+use billing_core::id::AgencyId;
 use billing_core::organisation::Organisation;
 use billing_edge::key::NewKey;
 use billing_edge::{Call, Function, Problem, Reply};
@@ -23,13 +23,13 @@ static FOR_ACCOUNTS: Function = Function::new("for-accounts", |call| {
 });
 static FOR_AGENCIES: Function = Function::new("for-agencies", |call| {
     Box::pin(async {
-        let caller = call.authenticate_agency().await?;
+        let (caller, _) = call.authenticate_agency().await?;
         told(call, caller.agency().into()).await
     })
 });
 static FOR_ORGANISATIONS: Function = Function::new("for-organisations", |call| {
     Box::pin(async {
-        let caller: Caller<OrganisationId> = call.authenticate_organisation().await?;
+        let (caller, _) = call.authenticate_organisation_beside(async |_| ()).await?;
         let owner = caller.owner()?;
         told(call, owner.organisation().into()).await
     })

@@ -1,5 +1,6 @@
-//! A process that has admitted a key before reads its account beside it, not after it. It knows no more by that: the key is read each
-//! time, and what was read of the account may be old by the time it is used.
+//! A process that has admitted a key before reads what a request begins with beside it, not after it: an account, a connected account, a
+//! checkout session, what a wish is priced on. It knows no more by that: the key is read each time, and what was read beside it may be old by
+//! the time it is used.
 
 use std::future::Future;
 
@@ -112,4 +113,95 @@ async fn an_account_that_was_read_beside_its_key_is_used_once() {
     let (late, early) = overtaken(&machine, asks, ada.cancels()).await;
     assert_eq!(early.status, 200);
     assert_eq!((late.status, &late.body["changed"]), (200, &json!(true)));
+}
+
+/// Whoever has a key of an agency or an organisation is told nothing from when it is revoked, whatever was read beside it.
+#[tokio::test]
+async fn what_was_read_beside_a_revoked_key_is_told_to_nobody() {
+    let world = World::at(NOW).await;
+    let (acme, north) = (world.organisation("acme").await, world.agency().await);
+    let id = acme.session(&acme.order("starter")).await;
+    let read = acme.request("GET", &format!("/checkouts/{id}"), &Value::Null);
+    let preview = acme.request("POST", "/checkouts/preview", &acme.order("starter"));
+    let open = acme.request("POST", "/checkouts", &acme.order("starter"));
+    let confirm = acme.confirmation(&id, &Value::Null);
+    let list = north.request("GET", "", &Value::Null);
+    let mut machines = Vec::new();
+    for (request, status) in [
+        (read, 200),
+        (preview, 200),
+        (open, 201),
+        (confirm, 200),
+        (list, 200),
+    ] {
+        machines.push((acquainted(&world, request.clone(), status).await, request));
+    }
+    world.revokes_key(&acme.key).await;
+    world.revokes_key(&north.key).await;
+    for (machine, request) in machines {
+        let path = request.uri().to_string();
+        let told = machine.call(request).await.unwrap();
+        assert_eq!(told.status, 401, "{path}: {told}");
+        assert!(told.headers.contains_key("www-authenticate"), "{path}");
+    }
+}
+
+/// What somebody names beside a good key is theirs or is not there, however well the key is known.
+#[tokio::test]
+async fn a_key_that_is_remembered_opens_nothing_of_anybody_elses() {
+    let world = World::at(NOW).await;
+    let (acme, globex) = (
+        world.organisation("acme").await,
+        world.organisation("globex").await,
+    );
+    let theirs = globex.session(&globex.order("starter")).await;
+    let own = acme.session(&acme.order("starter")).await;
+    let path = format!("/checkouts/{own}");
+    let read = acme.request("GET", &path, &Value::Null);
+    let machine = acquainted(&world, read.clone(), 200).await;
+    let other = acme.request("GET", &format!("/checkouts/{theirs}"), &Value::Null);
+    assert_eq!(machine.call(other).await.unwrap().status, 404);
+    let mut as_another = read;
+    let named = globex.id.to_string().parse().unwrap();
+    as_another.headers_mut().insert("organisation", named);
+    assert_eq!(machine.call(as_another).await.unwrap().status, 401);
+
+    let (north, south) = (world.agency().await, world.agency().await);
+    let list = north.request("GET", "", &Value::Null);
+    let machine = acquainted(&world, list, 200).await;
+    let other = north.request_to(&south.account, "GET", "", &Value::Null);
+    assert_eq!(machine.call(other).await.unwrap().status, 404);
+}
+
+/// What its wish is priced on, and that there is no session of it, is from before somebody else's.
+#[tokio::test]
+async fn a_wish_on_facts_that_have_grown_old_comes_to_the_one_session() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    let opens = acme.request("POST", "/checkouts", &acme.order("starter"));
+    let machine = acquainted(&world, acme.request("POST", "/checkouts", &json!({})), 400).await;
+    let asks = machine.call(opens);
+    let (late, early) = overtaken(&machine, asks, acme.opens(&acme.order("starter"))).await;
+    assert_eq!((late.status, early.status), (201, 201));
+    assert_eq!(late.body["id"], early.body["id"]);
+}
+
+/// The session is from before somebody else's confirmation.
+#[tokio::test]
+async fn a_confirmation_of_a_session_that_has_grown_old_is_charged_once() {
+    let world = World::at(NOW).await;
+    let acme = world.organisation("acme").await;
+    let id = acme.session(&acme.order("starter")).await;
+    let visa = json!({ "payment_method_id": "pm_card_visa" });
+    let machine = acquainted(&world, acme.confirmation(&id, &json!([])), 400).await;
+    let asks = acme.confirms_on(&machine, &id, &visa);
+    let (late, early) = overtaken(&machine, asks, acme.confirms(&id, &visa)).await;
+    for told in [&early, &late] {
+        assert_eq!(
+            (told.status, &told.body["checkout_status"]),
+            (200, &json!("contract_created")),
+            "{told}"
+        );
+    }
+    assert_eq!(world.stripe.charges().await, [3500]);
 }

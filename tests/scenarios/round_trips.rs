@@ -18,7 +18,11 @@ type Cost = (usize, usize, usize);
 const COSTS: &[(&str, &[(&str, Cost)])] = &[
     (
         "cancel-connect-subscription",
-        &[("what waits", (5, 3, 8)), ("what runs", (5, 4, 9))],
+        &[
+            ("what waits", (5, 3, 8)),
+            ("what runs", (5, 4, 9)),
+            ("what runs, the key remembered", (5, 4, 8)),
+        ],
     ),
     ("cancel-subscription", &[("at the period's end", (4, 2, 6))]),
     (
@@ -34,9 +38,13 @@ const COSTS: &[(&str, &[(&str, Cost)])] = &[
         &[
             ("a plan, the customer's first", (12, 4, 13)),
             ("a plan, on its page", (9, 3, 9)),
+            ("a plan, on its page, the key remembered", (9, 3, 8)),
         ],
     ),
-    ("create-checkout-session", &[("a plan", (6, 0, 4))]),
+    (
+        "create-checkout-session",
+        &[("a plan", (6, 0, 4)), ("a plan, the key remembered", (6, 0, 3))],
+    ),
     (
         "create-subscription-checkout",
         &[
@@ -54,13 +62,22 @@ const COSTS: &[(&str, &[(&str, Cost)])] = &[
     ),
     ("expire-checkouts", &[("one reservation", (3, 3, 5))]),
     ("get-connect-subscription", &[("with usage", (3, 4, 6))]),
-    ("list-connect-subscription", &[("a page", (3, 1, 4))]),
+    (
+        "list-connect-subscription",
+        &[("a page", (3, 1, 4)), ("a page, the key remembered", (3, 1, 3))],
+    ),
     (
         "update-connect-subscription",
         &[("an end of what waits", (5, 4, 9))],
     ),
-    ("get-checkout-session", &[("open", (2, 0, 2))]),
-    ("preview-checkout-session", &[("a plan", (4, 0, 3))]),
+    (
+        "get-checkout-session",
+        &[("open", (2, 0, 2)), ("open, the key remembered", (2, 0, 1))],
+    ),
+    (
+        "preview-checkout-session",
+        &[("a plan", (4, 0, 3)), ("a plan, the key remembered", (4, 0, 2))],
+    ),
     (
         "get-billing",
         &[
@@ -133,9 +150,12 @@ async fn of_connected_accounts(measured: &mut Measured) {
     assert_eq!(machine.call(request).await.unwrap().status, 200);
     measured.insert(("get-connect-subscription", "with usage"), cost(&machine));
     let machine = far_machine(&world).await;
-    let request = north.request("GET", "", &Value::Null);
-    assert_eq!(machine.call(request).await.unwrap().status, 200);
-    measured.insert(("list-connect-subscription", "a page"), cost(&machine));
+    for way in ["a page", "a page, the key remembered"] {
+        let before = cost(&machine);
+        let request = north.request("GET", "", &Value::Null);
+        assert_eq!(machine.call(request).await.unwrap().status, 200);
+        measured.insert(("list-connect-subscription", way), since(before, &machine));
+    }
 
     let machine = far_machine(&world).await;
     let ends = json!({ "cancelAtPeriodEnd": true });
@@ -161,6 +181,13 @@ async fn of_connected_accounts(measured: &mut Measured) {
     let machine = far_machine(&world).await;
     assert_eq!(north.cancels_on(&machine, &running).await.unwrap().status, 200);
     measured.insert(("cancel-connect-subscription", "what runs"), cost(&machine));
+    let another = north.sells(&now).await.body["id"].as_str().unwrap().to_owned();
+    let before = cost(&machine);
+    assert_eq!(north.cancels_on(&machine, &another).await.unwrap().status, 200);
+    measured.insert(
+        ("cancel-connect-subscription", "what runs, the key remembered"),
+        since(before, &machine),
+    );
 }
 
 async fn of_selling(measured: &mut Measured) {
@@ -306,16 +333,27 @@ async fn of_plans(measured: &mut Measured) {
     let acme = world.organisation("acme").await;
     let order = acme.order("starter");
     let machine = far_machine(&world).await;
-    assert_eq!(acme.previews_on(&machine, &order).await.unwrap().status, 200);
-    measured.insert(("preview-checkout-session", "a plan"), cost(&machine));
+    for way in ["a plan", "a plan, the key remembered"] {
+        let before = cost(&machine);
+        assert_eq!(acme.previews_on(&machine, &order).await.unwrap().status, 200);
+        measured.insert(("preview-checkout-session", way), since(before, &machine));
+    }
     let machine = far_machine(&world).await;
-    let offered = acme.opens_on(&machine, &order).await.unwrap();
-    let id = offered.body["id"].as_str().unwrap();
-    measured.insert(("create-checkout-session", "a plan"), cost(&machine));
+    let mut offered = Vec::new();
+    for (way, plan) in [("a plan", "starter"), ("a plan, the key remembered", "team")] {
+        let before = cost(&machine);
+        let answer = acme.opens_on(&machine, &acme.order(plan)).await.unwrap();
+        offered.push(answer.body["id"].as_str().unwrap().to_owned());
+        measured.insert(("create-checkout-session", way), since(before, &machine));
+    }
+    let id = &offered[0];
     let machine = far_machine(&world).await;
-    let read = acme.request("GET", &format!("/checkouts/{id}"), &Value::Null);
-    assert_eq!(machine.call(read).await.unwrap().status, 200);
-    measured.insert(("get-checkout-session", "open"), cost(&machine));
+    for way in ["open", "open, the key remembered"] {
+        let before = cost(&machine);
+        let read = acme.request("GET", &format!("/checkouts/{id}"), &Value::Null);
+        assert_eq!(machine.call(read).await.unwrap().status, 200);
+        measured.insert(("get-checkout-session", way), since(before, &machine));
+    }
     let machine = far_machine(&world).await;
     let visa = json!({ "payment_method_id": "pm_card_visa" });
     assert_eq!(acme.confirms_on(&machine, id, &visa).await.unwrap().status, 200);
@@ -323,14 +361,17 @@ async fn of_plans(measured: &mut Measured) {
         ("confirm-checkout-session", "a plan, the customer's first"),
         cost(&machine),
     );
-    let id = acme.session(&order).await;
     let machine = far_machine(&world).await;
-    let pending = acme.confirms_on(&machine, &id, &Value::Null).await.unwrap();
-    assert_eq!(pending.body["checkout_status"], "pending");
-    measured.insert(
-        ("confirm-checkout-session", "a plan, on its page"),
-        cost(&machine),
-    );
+    for (way, plan) in [
+        ("a plan, on its page", "starter"),
+        ("a plan, on its page, the key remembered", "team"),
+    ] {
+        let id = acme.session(&acme.order(plan)).await;
+        let before = cost(&machine);
+        let pending = acme.confirms_on(&machine, &id, &Value::Null).await.unwrap();
+        assert_eq!(pending.body["checkout_status"], "pending");
+        measured.insert(("confirm-checkout-session", way), since(before, &machine));
+    }
 }
 
 /// A machine whose calls take a while, so that those that are made at the same time are seen to be.

@@ -142,14 +142,7 @@ impl<'w> Account<'w> {
 
     /// Its key is revoked, as an administrator does.
     pub async fn revokes_its_key(&self) {
-        let key = self.own_key().await;
-        let store = self.world.stack().app.store();
-        assert!(
-            store
-                .revoke_api_key(&key.holder, &key.id, self.world.now())
-                .await
-                .unwrap()
-        );
+        self.world.revokes_key(&self.key).await;
     }
 
     /// From now on it acts with a key that may only read.

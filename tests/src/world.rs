@@ -114,6 +114,15 @@ impl World {
         Account::new(self, self.accounts().admit(id, 0, self.now()).await.unwrap())
     }
 
+    /// Revokes a key of anybody's, as an administrator does.
+    pub async fn revokes_key(&self, secret: &str) {
+        let store = self.stack.app.store();
+        let key = store.api_key(&billing_edge::key::hash(secret)).await;
+        let key = key.unwrap().unwrap();
+        let revoked = store.revoke_api_key(&key.holder, &key.id, self.now()).await;
+        assert!(revoked.unwrap());
+    }
+
     /// An organisation with the example catalog.
     pub async fn organisation(&self, name: &str) -> Organisation<'_> {
         Organisation::new(self, name).await

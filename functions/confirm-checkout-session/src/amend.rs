@@ -12,7 +12,6 @@ use billing_core::change::Unchangeable;
 use billing_core::contract::{Billing, Fate, Lateness, Read, Unamendable, fate};
 use billing_core::id::{CustomerId, OrganisationId};
 use billing_core::sale::{Sale, Way};
-use billing_core::session::Session;
 use billing_edge::{Call, InvoiceFacts, Problem};
 use billing_stripe::{AskedSale, ReadContract, StripeError};
 
@@ -21,72 +20,74 @@ use crate::method::{self, Chargeable};
 use crate::outcome::{Check, Step, check_preview, forget, give_up, land, refuse, refused};
 
 /// Changes a contract, at once or when its period ends.
-pub(crate) async fn amend(
-    call: &Call<'_>,
-    owner: &Owner<OrganisationId>,
-    claimed: &Claimed,
-    sale: &Sale,
-    customer: &CustomerId,
-    read: &Read,
-) -> Result<Option<Session>, Problem> {
-    let contract = &claimed.stored.contract;
-    let billing: &Billing = &read.billing;
-    if fate(sale, read, Lateness::InTime) != Fate::Open {
-        return land(call, claimed, read.clone()).await;
-    }
-    if sale.offer.is_past(call.now) {
-        return give_up(call, claimed).await;
-    }
-    // Of which an event may have told since the sale was written down.
-    if contract.is_in_another_period(billing) || contract.has_moved_since(&sale.offer) {
-        return land_news(call, claimed).await;
-    }
-    if let Some(why) = obstacle(call, claimed, sale, read).await? {
-        return cannot_amend(call, claimed, &why).await;
-    }
-    let asked = AskedSale {
-        owner,
-        contract: &contract.id,
-        customer,
-        sale,
-        payment_method: None,
-    };
-    let stripe = call.stripe().await?;
-    if sale.offer.way == Way::AtPeriodEnd {
-        if contract.has_another_end(read) {
+pub(crate) fn amend<'a>(
+    call: &'a Call<'_>,
+    owner: &'a Owner<OrganisationId>,
+    claimed: &'a Claimed,
+    sale: &'a Sale,
+    customer: &'a CustomerId,
+    read: &'a Read,
+) -> Step<'a> {
+    Box::pin(async move {
+        let contract = &claimed.stored.contract;
+        let billing: &Billing = &read.billing;
+        if fate(sale, read, Lateness::InTime) != Fate::Open {
+            return land(call, claimed, read.clone()).await;
+        }
+        if sale.offer.is_past(call.now) {
+            return give_up(call, claimed).await;
+        }
+        // Of which an event may have told since the sale was written down.
+        if contract.is_in_another_period(billing) || contract.has_moved_since(&sale.offer) {
             return land_news(call, claimed).await;
         }
-        let Some(joined) = claimed.joined(call).await? else {
+        if let Some(why) = obstacle(call, claimed, sale, read).await? {
+            return cannot_amend(call, claimed, &why).await;
+        }
+        let asked = AskedSale {
+            owner,
+            contract: &contract.id,
+            customer,
+            sale,
+            payment_method: None,
+        };
+        let stripe = call.stripe().await?;
+        if sale.offer.way == Way::AtPeriodEnd {
+            if contract.has_another_end(read) {
+                return land_news(call, claimed).await;
+            }
+            let Some(joined) = claimed.joined(call).await? else {
+                return Ok(None);
+            };
+            let answer = stripe.schedule_contract(&asked, read).await;
+            return amended(call, &joined, answer).await;
+        }
+        let method = match Box::pin(method::chargeable(call, claimed, sale, customer)).await? {
+            Chargeable::Method(method) => method,
+            // With its customer the subscription has ended, which tells the rest.
+            Chargeable::Again | Chargeable::Lost => return Ok(None),
+        };
+        let preview = stripe.preview_amendment(sale, billing).await;
+        let preview = match preview {
+            Err(error @ StripeError::Refused(_)) if !claimed.is_of_another(call.now) => {
+                return amended(call, claimed, Err(error)).await;
+            }
+            preview => preview.map(|preview| preview.charge),
+        };
+        if let Check::Overtaken = check_preview(call, claimed, preview, read.is_flexible).await? {
+            return Ok(None);
+        }
+        // Last of all: what is refused before has changed nothing.
+        let paying = match &method {
+            Some(method) => Box::pin(method::pays(call, claimed, sale, read, method)).await?,
+            None => claimed.joined(call).await?,
+        };
+        let Some(paying) = paying else {
             return Ok(None);
         };
-        let answer = stripe.schedule_contract(&asked, read).await;
-        return Box::pin(amended(call, &joined, answer)).await;
-    }
-    let method = match Box::pin(method::chargeable(call, claimed, sale, customer)).await? {
-        Chargeable::Method(method) => method,
-        // With its customer the subscription has ended, which tells the rest.
-        Chargeable::Again | Chargeable::Lost => return Ok(None),
-    };
-    let preview = stripe.preview_amendment(sale, billing).await;
-    let preview = match preview {
-        Err(error @ StripeError::Refused(_)) if !claimed.is_of_another(call.now) => {
-            return Box::pin(amended(call, claimed, Err(error))).await;
-        }
-        preview => preview.map(|preview| preview.charge),
-    };
-    if let Check::Overtaken = check_preview(call, claimed, preview, read.is_flexible).await? {
-        return Ok(None);
-    }
-    // Last of all: what is refused before has changed nothing.
-    let paying = match &method {
-        Some(method) => Box::pin(method::pays(call, claimed, sale, read, method)).await?,
-        None => claimed.joined(call).await?,
-    };
-    let Some(paying) = paying else {
-        return Ok(None);
-    };
-    let answer = stripe.amend_contract(&asked, billing).await;
-    Box::pin(amended(call, &paying, answer)).await
+        let answer = stripe.amend_contract(&asked, billing).await;
+        amended(call, &paying, answer).await
+    })
 }
 
 /// Lands what Stripe has of a contract before it is amended: the sale is forgotten, which lets a schedule of it go, and what there is then is offered
@@ -108,41 +109,43 @@ fn land_news<'a>(call: &'a Call<'_>, claimed: &'a Claimed) -> Step<'a> {
 }
 
 /// What Stripe's answer to an amendment comes to.
-async fn amended(
-    call: &Call<'_>,
-    claimed: &Claimed,
+fn amended<'a>(
+    call: &'a Call<'_>,
+    claimed: &'a Claimed,
     answer: Result<ReadContract, StripeError>,
-) -> Result<Option<Session>, Problem> {
-    let contract = &claimed.stored.contract;
-    let error = match answer {
-        Ok(amended) if !claimed.is_of_another(call.now) && is_undone(claimed, &amended.read) => {
-            return give_up(call, claimed).await;
-        }
-        Ok(amended) => return land(call, claimed, amended.read).await,
-        Err(error) => error,
-    };
-    if let StripeError::Refused(refusal) = &error
-        && !refusal.is_declined()
-        && let Some(sale) = &contract.sale
-        && let Some(now) = call.read_to_amend(contract).await?
-    {
-        // What an operator has set in between is told as what it is.
-        if let Some(why) = obstacle(call, claimed, sale, &now).await? {
-            return cannot_amend(call, claimed, &why).await;
-        }
-        let why = if refusal.is_about_waiting() {
-            Some(Unchangeable::PaidBy(now.payer.clone()))
-        } else {
-            refusal.is_about_no_payer().then_some(Unchangeable::NothingPays)
+) -> Step<'a> {
+    Box::pin(async move {
+        let contract = &claimed.stored.contract;
+        let error = match answer {
+            Ok(amended) if !claimed.is_of_another(call.now) && is_undone(claimed, &amended.read) => {
+                return give_up(call, claimed).await;
+            }
+            Ok(amended) => return land(call, claimed, amended.read).await,
+            Err(error) => error,
         };
-        if let Some(why) = why {
-            return forget(call, claimed, Problem::conflict(why.to_string())).await;
+        if let StripeError::Refused(refusal) = &error
+            && !refusal.is_declined()
+            && let Some(sale) = &contract.sale
+            && let Some(now) = call.read_to_amend(contract).await?
+        {
+            // What an operator has set in between is told as what it is.
+            if let Some(why) = obstacle(call, claimed, sale, &now).await? {
+                return cannot_amend(call, claimed, &why).await;
+            }
+            let why = if refusal.is_about_waiting() {
+                Some(Unchangeable::PaidBy(now.payer.clone()))
+            } else {
+                refusal.is_about_no_payer().then_some(Unchangeable::NothingPays)
+            };
+            if let Some(why) = why {
+                return forget(call, claimed, Problem::conflict(why.to_string())).await;
+            }
+            if claimed.is_old() && is_undone(claimed, &now) {
+                return give_up(call, claimed).await;
+            }
         }
-        if claimed.is_old() && is_undone(claimed, &now) {
-            return give_up(call, claimed).await;
-        }
-    }
-    refused(call, claimed, error).await
+        refused(call, claimed, error).await
+    })
 }
 
 /// Whether the schedule of a downgrade that was asked for before is gone: an operator has let it go, and Stripe would repeat for ever that it was

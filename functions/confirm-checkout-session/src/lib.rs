@@ -57,23 +57,24 @@ struct Answer<'a> {
 
 /// What the caller wants.
 pub(crate) struct Wanted {
-    pub(crate) checkout: CheckoutId,
     pub(crate) payment_method: Option<PaymentMethodId>,
     confirmation: Confirmation,
 }
 
 async fn confirm(call: &Call<'_>) -> Result<Reply, Problem> {
-    let owner = call.authenticate_organisation().await?.owner()?;
-    let checkout = call.path("checkoutId").and_then(|id| id.parse().ok());
-    let checkout: CheckoutId = checkout.ok_or_else(unknown)?;
-    call.once(owner.organisation(), NAME, confirmed(call, &owner, checkout))
-        .await
+    let beside = async |organisation: &OrganisationId| call.named_session(organisation).await;
+    let (caller, ahead) = call.authenticate_organisation_beside(beside).await?;
+    let owner = caller.owner()?;
+    call.named_checkout()?;
+    // On the heap, it leaves the stack to what it is made of.
+    let confirmed = Box::pin(confirmed(call, &owner, ahead));
+    call.once(owner.organisation(), NAME, confirmed).await
 }
 
 async fn confirmed(
     call: &Call<'_>,
     owner: &Owner<OrganisationId>,
-    checkout: CheckoutId,
+    mut ahead: Option<Result<Session, Problem>>,
 ) -> Result<Reply, Problem> {
     let mut members = call.optional_members()?;
     let payment_method = members.optional("payment_method_id", str::parse);
@@ -85,39 +86,39 @@ async fn confirmed(
     });
     members.finish()?;
     let wanted = Wanted {
-        checkout,
         payment_method,
         confirmation: Confirmation { version },
     };
     let mut rounds = call.rounds();
     loop {
-        if let Some(session) = attempt(call, owner, &wanted).await? {
+        let session = match ahead.take() {
+            Some(session) => session?,
+            None => call.named_session(owner.organisation()).await?,
+        };
+        if let Some(session) = attempt(call, owner, &wanted, session).await? {
             return Ok(Reply::ok(&answer(&session, call.now)));
         }
         rounds.lost().await?;
     }
 }
 
-/// One attempt on fresh facts; none when it has to be made again: somebody else wrote first, or something that was left behind is
+/// One attempt on the session as it was read; none when it has to be made again: somebody else wrote first, or something that was left behind is
 /// out of the way now.
 fn attempt<'a>(
     call: &'a Call<'_>,
     owner: &'a Owner<OrganisationId>,
     wanted: &'a Wanted,
+    session: Session,
 ) -> outcome::Step<'a> {
     Box::pin(async move {
-        let session = call.store.checkout_session(&wanted.checkout).await?;
-        let session = session.filter(|session| session.organisation == *owner.organisation());
-        let session = session.ok_or_else(unknown)?;
         match session::next(&session, &wanted.confirmation, call.now)
             .map_err(|refusal| refuse(refusal, &session))?
         {
             Next::Done => Ok(Some(session)),
-            Next::Finish => Box::pin(sell::finish(call, owner, wanted, &session)).await,
+            Next::Finish => sell::finish(call, owner, wanted, &session).await,
             Next::Settle => sell::settle(call, &session).await,
             Next::Sell => match claim::claim(call, wanted, &session).await? {
-                // Selling is most of a confirmation: on the heap, it leaves the stack to whoever calls.
-                Some(claimed) => Box::pin(sell::sell(call, owner, &claimed)).await,
+                Some(claimed) => sell::sell(call, owner, &claimed).await,
                 None => Ok(None),
             },
         }
@@ -148,10 +149,6 @@ fn answer(session: &Session, now: Timestamp) -> Answer<'_> {
         created_at: whole_second(session.created_at),
         updated_at: whole_second(session.updated_at),
     }
-}
-
-pub(crate) fn unknown() -> Problem {
-    Problem::not_found("no such checkout session")
 }
 
 pub(crate) fn expired() -> Problem {

@@ -94,47 +94,45 @@ pub(crate) fn forget<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: Problem)
 }
 
 /// Stripe said no: the sale is forgotten, and the session open again.
-pub(crate) async fn refused(
-    call: &Call<'_>,
-    claimed: &Claimed,
-    error: StripeError,
-) -> Result<Option<Session>, Problem> {
-    let contract = &claimed.stored.contract;
-    match error {
-        StripeError::Refused(refusal) if refusal.is_declined() => {
-            let told = unsold(StripeError::Refused(refusal));
-            match call.release_declined(contract).await? {
-                Some(()) => Err(told),
-                None => Ok(None),
-            }
-        }
-        error @ StripeError::Refused(_) => match ended(call, claimed).await? {
-            Some(read) => land(call, claimed, read).await,
-            None => forget(call, claimed, unsold(error)).await,
-        },
-        // Stripe keeps a failure under this number, or has done what was asked under it in other words: which, it tells when it is
-        // read. Otherwise the next number asks anew.
-        error @ StripeError::Spent { .. } => {
-            let sale = contract.sale.as_ref();
-            let read = call.read_contract(contract).await?;
-            let done =
-                read.filter(|read| sale.is_some_and(|sale| fate(sale, read, Lateness::InTime) != Fate::Open));
-            match done {
-                Some(read) => land(call, claimed, read).await,
-                None => {
-                    // A machine of the build before this one may be waiting for its answer.
-                    if claimed.is_of_another(call.now)
-                        && let Some(unknown) = error.asked_in_other_words()
-                    {
-                        return Err(unknown.into());
-                    }
-                    call.release_sale(contract).await?;
-                    Ok(None)
+pub(crate) fn refused<'a>(call: &'a Call<'_>, claimed: &'a Claimed, error: StripeError) -> Step<'a> {
+    Box::pin(async move {
+        let contract = &claimed.stored.contract;
+        match error {
+            StripeError::Refused(refusal) if refusal.is_declined() => {
+                let told = unsold(StripeError::Refused(refusal));
+                match call.release_declined(contract).await? {
+                    Some(()) => Err(told),
+                    None => Ok(None),
                 }
             }
+            error @ StripeError::Refused(_) => match ended(call, claimed).await? {
+                Some(read) => land(call, claimed, read).await,
+                None => forget(call, claimed, unsold(error)).await,
+            },
+            // Stripe keeps a failure under this number, or has done what was asked under it in other words: which, it tells when it is
+            // read. Otherwise the next number asks anew.
+            error @ StripeError::Spent { .. } => {
+                let sale = contract.sale.as_ref();
+                let read = call.read_contract(contract).await?;
+                let done = read
+                    .filter(|read| sale.is_some_and(|sale| fate(sale, read, Lateness::InTime) != Fate::Open));
+                match done {
+                    Some(read) => land(call, claimed, read).await,
+                    None => {
+                        // A machine of the build before this one may be waiting for its answer.
+                        if claimed.is_of_another(call.now)
+                            && let Some(unknown) = error.asked_in_other_words()
+                        {
+                            return Err(unknown.into());
+                        }
+                        call.release_sale(contract).await?;
+                        Ok(None)
+                    }
+                }
+            }
+            error => Err(error.into()),
         }
-        error => Err(error.into()),
-    }
+    })
 }
 
 /// What is to be amended, where an operator has ended it meanwhile: that is what Stripe's refusal means.
@@ -177,9 +175,11 @@ pub(crate) fn refuse<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: Problem)
 
 /// Nothing has come of a sale, and by now it would be charged at another amount than was quoted: it is forgotten, so that the offer is made
 /// anew. None, since the session has to be looked at again; what another machine is at, it finds out by itself.
-pub(crate) async fn give_up(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Session>, Problem> {
-    if !claimed.is_of_another(call.now) {
-        call.release_sale(&claimed.stored.contract).await?;
-    }
-    Ok(None)
+pub(crate) fn give_up<'a>(call: &'a Call<'_>, claimed: &'a Claimed) -> Step<'a> {
+    Box::pin(async move {
+        if !claimed.is_of_another(call.now) {
+            call.release_sale(&claimed.stored.contract).await?;
+        }
+        Ok(None)
+    })
 }

@@ -14,7 +14,8 @@ use billing_store::{SessionWrite, unless_conflict};
 use billing_stripe::{AskedSale, NewPage, SessionStatus, StripeError};
 
 use crate::claim::Claimed;
-use crate::{customer, outcome};
+use crate::customer;
+use crate::outcome::{self, Step};
 
 /// The shortest life of a page, and what clocks and calls may take more. Source: Stripe, 30 minutes.
 const SHORTEST: SignedDuration = SignedDuration::from_mins(31);
@@ -39,87 +40,85 @@ fn expires_at(sale: &Sale) -> Timestamp {
 
 /// Opens the page of a sale, records it, and answers the session with its address. None when somebody else wrote first, or it has to be
 /// opened under the next number.
-pub(crate) async fn open(
-    call: &Call<'_>,
-    claimed: &Claimed,
-    asked: &AskedSale<'_>,
-) -> Result<Option<Session>, Problem> {
-    let (session, contract, sale) = (&claimed.session, &claimed.stored.contract, asked.sale);
-    let new = NewPage {
-        asked,
-        success_url: session
-            .wish
-            .success_url
-            .as_ref()
-            .unwrap_or(&call.app.config.return_url),
-        cancel_url: session.wish.cancel_url.as_ref(),
-        expires_at: expires_at(sale),
-    };
-    let stripe = call.stripe().await?;
-    let page = match stripe.open_contract_page(&new).await {
-        Ok(page) => page,
-        Err(error) if customer::is_lost(&error) => {
-            return customer::replace(call, claimed, asked.customer).await;
-        }
-        // Whoever wrote the sale down died over it, and by now its page would be too short: the next number's is not.
-        Err(StripeError::Refused(refusal))
-            if refusal.param.as_deref() == Some("expires_at")
-                && claimed.is_old()
-                && !claimed.is_of_another(call.now) =>
-        {
-            call.release_sale(contract).await?;
-            return Ok(None);
-        }
-        Err(error @ StripeError::Refused(_)) => {
-            let told = match unreachable(session, &error) {
-                Some(member) => Problem::unreachable(member),
-                None => outcome::unsold(error),
-            };
-            return outcome::forget(call, claimed, told).await;
-        }
-        // It may have been opened all the same, but nobody has seen its address: the next number opens another.
-        Err(StripeError::Spent { .. }) => {
-            call.release_sale(contract).await?;
-            return Ok(None);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let Some(total) = page.total else {
-        let reason = format!("the page {} of a sale has no total", page.id);
-        return Err(StripeError::Unexpected { reason }.into());
-    };
-    if total != sale.offer.estimates.current_invoice.total {
-        // Nobody has seen its address yet.
-        stripe.expire_checkout_session(&page.id).await?;
-        let charge = billing_core::quote::Charge {
-            amount_due: total,
-            total,
-            currency: sale.offer.estimates.current_invoice.currency,
+pub(crate) fn open<'a>(call: &'a Call<'_>, claimed: &'a Claimed, asked: &'a AskedSale<'a>) -> Step<'a> {
+    Box::pin(async move {
+        let (session, contract, sale) = (&claimed.session, &claimed.stored.contract, asked.sale);
+        let new = NewPage {
+            asked,
+            success_url: session
+                .wish
+                .success_url
+                .as_ref()
+                .unwrap_or(&call.app.config.return_url),
+            cancel_url: session.wish.cancel_url.as_ref(),
+            expires_at: expires_at(sale),
         };
-        outcome::check_preview(call, claimed, Ok(charge), false).await?;
-        return Ok(None);
-    }
-    let shown = Session {
-        version: session.version + 1,
-        status: Status::Pending,
-        url: page.url.clone(),
-        updated_at: call.now,
-        ..session.clone()
-    };
-    let recorded = Contract {
-        sale: Some(Sale {
-            page: Some(page.id),
-            ..sale.clone()
-        }),
-        updated_at: call.now,
-        ..contract.clone()
-    };
-    let write = SessionWrite {
-        read: session,
-        new: &shown,
-    };
-    let written = call.store.claim_sale(write, Some(contract), &recorded).await;
-    Ok(unless_conflict(written)?.map(|()| shown))
+        let stripe = call.stripe().await?;
+        let page = match stripe.open_contract_page(&new).await {
+            Ok(page) => page,
+            Err(error) if customer::is_lost(&error) => {
+                return customer::replace(call, claimed, asked.customer).await;
+            }
+            // Whoever wrote the sale down died over it, and by now its page would be too short: the next number's is not.
+            Err(StripeError::Refused(refusal))
+                if refusal.param.as_deref() == Some("expires_at")
+                    && claimed.is_old()
+                    && !claimed.is_of_another(call.now) =>
+            {
+                call.release_sale(contract).await?;
+                return Ok(None);
+            }
+            Err(error @ StripeError::Refused(_)) => {
+                let told = match unreachable(session, &error) {
+                    Some(member) => Problem::unreachable(member),
+                    None => outcome::unsold(error),
+                };
+                return outcome::forget(call, claimed, told).await;
+            }
+            // It may have been opened all the same, but nobody has seen its address: the next number opens another.
+            Err(StripeError::Spent { .. }) => {
+                call.release_sale(contract).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(total) = page.total else {
+            let reason = format!("the page {} of a sale has no total", page.id);
+            return Err(StripeError::Unexpected { reason }.into());
+        };
+        if total != sale.offer.estimates.current_invoice.total {
+            // Nobody has seen its address yet.
+            stripe.expire_checkout_session(&page.id).await?;
+            let charge = billing_core::quote::Charge {
+                amount_due: total,
+                total,
+                currency: sale.offer.estimates.current_invoice.currency,
+            };
+            outcome::check_preview(call, claimed, Ok(charge), false).await?;
+            return Ok(None);
+        }
+        let shown = Session {
+            version: session.version + 1,
+            status: Status::Pending,
+            url: page.url.clone(),
+            updated_at: call.now,
+            ..session.clone()
+        };
+        let recorded = Contract {
+            sale: Some(Sale {
+                page: Some(page.id),
+                ..sale.clone()
+            }),
+            updated_at: call.now,
+            ..contract.clone()
+        };
+        let write = SessionWrite {
+            read: session,
+            new: &shown,
+        };
+        let written = call.store.claim_sale(write, Some(contract), &recorded).await;
+        Ok(unless_conflict(written)?.map(|()| shown))
+    })
 }
 
 /// The member of a session's wish that Stripe does not take for an address to return to. That of the deployment is nobody's to put right who
@@ -140,27 +139,29 @@ fn unreachable(session: &Session, error: &StripeError) -> Option<&'static str> {
 
 /// What has become of the page of a sale; with another payment method at hand it is closed, unless it was paid. None when the session
 /// has to be looked at again.
-pub(crate) async fn resume(
-    call: &Call<'_>,
-    claimed: &Claimed,
-    page: &SessionId,
+pub(crate) fn resume<'a>(
+    call: &'a Call<'_>,
+    claimed: &'a Claimed,
+    page: &'a SessionId,
     other: bool,
-) -> Result<Option<Session>, Problem> {
-    let stored = &claimed.stored;
-    let ended = if other {
-        call.close_page(stored, page).await?
-    } else {
-        let page = call.read_page(page).await?;
-        if page
-            .as_ref()
-            .is_some_and(|page| page.status == SessionStatus::Open)
-        {
-            return Ok(Some(claimed.session.clone()));
-        }
-        call.end_page(stored, page).await?
-    };
-    Ok(match ended {
-        Page::Paid(landed) => landed.session,
-        Page::Unpaid | Page::Overtaken => None,
+) -> Step<'a> {
+    Box::pin(async move {
+        let stored = &claimed.stored;
+        let ended = if other {
+            call.close_page(stored, page).await?
+        } else {
+            let page = call.read_page(page).await?;
+            if page
+                .as_ref()
+                .is_some_and(|page| page.status == SessionStatus::Open)
+            {
+                return Ok(Some(claimed.session.clone()));
+            }
+            call.end_page(stored, page).await?
+        };
+        Ok(match ended {
+            Page::Paid(landed) => landed.session,
+            Page::Unpaid | Page::Overtaken => None,
+        })
     })
 }

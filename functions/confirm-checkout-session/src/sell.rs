@@ -21,45 +21,47 @@ use billing_stripe::{AskedSale, StripeError};
 use crate::amend::amend;
 use crate::claim::{Claimed, Origin};
 use crate::method::{self, Chargeable};
-use crate::outcome::{Check, check_preview, give_up, land, refuse, refused};
+use crate::outcome::{Check, Step, check_preview, give_up, land, refuse, refused};
 use crate::{Wanted, busy, customer, expired, guest, page};
 
 /// Finishes a sale that was found under way. None when it has to be looked at again.
-pub(crate) async fn finish(
-    call: &Call<'_>,
-    owner: &Owner<OrganisationId>,
-    wanted: &Wanted,
-    session: &Session,
-) -> Result<Option<Session>, Problem> {
-    let Some(claimed) = claimed(call, session).await? else {
-        return Ok(None);
-    };
-    let Some(sale) = &claimed.stored.contract.sale else {
-        return Ok(None);
-    };
-    let other = wanted.payment_method.is_some() && wanted.payment_method != sale.payment_method;
-    if let Some(page) = &sale.page {
-        return page::resume(call, &claimed, page, other).await;
-    }
-    if sale.invoice.is_some() {
-        let Some(read) = call.read_contract(&claimed.stored.contract).await? else {
+pub(crate) fn finish<'a>(
+    call: &'a Call<'_>,
+    owner: &'a Owner<OrganisationId>,
+    wanted: &'a Wanted,
+    session: &'a Session,
+) -> Step<'a> {
+    Box::pin(async move {
+        let Some(claimed) = claimed(call, session).await? else {
             return Ok(None);
         };
-        if !other {
-            return land(call, &claimed, read).await;
+        let Some(sale) = &claimed.stored.contract.sale else {
+            return Ok(None);
+        };
+        let other = wanted.payment_method.is_some() && wanted.payment_method != sale.payment_method;
+        if let Some(page) = &sale.page {
+            return page::resume(call, &claimed, page, other).await;
         }
-        // Another payment method instead of the page of the invoice, unless that was paid.
-        let closed = call.close_sale(sale, read).await?;
-        let landed = land(call, &claimed, closed).await?;
-        return Ok(landed.filter(|session| session.status != Status::Open));
-    }
-    if other {
-        return instead(call, &claimed, sale).await;
-    }
-    match claimed.clone().taken_up(call).await? {
-        Some(taken_up) => sell(call, owner, &taken_up).await,
-        None => Ok(None),
-    }
+        if sale.invoice.is_some() {
+            let Some(read) = call.read_contract(&claimed.stored.contract).await? else {
+                return Ok(None);
+            };
+            if !other {
+                return land(call, &claimed, read).await;
+            }
+            // Another payment method instead of the page of the invoice, unless that was paid.
+            let closed = call.close_sale(sale, read).await?;
+            let landed = land(call, &claimed, closed).await?;
+            return Ok(landed.filter(|session| session.status != Status::Open));
+        }
+        if other {
+            return instead(call, &claimed, sale).await;
+        }
+        match claimed.clone().taken_up(call).await? {
+            Some(taken_up) => sell(call, owner, &taken_up).await,
+            None => Ok(None),
+        }
+    })
 }
 
 /// Another payment method is named than the sale's, of which nothing is known yet. While somebody may be at it, the caller has to come back;
@@ -110,90 +112,92 @@ async fn claimed(call: &Call<'_>, session: &Session) -> Result<Option<Claimed>, 
 }
 
 /// Asks Stripe for a sale that was claimed. None when it has to be looked at again.
-pub(crate) async fn sell(
-    call: &Call<'_>,
-    owner: &Owner<OrganisationId>,
-    claimed: &Claimed,
-) -> Result<Option<Session>, Problem> {
-    let Some(customer) = customer::of(call, claimed).await? else {
-        return Ok(None);
-    };
-    let Some(claimed) = priced(call, claimed).await? else {
-        return Ok(None);
-    };
-    let contract = &claimed.stored.contract;
-    let Some(sale) = &contract.sale else {
-        return Ok(None);
-    };
-    if sale.offer.way != Way::Begin {
-        let read = call.read_to_amend(contract).await?;
-        let nothing = || Problem::internal("a contract without a subscription is amended");
-        let read = read.ok_or_else(nothing)?;
-        return Box::pin(amend(call, owner, &claimed, sale, &customer, &read)).await;
-    }
-    // What another machine has asked for may be there, and its answer lost: what is asked now may be something else, or be refused over just
-    // that; and Stripe may have forgotten the keys of an old one.
-    if claimed.is_old() {
-        match Box::pin(come_of(call, &claimed, sale)).await? {
-            Some(read) => return land(call, &claimed, read).await,
-            None if sale.offer.is_past(call.now) => return give_up(call, &claimed).await,
-            None => {}
-        }
-    }
-    let payment_method = match Box::pin(method::chargeable(call, &claimed, sale, &customer)).await? {
-        Chargeable::Method(method) => method,
-        Chargeable::Again => return Ok(None),
-        Chargeable::Lost => return customer::replace(call, &claimed, &customer).await,
-    };
-    let asked = AskedSale {
-        owner,
-        contract: &contract.id,
-        customer: &customer,
-        sale,
-        payment_method: payment_method.as_ref(),
-    };
-    let stripe = call.stripe().await?;
-    let preview = stripe.preview_contract(&asked).await;
-    if preview.as_ref().is_err_and(customer::is_lost) {
-        return customer::replace(call, &claimed, &customer).await;
-    }
-    let owed = preview.as_ref().map_or(0, |preview| preview.owed);
-    if let Check::Overtaken =
-        check_preview(call, &claimed, preview.map(|preview| preview.charge), false).await?
-    {
-        return Ok(None);
-    }
-    if claimed.session.wish.guest.is_some() {
-        let payer = guest::Payer {
-            customer: &customer,
-            method: payment_method.as_ref(),
-            owed,
+pub(crate) fn sell<'a>(
+    call: &'a Call<'_>,
+    owner: &'a Owner<OrganisationId>,
+    claimed: &'a Claimed,
+) -> Step<'a> {
+    Box::pin(async move {
+        let Some(customer) = customer::of(call, claimed).await? else {
+            return Ok(None);
         };
-        if let Some(why) = Box::pin(guest::refusal(call, sale, &payer)).await? {
-            return refuse(call, &claimed, why).await;
+        let Some(claimed) = priced(call, claimed).await? else {
+            return Ok(None);
+        };
+        let contract = &claimed.stored.contract;
+        let Some(sale) = &contract.sale else {
+            return Ok(None);
+        };
+        if sale.offer.way != Way::Begin {
+            let read = call.read_to_amend(contract).await?;
+            let nothing = || Problem::internal("a contract without a subscription is amended");
+            let read = read.ok_or_else(nothing)?;
+            return amend(call, owner, &claimed, sale, &customer, &read).await;
         }
-    }
-    if payment_method.is_none() && sale.offer.short_first_period().is_none() && page::is_needed(sale) {
-        return page::open(call, &claimed, &asked).await;
-    }
-    let Some(claimed) = claimed.joined(call).await? else {
-        return Ok(None);
-    };
-    match stripe.begin_contract(&asked).await {
-        Ok(begun) => land(call, &claimed, begun.read).await,
-        Err(error) if customer::is_lost(&error) => customer::replace(call, &claimed, &customer).await,
-        // The payer has to authenticate, which only a page can do: the bill's, where the quote stands on an instant.
-        Err(StripeError::Refused(refusal)) if refusal.wants_confirmation() => {
-            if sale.offer.short_first_period().is_none() {
-                return page::open(call, &claimed, &asked).await;
-            }
-            match Box::pin(stripe.begin_contract_unpaid(&asked)).await {
-                Ok(begun) => land(call, &claimed, begun.read).await,
-                Err(error) => refused(call, &claimed, error).await,
+        // What another machine has asked for may be there, and its answer lost: what is asked now may be something else, or be refused over just
+        // that; and Stripe may have forgotten the keys of an old one.
+        if claimed.is_old() {
+            match Box::pin(come_of(call, &claimed, sale)).await? {
+                Some(read) => return land(call, &claimed, read).await,
+                None if sale.offer.is_past(call.now) => return give_up(call, &claimed).await,
+                None => {}
             }
         }
-        Err(error) => refused(call, &claimed, error).await,
-    }
+        let payment_method = match Box::pin(method::chargeable(call, &claimed, sale, &customer)).await? {
+            Chargeable::Method(method) => method,
+            Chargeable::Again => return Ok(None),
+            Chargeable::Lost => return customer::replace(call, &claimed, &customer).await,
+        };
+        let asked = AskedSale {
+            owner,
+            contract: &contract.id,
+            customer: &customer,
+            sale,
+            payment_method: payment_method.as_ref(),
+        };
+        let stripe = call.stripe().await?;
+        let preview = stripe.preview_contract(&asked).await;
+        if preview.as_ref().is_err_and(customer::is_lost) {
+            return customer::replace(call, &claimed, &customer).await;
+        }
+        let owed = preview.as_ref().map_or(0, |preview| preview.owed);
+        if let Check::Overtaken =
+            check_preview(call, &claimed, preview.map(|preview| preview.charge), false).await?
+        {
+            return Ok(None);
+        }
+        if claimed.session.wish.guest.is_some() {
+            let payer = guest::Payer {
+                customer: &customer,
+                method: payment_method.as_ref(),
+                owed,
+            };
+            if let Some(why) = Box::pin(guest::refusal(call, sale, &payer)).await? {
+                return refuse(call, &claimed, why).await;
+            }
+        }
+        if payment_method.is_none() && sale.offer.short_first_period().is_none() && page::is_needed(sale) {
+            return page::open(call, &claimed, &asked).await;
+        }
+        let Some(claimed) = claimed.joined(call).await? else {
+            return Ok(None);
+        };
+        match stripe.begin_contract(&asked).await {
+            Ok(begun) => land(call, &claimed, begun.read).await,
+            Err(error) if customer::is_lost(&error) => customer::replace(call, &claimed, &customer).await,
+            // The payer has to authenticate, which only a page can do: the bill's, where the quote stands on an instant.
+            Err(StripeError::Refused(refusal)) if refusal.wants_confirmation() => {
+                if sale.offer.short_first_period().is_none() {
+                    return page::open(call, &claimed, &asked).await;
+                }
+                match Box::pin(stripe.begin_contract_unpaid(&asked)).await {
+                    Ok(begun) => land(call, &claimed, begun.read).await,
+                    Err(error) => refused(call, &claimed, error).await,
+                }
+            }
+            Err(error) => refused(call, &claimed, error).await,
+        }
+    })
 }
 
 /// What has come of a sale that was asked for before and begins a contract, if anything has. What is over does not tell while another machine may

@@ -20,43 +20,90 @@ const NAME: &str = "create-checkout-session";
 /// This Lambda.
 pub const FUNCTION: Function = Function::new(NAME, |call| Box::pin(create(call)));
 
+/// What a session is made of.
+struct Found {
+    /// What the wish is priced on.
+    facts: WishFacts,
+    /// The session that the same wish was made into before.
+    seen: Option<CheckoutId>,
+}
+
+/// What is asked for, and what it was found to be made of first.
+struct Asked {
+    wish: Wish,
+    /// Of the wish.
+    hash: String,
+    found: Found,
+}
+
 async fn create(call: &Call<'_>) -> Result<Reply, Problem> {
-    let owner = call.authenticate_organisation().await?.owner()?;
+    let beside = async |organisation: &OrganisationId| read(call, organisation).await;
+    let (caller, ahead) = call.authenticate_organisation_beside(beside).await?;
+    let owner = caller.owner()?;
     let organisation = owner.organisation();
-    call.once(organisation, NAME, session_of(call, organisation))
+    call.once(organisation, NAME, session_of(call, organisation, ahead))
         .await
 }
 
-async fn session_of(call: &Call<'_>, organisation: &OrganisationId) -> Result<Reply, Problem> {
-    let wish = call.read_wish()?;
-    let hash = hash(&wish)?;
+async fn session_of(
+    call: &Call<'_>,
+    organisation: &OrganisationId,
+    ahead: Option<Result<Asked, Problem>>,
+) -> Result<Reply, Problem> {
+    let Asked {
+        wish,
+        hash,
+        mut found,
+    } = match ahead {
+        Some(asked) => asked?,
+        None => read(call, organisation).await?,
+    };
     let mut rounds = call.rounds();
     loop {
-        if let Some(session) = attempt(call, organisation, &wish, &hash).await? {
+        if let Some(session) = attempt(call, organisation, &wish, &hash, &found).await? {
             return Ok(Reply::created(&ToldSession::of(&session, call.now)));
         }
         rounds.lost().await?;
+        found = find(call, organisation, &wish, &hash).await?;
     }
 }
 
-/// One attempt on fresh facts; none when another session of the same wish was made meanwhile.
+async fn read(call: &Call<'_>, organisation: &OrganisationId) -> Result<Asked, Problem> {
+    let wish = call.read_wish()?;
+    let hash = hash(&wish)?;
+    let found = find(call, organisation, &wish, &hash).await?;
+    Ok(Asked { wish, hash, found })
+}
+
+async fn find(
+    call: &Call<'_>,
+    organisation: &OrganisationId,
+    wish: &Wish,
+    hash: &str,
+) -> Result<Found, Problem> {
+    let (facts, seen) = tokio::try_join!(call.new_wish_facts(organisation, wish), async {
+        let seen = call.store.session_of_wish(organisation, hash).await;
+        seen.map_err(Problem::from)
+    })?;
+    Ok(Found { facts, seen })
+}
+
+/// One attempt on what was found; none when another session of the same wish was made meanwhile.
 async fn attempt(
     call: &Call<'_>,
     organisation: &OrganisationId,
     wish: &Wish,
     hash: &str,
+    found: &Found,
 ) -> Result<Option<Session>, Problem> {
-    let (facts, seen) = tokio::try_join!(call.new_wish_facts(organisation, wish), async {
-        let seen = call.store.session_of_wish(organisation, hash).await;
-        seen.map_err(Problem::from)
-    })?;
-    if let Some(seen) = &seen
+    let Found { facts, seen } = found;
+    if let Some(seen) = seen
         && let Ok(start) = facts.start(wish, call.now)
-        && let Some(session) = standing(call, seen, &facts, start).await?
+        && let Some(session) = standing(call, seen, facts, start).await?
     {
         return Ok(Some(session));
     }
-    let new = session(call, organisation, wish, &facts)?;
+    let new = session(call, organisation, wish, facts)?;
     let created = call
         .store
         .create_checkout_session(&new, hash, seen.as_ref())

@@ -44,8 +44,8 @@ const FIELDS: Fields = Fields {
 pub const FUNCTION: Function = Function::new(NAME, |call| Box::pin(sell(call)));
 
 async fn sell(call: &Call<'_>) -> Result<Reply, Problem> {
-    let owner = call.authenticate_agency().await?.owner()?;
-    let account = call.connected_account(owner.agency()).await?;
+    let (caller, account) = call.authenticate_agency().await?;
+    let (owner, account) = (caller.owner()?, account?);
     call.once(owner.agency(), NAME, sell_to_client(call, &owner, &account))
         .await
 }

@@ -4,23 +4,19 @@
 //! session is not there.
 
 use billing_core::access::Scope;
-use billing_core::id::CheckoutId;
+use billing_core::id::OrganisationId;
 use billing_edge::{Call, Function, Problem, Reply, ToldSession};
 
 /// This Lambda.
 pub const FUNCTION: Function = Function::new("get-checkout-session", |call| Box::pin(get(call)));
 
 async fn get(call: &Call<'_>) -> Result<Reply, Problem> {
-    let caller = call.authenticate_organisation().await?;
+    let beside = async |organisation: &OrganisationId| call.named_session(organisation).await;
+    let (caller, ahead) = call.authenticate_organisation_beside(beside).await?;
     let caller = caller.with(Scope::BillingRead)?;
-    let unknown = || Problem::not_found("no such checkout session");
-    let id = call
-        .path("checkoutId")
-        .and_then(|id| id.parse::<CheckoutId>().ok());
-    let id = id.ok_or_else(unknown)?;
-    let session = call.store.checkout_session(&id).await?;
-    // An id is no secret: whose it is decides.
-    let session = session.filter(|session| session.organisation == *caller.organisation());
-    let session = session.ok_or_else(unknown)?;
+    let session = match ahead {
+        Some(session) => session?,
+        None => call.named_session(caller.organisation()).await?,
+    };
     Ok(Reply::ok(&ToldSession::of(&session, call.now)))
 }

@@ -53,8 +53,9 @@ struct Used {
 }
 
 async fn get(call: &Call<'_>) -> Result<Reply, Problem> {
-    let caller = call.authenticate_agency().await?.with(Scope::BillingRead)?;
-    let account = call.connected_account(caller.agency()).await?;
+    let (caller, account) = call.authenticate_agency().await?;
+    caller.with(Scope::BillingRead)?;
+    let account = account?;
     let named = call.named_subscription()?;
     let ReadSale { sale, contract } = call.sale_of(&account, &named).await?;
     let metered = metered(call, &account, &contract).await?;

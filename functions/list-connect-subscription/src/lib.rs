@@ -48,8 +48,9 @@ struct Page {
 }
 
 async fn list(call: &Call<'_>) -> Result<Reply, Problem> {
-    let caller = call.authenticate_agency().await?.with(Scope::BillingRead)?;
-    let account = call.connected_account(caller.agency()).await?;
+    let (caller, account) = call.authenticate_agency().await?;
+    caller.with(Scope::BillingRead)?;
+    let account = account?;
     let page = read_page(call)?;
     let stripe = call.stripe_of(&account).await?;
     let after = page.after.as_ref().map(Named::as_str);

@@ -41,8 +41,8 @@ struct Wish {
 }
 
 async fn update(call: &Call<'_>) -> Result<Reply, Problem> {
-    let owner = call.authenticate_agency().await?.owner()?;
-    let account = call.connected_account(owner.agency()).await?;
+    let (caller, account) = call.authenticate_agency().await?;
+    let (owner, account) = (caller.owner()?, account?);
     let named = call.named_subscription()?;
     call.once(owner.agency(), NAME, amend(call, &owner, &account, &named))
         .await

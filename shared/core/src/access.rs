@@ -99,6 +99,12 @@ macro_rules! kinds {
             }
         }
 
+        impl From<$id> for Holder {
+            fn from(id: $id) -> Self {
+                Self::$kind(id)
+            }
+        }
+
         impl TryFrom<Holder> for $id {
             type Error = WrongKind;
             fn try_from(holder: Holder) -> Result<Self, WrongKind> {
@@ -197,6 +203,12 @@ impl Key {
 }
 
 impl<H> Caller<H> {
+    /// Whom the key belongs to.
+    #[must_use]
+    pub fn holder(&self) -> &H {
+        &self.holder
+    }
+
     /// The caller, if its key has this scope.
     pub fn with(self, scope: Scope) -> Result<Self, Forbidden> {
         if self.scopes.contains(&scope) {

@@ -4,13 +4,13 @@
 //! Whatever is wrong with a key, the answer is the same 401, with how it is to be presented in `WWW-Authenticate`.
 //!
 //! A key is read each time, so that a revoked one opens nothing from that moment on. But whose it is never changes: where this
-//! process has admitted it before, the account is read beside it, not after it.
+//! process has admitted it before, what a request begins with is read beside it, not after it.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use billing_core::access::{Caller, Holder, Key};
-use billing_core::id::{AccountId, AgencyId, OrganisationId};
+use billing_core::id::{AccountId, AgencyId, ConnectedAccountId, OrganisationId};
 use billing_store::StoreError;
 use lambda_http::http::header::AUTHORIZATION;
 
@@ -27,19 +27,20 @@ const MOST_REMEMBERED: usize = 512;
 
 /// Whose the keys are that this process has admitted, by their hashes.
 #[derive(Debug, Default)]
-pub(crate) struct Remembered(Mutex<HashMap<String, AccountId>>);
+pub(crate) struct Remembered(Mutex<HashMap<String, Holder>>);
 
 impl Remembered {
-    fn account(&self, hash: &str) -> Option<AccountId> {
-        self.0.lock().ok()?.get(hash).cloned()
+    fn holder<H: TryFrom<Holder>>(&self, hash: &str) -> Option<H> {
+        let holder = self.0.lock().ok()?.get(hash).cloned();
+        holder.and_then(|holder| H::try_from(holder).ok())
     }
 
-    fn remember(&self, hash: String, account: &AccountId) {
-        if let Ok(mut accounts) = self.0.lock() {
-            if accounts.len() == MOST_REMEMBERED {
-                accounts.clear();
+    fn remember(&self, hash: String, holder: Holder) {
+        if let Ok(mut holders) = self.0.lock() {
+            if holders.len() == MOST_REMEMBERED {
+                holders.clear();
             }
-            accounts.insert(hash, account.clone());
+            holders.insert(hash, holder);
         }
     }
 }
@@ -57,52 +58,76 @@ impl Call<'_> {
         read: impl AsyncFnOnce(&AccountId) -> T,
     ) -> Result<(Caller, Option<T>), Problem> {
         let presented = self.header(AUTHORIZATION.as_str()).and_then(bearer);
-        let hash = hash_of(presented)?;
-        let Some(account) = self.app.remembered.account(&hash) else {
-            let caller: Caller = self.admitted(self.store.api_key(&hash).await)?;
-            self.app.remembered.remember(hash, caller.account());
-            return Ok((caller, None));
-        };
-        let (stored, ahead, read) = tokio::join!(
-            self.store.api_key(&hash),
-            self.store.account(&account),
-            read(&account)
-        );
-        let caller = self.admitted(stored)?;
-        // What could not be read is read again by whoever needs it, who then also tells what is wrong.
-        self.read_ahead(ahead.ok().flatten());
-        Ok((caller, Some(read)))
+        let beside = async |account: &AccountId| tokio::join!(self.store.account(account), read(account));
+        let (caller, ahead) = self.admits(presented, beside).await?;
+        Ok(match ahead {
+            Some((account, read)) => {
+                // What could not be read is read again by whoever needs it, who then also tells what is wrong.
+                self.read_ahead(account.ok().flatten());
+                (caller, Some(read))
+            }
+            None => (caller, None),
+        })
     }
 
-    /// The agency behind `Authorization: sk_…`; `Bearer sk_…` is taken too.
-    pub async fn authenticate_agency(&self) -> Result<Caller<AgencyId>, Problem> {
+    /// The agency behind `Authorization: sk_…`; `Bearer sk_…` is taken too. And the connected account that the path names, if it is the
+    /// agency's; 404 for another's as for none, which is told to who may ask for it.
+    pub async fn authenticate_agency(
+        &self,
+    ) -> Result<(Caller<AgencyId>, Result<ConnectedAccountId, Problem>), Problem> {
         let presented = self.header(AUTHORIZATION.as_str());
-        self.admits(presented.map(|text| bearer(text).unwrap_or(text)))
-            .await
+        let presented = presented.map(|text| bearer(text).unwrap_or(text));
+        let account = async |agency: &AgencyId| self.connected_account(agency).await;
+        let (caller, ahead) = self.admits(presented, account).await?;
+        let account = match ahead {
+            Some(account) => account,
+            None => self.connected_account(caller.agency()).await,
+        };
+        Ok((caller, account))
     }
 
-    /// The organisation behind `x-api-key: sk_…` and `organisation: <id>`, when the key is that organisation's.
-    pub async fn authenticate_organisation(&self) -> Result<Caller<OrganisationId>, Problem> {
+    /// The organisation behind `x-api-key: sk_…` and `organisation: <id>`, when the key is that organisation's. And what was read of it at the same
+    /// time; none where it was not known whose the key is.
+    pub async fn authenticate_organisation_beside<T>(
+        &self,
+        read: impl AsyncFnOnce(&OrganisationId) -> T,
+    ) -> Result<(Caller<OrganisationId>, Option<T>), Problem> {
         let named = self
             .header(ORGANISATION)
             .and_then(|id| id.trim().parse::<OrganisationId>().ok());
         let admitted = match named {
-            Some(named) => self.admits(self.header(API_KEY)).await.and_then(|caller| {
-                if *caller.organisation() == named {
-                    Ok(caller)
-                } else {
-                    Err(Problem::unauthorised("the key is another organisation's"))
-                }
-            }),
+            Some(named) => {
+                let admitted = self.admits(self.header(API_KEY), read).await;
+                admitted.and_then(|(caller, read)| {
+                    if *caller.organisation() == named {
+                        Ok((caller, read))
+                    } else {
+                        Err(Problem::unauthorised("the key is another organisation's"))
+                    }
+                })
+            }
             None => Err(Problem::unauthorised("no well-formed organisation")),
         };
         admitted.map_err(|problem| problem.challenging(Challenge::ApiKey))
     }
 
-    /// The caller of this kind behind a key.
-    async fn admits<H: TryFrom<Holder>>(&self, presented: Option<&str>) -> Result<Caller<H>, Problem> {
+    /// The caller of this kind behind a key, and what was read of it at the same time; none where it was not known whose the key is.
+    async fn admits<H, T>(
+        &self,
+        presented: Option<&str>,
+        read: impl AsyncFnOnce(&H) -> T,
+    ) -> Result<(Caller<H>, Option<T>), Problem>
+    where
+        H: TryFrom<Holder> + Clone + Into<Holder>,
+    {
         let hash = hash_of(presented)?;
-        self.admitted(self.store.api_key(&hash).await)
+        let Some(holder) = self.app.remembered.holder::<H>(&hash) else {
+            let caller = self.admitted::<H>(self.store.api_key(&hash).await)?;
+            self.app.remembered.remember(hash, caller.holder().clone().into());
+            return Ok((caller, None));
+        };
+        let (stored, read) = tokio::join!(self.store.api_key(&hash), read(&holder));
+        Ok((self.admitted(stored)?, Some(read)))
     }
 
     /// The same, of the key as it is stored.

@@ -65,7 +65,7 @@ impl Named {
 
 impl Call<'_> {
     /// The connected account that the path names, if it is the agency's; 404 for another's as for none. Stripe is not asked.
-    pub async fn connected_account(&self, agency: &AgencyId) -> Result<ConnectedAccountId, Problem> {
+    pub(crate) async fn connected_account(&self, agency: &AgencyId) -> Result<ConnectedAccountId, Problem> {
         let none = || Problem::not_found(NO_ACCOUNT);
         let named: ConnectedAccountId = self
             .path("accountId")

@@ -9,7 +9,7 @@ use billing_core::catalog::{BusinessEntity, Buyer, Plan};
 use billing_core::contact::Address;
 use billing_core::contract::{Obstacle, Status};
 use billing_core::decimal::{NotADecimal, Quantity};
-use billing_core::id::OrganisationId;
+use billing_core::id::{CheckoutId, OrganisationId};
 use billing_core::invalid::Invalid;
 use billing_core::offer::{Configuration, Override};
 use billing_core::return_url::ReturnUrl;
@@ -22,6 +22,9 @@ use serde_json::Value;
 use crate::body::{Members, integer};
 use crate::call::Call;
 use crate::problem::Problem;
+
+/// What a caller is told of a session that is not theirs, or is none.
+const NO_SESSION: &str = "no such checkout session";
 
 /// What a wish is priced on: read anew for each request.
 #[derive(Debug)]
@@ -109,6 +112,19 @@ impl<'a> ToldSession<'a> {
 }
 
 impl Call<'_> {
+    /// The checkout session that the path names; 404 for what can be no id of one.
+    pub fn named_checkout(&self) -> Result<CheckoutId, Problem> {
+        let named = self.path("checkoutId").and_then(|id| id.parse().ok());
+        named.ok_or_else(|| Problem::not_found(NO_SESSION))
+    }
+
+    /// That session as it is stored; 404 for another organisation's as for none. An id is no secret: whose it is decides.
+    pub async fn named_session(&self, organisation: &OrganisationId) -> Result<Session, Problem> {
+        let session = self.store.checkout_session(&self.named_checkout()?).await?;
+        let own = session.filter(|session| session.organisation == *organisation);
+        own.ok_or_else(|| Problem::not_found(NO_SESSION))
+    }
+
     /// The wish of a request's body. Everything that is wrong with it is told at once.
     pub fn read_wish(&self) -> Result<Wish, Problem> {
         let mut members = self.members()?;

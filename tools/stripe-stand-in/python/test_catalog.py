@@ -57,6 +57,9 @@ def test_a_test_card_is_attached_to_a_customer(shop):
     assert (card.card.last4, card.customer) == ("4242", customer.id)
     assert shop.v1.payment_methods.retrieve(card.id).id == card.id
     assert [found.id for found in shop.v1.payment_methods.list({"customer": customer.id}).data] == [card.id]
+    assert shop.v1.payment_methods.detach(card.id).customer is None
+    with pytest.raises(stripe.InvalidRequestError):
+        shop.v1.payment_methods.attach(card.id, {"customer": customer.id})
     with pytest.raises(stripe.CardError) as declined:
         shop.v1.payment_methods.attach("pm_card_chargeDeclined", {"customer": customer.id})
     assert (declined.value.http_status, declined.value.code) == (402, "card_declined")

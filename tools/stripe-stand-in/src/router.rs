@@ -84,6 +84,7 @@ operations! {
         ("GET", ["payment_methods"]) => payment_methods::list(at, params),
         ("GET", ["payment_methods", id]) => payment_methods::get(at, id, params),
         ("POST", ["payment_methods", id, "attach"]) => payment_methods::attach(at, id, params),
+        ("POST", ["payment_methods", id, "detach"]) => payment_methods::detach(at, id, params),
 
         ("POST", ["checkout", "sessions"]) => checkout::create(at, params),
         ("GET", ["checkout", "sessions"]) => checkout::list(at, params),

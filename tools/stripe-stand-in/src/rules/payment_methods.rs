@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::listing::{self, Paging};
 use super::{Moment, customers, named};
-use crate::id::{CustomerId, Id, PaymentMethodId};
+use crate::id::{CustomerId, Id, PaymentMethodId, SubscriptionId};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::render::{self, Object};
@@ -144,6 +144,10 @@ pub(crate) fn attachable(at: &Moment<'_>, id: &str, param: &str) -> Result<Attac
         let message = "The payment method you provided has already been attached to a customer.";
         return Err(Refusal::state_code("payment_method_unexpected_state", message));
     }
+    if method.detached {
+        let message = "This PaymentMethod was previously used without being attached to a Customer or was detached from a Customer, and may not be used again.";
+        return Err(Refusal::state_code("payment_method_unexpected_state", message));
+    }
     Ok(Attachable {
         existing: Some(method.id.clone()),
         kind: method.kind.clone(),
@@ -171,6 +175,7 @@ pub(crate) fn present(at: &mut Moment<'_>, method: Attachable) -> PaymentMethodI
         id: at.world.ids.make(),
         created: at.now,
         customer: None,
+        detached: false,
         kind: method.kind,
         payer: method.payer,
         metadata: Metadata::new(),
@@ -198,6 +203,40 @@ pub(crate) fn attach(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Resu
     }
     let method = attachable(at, id, "payment_method")?;
     let id = attach_to(at, method, &customer);
+    Ok(render::payment_method(&at.world.payment_methods[&id]))
+}
+
+/// Takes a payment method from its customer, for good. Whatever it paid by default has none then.
+pub(crate) fn detach(at: &mut Moment<'_>, id: &str, params: &Params<'_>) -> Result<Value, Refusal> {
+    params.finish()?;
+    let method = named(&at.world.payment_methods, id, "payment_method")?;
+    let id = method.id.clone();
+    let Some(customer) = method.customer.clone() else {
+        let message =
+            "The payment method you provided is not attached to a customer so detachment is impossible.";
+        return Err(Refusal::state_code("payment_method_unexpected_state", message));
+    };
+    let subscriptions = at.world.subscriptions.iter();
+    let paid: Vec<SubscriptionId> = subscriptions
+        .filter(|subscription| subscription.default_payment_method.as_ref() == Some(&id))
+        .map(|subscription| subscription.id.clone())
+        .collect();
+    for subscription in paid {
+        let object = Object::Subscription(subscription.clone());
+        let before = at.picture(&object);
+        at.world.subscriptions[&subscription].default_payment_method = None;
+        at.emit_updated("customer.subscription.updated", &object, &before);
+    }
+    if at.world.customers[&customer].default_payment_method.as_ref() == Some(&id) {
+        let object = Object::Customer(customer.clone());
+        let before = at.picture(&object);
+        at.world.customers[&customer].default_payment_method = None;
+        at.emit_updated("customer.updated", &object, &before);
+    }
+    let method = &mut at.world.payment_methods[&id];
+    method.customer = None;
+    method.detached = true;
+    at.emit("payment_method.detached", &Object::PaymentMethod(id.clone()));
     Ok(render::payment_method(&at.world.payment_methods[&id]))
 }
 

@@ -13,6 +13,9 @@ pub(crate) struct PaymentMethod {
     pub(crate) id: PaymentMethodId,
     pub(crate) created: Timestamp,
     pub(crate) customer: Option<CustomerId>,
+    /// Whether it was taken from its customer: it pays for nothing any more, and is nobody's again.
+    #[serde(default)]
+    pub(crate) detached: bool,
     pub(crate) kind: MethodKind,
     /// What happens when it is charged.
     pub(crate) payer: Payer,

@@ -307,3 +307,39 @@ async fn a_test_card_becomes_the_customers_own() {
     shop.refused(400, "POST", &format!("/v1/customers/{other}"), default)
         .await;
 }
+
+/// A payment method that is taken from its customer pays nothing by default any more, and is nobody's again. Source: Stripe's reference, "Detach a PaymentMethod
+/// from a Customer".
+#[tokio::test]
+async fn a_detached_payment_method_is_gone_for_good() {
+    let (shop, customer, subscription) = Shop::ten_days_later().await;
+    let attach = json!({ "customer": customer });
+    let card = shop
+        .post("/v1/payment_methods/pm_card_visa/attach", attach.clone())
+        .await["id"]
+        .take();
+    let (buyer, running) = (
+        format!("/v1/customers/{customer}"),
+        format!("/v1/subscriptions/{subscription}"),
+    );
+    let pays = json!({ "default_payment_method": card });
+    shop.post(&buyer, json!({ "invoice_settings": pays })).await;
+    shop.post(&running, pays.clone()).await;
+    let method = format!("/v1/payment_methods/{}", card.as_str().unwrap());
+    let detached = shop.post(&format!("{method}/detach"), json!({})).await;
+    assert_eq!(detached["customer"], json!(null));
+    let (buyer, subscription) = (shop.get(&buyer).await, shop.get(&running).await);
+    for default in [
+        &buyer["invoice_settings"]["default_payment_method"],
+        &subscription["default_payment_method"],
+    ] {
+        assert_eq!(*default, json!(null));
+    }
+    assert!(shop.event_types().contains(&"payment_method.detached".to_owned()));
+    let error = shop.refused(400, "POST", &running, pays).await;
+    assert_eq!(error["param"], "default_payment_method");
+    for (what, params) in [("attach", attach), ("detach", json!({}))] {
+        shop.refused(400, "POST", &format!("{method}/{what}"), params)
+            .await;
+    }
+}

@@ -1,11 +1,14 @@
 //! A payment method that is named for an amendment becomes its subscription's, and stays that only if it pays for it: what was declined
 //! would be tried again when the contract renews.
 
-use billing_tests::{Machine, Organisation, World, at_every_death, at_every_step, path_of};
+use billing_tests::{
+    Death, Machine, Moment, Organisation, World, at_every_death, at_every_step, id_of, path_of,
+};
 use serde_json::{Value, json};
 
 const DECLINING: &str = "pm_card_chargeCustomerFail";
 const CONFIRMED: &str = "pm_card_authenticationRequired";
+const NOT_THE_CUSTOMERS: &str = r#"400 {"error":{"fieldErrors":{"payment_method_id":["is not a payment method that the customer can pay by"]},"formErrors":[]}}"#;
 
 fn by(method: &str) -> Value {
     json!({ "payment_method_id": method })
@@ -387,6 +390,103 @@ async fn a_declined_method_does_not_stay_beside_another_confirmation() {
             "{context}"
         );
         !held.was_held
+    })
+    .await;
+}
+
+/// A card that was given to the customer, named or the customer's default, is taken from it for good while a confirmation is at any of its steps, or after
+/// its machine has died there: it is charged, or is told as one that is not there, or there is a page. Another card pays once.
+#[tokio::test]
+async fn a_method_that_is_taken_away_meanwhile_is_charged_or_told_to_be_gone() {
+    for (is_named, dies) in [(true, false), (true, true), (false, false), (false, true)] {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        at_every_step(async |step| {
+            let context = format!("named: {is_named}, dies: {dies}, step {step}");
+            let acme = world.organisation(&format!("acme-{step}")).await;
+            acme.sells(&acme.order("starter")).await;
+            let card = operator_attaches(&world, "pm_card_visa").await;
+            let customer = world.stripe.all_customers().await.remove(0);
+            let mut order = acme.order("starter");
+            let seat = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": 4 });
+            order["product_overrides"] = json!([seat]);
+            let wish = if is_named {
+                by(&card)
+            } else {
+                let form = format!("invoice_settings[default_payment_method]={card}");
+                world.stripe.operator("POST", &path_of(&customer), &form).await;
+                Value::Null
+            };
+            let id = acme.session(&order).await;
+            let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &wish).await;
+            let is_detached = async {
+                let path = format!("/v1/payment_methods/{card}/detach");
+                world.stripe.operator("POST", &path, "").await;
+            };
+            let (told, is_through) = if dies {
+                let moment = Moment::After;
+                let told = world.dies_over(Death { moment, step }, confirms).await;
+                is_detached.await;
+                (acme.confirms(&id, &wish).await, told.is_some())
+            } else {
+                let held = world.held_over(step, confirms, is_detached).await;
+                (held.answer, !held.was_held)
+            };
+            let is_sold = told.body["checkout_status"] == "contract_created";
+            let is_told = if is_named {
+                told == NOT_THE_CUSTOMERS
+            } else {
+                told.body["checkout_status"] == "pending" && told.body["url"].is_string()
+            };
+            assert!(is_sold || is_told, "{context}: {told}");
+            let charged: &[i64] = if is_sold { &[3500, 4500] } else { &[3500] };
+            assert_eq!(
+                world.stripe.charges_of(id_of(&customer)).await,
+                charged,
+                "{context}"
+            );
+            let other = acme.confirms(&id, &by("pm_card_mastercard")).await;
+            assert_eq!(
+                other.body["checkout_status"], "contract_created",
+                "{context}: {other}"
+            );
+            let charged = world.stripe.charges_of(id_of(&customer)).await;
+            assert_eq!(charged, [3500, 4500], "{context}");
+            is_through
+        })
+        .await;
+    }
+}
+
+/// The same over an amendment whose machine died, a minute later.
+#[tokio::test]
+async fn a_method_of_an_amendment_that_is_taken_away_is_charged_or_told_to_be_gone() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    at_every_death(async |death| {
+        let acme = world
+            .organisation(&format!("acme-{:?}-{}", death.moment, death.step).to_lowercase())
+            .await;
+        let (id, _) = offered(&world, &acme).await;
+        let customer = world.stripe.all_customers().await.remove(0);
+        let card = operator_attaches(&world, "pm_card_visa").await;
+        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &by(&card)).await;
+        let is_through = world.dies_over(death, confirms).await.is_some();
+        let path = format!("/v1/payment_methods/{card}/detach");
+        world.stripe.operator("POST", &path, "").await;
+        world.advance("61s").await;
+        let told = acme.confirms(&id, &by(&card)).await;
+        let is_sold = told.body["checkout_status"] == "contract_created";
+        assert!(is_sold || told == NOT_THE_CUSTOMERS, "{death}: {told}");
+        if !is_sold {
+            assert_eq!(world.stripe.charges_of(id_of(&customer)).await, [3500], "{death}");
+            let other = acme.confirms(&id, &by("pm_card_mastercard")).await;
+            assert_eq!(
+                other.body["checkout_status"], "contract_created",
+                "{death}: {other}"
+            );
+        }
+        let charged = world.stripe.charges_of(id_of(&customer)).await;
+        assert_eq!(charged, [3500, 1000], "{death}");
+        is_through
     })
     .await;
 }

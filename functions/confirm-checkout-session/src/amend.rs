@@ -16,7 +16,7 @@ use billing_edge::{Call, InvoiceFacts, Problem};
 use billing_stripe::{AskedSale, ReadContract, StripeError};
 
 use crate::claim::Claimed;
-use crate::method::{self, Chargeable};
+use crate::method::{self, Chargeable, Paying};
 use crate::outcome::{Check, Step, check_preview, forget, give_up, land, refuse, refused};
 
 /// Changes a contract, at once or when its period ends.
@@ -80,10 +80,12 @@ pub(crate) fn amend<'a>(
         // Last of all: what is refused before has changed nothing.
         let paying = match &method {
             Some(method) => Box::pin(method::pays(call, claimed, sale, read, method)).await?,
-            None => claimed.joined(call).await?,
+            None => claimed.joined(call).await?.into(),
         };
-        let Some(paying) = paying else {
-            return Ok(None);
+        let paying = match paying {
+            Paying::Joined(paying) => paying,
+            Paying::Again => return Ok(None),
+            Paying::Refused(claimed, error) => return refused(call, &claimed, error).await,
         };
         let answer = stripe.amend_contract(&asked, billing).await;
         amended(call, &paying, answer).await

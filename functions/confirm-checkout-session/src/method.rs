@@ -91,17 +91,32 @@ pub(crate) fn unnamable(why: &str) -> Problem {
     Problem::invalid(invalid)
 }
 
-/// Has a contract's subscription paid by the method that was named for its amendment, and answers the sale that says so, joined. None when
-/// it has to be looked at again.
+/// What pays a contract's subscription when it is to be charged for its amendment.
+pub(crate) enum Paying {
+    /// What is to pay, as the sale says, which is joined.
+    Joined(Box<Claimed>),
+    /// The session has to be looked at again.
+    Again,
+    /// Stripe does not have it paid by that.
+    Refused(Box<Claimed>, StripeError),
+}
+
+impl From<Option<Claimed>> for Paying {
+    fn from(joined: Option<Claimed>) -> Self {
+        joined.map_or(Self::Again, |claimed| Self::Joined(Box::new(claimed)))
+    }
+}
+
+/// Has a contract's subscription paid by the method that was named for its amendment.
 pub(crate) async fn pays(
     call: &Call<'_>,
     claimed: &Claimed,
     sale: &Sale,
     read: &Read,
     method: &PaymentMethodId,
-) -> Result<Option<Claimed>, Problem> {
+) -> Result<Paying, Problem> {
     if read.payment_method.as_ref() == Some(method) {
-        return claimed.joined(call).await;
+        return Ok(claimed.joined(call).await?.into());
     }
     if sale.replaced.is_some() {
         return Box::pin(pays_again(call, claimed, sale, read, method)).await;
@@ -116,14 +131,14 @@ pub(crate) async fn pays(
         ..sale.clone()
     };
     let Some(claimed) = claimed.with(call, sale.clone()).await? else {
-        return Ok(None);
+        return Ok(Paying::Again);
     };
     let stripe = call.stripe().await?;
     let subscription = &read.billing.subscription;
-    match stripe.pay_contract_by(subscription, method, &sale).await {
-        Ok(()) => Ok(Some(claimed)),
-        Err(error) => outcome::refused(call, &claimed, error).await.map(|_| None),
-    }
+    Ok(match stripe.pay_contract_by(subscription, method, &sale).await {
+        Ok(()) => Paying::Joined(Box::new(claimed)),
+        Err(error) => Paying::Refused(Box::new(claimed), error),
+    })
 }
 
 /// The same where Stripe may have been asked before: then it repeats its answer and changes nothing, so that what pays is read. Where that is
@@ -134,7 +149,7 @@ async fn pays_again(
     sale: &Sale,
     read: &Read,
     method: &PaymentMethodId,
-) -> Result<Option<Claimed>, Problem> {
+) -> Result<Paying, Problem> {
     // Whoever is at it still may be charging, and is waited for: only what was left behind, or is about to be, is joined before it is known what
     // pays. This call is done within half of that time.
     let half_a_time_on = call.now.saturating_add(IN_FLIGHT / 2).unwrap_or(Timestamp::MAX);
@@ -144,13 +159,13 @@ async fn pays_again(
     } else {
         match claimed.joined(call).await? {
             Some(joined) => joined,
-            None => return Ok(None),
+            None => return Ok(Paying::Again),
         }
     };
     let stripe = call.stripe().await?;
     let subscription = &read.billing.subscription;
     if let Err(error) = stripe.pay_contract_by(subscription, method, sale).await {
-        return outcome::refused(call, &claimed, error).await.map(|_| None);
+        return Ok(Paying::Refused(Box::new(claimed), error));
     }
     let now = stripe.contract_subscription(subscription).await?.read;
     if now.payment_method.as_ref() != Some(method) {
@@ -159,11 +174,11 @@ async fn pays_again(
         if !is_of_another || earlier == Some(&now.payment_method) {
             call.release_sale(&claimed.stored.contract).await?;
         }
-        return Ok(None);
+        return Ok(Paying::Again);
     }
     if is_of_another {
-        claimed.joined(call).await
+        Ok(claimed.joined(call).await?.into())
     } else {
-        Ok(Some(claimed))
+        Ok(Paying::Joined(Box::new(claimed)))
     }
 }

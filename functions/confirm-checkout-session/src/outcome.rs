@@ -105,6 +105,11 @@ pub(crate) fn refused<'a>(call: &'a Call<'_>, claimed: &'a Claimed, error: Strip
                     None => Ok(None),
                 }
             }
+            // What was to pay has been taken from its customer since it was given, or looked up: the next number looks once more.
+            StripeError::Refused(refusal) if refusal.is_about_the_payment_method() => {
+                call.release_sale(contract).await?;
+                Ok(None)
+            }
             error @ StripeError::Refused(_) => match ended(call, claimed).await? {
                 Some(read) => land(call, claimed, read).await,
                 None => forget(call, claimed, unsold(error)).await,

@@ -190,6 +190,15 @@ impl Refusal {
         )
     }
 
+    /// Whether Stripe objects to the payment method that was to pay a subscription, or a phase of its schedule: it is not its customer's, perhaps not
+    /// any more.
+    #[must_use]
+    pub fn is_about_the_payment_method(&self) -> bool {
+        self.param
+            .as_deref()
+            .is_some_and(|param| param.contains("default_payment_method"))
+    }
+
     /// Whether there is nothing that Stripe could charge.
     #[must_use]
     pub fn is_about_no_payer(&self) -> bool {

@@ -226,6 +226,54 @@ async fn a_late_payment_that_is_disputed_ends_all_the_same() {
     .await;
 }
 
+/// The same, and the bank decides for us: the money is here again, and goes back once, whoever dies over that. Nothing is covered.
+#[tokio::test]
+async fn a_late_payment_that_was_disputed_goes_back_when_that_is_won() {
+    at_every_death(async |death| {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let mut acme = world.organisation("acme").await;
+        let (contract, paid) = paid_too_late(&mut acme, &world).await;
+        let invoice = world.stripe.latest_invoice().await;
+        let charge = world.stripe.charge_of(invoice["id"].as_str().unwrap()).await;
+        let dispute = world.stripe.is_disputed(&charge).await;
+        assert_eq!(world.stripe.delivers(&paid).await, 200, "{death}");
+        world.stripe.decides(&dispute, true).await;
+        let closed = world.stripe.event("charge.dispute.closed");
+        let told = world
+            .dies_over(death, async |machine| {
+                machine.call(world.stripe.signed_event(&closed)).await
+            })
+            .await;
+        world.advance("5m").await;
+        world.stripe.holds_events(false).await;
+        world.stripe.stand_in().settle().await;
+        assert_eq!(world.stripe.refunded().await, [3500], "{death}");
+        is_given_back(&acme, &contract, &death.to_string()).await;
+        assert_eq!(acme.covered_until(contract.as_str()).await, "", "{death}");
+        told.is_some()
+    })
+    .await;
+}
+
+/// The bank sends back what went back: there is no way to its payer, and somebody is told.
+#[tokio::test]
+async fn a_late_payment_whose_refund_comes_back_is_told_as_kept() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let mut acme = world.organisation("acme").await;
+    let (contract, paid) = paid_too_late(&mut acme, &world).await;
+    assert_eq!(world.stripe.delivers(&paid).await, 200);
+    world.stripe.refund_fails().await;
+    let failed = world.stripe.event("refund.failed");
+    let machine = world.machine().await;
+    let told = machine.call(world.stripe.signed_event(&failed)).await.unwrap();
+    assert_eq!(told.status, 200, "{told}");
+    let counted = ["LatePaymentsKept", "LatePaymentsRefunded"].map(|metric| machine.metric(metric));
+    assert_eq!(counted, [1, 0]);
+    world.stripe.holds_events(false).await;
+    assert_eq!(world.stripe.refunded().await, [3500]);
+    is_given_back(&acme, &contract, "its refund came back").await;
+}
+
 /// There is not enough on the balance at Stripe to give it back: nothing more is billed meanwhile, and it goes back when there is.
 #[tokio::test]
 async fn a_late_payment_that_cannot_go_back_yet_ends_all_the_same() {

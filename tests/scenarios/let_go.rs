@@ -461,3 +461,81 @@ async fn a_dispute_of_what_was_let_go_rings() {
     );
     assert_eq!(world.stripe.refunded().await, [3500]);
 }
+
+/// Its payer has had its bank ask for the payment before it could go back, and the bank decides for us: the money is here again, and goes back once,
+/// whoever dies over that. Nothing goes back where the bank decides against us: its payer has it.
+#[tokio::test]
+async fn what_was_disputed_before_it_went_back_goes_back_when_that_is_won() {
+    let world = world().await;
+    let acme = world.organisation("acme").await;
+    let mut given_back = 0;
+    at_every_death(async |death| {
+        let (_, bill) = let_go(&world, &acme).await;
+        world.stripe.holds_events(true).await;
+        world.stripe.pays_invoice(&bill, "pm_card_visa").await;
+        let charge = world.stripe.charge_of(bill["id"].as_str().unwrap()).await;
+        let dispute = world.stripe.is_disputed(&charge).await;
+        hears(&world).await;
+        assert_eq!(world.stripe.refunded().await.len(), given_back, "{death}");
+        world.stripe.holds_events(true).await;
+        world.stripe.decides(&dispute, true).await;
+        let closed = world.stripe.event("charge.dispute.closed");
+        let hear = async |machine: &Machine| hears_on(&world, machine, &closed).await;
+        let told = world.dies_over(death, hear).await;
+        world.advance("5m").await;
+        given_back += 1;
+        hears(&world).await;
+        replays(&world).await;
+        assert_eq!(world.stripe.refunded().await.len(), given_back, "{death}");
+        assert_eq!(kept(&world).await, 0, "{death}");
+        told.is_some()
+    })
+    .await;
+    let (_, bill) = let_go(&world, &acme).await;
+    world.stripe.holds_events(true).await;
+    world.stripe.pays_invoice(&bill, "pm_card_visa").await;
+    let charge = world.stripe.charge_of(bill["id"].as_str().unwrap()).await;
+    let dispute = world.stripe.is_disputed(&charge).await;
+    hears(&world).await;
+    world.stripe.decides(&dispute, false).await;
+    world.advance("1d").await;
+    assert_eq!(world.stripe.refunded().await.len(), given_back);
+}
+
+/// The bank sends back what went back: there is no way to its payer, and somebody is told. So is somebody where a bank has taken a part of it.
+#[tokio::test]
+async fn what_cannot_go_back_is_told_as_kept() {
+    let world = world().await;
+    let acme = world.organisation("acme").await;
+    for is_disputed in [false, true] {
+        let (_, bill) = let_go(&world, &acme).await;
+        world.stripe.holds_events(true).await;
+        world.stripe.pays_invoice(&bill, "pm_card_visa").await;
+        let charge = world.stripe.charge_of(bill["id"].as_str().unwrap()).await;
+        let event = if is_disputed {
+            let part = json!({ "amount": 400 });
+            let dispute = world.stripe.is_disputed_so(&charge, &part).await;
+            hears(&world).await;
+            world.stripe.holds_events(true).await;
+            world.stripe.decides(&dispute, false).await;
+            world.stripe.event("charge.dispute.closed")
+        } else {
+            hears(&world).await;
+            world.stripe.holds_events(true).await;
+            world.stripe.refund_fails().await;
+            world.stripe.event("refund.failed")
+        };
+        let before = world.stripe.refunded().await.len();
+        let machine = world.machine().await;
+        let told = hears_on(&world, &machine, &event).await.unwrap();
+        assert_eq!(told.status, 200, "{told}");
+        let counted = ["LatePaymentsKept", "LatePaymentsRefunded"].map(|metric| machine.metric(metric));
+        assert_eq!(counted, [1, 0], "disputed: {is_disputed}");
+        hears(&world).await;
+        assert_eq!(
+            world.stripe.refunded().await.len(),
+            before,
+            "disputed: {is_disputed}"
+        );
+    }
+}

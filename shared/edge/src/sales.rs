@@ -18,7 +18,7 @@ use billing_core::reversal::Reversal;
 use billing_core::sale::{Sale, Way};
 use billing_core::session::{Session, Status};
 use billing_store::{SessionWrite, StoredContract, unless_conflict};
-use billing_stripe::Returned;
+use billing_stripe::{Left, Returned};
 
 use crate::call::Call;
 use crate::problem::Problem;
@@ -32,6 +32,8 @@ pub struct InvoiceFacts {
     pub was_given_up: bool,
     /// What was given back of it.
     pub reversal: Option<Reversal>,
+    /// What is left of its payment, where that was looked at.
+    pub left: Option<Left>,
 }
 
 impl InvoiceFacts {

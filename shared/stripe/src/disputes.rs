@@ -19,6 +19,8 @@ pub(crate) struct Disputed {
     pub(crate) lost: i64,
     /// Whether there is one that somebody had to answer.
     pub(crate) any: bool,
+    /// Whether a bank has taken something of it, and has not decided yet.
+    pub(crate) is_undecided: bool,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +53,11 @@ impl Dispute {
         }
     }
 
+    /// Whether the payer's bank has the money until it has decided. One that merely asks has taken nothing.
+    fn is_undecided(&self) -> bool {
+        matches!(self.status.as_str(), "needs_response" | "under_review")
+    }
+
     /// Whether somebody has, or had, to answer it.
     fn is_to_be_answered(&self) -> bool {
         self.status != "prevented"
@@ -62,6 +69,7 @@ fn sum(disputes: &[Dispute]) -> Disputed {
     Disputed {
         lost: lost.map(|dispute| dispute.amount).sum(),
         any: disputes.iter().any(Dispute::is_to_be_answered),
+        is_undecided: disputes.iter().any(Dispute::is_undecided),
     }
 }
 
@@ -117,12 +125,30 @@ mod tests {
         }
     }
 
+    /// What is to be decided, what is decided, and what only asks.
+    #[test]
+    fn a_dispute_is_undecided_until_the_bank_has_spoken() {
+        for (status, undecided) in [
+            ("needs_response", true),
+            ("under_review", true),
+            ("warning_needs_response", false),
+            ("warning_under_review", false),
+            ("won", false),
+            ("lost", false),
+            ("appeal_under_review", false),
+            ("prevented", false),
+        ] {
+            assert_eq!(sum(&[dispute(status, &[])]).is_undecided, undecided, "{status}");
+        }
+    }
+
     #[test]
     fn several_disputes_of_one_charge_add_up() {
         let disputes = [dispute("lost", &[]), dispute("won", &[]), dispute("lost", &[])];
         let expected = Disputed {
             lost: 6000,
             any: true,
+            is_undecided: false,
         };
         assert_eq!(sum(&disputes), expected);
         assert_eq!(sum(&[dispute("prevented", &[])]), Disputed::default());

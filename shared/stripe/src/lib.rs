@@ -92,6 +92,6 @@ pub use invoices::{Invoice, OpenPayment, PayableInvoice};
 pub use previews::{Preview, PreviewLine, PreviewedChange};
 pub use prices::Price;
 pub use returns::Returned;
-pub use reversals::{Reversed, ReversedInvoice};
+pub use reversals::{Left, Reversed, ReversedInvoice};
 pub use subscriptions::FetchedSubscription;
 pub use synthetic::SyntheticEvent;

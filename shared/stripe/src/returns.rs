@@ -3,6 +3,8 @@
 //! What a payment paid besides stays paid: a debt of before that Stripe added to the invoice, and another invoice to which an operator has
 //! attached it.
 //!
+//! A refund that its payer's bank has sent back, or that somebody has stopped, is not made again: somebody has to find another way.
+//!
 //! Not here: what was given back already, by whomever ([`crate::reversals`]).
 //!
 //! # If it fails half-way
@@ -30,7 +32,8 @@ use crate::wire::id;
 pub enum Returned {
     /// All of it went back, or had gone already.
     Whole,
-    /// Something did not: it was paid outside of Stripe, or Stripe takes no credit note for it. Somebody has to give it back.
+    /// Something did not: it was paid outside of Stripe, Stripe takes no credit note for it, or its payer's bank has sent a refund back. Somebody has to
+    /// give it back.
     InPart,
 }
 
@@ -116,7 +119,7 @@ impl Stripe {
                 let (own, received) = (paid - of_debt, intent.amount_received);
                 let intent: PaymentIntentId = id(&intent.id, "a payment intent")?;
                 if own >= received {
-                    self.refund_payment(&intent, key).await?;
+                    returned = returned.and(self.refund_payment(&intent, key).await?);
                 } else {
                     let part = Part {
                         invoice: &invoice,
@@ -142,14 +145,24 @@ impl Stripe {
 
     /// Gives back what is left of a payment: what is given back already is not given back again, under whatever key. Where its payer's bank
     /// has taken it, or is about to, there is nothing to give.
-    async fn refund_payment(&self, intent: &PaymentIntentId, key: &str) -> Result<(), StripeError> {
+    async fn refund_payment(&self, intent: &PaymentIntentId, key: &str) -> Result<Returned, StripeError> {
+        if self.refunds_of(intent).await?.iter().any(Refund::has_come_back) {
+            return Ok(Returned::InPart);
+        }
         let request = || CreateRefund::new().payment_intent(intent.as_str()).build();
         // A failure is kept for a day, and may be over: the money had not arrived here yet, or was gone already.
         let key = format!("{key}/refund/{intent}");
         match self.post_at_last::<IgnoredAny>(request, &key).await {
-            Err(StripeError::Refused(refusal)) if refusal.is_about_money_that_is_gone() => Ok(()),
-            answer => answer.map(|_| ()),
+            Err(StripeError::Refused(refusal)) if refusal.is_about_money_that_is_gone() => {
+                Ok(Returned::Whole)
+            }
+            answer => answer.map(|_| Returned::Whole),
         }
+    }
+
+    async fn refunds_of(&self, intent: &PaymentIntentId) -> Result<Vec<Refund>, StripeError> {
+        let list = ListRefund::new().payment_intent(intent.as_str());
+        self.pages(list.build()).all().await
     }
 
     /// Gives back what of a payment paid an invoice, less what was given back of it already. Where it paid another one too, a refund of
@@ -164,9 +177,12 @@ impl Stripe {
         let mut spent = None;
         for attempt in 1..=KEYS {
             // Also after a failure that Stripe keeps: the refund may have been made all the same.
-            let refunds = self
-                .standing(ListRefund::new().payment_intent(intent.as_str()))
-                .await?;
+            let mut refunds = self.refunds_of(&intent).await?;
+            let has_come_back = |refund: &Refund| refund.has_come_back() && refund.may_be_of(invoice);
+            if refunds.iter().any(has_come_back) {
+                return Ok(Returned::InPart);
+            }
+            refunds.retain(|refund| !refund.has_come_back());
             let of_invoice = refunds.iter().filter(|refund| refund.may_be_of(invoice));
             let left = of_invoice.fold(own, |left, refund| left.saturating_sub(refund.amount));
             let returned = match is_shared && refunds.iter().any(Refund::is_unmarked) {

@@ -53,6 +53,35 @@ pub struct ReversedInvoice {
     pub was_given_up: bool,
     /// What was given back.
     pub reversal: Reversal,
+    /// What is left of its payment.
+    pub left: Left,
+}
+
+/// What is left of an invoice's payment, where it should go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing: it is not paid, or all of it went back.
+    Nothing,
+    /// Its payer's bank has not decided yet who has it. Stripe gives nothing back of it before that.
+    Undecided,
+    /// Something of which the payer's bank has taken a part. Stripe gives nothing back of that payment.
+    BesideLost,
+    /// Something that can go back.
+    Something,
+}
+
+impl Left {
+    fn of(is_paid: bool, reversal: &Reversal, payments: &[Paid]) -> Self {
+        if !is_paid || reversal.is_full() || reversal.paid.minor <= 0 {
+            Self::Nothing
+        } else if payments.iter().any(|paid| paid.disputed.is_undecided) {
+            Self::Undecided
+        } else if reversal.lost > 0 {
+            Self::BesideLost
+        } else {
+            Self::Something
+        }
+    }
 }
 
 /// A charge, or a dispute of one.
@@ -68,6 +97,7 @@ struct OfInvoice {
 
 #[derive(Deserialize)]
 struct Wire {
+    status: Option<String>,
     currency: String,
     #[serde(flatten)]
     settled: Settled,
@@ -192,9 +222,9 @@ impl Refund {
         self.metadata.as_ref()?.get(GIVEN_BACK_OF).map(String::as_str)
     }
 
-    /// Whether the money is on its way, or there: a bank may send it back, and an operator may stop it.
-    fn stands(&self) -> bool {
-        !matches!(self.status.as_deref(), Some("failed" | "canceled"))
+    /// Whether the money is neither on its way nor there: a bank may send it back, and an operator may stop it.
+    pub(crate) fn has_come_back(&self) -> bool {
+        matches!(self.status.as_deref(), Some("failed" | "canceled"))
     }
 }
 
@@ -330,13 +360,16 @@ impl Stripe {
                 disputed,
             });
         }
+        let reversal = sum(invoice, wire.settled()?, &paid, &notes);
+        let is_paid = wire.status.as_deref() == Some("paid");
         Ok(ReversedInvoice {
+            left: Left::of(is_paid, &reversal, &paid),
             subscription: wire.subscription()?,
             was_given_up: wire
                 .status_transitions
                 .as_ref()
                 .is_some_and(WireTransitions::tell_giving_up),
-            reversal: sum(invoice, wire.settled()?, &paid, &notes),
+            reversal,
         })
     }
 
@@ -386,15 +419,13 @@ impl Stripe {
     async fn standing_refunds(&self, charge: &Charge) -> Result<Vec<Refund>, StripeError> {
         match charge.amount_refunded {
             0 => Ok(Vec::new()),
-            _ => self.standing(ListRefund::new().charge(charge.id.as_str())).await,
+            _ => {
+                let list = ListRefund::new().charge(charge.id.as_str());
+                let mut refunds = self.pages::<Refund>(list.build()).all().await?;
+                refunds.retain(|refund| !refund.has_come_back());
+                Ok(refunds)
+            }
         }
-    }
-
-    /// The refunds of a list that have not come back.
-    pub(crate) async fn standing(&self, refunds: ListRefund) -> Result<Vec<Refund>, StripeError> {
-        let mut refunds = self.pages::<Refund>(refunds.build()).all().await?;
-        refunds.retain(Refund::stands);
-        Ok(refunds)
     }
 
     pub(crate) async fn credit_notes(&self, invoice: &InvoiceId) -> Result<Vec<CreditNote>, StripeError> {
@@ -445,7 +476,11 @@ mod tests {
                     metadata: None,
                 })
                 .collect(),
-            disputed: Disputed { lost, any: lost > 0 },
+            disputed: Disputed {
+                lost,
+                any: lost > 0,
+                is_undecided: false,
+            },
         }
     }
 
@@ -520,6 +555,32 @@ mod tests {
             paid.disputed.any = of_dispute;
             let reversal = sum(&"in_1".parse().unwrap(), usd(3000), &[paid], &[]);
             assert_eq!(reversal.disputed, of_charge || of_dispute);
+        }
+    }
+
+    /// 2000 of a payment of 6000: not paid, given back, disputed, taken in part, and there to go back.
+    #[test]
+    fn what_is_left_of_a_payment_can_go_back_once_its_bank_has_decided() {
+        for (is_paid, refunds, lost, is_undecided, left) in [
+            (false, &[][..], 0, false, Left::Nothing),
+            (true, &[6000_i64], 0, false, Left::Nothing),
+            (true, &[6000], 0, true, Left::Nothing),
+            (true, &[], 6000, false, Left::Nothing),
+            (true, &[], 0, true, Left::Undecided),
+            (true, &[], 400, true, Left::Undecided),
+            (true, &[], 400, false, Left::BesideLost),
+            (true, &[], 0, false, Left::Something),
+            (true, &[400], 0, false, Left::Something),
+        ] {
+            let mut paid = charged(Some(6000), refunds, lost);
+            paid.disputed.is_undecided = is_undecided;
+            let paid = [paid];
+            let reversal = sum(&"in_1".parse().unwrap(), usd(6000), &paid, &[]);
+            assert_eq!(
+                Left::of(is_paid, &reversal, &paid),
+                left,
+                "{is_paid} {refunds:?} {lost} {is_undecided}"
+            );
         }
     }
 

@@ -6,7 +6,7 @@
 //! Stripe say of themselves.
 
 use billing_core::access::Mode;
-use billing_core::contract::ContractKey;
+use billing_core::contract::{ContractKey, Status};
 use billing_core::id::{InvoiceId, ScheduleId, SessionId, SubscriptionId};
 use billing_stripe::{ReadContract, ReversedInvoice, SessionStatus, StripeError};
 
@@ -87,8 +87,12 @@ async fn land(call: &Call<'_>, errand: &Errand, of: &Subject) -> Result<Option<(
         let to_give_back = let_go::Bill {
             is_live: read.read.billing.status.is_live(),
             was_given_up: bill.was_given_up,
+            is_refunded: stored
+                .as_ref()
+                .is_some_and(|stored| stored.contract.status == Status::Refunded),
             paid: &bill.paid,
             reversal: bill.reversal.as_ref(),
+            left: bill.left,
         };
         if let_go::give_back(call, &to_give_back).await? {
             return Ok(Some(()));
@@ -211,6 +215,7 @@ async fn invoice(call: &Call<'_>, id: &InvoiceId, is_told: bool) -> Result<Optio
     let bill = InvoiceFacts {
         paid: if invoice.paid { invoice.service } else { Vec::new() },
         was_given_up: invoice.was_given_up,
+        left: reversal.as_ref().map(|reversed| reversed.left),
         reversal: reversal.map(|reversed| reversed.reversal),
     };
     subscription(call, billed, bill).await
@@ -221,6 +226,7 @@ async fn reversal(call: &Call<'_>, invoice: &InvoiceId) -> Result<Option<Fetched
         subscription: Some(billed),
         was_given_up,
         reversal,
+        left,
     } = call.stripe().await?.reversal(invoice).await?
     else {
         return Ok(None);
@@ -229,6 +235,7 @@ async fn reversal(call: &Call<'_>, invoice: &InvoiceId) -> Result<Option<Fetched
         paid: Vec::new(),
         was_given_up,
         reversal: Some(reversal),
+        left: Some(left),
     };
     subscription(call, &billed, bill).await
 }

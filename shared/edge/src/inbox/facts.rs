@@ -4,7 +4,7 @@ use billing_core::access::Mode;
 use billing_core::id::{AccountId, InvoiceId, SessionId, SubscriptionId};
 use billing_core::landing::{EndedSession, Facts};
 use billing_core::subscription::Standing;
-use billing_stripe::{FetchedSubscription, ReversedInvoice, SessionStatus, Stripe, StripeError};
+use billing_stripe::{FetchedSubscription, Left, ReversedInvoice, SessionStatus, Stripe, StripeError};
 
 use super::errand::Errand;
 use crate::call::Call;
@@ -16,6 +16,8 @@ pub(super) struct FetchedFacts {
     pub(super) account: Option<AccountId>,
     /// Whether they tell of a bill that somebody had given up.
     pub(super) was_given_up: bool,
+    /// What is left of the payment of a bill that money may have gone back of.
+    pub(super) left: Option<Left>,
     /// The subscription that was touched, whole.
     pub(super) standing: Option<Standing>,
 }
@@ -103,6 +105,7 @@ async fn session(stripe: &Stripe, id: &SessionId) -> Result<Option<FetchedFacts>
         facts,
         account: session.account,
         was_given_up: false,
+        left: None,
         standing: bought.map(|bought| bought.standing),
     }))
 }
@@ -125,6 +128,7 @@ async fn invoice(
         true => Some(stripe.reversal(id).await?),
         false => None,
     };
+    let left = reversal.as_ref().map(|reversed| reversed.left);
     // What is not paid grants nothing, and leaves alone what was paid for before.
     let paid = if invoice.paid { invoice.service } else { Vec::new() };
     Ok(Some(FetchedFacts {
@@ -134,6 +138,7 @@ async fn invoice(
             ..found.facts
         },
         was_given_up: invoice.was_given_up,
+        left,
         ..found
     }))
 }
@@ -143,6 +148,7 @@ async fn reversal(stripe: &Stripe, invoice: &InvoiceId) -> Result<Option<Fetched
         subscription: Some(billed),
         was_given_up,
         reversal,
+        left,
     } = stripe.reversal(invoice).await?
     else {
         return Ok(None);
@@ -156,6 +162,7 @@ async fn reversal(stripe: &Stripe, invoice: &InvoiceId) -> Result<Option<Fetched
             ..found.facts
         },
         was_given_up,
+        left: Some(left),
         ..found
     }))
 }
@@ -176,6 +183,7 @@ async fn subscription(stripe: &Stripe, id: &SubscriptionId) -> Result<Option<Fet
         facts,
         account,
         was_given_up: false,
+        left: None,
         standing: Some(standing),
     }))
 }

@@ -125,8 +125,10 @@ async fn land(
             .as_ref()
             .is_some_and(Subscription::is_live),
         was_given_up: found.was_given_up,
+        is_refunded: false,
         paid: &found.facts.paid,
         reversal: found.facts.reversal.as_ref(),
+        left: found.left,
     };
     if let_go::give_back(call, &bill).await? {
         return Ok(Some(Landed::Whole));

@@ -3,8 +3,9 @@
 
 use billing_core::contract::Status;
 use billing_core::session::LatePayment;
-use billing_tests::{Machine, Organisation, World, at_every_death, log, path_of};
+use billing_tests::{Machine, Organisation, World, at_every_death, id_of, log, path_of};
 use serde_json::{Value, json};
+use stripe_stand_in::InvoiceAct;
 
 fn visa() -> Value {
     json!({ "payment_method_id": "pm_card_visa" })
@@ -331,5 +332,69 @@ async fn what_was_paid_for_nothing_rings() {
         let names_own = log.contains(&format!("\"own\":{}", own["id"]));
         assert_eq!(names_own, alarm == "SecondSubscriptions", "{log}");
         world.stripe.holds_events(false).await;
+    }
+}
+
+/// The debit failed, and the payer paid a part of the bill on its page; an operator ends the subscription, or nobody does. Stripe does not make void what
+/// is paid in part, so nothing is sold anew beside it: the session waits while its time lasts, whoever hears of it or confirms.
+#[tokio::test]
+async fn a_first_bill_that_is_paid_in_part_is_waited_for() {
+    for is_ended in [true, false] {
+        for then in ["is paid", "is given up", "runs out"] {
+            let context = format!("ended: {is_ended}, {then}");
+            let world = World::at("2026-04-01T00:00:00Z").await;
+            let acme = world.organisation("acme").await;
+            let (id, _) = acme.session_whose_debit_failed().await;
+            let bill = world.stripe.latest_invoice().await;
+            let part = InvoiceAct {
+                amount: Some(400),
+                ..InvoiceAct::default()
+            };
+            let stand_in = world.stripe.stand_in();
+            stand_in.act_on_invoice(id_of(&bill), &part).await.unwrap();
+            if is_ended {
+                ends_latest(&world).await;
+                stand_in.settle().await;
+            }
+            for body in [Value::Null, visa()] {
+                let pending = acme.confirms(&id, &body).await;
+                assert_eq!(pending.body["checkout_status"], "pending", "{context}: {pending}");
+                assert_eq!(pending.body["url"], bill["hosted_invoice_url"], "{context}");
+            }
+            let sold = match then {
+                "is paid" => {
+                    world.stripe.pays_invoice(&bill, "pm_card_visa").await;
+                    "contract_created"
+                }
+                "is given up" => {
+                    stand_in.write_off_invoice(id_of(&bill)).await.unwrap();
+                    stand_in.settle().await;
+                    acme.confirms(&id, &visa()).await;
+                    acme.confirms(&id, &visa()).await;
+                    stand_in.settle().await;
+                    if is_ended { "contract_created" } else { "pending" }
+                }
+                _ => {
+                    world.advance("26h").await;
+                    let latest = world.stripe.all_subscriptions().await.remove(0);
+                    let over = ["canceled", "incomplete_expired"];
+                    assert!(
+                        over.iter().any(|it| latest["status"] == *it),
+                        "{context}: {latest}"
+                    );
+                    assert_eq!(acme.confirms(&id, &visa()).await.status, 410, "{context}");
+                    "expired"
+                }
+            };
+            assert_eq!(acme.reads(&id).await.body["checkout_status"], sold, "{context}");
+            assert_eq!(world.dead_letters().await, [Value::Null; 0], "{context}");
+            let refused = stand_in.delivery_attempts();
+            assert!(
+                refused
+                    .iter()
+                    .all(|it| it.status.is_none_or(|status| status < 500)),
+                "{context}: {refused:?}"
+            );
+        }
     }
 }

@@ -195,11 +195,18 @@ impl Call<'_> {
     /// Makes unpayable what a sale waits for, once its session's time has run out: Stripe would go on trying to charge it where a bank
     /// debit failed days later.
     async fn close_late(&self, sale: &Sale, read: Read) -> Result<Read, Problem> {
-        if sale.open_until <= self.now {
-            self.close_sale(sale, read).await
-        } else {
-            Ok(read)
+        if self.now < sale.open_until {
+            return Ok(read);
         }
+        let read = self.close_sale(sale, read).await?;
+        // What is paid in part cannot be made void: its payer may pay the rest on its page, and nobody else charges anything.
+        let is_left = sale.offer.way == Way::Begin && read.is_paid_in_part() && !read.is_paying();
+        if !is_left || !read.billing.status.is_live() {
+            return Ok(read);
+        }
+        let stripe = self.stripe().await?;
+        let canceled = stripe.cancel_contract(&read.billing.subscription, sale).await?;
+        self.with_own_bill(sale, canceled.read).await
     }
 
     /// What a sale stands on: where it begins a contract, the first bill of its subscription, where it amends one, its own; looked for where a
@@ -418,7 +425,7 @@ impl Call<'_> {
             // What waits for its payer is closed by whoever knows where it can be paid.
             let has_come = match contract::fate(sale, &read, Lateness::InTime) {
                 Fate::TookEffect | Fate::TooLate => true,
-                Fate::Waits(_) => read.is_paying(),
+                Fate::Waits(_) => read.is_paying() || read.is_paid_in_part(),
                 Fate::Open | Fate::Over => false,
             };
             return Ok(if has_come {

@@ -173,6 +173,7 @@ impl TryFrom<WireInvoice> for Bill {
                 .transpose()?,
             is_open: wire.status.as_deref() == Some("open"),
             is_payable: matches!(wire.status.as_deref(), Some("open" | "uncollectible")),
+            is_paid_in_part: wire.status.as_deref() == Some("open") && wire.settled.amount_paid > 0,
             is_first: wire.billing_reason.as_deref() == Some("subscription_create"),
             page: wire.hosted_invoice_url,
         })

@@ -91,6 +91,12 @@ pub fn fate(sale: &Sale, read: &Read, lateness: Lateness) -> Fate {
         (Way::Begin, BillingStatus::Canceled) if sale.is_to_be_refunded => Fate::Over,
         // An operator ended it while a bank debit is paying for it, which nobody can call back.
         (Way::Begin, BillingStatus::Canceled) if read.is_debited => waits(),
+        // A part of it is paid: the rest is the payer's to pay, or an operator's to give up.
+        (Way::Begin, BillingStatus::Canceled | BillingStatus::IncompleteExpired)
+            if read.is_paid_in_part() =>
+        {
+            waits()
+        }
         // An operator ended it before anybody had written down that it was paid: it was sold, and is over.
         (Way::Begin, BillingStatus::Canceled) if read.has_begun() => match lateness {
             Lateness::Moved => Fate::TooLate,
@@ -148,11 +154,14 @@ pub fn lateness(sale: &Sale, read: &Read, now: Timestamp) -> Option<Lateness> {
     (sale.offer.way == Way::AtOnce).then_some(Lateness::Holds)
 }
 
-/// Whether a sale waits for its payment, and can be made unpayable: nobody is making the first one of a contract.
+/// Whether a sale waits for its payment, and can be made unpayable: nobody is making the first one of a contract, or has made a part of it.
 #[must_use]
 pub fn is_awaited(sale: &Sale, read: &Read) -> bool {
     match sale.offer.way {
-        Way::Begin => !read.is_paying() && matches!(fate(sale, read, Lateness::InTime), Fate::Waits(_)),
+        Way::Begin => {
+            let is_made = read.is_paying() || read.is_paid_in_part();
+            !is_made && matches!(fate(sale, read, Lateness::InTime), Fate::Waits(_))
+        }
         Way::AtOnce => read.is_pending,
         Way::AtPeriodEnd => false,
     }

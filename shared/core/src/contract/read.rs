@@ -177,6 +177,12 @@ impl Read {
         self.first_bill().is_some_and(|bill| bill.is_paid)
     }
 
+    /// Whether a part of its first bill is paid, and the rest can be: Stripe does not make that void, whatever becomes of the subscription.
+    #[must_use]
+    pub fn is_paid_in_part(&self) -> bool {
+        self.first_bill().is_some_and(|bill| bill.is_paid_in_part)
+    }
+
     /// Whether its first payment is under way: Stripe calls such a subscription active, until somebody ends it.
     #[must_use]
     pub fn is_paying(&self) -> bool {
@@ -233,6 +239,8 @@ pub struct Bill {
     pub is_payable: bool,
     /// Whether somebody has given it up, whatever has become of it since.
     pub was_given_up: bool,
+    /// Whether a part of it is paid, and the rest can be: Stripe does not make it void.
+    pub is_paid_in_part: bool,
     /// Whether it is the first of its subscription.
     pub is_first: bool,
     /// Where its customer pays it.

@@ -238,6 +238,16 @@ fn a_sale_is_closed_while_nobody_is_paying_it() {
         ..incomplete.clone()
     };
     assert!(!is_awaited(&begins, &debited));
+    let mut in_part = incomplete.clone();
+    if let Some(bill) = &mut in_part.latest_invoice {
+        (bill.is_paid, bill.is_paid_in_part) = (false, true);
+    }
+    assert!(!is_awaited(&begins, &in_part));
+    in_part.billing.status = BillingStatus::Canceled;
+    assert!(matches!(
+        fate(&begins, &in_part, Lateness::InTime),
+        Fate::Waits(_)
+    ));
     let mut amendment = begins;
     let pending = Read {
         is_pending: true,

@@ -51,8 +51,8 @@ pub(super) async fn give_back(call: &Call<'_>, bill: &Bill<'_>) -> Result<bool, 
         tracing::warn!(%invoice, "a bill that was let go is disputed");
         call.count("Disputes", 1);
     }
-    // Of what is paid and not looked at, Stripe gives back what there is.
-    let is_left = paid.map(|_| Left::Something);
+    // Of what is paid and not looked at, Stripe gives back what there is. Of a contract the landing has.
+    let is_left = paid.filter(|_| is_let_go).map(|_| Left::Something);
     match bill.left.or(is_left) {
         None | Some(Left::Nothing | Left::Undecided) => {}
         Some(Left::BesideLost) => keeps(call, invoice),

@@ -39,6 +39,13 @@ async fn paid_too_late(acme: &mut Organisation<'_>, world: &World) -> (ContractI
     (contract, world.stripe.event("invoice.paid"))
 }
 
+/// Its payer has its bank ask for the payment.
+async fn is_disputed(world: &World) -> String {
+    let invoice = world.stripe.latest_invoice().await;
+    let charge = world.stripe.charge_of(invoice["id"].as_str().unwrap()).await;
+    world.stripe.is_disputed(&charge).await
+}
+
 /// The payment is given back, and nothing is sold.
 async fn is_given_back(acme: &Organisation<'_>, contract: &ContractId, context: &str) {
     let stored = acme.contract(contract.as_str()).await.contract;
@@ -203,9 +210,7 @@ async fn a_late_payment_that_is_disputed_ends_all_the_same() {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let mut acme = world.organisation("acme").await;
         let (contract, paid) = paid_too_late(&mut acme, &world).await;
-        let invoice = world.stripe.latest_invoice().await;
-        let charge = world.stripe.charge_of(invoice["id"].as_str().unwrap()).await;
-        world.stripe.is_disputed(&charge).await;
+        is_disputed(&world).await;
         let told = world
             .dies_over(death, async |machine| {
                 machine.call(world.stripe.signed_event(&paid)).await
@@ -233,9 +238,7 @@ async fn a_late_payment_that_was_disputed_goes_back_when_that_is_won() {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let mut acme = world.organisation("acme").await;
         let (contract, paid) = paid_too_late(&mut acme, &world).await;
-        let invoice = world.stripe.latest_invoice().await;
-        let charge = world.stripe.charge_of(invoice["id"].as_str().unwrap()).await;
-        let dispute = world.stripe.is_disputed(&charge).await;
+        let dispute = is_disputed(&world).await;
         assert_eq!(world.stripe.delivers(&paid).await, 200, "{death}");
         world.stripe.decides(&dispute, true).await;
         let closed = world.stripe.event("charge.dispute.closed");

@@ -462,6 +462,14 @@ async fn a_dispute_of_what_was_let_go_rings() {
     assert_eq!(world.stripe.refunded().await, [3500]);
 }
 
+/// Lets a bill go and has it paid, of which nobody has heard yet; and answers the charge.
+async fn paid_unheard(world: &World, acme: &Organisation<'_>) -> Value {
+    let (_, bill) = let_go(world, acme).await;
+    world.stripe.holds_events(true).await;
+    world.stripe.pays_invoice(&bill, "pm_card_visa").await;
+    world.stripe.charge_of(bill["id"].as_str().unwrap()).await
+}
+
 /// Its payer has had its bank ask for the payment before it could go back, and the bank decides for us: the money is here again, and goes back once,
 /// whoever dies over that. Nothing goes back where the bank decides against us: its payer has it.
 #[tokio::test]
@@ -470,10 +478,7 @@ async fn what_was_disputed_before_it_went_back_goes_back_when_that_is_won() {
     let acme = world.organisation("acme").await;
     let mut given_back = 0;
     at_every_death(async |death| {
-        let (_, bill) = let_go(&world, &acme).await;
-        world.stripe.holds_events(true).await;
-        world.stripe.pays_invoice(&bill, "pm_card_visa").await;
-        let charge = world.stripe.charge_of(bill["id"].as_str().unwrap()).await;
+        let charge = paid_unheard(&world, &acme).await;
         let dispute = world.stripe.is_disputed(&charge).await;
         hears(&world).await;
         assert_eq!(world.stripe.refunded().await.len(), given_back, "{death}");
@@ -491,10 +496,7 @@ async fn what_was_disputed_before_it_went_back_goes_back_when_that_is_won() {
         told.is_some()
     })
     .await;
-    let (_, bill) = let_go(&world, &acme).await;
-    world.stripe.holds_events(true).await;
-    world.stripe.pays_invoice(&bill, "pm_card_visa").await;
-    let charge = world.stripe.charge_of(bill["id"].as_str().unwrap()).await;
+    let charge = paid_unheard(&world, &acme).await;
     let dispute = world.stripe.is_disputed(&charge).await;
     hears(&world).await;
     world.stripe.decides(&dispute, false).await;
@@ -508,10 +510,7 @@ async fn what_cannot_go_back_is_told_as_kept() {
     let world = world().await;
     let acme = world.organisation("acme").await;
     for is_disputed in [false, true] {
-        let (_, bill) = let_go(&world, &acme).await;
-        world.stripe.holds_events(true).await;
-        world.stripe.pays_invoice(&bill, "pm_card_visa").await;
-        let charge = world.stripe.charge_of(bill["id"].as_str().unwrap()).await;
+        let charge = paid_unheard(&world, &acme).await;
         let event = if is_disputed {
             let part = json!({ "amount": 400 });
             let dispute = world.stripe.is_disputed_so(&charge, &part).await;

@@ -65,6 +65,7 @@ async fn confirm(call: &Call<'_>) -> Result<Reply, Problem> {
     let beside = async |organisation: &OrganisationId| call.named_session(organisation).await;
     let (caller, ahead) = call.authenticate_organisation_beside(beside).await?;
     let owner = caller.owner()?;
+    // What can be no session's id is told before an `Idempotency-Key` is claimed for it.
     call.named_checkout()?;
     // On the heap, it leaves the stack to what it is made of.
     let confirmed = Box::pin(confirmed(call, &owner, ahead));

@@ -6,6 +6,12 @@
 
 /// What can happen.
 mod history;
+/// On which machines something is asked.
+mod asking;
+/// What that does to accounts.
+mod calling;
+/// What operators, banks and payers do at Stripe.
+mod operating;
 /// What can happen on connected accounts.
 mod selling;
 /// What can happen to plans and contracts.

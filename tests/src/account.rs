@@ -226,7 +226,7 @@ impl<'w> Account<'w> {
 
     /// Sends a request to the stack.
     pub async fn sends(&self, request: Request<Bytes>) -> Answer {
-        Answer::new(self.world.stack().gateway.call(request).await)
+        self.world.sends(request).await
     }
 
     async fn posts(&self, path: &str, body: &Value) -> Answer {

@@ -146,7 +146,7 @@ impl<'w> Agency<'w> {
 
     /// Sends a request to the stack.
     pub async fn sends(&self, request: Request<Bytes>) -> Answer {
-        Answer::new(self.world.stack().gateway.call(request).await)
+        self.world.sends(request).await
     }
 
     /// What an operator does or sees on the connected account at Stripe.

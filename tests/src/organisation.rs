@@ -274,7 +274,7 @@ impl<'w> Organisation<'w> {
 
     /// Sends a request to the stack.
     pub async fn sends(&self, request: Request<Bytes>) -> Answer {
-        Answer::new(self.world.stack().gateway.call(request).await)
+        self.world.sends(request).await
     }
 
     /// A request with its key.

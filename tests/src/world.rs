@@ -153,6 +153,11 @@ impl World {
             .unwrap();
     }
 
+    /// Hands a request to the stack.
+    pub async fn sends(&self, request: Request<Bytes>) -> Answer {
+        Answer::new(self.stack.gateway.call(request).await)
+    }
+
     /// Posts an event to the webhook, as whoever signed it.
     pub async fn posts_event(&self, payload: &str, signature: &str) -> Answer {
         let request = Request::post("/stripe/webhook")
@@ -160,7 +165,7 @@ impl World {
             .header("stripe-signature", signature)
             .body(Bytes::from(payload.to_owned()))
             .unwrap();
-        Answer::new(self.stack.gateway.call(request).await)
+        self.sends(request).await
     }
 
     /// What is known of one of Stripe's events.

@@ -5,7 +5,9 @@ use billing_tests::Death;
 use proptest::prelude::*;
 use stripe_stand_in::Payment;
 
-use super::history::{CARDS, SHORT, death, dying};
+use super::asking::{On, death, on};
+use super::history::{CARDS, SHORT};
+use super::operating::{Deed, deed_to_what_is_sold};
 
 /// Plans of the catalog: from a day on, from the first of the month on, by the year, and what Stripe cannot express.
 pub(super) const PLANS: [&str; 4] = ["starter", "team", "team-annual", "business"];
@@ -84,18 +86,6 @@ pub(super) enum Wish {
     },
 }
 
-/// On which kind of machine something is asked.
-#[derive(Debug, Clone)]
-pub(super) enum On {
-    One,
-    /// Which dies.
-    Mortal(Death),
-    /// Whose network loses the answer of a step.
-    Losing(usize),
-    /// Which is held at a step while something else happens.
-    Held(usize, Meanwhile),
-}
-
 /// What happens while somebody is held.
 #[derive(Debug, Clone)]
 pub(super) enum Meanwhile {
@@ -120,7 +110,7 @@ pub(super) enum Step {
         which: usize,
         by: usize,
         agrees: bool,
-        on: On,
+        on: On<Meanwhile>,
     },
     PaysPage {
         which: usize,
@@ -138,14 +128,10 @@ pub(super) enum Step {
         which: usize,
         by: usize,
     },
-    /// An operator ends a contract at Stripe, at once or with its period.
-    EndsAtStripe {
+    /// Somebody does something at Stripe, to a customer.
+    Operates {
         which: usize,
-        at_once: bool,
-    },
-    IsRefunded {
-        which: usize,
-        all: bool,
+        deed: Deed,
     },
     Reprices {
         how: usize,
@@ -170,19 +156,13 @@ fn wish() -> impl Strategy<Value = Wish> {
     ]
 }
 
-fn on() -> impl Strategy<Value = On> {
-    let meanwhile = prop_oneof![
+fn meanwhile() -> impl Strategy<Value = Meanwhile> {
+    prop_oneof![
         4 => (0..METHODS.len()).prop_map(|by| Meanwhile::Confirms { by }),
         2 => Just(Meanwhile::Settles),
         1 => Just(Meanwhile::Pays),
         1 => Just(Meanwhile::Ends),
         1 => Just(Meanwhile::Reprices),
-    ];
-    prop_oneof![
-        4 => Just(On::One),
-        3 => dying(MOST_STEPS).prop_map(On::Mortal),
-        1 => (1..MOST_STEPS).prop_map(On::Losing),
-        2 => (1..MOST_STEPS, meanwhile).prop_map(|(step, meanwhile)| On::Held(step, meanwhile)),
     ]
 }
 
@@ -190,13 +170,37 @@ fn confirms() -> impl Strategy<Value = Step> {
     let by = prop_oneof![4 => Just(0), 5 => 0..METHODS.len()];
     // Mostly the session that was opened last.
     let which = prop_oneof![3 => Just(usize::MAX), 2 => any::<usize>()];
-    (which, by, prop_oneof![3 => Just(true), 1 => Just(false)], on()).prop_map(|(which, by, agrees, on)| {
-        Step::Confirms {
+    (
+        which,
+        by,
+        prop_oneof![3 => Just(true), 1 => Just(false)],
+        on(MOST_STEPS, meanwhile()),
+    )
+        .prop_map(|(which, by, agrees, on)| Step::Confirms {
             which,
             by,
             agrees,
             on,
-        }
+        })
+}
+
+/// What most histories begin with: something is sold by the month.
+pub(super) fn sale() -> impl Strategy<Value = Vec<Step>> {
+    (0..BUYERS.len(), 0..PLANS.len(), 0..METHODS.len()).prop_map(|(buyer, plan, by)| {
+        let wish = Wish::Begins {
+            buyer,
+            plan,
+            seats: None,
+            ends: None,
+            lives: None,
+        };
+        let confirms = Step::Confirms {
+            which: 0,
+            by,
+            agrees: true,
+            on: On::One,
+        };
+        vec![Step::Opens { wish, dies: None }, confirms]
     })
 }
 
@@ -211,8 +215,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => (which(), 0..CARDS.len()).prop_map(|(which, card)| Step::PaysBill { which, card }),
         1 => which().prop_map(|which| Step::ClosesPage { which }),
         2 => (which(), 0..PAYERS.len()).prop_map(|(which, by)| Step::IsPaidBy { which, by }),
-        1 => (which(), any::<bool>()).prop_map(|(which, at_once)| Step::EndsAtStripe { which, at_once }),
-        1 => (which(), any::<bool>()).prop_map(|(which, all)| Step::IsRefunded { which, all }),
+        6 => (which(), deed_to_what_is_sold()).prop_map(|(which, deed)| Step::Operates { which, deed }),
         1 => (0..PRICES.len()).prop_map(|how| Step::Reprices { how }),
     ]
 }

@@ -1,13 +1,15 @@
 //! The steps of a history, and living through it.
 
-use billing_tests::{Account, Death, Machine, Moment, World, path_of};
+use billing_tests::{Death, Machine, World, path_of};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use serde_json::{Value, json};
-use stripe_stand_in::{Fault, FaultKind, Payment};
+use serde_json::json;
+use stripe_stand_in::{Fault, FaultKind};
 
+use super::asking::{On, ask, death, on};
+use super::calling::Callers;
 use super::contracting;
-use super::invariants;
+use super::operating::{Deed, deed};
 use super::selling::{self, Sellers};
 use super::shop::Shop;
 
@@ -50,7 +52,7 @@ pub(super) enum Step {
     Starts {
         who: usize,
         annual: bool,
-        dies: Option<Death>,
+        on: Among,
     },
     Pays {
         who: usize,
@@ -59,15 +61,15 @@ pub(super) enum Step {
     Changes {
         who: usize,
         annual: bool,
-        dies: Option<Death>,
+        on: Among,
     },
     Cancels {
         who: usize,
-        dies: Option<Death>,
+        on: Among,
     },
     Resumes {
         who: usize,
-        dies: Option<Death>,
+        on: Among,
     },
     AddsNumber {
         who: usize,
@@ -79,9 +81,10 @@ pub(super) enum Step {
     PaysInvoice {
         who: usize,
     },
-    IsRefunded {
+    /// Somebody does something at Stripe.
+    Operates {
         who: usize,
-        all: bool,
+        deed: Deed,
     },
     /// Events wait, or no longer.
     Holds(bool),
@@ -112,77 +115,100 @@ pub(super) enum Step {
     Contracts(contracting::Step),
 }
 
-/// Mostly nobody dies, and no later than at step `most`.
-pub(super) fn death(most: usize) -> impl Strategy<Value = Option<Death>> {
-    prop_oneof![3 => Just(None), 2 => dying(most).prop_map(Some)]
-}
+/// On any kind of machine, where any other step may happen meanwhile.
+pub(super) type Among = On<Other>;
 
-pub(super) fn dying(most: usize) -> impl Strategy<Value = Death> {
-    let moment = prop_oneof![Just(Moment::Before), Just(Moment::After)];
-    (moment, 1..=most).prop_map(|(moment, step)| Death { moment, step })
-}
+/// What else happens.
+pub(super) type Other = Box<Step>;
 
 /// Histories of accounts, of agencies, of both, and of an organisation; or of one kind alone. The shares are what they cost: one of an
 /// organisation takes four times as long as one of accounts.
 pub(super) fn history(most_steps: usize, of: Option<&str>) -> BoxedStrategy<Vec<Step>> {
-    let history = |step: BoxedStrategy<Step>| vec(step, 1..=most_steps);
-    let sells = || selling::step().prop_map(Step::Sells);
+    let history = |step: BoxedStrategy<Step>| vec(step, 1..=most_steps).boxed();
+    let sells = || on_any_machine(sells);
+    let bought = vec![
+        Step::Starts {
+            who: 0,
+            annual: false,
+            on: On::One,
+        },
+        Step::Pays { who: 0, how: 0 },
+    ];
+    let sold = selling::sale().prop_map(|sale| sale.into_iter().map(Step::Sells).collect());
+    let agreed = contracting::sale().prop_map(|sale| sale.into_iter().map(Step::Contracts).collect());
     let contracts = contracting::step().prop_map(Step::Contracts);
-    let accounts = history(prop_oneof![3 => of_account(), 2 => around()].boxed());
+    let accounts = history(prop_oneof![3 => on_any_machine(buys), 2 => around()].boxed());
     let agencies = history(prop_oneof![3 => sells(), 2 => around()].boxed());
-    let both = history(prop_oneof![2 => of_account(), 2 => sells(), 2 => around()].boxed());
+    let both = history(prop_oneof![2 => on_any_machine(buys), 2 => sells(), 2 => around()].boxed());
     let plans = history(prop_oneof![3 => contracts, 2 => around()].boxed());
+    let accounts = begun(Just(bought).boxed(), accounts);
+    let agencies = begun(sold.boxed(), agencies);
+    let plans = begun(agreed.boxed(), plans);
     match of {
-        Some("accounts") => accounts.boxed(),
-        Some("agencies") => agencies.boxed(),
-        Some("plans") => plans.boxed(),
+        Some("accounts") => accounts,
+        Some("agencies") => agencies,
+        Some("plans") => plans,
         _ => prop_oneof![5 => accounts, 2 => agencies, 1 => both, 2 => plans].boxed(),
     }
 }
 
-/// What accounts and their payers do.
-fn of_account() -> impl Strategy<Value = Step> {
-    let who = 0..ACCOUNTS;
+/// Half of the histories begin with a sale: what comes after one is rare otherwise.
+fn begun(sale: BoxedStrategy<Vec<Step>>, rest: BoxedStrategy<Vec<Step>>) -> BoxedStrategy<Vec<Step>> {
+    let begun = (sale, rest.clone()).prop_map(|(sale, rest)| sale.into_iter().chain(rest).collect());
+    prop_oneof![begun, rest].boxed()
+}
+
+/// Steps on any machine, while others do something too.
+fn on_any_machine(steps: fn(BoxedStrategy<Among>) -> BoxedStrategy<Step>) -> BoxedStrategy<Step> {
+    let meanwhile = prop_oneof![3 => steps(Just(On::One).boxed()), 1 => meanwhile()];
+    steps(on(SHORT, meanwhile.prop_map(Box::new)))
+}
+
+fn sells(on: BoxedStrategy<Among>) -> BoxedStrategy<Step> {
+    selling::step(on).prop_map(Step::Sells).boxed()
+}
+
+/// What accounts, their payers and their operators do.
+fn buys(on: BoxedStrategy<Among>) -> BoxedStrategy<Step> {
+    let who = prop_oneof![2 => Just(0), 3 => 0..ACCOUNTS].boxed();
     prop_oneof![
-        6 => (who.clone(), any::<bool>(), death(SHORT)).prop_map(|(who, annual, dies)| Step::Starts { who, annual, dies }),
+        6 => (who.clone(), any::<bool>(), on.clone()).prop_map(|(who, annual, on)| Step::Starts { who, annual, on }),
         8 => (who.clone(), prop_oneof![5 => Just(0), 3 => 1..4_usize]).prop_map(|(who, how)| Step::Pays { who, how }),
-        5 => (who.clone(), any::<bool>(), death(SHORT)).prop_map(|(who, annual, dies)| Step::Changes { who, annual, dies }),
-        2 => (who.clone(), death(SHORT)).prop_map(|(who, dies)| Step::Cancels { who, dies }),
-        2 => (who.clone(), death(SHORT)).prop_map(|(who, dies)| Step::Resumes { who, dies }),
+        5 => (who.clone(), any::<bool>(), on.clone()).prop_map(|(who, annual, on)| Step::Changes { who, annual, on }),
+        2 => (who.clone(), on.clone()).prop_map(|(who, on)| Step::Cancels { who, on }),
+        2 => (who.clone(), on).prop_map(|(who, on)| Step::Resumes { who, on }),
         1 => who.clone().prop_map(|who| Step::AddsNumber { who }),
         2 => (who.clone(), 0..CARDS.len()).prop_map(|(who, card)| Step::GivesCard { who, card }),
         2 => who.clone().prop_map(|who| Step::PaysInvoice { who }),
-        1 => (who, any::<bool>()).prop_map(|(who, all)| Step::IsRefunded { who, all }),
+        12 => (who, deed()).prop_map(|(who, deed)| Step::Operates { who, deed }),
     ]
+    .boxed()
 }
 
 /// What happens around them.
 fn around() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        14 => meanwhile(),
+        4 => prop_oneof![1..120_u32, 600..3000_u32, Just(45_000)].prop_map(|minutes| Step::Advances { minutes }),
+    ]
+}
+
+/// What can happen within a request: the clock stands still.
+fn meanwhile() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => any::<bool>().prop_map(Step::Holds),
         1 => any::<bool>().prop_map(Step::Drops),
         4 => (any::<usize>(), death(SHORT)).prop_map(|(which, dies)| Step::Delivers { which, dies }),
         3 => (0..4_usize).prop_map(|how| Step::DeliversOddly { how }),
         3 => (0..PLACES.len(), 0..4_usize, 1..6_u32).prop_map(|(place, how, times)| Step::Fails { place, how, times }),
-        4 => prop_oneof![1..120_u32, 600..3000_u32, Just(45_000)].prop_map(|minutes| Step::Advances { minutes }),
         1 => death(SHORT).prop_map(|dies| Step::Reconciles { dies }),
     ]
-}
-
-/// What is remembered of a history for the end.
-#[derive(Default)]
-pub(super) struct Memory {
-    /// What each account was quoted for changes: amounts due.
-    pub(super) quotes: Vec<(usize, i64)>,
 }
 
 /// Lives through a history in a world of its own, and tells what does not add up.
 pub(super) async fn live_through(history: &[Step]) -> Result<(), String> {
     let world = World::unjudged_at("2026-04-01T00:00:00Z").await;
-    let mut accounts = Vec::new();
-    for numbers in 1..=ACCOUNTS {
-        accounts.push(world.account(u32::try_from(numbers).unwrap()).await);
-    }
+    let mut callers = Callers::new(&world, ACCOUNTS).await;
     let mut sellers = if history.iter().any(|step| matches!(step, Step::Sells(_))) {
         Sellers::new(&world).await
     } else {
@@ -193,12 +219,11 @@ pub(super) async fn live_through(history: &[Step]) -> Result<(), String> {
     } else {
         None
     };
-    let mut memory = Memory::default();
     for step in history {
         match (step, &mut shop) {
             (Step::Sells(step), _) => sellers.take(&world, step).await,
             (Step::Contracts(step), Some(shop)) => shop.take(&world, step).await,
-            (step, _) => take(&world, &accounts, step, &mut memory).await,
+            (step, _) => callers.take(&world, step).await,
         }
     }
     come_to_rest(&world).await;
@@ -210,16 +235,11 @@ pub(super) async fn live_through(history: &[Step]) -> Result<(), String> {
     if let Some(shop) = &mut shop {
         faults.extend(shop.faults(&world).await);
     }
-    if !faults.is_empty() {
-        return Err(faults.join("; "));
+    faults.extend(callers.faults(&world).await);
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(faults.join("; ")),
     }
-    for (who, account) in accounts.iter().enumerate() {
-        let faults = invariants::faults(&world, account, who, &memory).await;
-        if !faults.is_empty() {
-            return Err(format!("account {who}: {}", faults.join("; ")));
-        }
-    }
-    Ok(())
 }
 
 /// Everything works again, is delivered, has expired and is reconciled.
@@ -237,58 +257,10 @@ async fn rests(world: &World, pause: &str) {
     world.hands("reconcile", &json!({})).await;
 }
 
-async fn take(world: &World, accounts: &[Account<'_>], step: &Step, memory: &mut Memory) {
+/// What happens around everybody.
+pub(super) async fn happens(world: &World, step: &Step) {
     let stand_in = world.stripe.stand_in();
     match step {
-        Step::Starts { who, annual, dies } => {
-            let body = json!({ "interval": interval(*annual) });
-            call(world, *dies, accounts[*who].checkout_request(&body)).await;
-        }
-        Step::Pays { who, how } => {
-            let payment = [
-                Payment::Succeed,
-                Payment::Decline,
-                Payment::RequiresAction,
-                Payment::Delayed,
-            ][*how];
-            for customer in customers(world, &accounts[*who]) {
-                let sessions = stand_in.sessions_of(&customer);
-                if let Some(open) = sessions.iter().find(|session| session["status"] == "open") {
-                    // Paid, declined, or expired a moment ago: Stripe tells the payer.
-                    drop(stand_in.pay_session(open["id"].as_str().unwrap(), payment).await);
-                }
-            }
-        }
-        Step::Changes { who, annual, dies } => {
-            let account = &accounts[*who];
-            let mut body = json!({ "interval": interval(*annual) });
-            let preview = account.previews(&body).await;
-            if preview.status == 200 {
-                body["prorationDate"] = preview.body["prorationDate"].clone();
-                memory
-                    .quotes
-                    .push((*who, preview.body["amountDueCents"].as_i64().unwrap()));
-                call(world, *dies, account.change_request(&body)).await;
-            }
-        }
-        Step::Cancels { who, dies } => ends(world, &accounts[*who], "cancel", *dies).await,
-        Step::Resumes { who, dies } => ends(world, &accounts[*who], "resume", *dies).await,
-        Step::AddsNumber { who } => accounts[*who].adds_number(&format!("+1555000{who}999")).await,
-        Step::GivesCard { who, card } => {
-            for customer in customers(world, &accounts[*who]) {
-                drop(stand_in.set_card(&customer, CARDS[*card]));
-            }
-        }
-        Step::PaysInvoice { who } => {
-            for invoice in invoices(world, &accounts[*who], "open") {
-                drop(stand_in.pay_invoice(invoice["id"].as_str().unwrap()).await);
-            }
-        }
-        Step::IsRefunded { who, all } => {
-            if let Some(invoice) = invoices(world, &accounts[*who], "paid").first() {
-                refunds(world, invoice, *all).await;
-            }
-        }
         Step::Holds(hold) => world.stripe.holds_events(*hold).await,
         Step::Drops(drop) => drops(world, *drop).await,
         Step::Delivers { which, dies } => {
@@ -330,7 +302,6 @@ async fn take(world: &World, accounts: &[Account<'_>], step: &Step, memory: &mut
             }
             world.advance(&format!("{left}m")).await;
         }
-        Step::Sells(_) | Step::Contracts(_) => {}
         Step::Reconciles { dies } => {
             let event = json!({});
             match *dies {
@@ -342,41 +313,14 @@ async fn take(world: &World, accounts: &[Account<'_>], step: &Step, memory: &mut
                 }
             }
         }
+        _ => {}
     }
-}
-
-fn interval(annual: bool) -> &'static str {
-    if annual { "annual" } else { "monthly" }
 }
 
 /// A request to the stack, or to a machine that dies over it. Whatever is answered: what counts is how it ends.
 pub(super) async fn call(world: &World, dies: Option<Death>, request: http::Request<bytes::Bytes>) {
-    match dies {
-        Some(death) => {
-            let call = async |machine: &Machine| machine.call(request).await;
-            world.dies_over(death, call).await;
-        }
-        None => drop(world.stack().gateway.call(request).await),
-    }
-}
-
-/// An operator gives an invoice back, or a dollar of it.
-pub(super) async fn refunds(world: &World, invoice: &Value, all: bool) {
-    let stand_in = world.stripe.stand_in();
-    let of = json!({ "invoice": invoice["id"] });
-    let (_, payments) = stand_in.call("GET", "/v1/invoice_payments", &of, None);
-    let intent = &payments["data"][0]["payment"]["payment_intent"];
-    let mut refund = json!({ "payment_intent": intent });
-    if !all {
-        refund["amount"] = json!(100);
-    }
-    stand_in.call("POST", "/v1/refunds", &refund, None);
-    stand_in.settle().await;
-}
-
-async fn ends(world: &World, account: &Account<'_>, path: &str, dies: Option<Death>) {
-    let path = format!("/api/v1/billing/subscription/{path}");
-    call(world, dies, account.request("POST", &path, &Value::Null)).await;
+    let on = On::<()>::from(dies);
+    ask(world, &on, request, async |()| ()).await;
 }
 
 async fn drops(world: &World, drop: bool) {
@@ -386,21 +330,4 @@ async fn drops(world: &World, drop: bool) {
         let path = path_of(endpoint);
         stand_in.call("POST", &path, &json!({ "disabled": drop }), None);
     }
-}
-
-pub(super) fn customers(world: &World, account: &Account<'_>) -> Vec<String> {
-    let customers = world.stripe.stand_in().customers_with("account", &account.id);
-    let ids = customers.iter().map(|it| it["id"].as_str().unwrap().to_owned());
-    ids.collect()
-}
-
-/// The account's invoices of that status, newest first.
-pub(super) fn invoices(world: &World, account: &Account<'_>, status: &str) -> Vec<Value> {
-    let customers = customers(world, account);
-    let all = customers
-        .iter()
-        .flat_map(|customer| world.stripe.stand_in().invoices_of(customer));
-    let mut found: Vec<_> = all.filter(|invoice| invoice["status"] == status).collect();
-    found.sort_by_key(|invoice| std::cmp::Reverse(invoice["created"].as_i64()));
-    found
 }

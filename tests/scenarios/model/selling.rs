@@ -1,16 +1,16 @@
 //! Histories on connected accounts: agencies sell, change and cancel; and what must be true of it in the end.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use billing_core::{SignedDuration, Timestamp};
-use billing_stripe::StripeConfig;
-use billing_tests::{Agency, Death, World};
+use billing_tests::{Agency, World};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use super::history::{CARDS, SHORT, call, death};
+use super::asking::{On, ask};
+use super::history::{self, Among, CARDS, Other, happens};
+use super::invariants::stripe;
+use super::operating::{Deed, Operator, deed_to_what_is_sold};
 
 /// How many agencies there are, each with a connected account and a client.
 const AGENCIES: usize = 2;
@@ -26,38 +26,46 @@ const A_MONTH: i64 = 2999;
 pub(super) enum Step {
     Sells {
         start: usize,
-        dies: Option<Death>,
+        on: Among,
     },
     /// Ends something with its period, or no longer.
     Changes {
         which: usize,
         ends: bool,
-        dies: Option<Death>,
+        on: Among,
     },
     Cancels {
         which: usize,
-        dies: Option<Death>,
+        on: Among,
     },
     GivesCard {
         card: usize,
     },
-    /// Cancels at Stripe, past us.
-    EndsAtStripe {
-        which: usize,
+    /// Somebody does something at Stripe.
+    Operates {
+        deed: Deed,
     },
 }
 
 /// A step, and which agency's.
-pub(super) fn step() -> impl Strategy<Value = (usize, Step)> {
+pub(super) fn step(on: BoxedStrategy<Among>) -> impl Strategy<Value = (usize, Step)> {
     let which = any::<usize>();
     let step = prop_oneof![
-        5 => (0..STARTS.len(), death(SHORT)).prop_map(|(start, dies)| Step::Sells { start, dies }),
-        3 => (which, any::<bool>(), death(SHORT)).prop_map(|(which, ends, dies)| Step::Changes { which, ends, dies }),
-        1 => (which, death(SHORT)).prop_map(|(which, dies)| Step::Cancels { which, dies }),
+        5 => (0..STARTS.len(), on.clone()).prop_map(|(start, on)| Step::Sells { start, on }),
+        3 => (which, any::<bool>(), on.clone()).prop_map(|(which, ends, on)| Step::Changes { which, ends, on }),
+        1 => (which, on).prop_map(|(which, on)| Step::Cancels { which, on }),
         2 => (0..CARDS.len()).prop_map(|card| Step::GivesCard { card }),
-        1 => which.prop_map(|which| Step::EndsAtStripe { which }),
+        7 => deed_to_what_is_sold().prop_map(|deed| Step::Operates { deed }),
     ];
-    (0..AGENCIES, step)
+    (prop_oneof![2 => Just(0), 3 => 0..AGENCIES], step)
+}
+
+/// What most histories begin with: something is sold to a client who has a card.
+pub(super) fn sale() -> impl Strategy<Value = Vec<(usize, Step)>> {
+    (0..STARTS.len()).prop_map(|start| {
+        let sells = Step::Sells { start, on: On::One };
+        vec![(0, sells), (0, Step::GivesCard { card: 0 })]
+    })
 }
 
 /// What an agency ordered.
@@ -75,6 +83,8 @@ pub(super) struct Sellers<'w> {
     agencies: Vec<Agency<'w>>,
     orders: [Vec<Order>; AGENCIES],
     ended: [usize; AGENCIES],
+    /// What was wrong on the way.
+    faults: Vec<String>,
 }
 
 impl<'w> Sellers<'w> {
@@ -88,51 +98,57 @@ impl<'w> Sellers<'w> {
 
     pub(super) async fn take(&mut self, world: &World, (who, step): &(usize, Step)) {
         let agency = &self.agencies[*who];
-        let stand_in = world.stripe.stand_in();
+        let schedule = |which| some(world, agency, "subscription_schedules", which);
         match step {
-            Step::Sells { start, dies } => {
+            Step::Sells { start, on } => {
                 let start = world.now() + SignedDuration::from_mins(STARTS[*start]);
                 self.orders[*who].push(Order {
                     start,
                     at: world.now(),
                     ended: self.ended[*who],
                 });
-                let order = agency.order(&start.to_string());
-                call(world, *dies, agency.request("POST", "", &order)).await;
+                let request = agency.request("POST", "", &agency.order(&start.to_string()));
+                self.ask(world, on, request).await;
             }
-            Step::Changes { which, ends, dies } => {
-                let body = json!({ "data": { "cancelAtPeriodEnd": ends } });
-                if let Some(id) = some(world, agency, "subscription_schedules", *which) {
-                    call(world, *dies, agency.request("PUT", &format!("/{id}"), &body)).await;
+            Step::Changes { which, ends, on } => {
+                if let Some(id) = schedule(*which) {
+                    let request = agency.update_request(&id, &json!({ "cancelAtPeriodEnd": ends }));
+                    self.ask(world, on, request).await;
                 }
             }
-            Step::Cancels { which, dies } => {
+            Step::Cancels { which, on } => {
                 self.ended[*who] += 1;
-                if let Some(id) = some(world, agency, "subscription_schedules", *which) {
+                if let Some(id) = schedule(*which) {
                     let request = agency.request("DELETE", &format!("/{id}"), &Value::Null);
-                    call(world, *dies, request).await;
+                    self.ask(world, on, request).await;
                 }
             }
             Step::GivesCard { card } => {
-                for customer in all(world, agency, "customers") {
-                    drop(stand_in.set_card(customer["id"].as_str().unwrap(), CARDS[*card]));
+                for customer in customers(world, agency) {
+                    drop(world.stripe.stand_in().set_card(&customer, CARDS[*card]));
                 }
             }
-            Step::EndsAtStripe { which } => {
-                self.ended[*who] += 1;
-                if let Some(id) = some(world, agency, "subscriptions", *which) {
-                    let path = format!("/v1/subscriptions/{id}");
-                    // Over already, or led by a schedule: Stripe says so.
-                    stand_in.call("DELETE", &path, &json!({}), Some(&agency.account));
-                    stand_in.settle().await;
-                }
+            Step::Operates { deed } => {
+                self.ended[*who] += usize::from(matches!(deed, Deed::EndsNow));
+                let customers = customers(world, agency);
+                let operator = Operator::of(world, Some(&agency.account), customers);
+                operator.does(deed).await;
             }
         }
     }
 
+    async fn ask(&mut self, world: &World, on: &Among, request: http::Request<bytes::Bytes>) {
+        let meanwhile = async |other: &Other| match &**other {
+            history::Step::Sells(step) => Box::pin(self.take(world, step)).await,
+            other => happens(world, other).await,
+        };
+        let asked = ask(world, on, request, meanwhile).await;
+        self.faults.extend(asked.fault);
+    }
+
     /// Everything that does not add up.
     pub(super) async fn faults(&self, world: &World) -> Vec<String> {
-        let mut faults = Vec::new();
+        let mut faults = self.faults.clone();
         for (agency, orders) in self.agencies.iter().zip(&self.orders) {
             of_agency(world, agency, orders, &mut faults).await;
         }
@@ -156,11 +172,7 @@ async fn of_agency(world: &World, agency: &Agency<'_>, orders: &[Order], faults:
         sales.len() <= most,
         format!("{} sales of {most} orders", sales.len()),
     );
-    let directory = &world.stack().directory;
-    #[expect(clippy::disallowed_methods, reason = "a test that takes longer has failed")]
-    let until = Instant::now() + Duration::from_secs(60);
-    let stripe = StripeConfig::new(billing_edge::transport(), &directory.stripe);
-    let stripe = stripe.session(&directory.stripe_key, until, 0);
+    let stripe = stripe(world);
     let stripe = stripe.connected(&agency.account.parse().unwrap());
     let mut numbers = BTreeSet::new();
     for schedule in all(world, agency, "subscription_schedules") {
@@ -232,6 +244,14 @@ fn all(world: &World, agency: &Agency<'_>, kind: &str) -> Vec<Value> {
     let stand_in = world.stripe.stand_in();
     let (_, list) = stand_in.call("GET", &format!("/v1/{kind}"), &wanted, Some(&agency.account));
     list["data"].as_array().unwrap().clone()
+}
+
+/// The ids of its clients' customers.
+fn customers(world: &World, agency: &Agency<'_>) -> Vec<String> {
+    let customers = all(world, agency, "customers").into_iter();
+    customers
+        .map(|it| it["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// The id of one of them.

@@ -4,15 +4,17 @@ use billing_core::SignedDuration;
 use billing_core::contract::Status;
 use billing_core::id::CheckoutId;
 use billing_core::reversal::Reversal;
-use billing_tests::{Answer, Machine, Organisation, World, path_of};
+use billing_tests::{Answer, Organisation, World};
 use serde_json::{Value, json};
-use stripe_stand_in::{FaultKind, InvoiceAct, Payment};
+use stripe_stand_in::{InvoiceAct, Payment};
 
+use super::asking::{Asked, On, ask, has_failed};
 use super::contracting::{
-    BUYERS, Buyer, ENDS, LIVES, METHODS, Meanwhile, On, PAYERS, PAYMENTS, PLANS, PRICES, SEATS, Step, Wish,
+    BUYERS, Buyer, ENDS, LIVES, METHODS, Meanwhile, PAYERS, PAYMENTS, PLANS, PRICES, SEATS, Step, Wish,
 };
 use super::contracts;
-use super::history::{CARDS, refunds};
+use super::history::CARDS;
+use super::operating::{Deed, Operator};
 
 /// Which of the buyers must be served in the end: a customer, and a guest.
 const SERVED: [usize; 2] = [0, 2];
@@ -52,7 +54,7 @@ impl<'w> Shop<'w> {
         match step {
             Step::Opens { wish, dies } => {
                 if let Some(body) = self.body(wish).await {
-                    let on = dies.map_or(On::One, On::Mortal);
+                    let on = On::from(*dies);
                     let request = self.acme.request("POST", "/checkouts", &body);
                     let answer = self.ask(world, &on, request, None).await;
                     if let Some(answer) = answer.filter(|answer| answer.status == 201) {
@@ -118,11 +120,11 @@ impl<'w> Shop<'w> {
                     drop(stand_in.set_card(customers[at]["id"].as_str().unwrap(), PAYERS[*by]));
                 }
             }
-            Step::EndsAtStripe { which, at_once } => ends(world, *which, *at_once).await,
-            Step::IsRefunded { which, all } => {
-                let paid = contracts::invoices(world, "paid");
-                if let Some(at) = place(*which, paid.len()) {
-                    refunds(world, &paid[at], *all).await;
+            Step::Operates { which, deed } => {
+                let customers = contracts::customers(world);
+                if let Some(at) = place(*which, customers.len()) {
+                    let customer = customers[at]["id"].as_str().unwrap().to_owned();
+                    Operator::of(world, None, vec![customer]).does(deed).await;
                 }
             }
             Step::Reprices { how } => self.reprices(*how).await,
@@ -134,27 +136,13 @@ impl<'w> Shop<'w> {
     async fn ask(
         &mut self,
         world: &World,
-        on: &On,
+        on: &On<Meanwhile>,
         request: http::Request<bytes::Bytes>,
         session: Option<usize>,
     ) -> Option<Answer> {
-        let what = format!("{} {}", request.method(), request.uri());
-        let call = async |machine: &Machine| machine.call(request.clone()).await;
-        let answer = match on {
-            On::One => Some(self.acme.sends(request.clone()).await),
-            On::Mortal(death) => world.dies_over(*death, call).await,
-            On::Losing(step) => Some(world.loses_over(*step, call).await.0),
-            On::Held(step, meanwhile) => {
-                let other = self.meanwhile(world, meanwhile, session);
-                Some(world.held_over(*step, call, other).await.answer)
-            }
-        };
-        if let Some(answer) = &answer {
-            let excused = !matches!(on, On::One | On::Mortal(_)) && answer.status == 503;
-            if answer.status >= 500 && !excused && !has_failed(world) {
-                self.faults.push(format!("{what} was answered {answer}"));
-            }
-        }
+        let meanwhile = async |other: &Meanwhile| self.meanwhile(world, other, session).await;
+        let Asked { answer, fault } = ask(world, on, request, meanwhile).await;
+        self.faults.extend(fault);
         answer
     }
 
@@ -176,7 +164,15 @@ impl<'w> Shop<'w> {
                     drop(world.stripe.stand_in().pay_session(&page, Payment::Succeed).await);
                 }
             }
-            (Meanwhile::Ends, _) => ends(world, usize::MAX, true).await,
+            (Meanwhile::Ends, _) => {
+                let customers = contracts::customers(world);
+                let ids = customers
+                    .iter()
+                    .map(|customer| customer["id"].as_str().unwrap().to_owned());
+                Operator::of(world, None, ids.collect())
+                    .does(&Deed::EndsNow)
+                    .await;
+            }
             (Meanwhile::Reprices, _) => self.reprices(1).await,
         }
     }
@@ -376,34 +372,6 @@ fn confirmation(by: usize, version: &Value) -> Value {
         body["version"] = version.clone();
     }
     body
-}
-
-/// An operator ends a subscription of a contract's.
-async fn ends(world: &World, which: usize, at_once: bool) {
-    let subscriptions = contracts::subscriptions(world);
-    if let Some(at) = place(which, subscriptions.len()) {
-        let path = path_of(&subscriptions[at]);
-        let stand_in = world.stripe.stand_in();
-        // Over already, or led by a schedule: Stripe says so.
-        if at_once {
-            stand_in.call("DELETE", &path, &json!({}), None);
-        } else {
-            stand_in.call("POST", &path, &json!({ "cancel_at_period_end": true }), None);
-        }
-        stand_in.settle().await;
-    }
-}
-
-/// Whether Stripe was told to fail at some call: what it answered under a key then, it answers again.
-fn has_failed(world: &World) -> bool {
-    let faults = world.stripe.stand_in().faults();
-    let fails = |kind: &FaultKind| {
-        matches!(
-            kind,
-            FaultKind::Status { .. } | FaultKind::DropBefore | FaultKind::DropAfter
-        )
-    };
-    faults.iter().any(|fault| fails(&fault.kind))
 }
 
 /// Which of so many; the last, for the largest number there is.

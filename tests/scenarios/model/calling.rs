@@ -1,0 +1,149 @@
+//! Living through histories of accounts: what they ask for, and what their payers and operators do.
+
+use billing_tests::{Account, World};
+use serde_json::{Value, json};
+use stripe_stand_in::Payment;
+
+use super::asking::ask;
+use super::history::{Among, CARDS, Other, Step, happens};
+use super::invariants;
+use super::operating::{Deed, Operator};
+
+/// The accounts, and what is remembered of them for the end.
+pub(super) struct Callers<'w> {
+    accounts: Vec<Account<'w>>,
+    memory: Memory,
+    /// What was wrong on the way.
+    faults: Vec<String>,
+}
+
+/// What is remembered of a history for the end.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// What each account was quoted for changes: amounts due.
+    pub(super) quotes: Vec<(usize, i64)>,
+    /// Whose subscription an operator had bill something else.
+    pub(super) counted: Vec<usize>,
+}
+
+impl<'w> Callers<'w> {
+    /// The first has one number, the next one more.
+    pub(super) async fn new(world: &'w World, count: usize) -> Self {
+        let mut accounts = Vec::new();
+        for numbers in 1..=count {
+            accounts.push(world.account(u32::try_from(numbers).unwrap()).await);
+        }
+        Self {
+            accounts,
+            memory: Memory::default(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Takes a step.
+    pub(super) async fn take(&mut self, world: &World, step: &Step) {
+        let stand_in = world.stripe.stand_in();
+        match step {
+            Step::Starts { who, annual, on } => {
+                let body = json!({ "interval": interval(*annual) });
+                let request = self.accounts[*who].checkout_request(&body);
+                self.ask(world, on, request).await;
+            }
+            Step::Pays { who, how } => {
+                let payment = [
+                    Payment::Succeed,
+                    Payment::Decline,
+                    Payment::RequiresAction,
+                    Payment::Delayed,
+                ][*how];
+                for customer in customers(world, &self.accounts[*who]) {
+                    let sessions = stand_in.sessions_of(&customer);
+                    if let Some(open) = sessions.iter().find(|session| session["status"] == "open") {
+                        // Paid, declined, or expired a moment ago: Stripe tells the payer.
+                        drop(stand_in.pay_session(open["id"].as_str().unwrap(), payment).await);
+                    }
+                }
+            }
+            Step::Changes { who, annual, on } => {
+                let mut body = json!({ "interval": interval(*annual) });
+                let preview = self.accounts[*who].previews(&body).await;
+                if preview.status == 200 {
+                    body["prorationDate"] = preview.body["prorationDate"].clone();
+                    let due = preview.body["amountDueCents"].as_i64().unwrap();
+                    self.memory.quotes.push((*who, due));
+                    let request = self.accounts[*who].change_request(&body);
+                    self.ask(world, on, request).await;
+                }
+            }
+            Step::Cancels { who, on } => {
+                let request = self.accounts[*who].end_request("cancel");
+                self.ask(world, on, request).await;
+            }
+            Step::Resumes { who, on } => {
+                let request = self.accounts[*who].end_request("resume");
+                self.ask(world, on, request).await;
+            }
+            Step::AddsNumber { who } => {
+                self.accounts[*who]
+                    .adds_number(&format!("+1555000{who}999"))
+                    .await;
+            }
+            Step::GivesCard { who, card } => {
+                for customer in customers(world, &self.accounts[*who]) {
+                    drop(stand_in.set_card(&customer, CARDS[*card]));
+                }
+            }
+            Step::PaysInvoice { who } => {
+                for invoice in invoices(world, &self.accounts[*who], "open") {
+                    drop(stand_in.pay_invoice(invoice["id"].as_str().unwrap()).await);
+                }
+            }
+            Step::Operates { who, deed } => {
+                if matches!(deed, Deed::Counts(_)) {
+                    self.memory.counted.push(*who);
+                }
+                let customers = customers(world, &self.accounts[*who]);
+                Operator::of(world, None, customers).does(deed).await;
+            }
+            step => happens(world, step).await,
+        }
+    }
+
+    async fn ask(&mut self, world: &World, on: &Among, request: http::Request<bytes::Bytes>) {
+        let meanwhile = async |other: &Other| Box::pin(self.take(world, other)).await;
+        let asked = ask(world, on, request, meanwhile).await;
+        self.faults.extend(asked.fault);
+    }
+
+    /// Everything that does not add up.
+    pub(super) async fn faults(&self, world: &World) -> Vec<String> {
+        let mut faults = self.faults.clone();
+        for (who, account) in self.accounts.iter().enumerate() {
+            let of_account = invariants::faults(world, account, who, &self.memory).await;
+            faults.extend(of_account.iter().map(|fault| format!("account {who}: {fault}")));
+        }
+        faults
+    }
+}
+
+fn interval(annual: bool) -> &'static str {
+    if annual { "annual" } else { "monthly" }
+}
+
+/// The account's customers.
+pub(super) fn customers(world: &World, account: &Account<'_>) -> Vec<String> {
+    let customers = world.stripe.stand_in().customers_with("account", &account.id);
+    let ids = customers.iter().map(|it| it["id"].as_str().unwrap().to_owned());
+    ids.collect()
+}
+
+/// The account's invoices of that status, newest first.
+pub(super) fn invoices(world: &World, account: &Account<'_>, status: &str) -> Vec<Value> {
+    let customers = customers(world, account);
+    let all = customers
+        .iter()
+        .flat_map(|customer| world.stripe.stand_in().invoices_of(customer));
+    let mut found: Vec<_> = all.filter(|invoice| invoice["status"] == status).collect();
+    found.sort_by_key(|invoice| std::cmp::Reverse(invoice["created"].as_i64()));
+    found
+}

@@ -28,10 +28,18 @@ async fn late(acme: &Organisation<'_>, world: &World) -> (String, Value) {
     (id, world.stripe.latest_page().await)
 }
 
-/// The same, paid when what it sells has become dearer, and nobody has heard of it: the contract, and the event that is to come.
-async fn paid_too_late(acme: &mut Organisation<'_>, world: &World) -> (ContractId, String) {
+/// The same, paid when what it sells has become dearer, by a customer with that balance, and nobody has heard of it: the contract, and the event
+/// that is to come.
+pub(crate) async fn paid_too_late(
+    acme: &mut Organisation<'_>,
+    world: &World,
+    balance: i64,
+) -> (ContractId, String) {
     let (id, page) = late(acme, world).await;
     let contract = acme.stored(&id).await.contract;
+    let customer = world.stripe.all_customers().await.remove(0);
+    let form = format!("balance={balance}");
+    world.stripe.operator("POST", &path_of(&customer), &form).await;
     acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
         .await;
     world.stripe.holds_events(true).await;
@@ -47,7 +55,7 @@ async fn is_disputed(world: &World) -> String {
 }
 
 /// The payment is given back, and nothing is sold.
-async fn is_given_back(acme: &Organisation<'_>, contract: &ContractId, context: &str) {
+pub(crate) async fn is_given_back(acme: &Organisation<'_>, contract: &ContractId, context: &str) {
     let stored = acme.contract(contract.as_str()).await.contract;
     assert_eq!(
         (stored.status, stored.sale),
@@ -112,7 +120,7 @@ async fn a_late_payment_is_given_back_when_the_offer_has_moved() {
 #[tokio::test]
 async fn a_late_payment_gives_the_credit_back_that_it_took() {
     goes_back(Back {
-        balance: "balance=-1000",
+        balance: -1000,
         paid: 2500,
         refunded: 2500,
         left: -1000,
@@ -124,7 +132,7 @@ async fn a_late_payment_gives_the_credit_back_that_it_took() {
 #[tokio::test]
 async fn a_late_payment_keeps_what_was_owed_of_before() {
     goes_back(Back {
-        balance: "balance=500",
+        balance: 500,
         paid: 4000,
         refunded: 3500,
         left: 0,
@@ -134,7 +142,7 @@ async fn a_late_payment_keeps_what_was_owed_of_before() {
 
 /// A customer's balance, what is paid by card beside it, what of that goes back, and what is on the balance then.
 struct Back {
-    balance: &'static str,
+    balance: i64,
     paid: i64,
     refunded: i64,
     left: i64,
@@ -144,17 +152,8 @@ async fn goes_back(back: Back) {
     at_every_death(async |death| {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let mut acme = world.organisation("acme").await;
-        let (id, page) = late(&acme, &world).await;
-        let contract = acme.stored(&id).await.contract;
-        let customers = world.stripe.all_customers().await;
-        let path = path_of(&customers[0]);
-        world.stripe.operator("POST", &path, back.balance).await;
-        acme.changes_its_catalog("unit_amount = 500", "unit_amount = 600")
-            .await;
-        world.stripe.holds_events(true).await;
-        world.stripe.pays_page(&page).await;
+        let (contract, paid) = paid_too_late(&mut acme, &world, back.balance).await;
         assert_eq!(world.stripe.charges().await, [back.paid], "{death}");
-        let paid = world.stripe.event("invoice.paid");
         let told = world
             .dies_over(death, async |machine| {
                 machine.call(world.stripe.signed_event(&paid)).await
@@ -209,7 +208,7 @@ async fn a_late_payment_that_is_disputed_ends_all_the_same() {
     at_every_death(async |death| {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let mut acme = world.organisation("acme").await;
-        let (contract, paid) = paid_too_late(&mut acme, &world).await;
+        let (contract, paid) = paid_too_late(&mut acme, &world, 0).await;
         is_disputed(&world).await;
         let told = world
             .dies_over(death, async |machine| {
@@ -237,7 +236,7 @@ async fn a_late_payment_that_was_disputed_goes_back_when_that_is_won() {
     at_every_death(async |death| {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let mut acme = world.organisation("acme").await;
-        let (contract, paid) = paid_too_late(&mut acme, &world).await;
+        let (contract, paid) = paid_too_late(&mut acme, &world, 0).await;
         let dispute = is_disputed(&world).await;
         assert_eq!(world.stripe.delivers(&paid).await, 200, "{death}");
         world.stripe.decides(&dispute, true).await;
@@ -264,7 +263,7 @@ async fn a_late_payment_that_was_disputed_goes_back_when_that_is_won() {
 async fn a_late_payment_whose_refund_comes_back_is_told_as_kept() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let mut acme = world.organisation("acme").await;
-    let (contract, paid) = paid_too_late(&mut acme, &world).await;
+    let (contract, paid) = paid_too_late(&mut acme, &world, 0).await;
     let counted = async |event| {
         let machine = world.machine().await;
         let told = machine.call(world.stripe.signed_event(event)).await.unwrap();
@@ -286,7 +285,7 @@ async fn a_late_payment_whose_refund_comes_back_is_told_as_kept() {
 async fn a_late_payment_that_cannot_go_back_yet_ends_all_the_same() {
     let world = World::at("2026-04-01T00:00:00Z").await;
     let mut acme = world.organisation("acme").await;
-    let (contract, paid) = paid_too_late(&mut acme, &world).await;
+    let (contract, paid) = paid_too_late(&mut acme, &world, 0).await;
     let empty = stripe_stand_in::Fault::new(stripe_stand_in::FaultKind::Status {
         status: 400,
         code: Some("balance_insufficient".to_owned()),

@@ -152,6 +152,8 @@ mod checkout_pages;
 mod checkout_input;
 /// Payments of sessions whose time has run out.
 mod late_payments;
+/// Payments that buy nothing, for what is over already.
+mod given_back;
 /// Sales on several machines, which die.
 mod sale_races;
 /// Confirmations that name a version, once more after they came to nothing.

@@ -203,12 +203,13 @@ impl Contract {
 
     /// The subscription of an earlier sale that came to nothing, while the contract is being sold anew: what Stripe says of it is not
     /// about the sale that is under way. It cannot be this one's: a subscription that is over ends its sale in the write that
-    /// records it, unless its bill is being paid, and then the sale names that.
+    /// records it, unless its bill is being paid, and then the sale names that, or its money is to go back first.
     #[must_use]
     pub fn left_behind(&self) -> Option<&SubscriptionId> {
         let sale = self.sale.as_ref()?;
         let billing = self.billing.as_ref()?;
-        let is_earlier = sale.invoice.is_none() && !billing.status.is_live();
+        let is_own = sale.invoice.is_some() || sale.is_to_be_refunded;
+        let is_earlier = !is_own && !billing.status.is_live();
         (sale.offer.way == Way::Begin && is_earlier).then_some(&billing.subscription)
     }
 

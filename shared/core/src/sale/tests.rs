@@ -430,6 +430,23 @@ fn a_contract_that_was_ended_during_its_debit_waits_for_the_debit() {
     assert_eq!(landed.contract.status, contract::Status::Ended);
 }
 
+/// The first that is heard of it is that it was paid too late, and has ended since: it is this sale's all the same, whose money goes back in the next
+/// round.
+#[test]
+fn a_contract_that_had_ended_when_its_late_payment_was_heard_of_is_given_back() {
+    let offer = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
+    let ended = read(BillingStatus::Canceled, &SOLD, APRIL);
+    let decided = land(&contract(sale(offer)), ended.clone(), Lateness::Moved).contract;
+    assert!(decided.sale.as_ref().is_some_and(|sale| sale.is_to_be_refunded));
+    assert_eq!(decided.left_behind(), None);
+    let landed = land(&decided, ended, Lateness::Moved);
+    assert!(matches!(landed.told, Some((_, SessionUpdate::Refunded))));
+    assert_eq!(
+        (landed.contract.status, landed.contract.sale),
+        (contract::Status::Refunded, None)
+    );
+}
+
 /// An operator made the first bill void, and Stripe calls the subscription active: nobody has paid, and nobody is served.
 #[test]
 fn a_contract_whose_first_bill_was_made_void_has_not_begun() {

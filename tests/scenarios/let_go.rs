@@ -15,7 +15,7 @@ fn visa() -> Value {
 }
 
 /// A Stripe that makes no bill void that was given up.
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     let world = World::at(NOW).await;
     world.stripe.is(Settings {
         given_up_bills_can_be_voided: false,
@@ -41,13 +41,13 @@ async fn gives_up_bill(world: &World, bill: &Value) {
 }
 
 /// All news arrives.
-async fn hears(world: &World) {
+pub(crate) async fn hears(world: &World) {
     world.stripe.holds_events(false).await;
     world.stripe.stand_in().settle().await;
 }
 
 /// A session of the starter plan, 35.00, whose debit failed and whose bill was given up; everybody has heard of it.
-async fn let_go(world: &World, acme: &Organisation<'_>) -> (String, Value) {
+pub(crate) async fn let_go(world: &World, acme: &Organisation<'_>) -> (String, Value) {
     let (id, _) = acme.session_whose_debit_failed().await;
     let bill = gives_up(world).await;
     hears(world).await;
@@ -463,7 +463,7 @@ async fn a_dispute_of_what_was_let_go_rings() {
 }
 
 /// Lets a bill go and has it paid, of which nobody has heard yet; and answers the charge.
-async fn paid_unheard(world: &World, acme: &Organisation<'_>) -> Value {
+pub(crate) async fn paid_unheard(world: &World, acme: &Organisation<'_>) -> Value {
     let (_, bill) = let_go(world, acme).await;
     world.stripe.holds_events(true).await;
     world.stripe.pays_invoice(&bill, "pm_card_visa").await;

@@ -152,7 +152,7 @@ mod checkout_pages;
 mod checkout_input;
 /// Payments of sessions whose time has run out.
 mod late_payments;
-/// Payments that buy nothing, for what is over already.
+/// Payments that buy nothing, of which something was given back, or is over, already.
 mod given_back;
 /// Sales on several machines, which die.
 mod sale_races;

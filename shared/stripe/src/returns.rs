@@ -3,6 +3,8 @@
 //! What a payment paid besides stays paid: a debt of before that Stripe added to the invoice, and another invoice to which an operator has
 //! attached it.
 //!
+//! What somebody has given back of it before, in whatever form, is not given back again.
+//!
 //! A refund that its payer's bank has sent back, or that somebody has stopped, is not made again: somebody has to find another way.
 //!
 //! Not here: what was given back already, by whomever ([`crate::reversals`]).
@@ -108,6 +110,9 @@ impl Stripe {
         let mut seen = 0_i64;
         let mut returned = Returned::Whole;
         let mut debt = billed.settled.debt();
+        // What somebody has given back otherwise, beyond what it took of the balance, is of its payments.
+        let notes = otherwise(&self.credit_notes(&invoice).await?);
+        let mut noted = notes.saturating_sub(billed.settled.of_balance()).max(0);
         for payment in payments.iter().filter(|payment| payment.status == "paid") {
             // An invoice that somebody has marked as paid may have tried one in vain before.
             let intent = payment.payment.payment_intent.as_ref();
@@ -116,8 +121,16 @@ impl Stripe {
                 seen = seen.saturating_add(paid);
                 let of_debt = debt.min(paid);
                 debt -= of_debt;
-                let (own, received) = (paid - of_debt, intent.amount_received);
+                let received = intent.amount_received;
                 let intent: PaymentIntentId = id(&intent.id, "a payment intent")?;
+                let mut own = paid - of_debt;
+                // Of a payment that was refunded besides, no more is taken than what is left of it.
+                if noted > 0 {
+                    let left = left_of(own, &self.refunds_of(&intent).await?, &invoice);
+                    let of_notes = noted.min(left.max(0));
+                    noted -= of_notes;
+                    own -= of_notes;
+                }
                 if own >= received {
                     returned = returned.and(self.refund_payment(&intent, key).await?);
                 } else {
@@ -135,7 +148,7 @@ impl Stripe {
             .give_credit_back(&invoice, billed.settled.of_balance(), key)
             .await?;
         let off_stripe = billed.amount_paid_off_stripe.unwrap_or_default();
-        let is_whole = off_stripe <= 0 && billed.settled.amount_paid <= seen;
+        let is_whole = off_stripe <= noted && billed.settled.amount_paid <= seen;
         Ok(returned.and(credited).and(if is_whole {
             Returned::Whole
         } else {
@@ -183,8 +196,7 @@ impl Stripe {
                 return Ok(Returned::InPart);
             }
             refunds.retain(|refund| !refund.has_come_back());
-            let of_invoice = refunds.iter().filter(|refund| refund.may_be_of(invoice));
-            let left = of_invoice.fold(own, |left, refund| left.saturating_sub(refund.amount));
+            let left = left_of(own, &refunds, invoice);
             let returned = match is_shared && refunds.iter().any(Refund::is_unmarked) {
                 true => Returned::InPart,
                 false => Returned::Whole,
@@ -246,4 +258,12 @@ impl Stripe {
         }
         spent.map_or(Ok(Returned::Whole), Err)
     }
+}
+
+/// What is left of what a payment paid of an invoice, less the refunds that stand and may be of it. Below zero where more went back.
+fn left_of(own: i64, refunds: &[Refund], invoice: &InvoiceId) -> i64 {
+    let of_invoice = refunds
+        .iter()
+        .filter(|refund| !refund.has_come_back() && refund.may_be_of(invoice));
+    of_invoice.fold(own, |left, refund| left.saturating_sub(refund.amount))
 }

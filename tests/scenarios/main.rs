@@ -76,6 +76,8 @@ mod debited_amendments;
 mod possible_worlds;
 /// Periods: their first and last second, months and years of every length, clocks that differ.
 mod periods;
+/// Requests during which a period ends.
+mod period_ends;
 /// Renewals that are declined.
 mod failed_renewals;
 /// A quote is what is charged, or nothing is charged.

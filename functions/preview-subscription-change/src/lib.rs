@@ -128,6 +128,11 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
                     // Stripe refused it. It may have been ended since it was read; if so that is told, and not Stripe's refusal of it.
                     let standing = call.reread(&stored.id, None).await?.standing;
                     change::changeable(&standing).map_err(refuse)?;
+                    // Or it was renewed, and the moment that was asked about is of the period before.
+                    if standing.subscription.period != present.period {
+                        let logged = "another period began while a change was previewed";
+                        return Err(Problem::unavailable(logged));
+                    }
                 }
                 return Err(problem);
             }

@@ -196,6 +196,12 @@ impl<'a> Call<'a> {
         Ok(moment)
     }
 
+    /// What time it is by now. What a request decides, it decides by when it came; but what it asked of Stripe may have gone by since.
+    #[must_use]
+    pub fn by_now(&self) -> Timestamp {
+        self.app.clock.now()
+    }
+
     /// Stripe, for the rest of this request.
     pub async fn stripe(&self) -> Result<&Stripe, Problem> {
         self.stripe

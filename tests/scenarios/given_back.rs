@@ -1,7 +1,7 @@
 //! A payment that buys nothing, of which an operator has given something back by then, or has ended what it was for: what is left of it goes back,
 //! once, and no more.
 
-use billing_tests::{World, at_every_death, id_of, path_of};
+use billing_tests::{Machine, World, at_every_death, at_every_step, id_of, path_of};
 use serde_json::Value;
 use stripe_stand_in::InvoiceAct;
 
@@ -59,27 +59,50 @@ async fn what_was_credited_of_a_late_payment_does_not_go_back_again() {
     }
 }
 
-/// 20.00 are credited of 25.00 and 10.00 of the balance, whose bill was paid too late: 15.00 are left, whatever dies over them.
+/// Of 25.00 by card and 10.00 of the balance, 20.00: 15.00 are left to go back.
+const MOST: Noted = Noted {
+    balance: -1000,
+    how: "credit_amount",
+    credited: 2000,
+};
+
+/// Whatever dies over it.
 #[tokio::test]
 async fn the_rest_of_what_was_credited_goes_back_once() {
     at_every_death(async |death| {
-        let noted = Noted {
-            balance: -1000,
-            how: "credit_amount",
-            credited: 2000,
-        };
-        let (world, paid) = noted.late().await;
-        let told = world
-            .dies_over(death, async |machine| {
-                machine.call(world.stripe.signed_event(&paid)).await
-            })
-            .await;
-        world.advance("5m").await;
-        assert_eq!(world.stripe.delivers(&paid).await, 200, "{death}");
-        noted.rest_goes_back(&world, &[1500]).await;
-        told.is_some()
+        let (world, paid) = MOST.late().await;
+        let is_through = world.dies_over_event(death, &paid).await;
+        MOST.rest_goes_back(&world, &[1500]).await;
+        is_through
     })
     .await;
+}
+
+/// An answer is lost; or a machine is so slow that another does the same meanwhile.
+#[tokio::test]
+async fn two_machines_give_the_rest_of_what_was_credited_back_once() {
+    for is_slow in [false, true] {
+        at_every_step(async |step| {
+            let (world, paid) = MOST.late().await;
+            let hears = async |machine: &Machine| machine.call(world.stripe.signed_event(&paid)).await;
+            let another = async {
+                world.advance("5m").await;
+                world.stripe.delivers(&paid).await
+            };
+            let came_to_it = if is_slow {
+                let held = world.held_over(step, hears, another).await;
+                assert_eq!(held.other, 200, "{step}");
+                held.was_held
+            } else {
+                let (_, was_lost) = world.loses_over(step, hears).await;
+                assert_eq!(another.await, 200, "{step}");
+                was_lost
+            };
+            MOST.rest_goes_back(&world, &[1500]).await;
+            !came_to_it
+        })
+        .await;
+    }
 }
 
 /// What a customer has on its balance when it pays too late, and what an operator gives back of that payment.

@@ -154,13 +154,7 @@ async fn goes_back(back: Back) {
         let mut acme = world.organisation("acme").await;
         let (contract, paid) = paid_too_late(&mut acme, &world, back.balance).await;
         assert_eq!(world.stripe.charges().await, [back.paid], "{death}");
-        let told = world
-            .dies_over(death, async |machine| {
-                machine.call(world.stripe.signed_event(&paid)).await
-            })
-            .await;
-        world.advance("5m").await;
-        assert_eq!(world.stripe.delivers(&paid).await, 200, "{death}");
+        let is_through = world.dies_over_event(death, &paid).await;
         world.stripe.holds_events(false).await;
         world.stripe.stand_in().settle().await;
         assert_eq!(world.stripe.refunded().await, [back.refunded], "{death}");
@@ -173,7 +167,7 @@ async fn goes_back(back: Back) {
         assert!(stored.ledger.reversals.iter().all(Reversal::is_full), "{death}");
         is_given_back(&acme, &contract, &death.to_string()).await;
         assert_eq!(acme.covered_until(contract.as_str()).await, "", "{death}");
-        told.is_some()
+        is_through
     })
     .await;
 }
@@ -210,13 +204,7 @@ async fn a_late_payment_that_is_disputed_ends_all_the_same() {
         let mut acme = world.organisation("acme").await;
         let (contract, paid) = paid_too_late(&mut acme, &world, 0).await;
         is_disputed(&world).await;
-        let told = world
-            .dies_over(death, async |machine| {
-                machine.call(world.stripe.signed_event(&paid)).await
-            })
-            .await;
-        world.advance("5m").await;
-        assert_eq!(world.stripe.delivers(&paid).await, 200, "{death}");
+        let is_through = world.dies_over_event(death, &paid).await;
         is_given_back(&acme, &contract, &death.to_string()).await;
         assert_eq!(
             world.stripe.all_subscriptions().await[0]["status"],
@@ -225,7 +213,7 @@ async fn a_late_payment_that_is_disputed_ends_all_the_same() {
         );
         assert_eq!(world.stripe.refunded().await, [0_i64; 0], "{death}");
         world.stripe.holds_events(false).await;
-        told.is_some()
+        is_through
     })
     .await;
 }
@@ -241,18 +229,13 @@ async fn a_late_payment_that_was_disputed_goes_back_when_that_is_won() {
         assert_eq!(world.stripe.delivers(&paid).await, 200, "{death}");
         world.stripe.decides(&dispute, true).await;
         let closed = world.stripe.event("charge.dispute.closed");
-        let told = world
-            .dies_over(death, async |machine| {
-                machine.call(world.stripe.signed_event(&closed)).await
-            })
-            .await;
-        world.advance("5m").await;
+        let is_through = world.dies_over_event(death, &closed).await;
         world.stripe.holds_events(false).await;
         world.stripe.stand_in().settle().await;
         assert_eq!(world.stripe.refunded().await, [3500], "{death}");
         is_given_back(&acme, &contract, &death.to_string()).await;
         assert_eq!(acme.covered_until(contract.as_str()).await, "", "{death}");
-        told.is_some()
+        is_through
     })
     .await;
 }

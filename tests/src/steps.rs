@@ -96,6 +96,18 @@ impl World {
         (told, steps)
     }
 
+    /// Delivers an event to a machine of its own that dies over it then, and five minutes later once more. Answers whether the machine was through before.
+    ///
+    /// # Panics
+    /// When it is not taken the second time.
+    pub async fn dies_over_event(&self, death: Death, event: &str) -> bool {
+        let hears = async |machine: &Machine| machine.call(self.stripe.signed_event(event)).await;
+        let told = self.dies_over(death, hears).await;
+        self.advance("5m").await;
+        assert_eq!(self.stripe.delivers(event).await, 200, "{event}, {death}");
+        told.is_some()
+    }
+
     /// Does something on a machine whose answer of that step is kept back while something else happens; after it, where it does not come
     /// to that step.
     pub async fn held_over<T>(

@@ -9,7 +9,7 @@
 
 use std::pin::Pin;
 
-use billing_core::contract::{Fate, Lateness, Read, charge, fate};
+use billing_core::contract::{Contract, Fate, Lateness, Read, charge, fate};
 use billing_core::invalid::Invalid;
 use billing_core::quote::Charge;
 use billing_core::sale::{Sale, Way};
@@ -45,7 +45,7 @@ pub(crate) async fn check_preview(
         // A price that was archived: asking again will not help.
         Err(StripeError::Refused(_)) if claimed.is_of_another(call.now) => return Ok(Check::Overtaken),
         Err(error @ StripeError::Refused(_)) => {
-            let forgotten = forget(call, claimed, turned_down(call, sale, error)).await;
+            let forgotten = forget(call, claimed, turned_down(call, contract, error)).await;
             return forgotten.map(|_| Check::Overtaken);
         }
         preview => preview?,
@@ -97,7 +97,6 @@ pub(crate) fn forget<'a>(call: &'a Call<'_>, claimed: &'a Claimed, why: Problem)
 pub(crate) fn refused<'a>(call: &'a Call<'_>, claimed: &'a Claimed, error: StripeError) -> Step<'a> {
     Box::pin(async move {
         let contract = &claimed.stored.contract;
-        let sale = contract.sale.as_ref();
         match error {
             StripeError::Refused(refusal) if refusal.is_declined() => {
                 let told = unsold(StripeError::Refused(refusal));
@@ -113,17 +112,12 @@ pub(crate) fn refused<'a>(call: &'a Call<'_>, claimed: &'a Claimed, error: Strip
             }
             error @ StripeError::Refused(_) => match ended(call, claimed).await? {
                 Some(read) => land(call, claimed, read).await,
-                None => {
-                    let why = match sale {
-                        Some(sale) => turned_down(call, sale, error),
-                        None => unsold(error),
-                    };
-                    forget(call, claimed, why).await
-                }
+                None => forget(call, claimed, turned_down(call, contract, error)).await,
             },
             // Stripe keeps a failure under this number, or has done what was asked under it in other words: which, it tells when it is
             // read. Otherwise the next number asks anew.
             error @ StripeError::Spent { .. } => {
+                let sale = contract.sale.as_ref();
                 let read = call.read_contract(contract).await?;
                 let done = read
                     .filter(|read| sale.is_some_and(|sale| fate(sale, read, Lateness::InTime) != Fate::Open));
@@ -159,12 +153,13 @@ async fn ended(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Read>, Probl
 
 /// What Stripe's refusal of a sale means, also where the period that it charges a share of went by since the request came: there Stripe has nothing
 /// to begin. Whoever asks again is told what there is to be sold by then.
-fn turned_down(call: &Call<'_>, sale: &Sale, error: StripeError) -> Problem {
+fn turned_down(call: &Call<'_>, contract: &Contract, error: StripeError) -> Problem {
     let problem = unsold(error);
-    if problem.is_bad_gateway() && sale.offer.is_past(call.by_now()) {
-        return Problem::unavailable("the period that was to be sold went by while it was asked for");
+    let went_by = |sale: &Sale| sale.offer.is_past(call.by_now());
+    match problem.is_bad_gateway() && contract.sale.as_ref().is_some_and(went_by) {
+        true => Problem::unavailable("the period that was to be sold went by while it was asked for"),
+        false => problem,
     }
-    problem
 }
 
 /// What Stripe's refusal of a sale means: the payer's words for a declined card, and a fault for an amount that is more, or less, than is

@@ -184,7 +184,7 @@ fn confirms() -> impl Strategy<Value = Step> {
         })
 }
 
-/// What most histories begin with: something is sold by the month.
+/// What half of the histories begin with: a plan is sold.
 pub(super) fn sale() -> impl Strategy<Value = Vec<Step>> {
     (0..BUYERS.len(), 0..PLANS.len(), 0..METHODS.len()).prop_map(|(buyer, plan, by)| {
         let wish = Wish::Begins {

@@ -60,7 +60,7 @@ pub(super) fn step(on: BoxedStrategy<Among>) -> impl Strategy<Value = (usize, St
     (prop_oneof![2 => Just(0), 3 => 0..AGENCIES], step)
 }
 
-/// What most histories begin with: something is sold to a client who has a card.
+/// What half of the histories begin with: something is sold to a client who has a card.
 pub(super) fn sale() -> impl Strategy<Value = Vec<(usize, Step)>> {
     (0..STARTS.len()).prop_map(|start| {
         let sells = Step::Sells { start, on: On::One };

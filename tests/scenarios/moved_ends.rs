@@ -1,7 +1,7 @@
 //! The end of a contract that an operator moves at Stripe, takes away, or loses with the schedule of a downgrade.
 
 use billing_core::contract::Status;
-use billing_tests::{Moment, Organisation, World, path_of};
+use billing_tests::{Machine, Moment, Organisation, World, at_every_step, path_of};
 use serde_json::{Value, json};
 
 fn seconds(instant: &str) -> i64 {
@@ -249,4 +249,42 @@ async fn a_period_that_the_end_would_cut_short_is_not_begun() {
     operator_ends(&world, "").await;
     let sold = acme.confirms(&acme.session(&year).await, &Value::Null).await;
     assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
+}
+
+/// An operator has the month of April that was just paid, 35.00, end on the 10th while the sale is being written down. It stays a share of the whole month: of a fourth seat from
+/// the 6th on, four of its thirty days are left, −3000 × 4/30 + 4000 × 4/30 = 1.33.
+#[tokio::test]
+async fn an_end_that_an_operator_sets_while_it_is_sold_leaves_the_month_whole() {
+    let mut sold_before = 0;
+    at_every_step(async |step| {
+        let world = World::at("2026-04-01T00:00:00Z").await;
+        let acme = world.organisation("acme").await;
+        let id = acme.session(&acme.order("starter")).await;
+        let visa = json!({ "payment_method_id": "pm_card_visa" });
+        let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
+        let ends = async {
+            let is_sold = !world.stripe.all_subscriptions().await.is_empty();
+            if is_sold {
+                operator_ends(&world, &seconds("2026-04-10T00:00:00Z").to_string()).await;
+            }
+            is_sold
+        };
+        let held = world.held_over(step, confirms, ends).await;
+        assert_eq!(held.answer.status, 200, "{step}: {}", held.answer);
+        let contract = held.answer.body["contract_id"].as_str().unwrap();
+        if held.other {
+            sold_before += 1;
+            let end = ends_at(&acme, contract).await;
+            assert_eq!(end.as_deref(), Some("2026-04-10T00:00:00Z"), "{step}");
+            world.advance("5d").await;
+            let seat = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": 4 });
+            let more = json!({ "contract_id": contract, "product_overrides": [seat] });
+            let bought = acme.confirms(&acme.session(&more).await, &visa).await;
+            assert_eq!(bought.status, 200, "{step}: {bought}");
+            assert_eq!(world.stripe.charges().await, [3500, 133], "{step}");
+        }
+        !held.was_held
+    })
+    .await;
+    assert!(sold_before > 1, "it was never sold before it was written down");
 }

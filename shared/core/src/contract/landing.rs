@@ -362,7 +362,7 @@ impl Landing {
                 });
             }
             Way::Begin | Way::AtOnce => {
-                contract.standing = sold_in(offer, read.billing.period);
+                contract.standing = sold_in(offer, &read.billing);
                 contract.order.clone_from(&sale.order);
             }
         }

@@ -75,10 +75,14 @@ pub(super) fn billed_in(standing: &Standing, period: Period) -> Result<Standing,
     Ok(in_period(estimate::billed_from(standing, period.start)?, period))
 }
 
-/// What a sale comes to that took effect, in the period that Stripe bills. One that began after what was sold, or instead of the one that an amendment
-/// found and left as it is, is another, of which nothing was sold: it is followed like any other.
-pub(super) fn sold_in(offer: &Offer, period: Period) -> Standing {
-    let sold = offer.after.clone();
+/// What a sale comes to that took effect, in the period that Stripe bills, which an operator's end may have cut short since. One that began after what was
+/// sold, or instead of the one that an amendment found and left as it is, is another, of which nothing was sold: it is followed like any other.
+pub(super) fn sold_in(offer: &Offer, billing: &Billing) -> Standing {
+    let period = billing.period;
+    let sold = Standing {
+        ends_at: billing.cancel_at.or(offer.after.ends_at),
+        ..offer.after.clone()
+    };
     let is_over = sold.period.end <= period.start;
     let is_as_found = offer
         .before

@@ -8,6 +8,8 @@
 mod history;
 /// On which machines something is asked.
 mod asking;
+/// What is asked, heard and done at once.
+mod crossing;
 /// What that does to accounts.
 mod calling;
 /// What operators, banks and payers do at Stripe.

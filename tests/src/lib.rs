@@ -34,6 +34,8 @@ mod administrator;
 mod network;
 /// Something at each step of a deed in turn.
 mod steps;
+/// Machines that take turns on it.
+mod turns;
 /// How things go wrong on it, and how far.
 mod outage;
 /// An answer on its way through it.
@@ -62,4 +64,5 @@ pub use outage::{Outage, Reach};
 pub use paper_stripe::stripe_of;
 pub use steps::{Death, Held, at_every_death, at_every_step};
 pub use stripe::{Stripe, id_of, path_of};
+pub use turns::Turns;
 pub use world::World;

@@ -27,6 +27,7 @@ use tokio::task::AbortHandle;
 
 use crate::outage::{Outage, Reach};
 use crate::passed::{Broken, Passed};
+use crate::turns::{Step, Turns};
 
 /// How long an answer of a network that is far takes at least.
 const DISTANCE: Duration = Duration::from_millis(40);
@@ -84,6 +85,8 @@ struct State {
     /// What listens on its ways.
     listening: Vec<AbortHandle>,
     faults: Vec<(Which, Fault)>,
+    /// Whose turns its steps wait for.
+    turns: Option<(Turns, usize)>,
     /// From which step on things go wrong, how, and which of them.
     down: Option<(usize, Outage, Reach)>,
 }
@@ -210,6 +213,11 @@ impl Network {
         self.0.state.lock().unwrap().left_out = Some(parameter);
     }
 
+    /// From now on each step waits until it is the turn of `whose`.
+    pub fn takes_turns(&self, turns: &Turns, whose: usize) {
+        self.0.state.lock().unwrap().turns = Some((turns.clone(), whose));
+    }
+
     /// What was held goes on.
     pub fn lets_go(&self) {
         self.0.let_go.send_replace(true);
@@ -296,13 +304,15 @@ impl Network {
 
     async fn pass(&self, request: Request<Incoming>, address: &str) -> Result<Response<Passed>, Broken> {
         let description = describe(&request);
+        let turn = self.turn().await;
         let (number, fault, outage) = self.step(description.clone());
         if let Some(outage) = outage {
             return self.goes_wrong(outage, &description, request, address).await;
         }
         if let Some(Fault::Stop(Moment::Before)) = fault {
+            drop(turn);
             self.0.reached.send_replace(number);
-            std::future::pending::<Infallible>().await;
+            match std::future::pending::<Infallible>().await {}
         }
         if let Some(Fault::Answer(status, (name, value), body)) = fault {
             let answer = Response::builder()
@@ -321,6 +331,7 @@ impl Network {
         }
         let answer = self.forward(request, address).await?;
         self.ends(number).await;
+        drop(turn);
         match fault {
             Some(Fault::Fail(_, status)) => failure(status).map_err(|_| Broken),
             Some(Fault::Stop(_)) => {
@@ -376,6 +387,13 @@ impl Network {
                 Ok(answer)
             }
         }
+    }
+
+    /// Waits for its turn, where there are any.
+    async fn turn(&self) -> Option<Step> {
+        let turns = self.0.state.lock().unwrap().turns.clone();
+        let (turns, whose) = turns?;
+        Some(turns.wait(whose).await)
     }
 
     /// Whether connections that break are reset.

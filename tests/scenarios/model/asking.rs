@@ -56,6 +56,14 @@ pub(super) struct Asked {
     pub(super) fault: Option<String>,
 }
 
+impl Asked {
+    /// Nobody was answered.
+    pub(super) const NOTHING: Self = Self {
+        answer: None,
+        fault: None,
+    };
+}
+
 /// Asks for something on a machine of that kind.
 pub(super) async fn ask<M>(
     world: &World,

@@ -1,17 +1,20 @@
 //! Living through histories of accounts: what they ask for, and what their payers and operators do.
 
+use std::rc::Rc;
+
 use billing_tests::{Account, World};
 use serde_json::{Value, json};
-use stripe_stand_in::Payment;
 
 use super::asking::ask;
+use super::contracting::PAYMENTS;
+use super::crossing::Act;
 use super::history::{Among, CARDS, Other, Step, happens};
 use super::invariants;
 use super::operating::{Deed, Operator};
 
 /// The accounts, and what is remembered of them for the end.
 pub(super) struct Callers<'w> {
-    accounts: Vec<Account<'w>>,
+    accounts: Vec<Rc<Account<'w>>>,
     memory: Memory,
     /// What was wrong on the way.
     faults: Vec<String>,
@@ -31,7 +34,8 @@ impl<'w> Callers<'w> {
     pub(super) async fn new(world: &'w World, count: usize) -> Self {
         let mut accounts = Vec::new();
         for numbers in 1..=count {
-            accounts.push(world.account(u32::try_from(numbers).unwrap()).await);
+            let account = world.account(u32::try_from(numbers).unwrap()).await;
+            accounts.push(Rc::new(account));
         }
         Self {
             accounts,
@@ -41,75 +45,88 @@ impl<'w> Callers<'w> {
     }
 
     /// Takes a step.
-    pub(super) async fn take(&mut self, world: &World, step: &Step) {
+    pub(super) async fn take(&mut self, world: &'w World, step: &Step) {
+        match (step, self.act(world, step).await) {
+            (
+                Step::Starts { on, .. }
+                | Step::Changes { on, .. }
+                | Step::Cancels { on, .. }
+                | Step::Resumes { on, .. },
+                Act::Asks(request),
+            ) => self.ask(world, on, *request).await,
+            (_, Act::Does(deed)) => deed.await,
+            _ => happens(world, step).await,
+        }
+    }
+
+    /// What a step of theirs is.
+    pub(super) async fn act(&mut self, world: &'w World, step: &Step) -> Act<'w> {
         let stand_in = world.stripe.stand_in();
         match step {
-            Step::Starts { who, annual, on } => {
+            Step::Starts { who, annual, .. } => {
                 let body = json!({ "interval": interval(*annual) });
-                let request = self.accounts[*who].checkout_request(&body);
-                self.ask(world, on, request).await;
+                Act::asks(self.accounts[*who].checkout_request(&body))
             }
-            Step::Pays { who, how } => {
-                let payment = [
-                    Payment::Succeed,
-                    Payment::Decline,
-                    Payment::RequiresAction,
-                    Payment::Delayed,
-                ][*how];
-                for customer in customers(world, &self.accounts[*who]) {
-                    let sessions = stand_in.sessions_of(&customer);
-                    if let Some(open) = sessions.iter().find(|session| session["status"] == "open") {
-                        // Paid, declined, or expired a moment ago: Stripe tells the payer.
-                        drop(stand_in.pay_session(open["id"].as_str().unwrap(), payment).await);
-                    }
-                }
-            }
-            Step::Changes { who, annual, on } => {
+            Step::Changes { who, annual, .. } => {
                 let mut body = json!({ "interval": interval(*annual) });
                 let preview = self.accounts[*who].previews(&body).await;
-                if preview.status == 200 {
-                    body["prorationDate"] = preview.body["prorationDate"].clone();
-                    let due = preview.body["amountDueCents"].as_i64().unwrap();
-                    self.memory.quotes.push((*who, due));
-                    let request = self.accounts[*who].change_request(&body);
-                    self.ask(world, on, request).await;
+                if preview.status != 200 {
+                    return Act::Nothing;
                 }
+                body["prorationDate"] = preview.body["prorationDate"].clone();
+                let due = preview.body["amountDueCents"].as_i64().unwrap();
+                self.memory.quotes.push((*who, due));
+                Act::asks(self.accounts[*who].change_request(&body))
             }
-            Step::Cancels { who, on } => {
-                let request = self.accounts[*who].end_request("cancel");
-                self.ask(world, on, request).await;
-            }
-            Step::Resumes { who, on } => {
-                let request = self.accounts[*who].end_request("resume");
-                self.ask(world, on, request).await;
+            Step::Cancels { who, .. } => Act::asks(self.accounts[*who].end_request("cancel")),
+            Step::Resumes { who, .. } => Act::asks(self.accounts[*who].end_request("resume")),
+            Step::Pays { who, how } => {
+                let (account, payment) = (Rc::clone(&self.accounts[*who]), PAYMENTS[*how]);
+                Act::does(async move {
+                    for customer in customers(world, &account) {
+                        let sessions = stand_in.sessions_of(&customer);
+                        if let Some(open) = sessions.iter().find(|session| session["status"] == "open") {
+                            // Paid, declined, or expired a moment ago: Stripe tells the payer.
+                            drop(stand_in.pay_session(open["id"].as_str().unwrap(), payment).await);
+                        }
+                    }
+                })
             }
             Step::AddsNumber { who } => {
-                self.accounts[*who]
-                    .adds_number(&format!("+1555000{who}999"))
-                    .await;
+                let (account, number) = (Rc::clone(&self.accounts[*who]), format!("+1555000{who}999"));
+                Act::does(async move { account.adds_number(&number).await })
             }
             Step::GivesCard { who, card } => {
-                for customer in customers(world, &self.accounts[*who]) {
-                    drop(stand_in.set_card(&customer, CARDS[*card]));
-                }
+                let (account, card) = (Rc::clone(&self.accounts[*who]), CARDS[*card]);
+                Act::does(async move {
+                    for customer in customers(world, &account) {
+                        drop(stand_in.set_card(&customer, card));
+                    }
+                })
             }
             Step::PaysInvoice { who } => {
-                for invoice in invoices(world, &self.accounts[*who], "open") {
-                    drop(stand_in.pay_invoice(invoice["id"].as_str().unwrap()).await);
-                }
+                let account = Rc::clone(&self.accounts[*who]);
+                Act::does(async move {
+                    for invoice in invoices(world, &account, "open") {
+                        drop(stand_in.pay_invoice(invoice["id"].as_str().unwrap()).await);
+                    }
+                })
             }
             Step::Operates { who, deed } => {
                 if matches!(deed, Deed::Counts(_)) {
                     self.memory.counted.push(*who);
                 }
-                let customers = customers(world, &self.accounts[*who]);
-                Operator::of(world, None, customers).does(deed).await;
+                let (account, deed) = (Rc::clone(&self.accounts[*who]), deed.clone());
+                Act::does(async move {
+                    let customers = customers(world, &account);
+                    Operator::of(world, None, customers).does(&deed).await;
+                })
             }
-            step => happens(world, step).await,
+            _ => Act::Nothing,
         }
     }
 
-    async fn ask(&mut self, world: &World, on: &Among, request: http::Request<bytes::Bytes>) {
+    async fn ask(&mut self, world: &'w World, on: &Among, request: http::Request<bytes::Bytes>) {
         let meanwhile = async |other: &Other| Box::pin(self.take(world, other)).await;
         let asked = ask(world, on, request, meanwhile).await;
         self.faults.extend(asked.fault);

@@ -204,6 +204,23 @@ pub(super) fn sale() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+/// What one of them does at once.
+pub(super) fn at_once() -> impl Strategy<Value = Step> {
+    let which = || prop_oneof![3 => Just(usize::MAX), 2 => any::<usize>()];
+    let by = prop_oneof![4 => Just(0), 5 => 0..METHODS.len()];
+    let confirms = (which(), by, prop_oneof![3 => Just(true), 1 => Just(false)]);
+    let on = On::One;
+    prop_oneof![
+        2 => wish().prop_map(|wish| Step::Opens { wish, dies: None }),
+        10 => confirms.prop_map(move |(which, by, agrees)| Step::Confirms { which, by, agrees, on: on.clone() }),
+        3 => (which(), 0..PAYMENTS.len()).prop_map(|(which, how)| Step::PaysPage { which, how }),
+        2 => (which(), 0..CARDS.len()).prop_map(|(which, card)| Step::PaysBill { which, card }),
+        1 => which().prop_map(|which| Step::ClosesPage { which }),
+        1 => (which(), 0..PAYERS.len()).prop_map(|(which, by)| Step::IsPaidBy { which, by }),
+        3 => (which(), deed_to_what_is_sold()).prop_map(|(which, deed)| Step::Operates { which, deed }),
+    ]
+}
+
 /// A step.
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let which = any::<usize>;

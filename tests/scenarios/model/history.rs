@@ -9,6 +9,7 @@ use stripe_stand_in::{Fault, FaultKind};
 use super::asking::{On, ask, death, on};
 use super::calling::Callers;
 use super::contracting;
+use super::crossing::{Act, Crossing, crossing};
 use super::operating::{Deed, deed};
 use super::selling::{self, Sellers};
 use super::shop::Shop;
@@ -23,6 +24,8 @@ pub(super) const CARDS: [&str; 3] = [
     "pm_card_chargeCustomerFail",
     "pm_card_authenticationRequired",
 ];
+/// How many events count as the latest.
+const LATEST: usize = 6;
 /// How many steps most calls take.
 pub(super) const SHORT: usize = 13;
 /// Places at Stripe that fail.
@@ -113,6 +116,8 @@ pub(super) enum Step {
     Sells((usize, selling::Step)),
     /// Of an organisation that sells plans.
     Contracts(contracting::Step),
+    /// Several things at once.
+    Crosses(Crossing<Other>),
 }
 
 /// On any kind of machine, where any other step may happen meanwhile.
@@ -137,10 +142,13 @@ pub(super) fn history(most_steps: usize, of: Option<&str>) -> BoxedStrategy<Vec<
     let sold = selling::sale().prop_map(|sale| sale.into_iter().map(Step::Sells).collect());
     let agreed = contracting::sale().prop_map(|sale| sale.into_iter().map(Step::Contracts).collect());
     let contracts = contracting::step().prop_map(Step::Contracts);
-    let accounts = history(prop_oneof![3 => on_any_machine(buys), 2 => around()].boxed());
-    let agencies = history(prop_oneof![3 => sells(), 2 => around()].boxed());
+    let accounts =
+        history(prop_oneof![6 => on_any_machine(buys), 4 => around(), 1 => crosses(buys_at_once())].boxed());
+    let sold_at_once = || selling::at_once().prop_map(Step::Sells).boxed();
+    let agencies = history(prop_oneof![6 => sells(), 4 => around(), 1 => crosses(sold_at_once())].boxed());
     let both = history(prop_oneof![2 => on_any_machine(buys), 2 => sells(), 2 => around()].boxed());
-    let plans = history(prop_oneof![3 => contracts, 2 => around()].boxed());
+    let agreed_at_once = contracting::at_once().prop_map(Step::Contracts).boxed();
+    let plans = history(prop_oneof![6 => contracts, 4 => around(), 1 => crosses(agreed_at_once)].boxed());
     let accounts = begun(Just(bought).boxed(), accounts);
     let agencies = begun(sold.boxed(), agencies);
     let plans = begun(agreed.boxed(), plans);
@@ -171,18 +179,42 @@ fn sells(on: BoxedStrategy<Among>) -> BoxedStrategy<Step> {
 /// What accounts, their payers and their operators do.
 fn buys(on: BoxedStrategy<Among>) -> BoxedStrategy<Step> {
     let who = prop_oneof![2 => Just(0), 3 => 0..ACCOUNTS].boxed();
+    prop_oneof![15 => asks(who.clone(), on), 27 => around_accounts(who)].boxed()
+}
+
+/// What one of them does at once.
+fn buys_at_once() -> BoxedStrategy<Step> {
+    let who = Just(0).boxed();
+    prop_oneof![3 => asks(who.clone(), Just(On::One).boxed()), 1 => around_accounts(who)].boxed()
+}
+
+/// What accounts ask for.
+fn asks(who: BoxedStrategy<usize>, on: BoxedStrategy<Among>) -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (who.clone(), any::<bool>(), on.clone()).prop_map(|(who, annual, on)| Step::Starts { who, annual, on }),
-        8 => (who.clone(), prop_oneof![5 => Just(0), 3 => 1..4_usize]).prop_map(|(who, how)| Step::Pays { who, how }),
         5 => (who.clone(), any::<bool>(), on.clone()).prop_map(|(who, annual, on)| Step::Changes { who, annual, on }),
         2 => (who.clone(), on.clone()).prop_map(|(who, on)| Step::Cancels { who, on }),
-        2 => (who.clone(), on).prop_map(|(who, on)| Step::Resumes { who, on }),
+        2 => (who, on).prop_map(|(who, on)| Step::Resumes { who, on }),
+    ]
+}
+
+/// What they, their payers and operators do besides.
+fn around_accounts(who: BoxedStrategy<usize>) -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (who.clone(), prop_oneof![5 => Just(0), 3 => 1..4_usize]).prop_map(|(who, how)| Step::Pays { who, how }),
         1 => who.clone().prop_map(|who| Step::AddsNumber { who }),
         2 => (who.clone(), 0..CARDS.len()).prop_map(|(who, card)| Step::GivesCard { who, card }),
         2 => who.clone().prop_map(|who| Step::PaysInvoice { who }),
         12 => (who, deed()).prop_map(|(who, deed)| Step::Operates { who, deed }),
     ]
-    .boxed()
+}
+
+/// Several such things at once, and events heard and looked for.
+fn crosses(things: BoxedStrategy<Step>) -> BoxedStrategy<Step> {
+    let dies = None;
+    let heard = (0..LATEST).prop_map(move |which| Step::Delivers { which, dies });
+    let thing = prop_oneof![12 => things, 3 => heard, 1 => Just(Step::Reconciles { dies })];
+    crossing(thing.prop_map(Box::new)).prop_map(Step::Crosses).boxed()
 }
 
 /// What happens around them.
@@ -209,20 +241,32 @@ fn meanwhile() -> impl Strategy<Value = Step> {
 pub(super) async fn live_through(history: &[Step]) -> Result<(), String> {
     let world = World::unjudged_at("2026-04-01T00:00:00Z").await;
     let mut callers = Callers::new(&world, ACCOUNTS).await;
-    let mut sellers = if history.iter().any(|step| matches!(step, Step::Sells(_))) {
+    let mut sellers = if has(history, |step| matches!(step, Step::Sells(_))) {
         Sellers::new(&world).await
     } else {
         Sellers::default()
     };
-    let mut shop = if history.iter().any(|step| matches!(step, Step::Contracts(_))) {
+    let mut shop = if has(history, |step| matches!(step, Step::Contracts(_))) {
         Some(Shop::new(&world).await)
     } else {
         None
     };
+    let mut faults = Vec::new();
     for step in history {
         match (step, &mut shop) {
             (Step::Sells(step), _) => sellers.take(&world, step).await,
             (Step::Contracts(step), Some(shop)) => shop.take(&world, step).await,
+            (Step::Crosses(crossing), shop) => {
+                cross(
+                    &world,
+                    crossing,
+                    &mut callers,
+                    &mut sellers,
+                    shop.as_mut(),
+                    &mut faults,
+                )
+                .await;
+            }
             (step, _) => callers.take(&world, step).await,
         }
     }
@@ -231,7 +275,7 @@ pub(super) async fn live_through(history: &[Step]) -> Result<(), String> {
         // A bank debit takes three days.
         rests(&world, "80h").await;
     }
-    let mut faults = sellers.faults(&world).await;
+    faults.extend(sellers.faults(&world).await);
     if let Some(shop) = &mut shop {
         faults.extend(shop.faults(&world).await);
     }
@@ -239,6 +283,47 @@ pub(super) async fn live_through(history: &[Step]) -> Result<(), String> {
     match faults.is_empty() {
         true => Ok(()),
         false => Err(faults.join("; ")),
+    }
+}
+
+/// Whether there is such a step in a history.
+fn has(history: &[Step], is_such: impl Fn(&Step) -> bool) -> bool {
+    history.iter().any(|step| match step {
+        Step::Crosses(crossing) => crossing.things.iter().any(|(thing, _)| is_such(thing)),
+        step => is_such(step),
+    })
+}
+
+/// Has several things happen at once.
+async fn cross<'w>(
+    world: &'w World,
+    crossing: &Crossing<Other>,
+    callers: &mut Callers<'w>,
+    sellers: &mut Sellers<'w>,
+    mut shop: Option<&mut Shop<'w>>,
+    faults: &mut Vec<String>,
+) {
+    let mut acts = Vec::new();
+    let known = shop.as_ref().map_or(0, |shop| shop.sessions.len());
+    sellers.meet(crossing);
+    for (thing, _) in &crossing.things {
+        acts.push(match (&**thing, &mut shop) {
+            (Step::Sells(sold), _) => sellers.act(world, sold),
+            (Step::Contracts(step), Some(shop)) => shop.act(world, step).await,
+            (Step::Delivers { which, .. }, _) => Act::Hears(*which),
+            (Step::Reconciles { .. }, _) => Act::Reconciles,
+            (step, _) => callers.act(world, step).await,
+        });
+    }
+    let came = crossing.happens(world, acts).await;
+    for (asked, (thing, _)) in came.into_iter().zip(&crossing.things) {
+        faults.extend(asked.fault);
+        if let (Step::Contracts(step), Some(shop), Some(answer)) = (&**thing, &mut shop, asked.answer) {
+            shop.hears(world, step, &answer, known).await;
+        }
+    }
+    if let Some(shop) = shop {
+        shop.looks(world).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Histories on connected accounts: agencies sell, change and cancel; and what must be true of it in the end.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use billing_core::{SignedDuration, Timestamp};
 use billing_tests::{Agency, World};
@@ -8,6 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::asking::{On, ask};
+use super::crossing::{Act, Crossing};
 use super::history::{self, Among, CARDS, Other, happens};
 use super::invariants::stripe;
 use super::operating::{Deed, Operator, deed_to_what_is_sold};
@@ -49,15 +51,23 @@ pub(super) enum Step {
 
 /// A step, and which agency's.
 pub(super) fn step(on: BoxedStrategy<Among>) -> impl Strategy<Value = (usize, Step)> {
+    (prop_oneof![2 => Just(0), 3 => 0..AGENCIES], deed(on))
+}
+
+/// What one of them does at once.
+pub(super) fn at_once() -> impl Strategy<Value = (usize, Step)> {
+    (Just(0), deed(Just(On::One).boxed()))
+}
+
+fn deed(on: BoxedStrategy<Among>) -> impl Strategy<Value = Step> {
     let which = any::<usize>();
-    let step = prop_oneof![
+    prop_oneof![
         5 => (0..STARTS.len(), on.clone()).prop_map(|(start, on)| Step::Sells { start, on }),
         3 => (which, any::<bool>(), on.clone()).prop_map(|(which, ends, on)| Step::Changes { which, ends, on }),
         1 => (which, on).prop_map(|(which, on)| Step::Cancels { which, on }),
         2 => (0..CARDS.len()).prop_map(|card| Step::GivesCard { card }),
         7 => deed_to_what_is_sold().prop_map(|deed| Step::Operates { deed }),
-    ];
-    (prop_oneof![2 => Just(0), 3 => 0..AGENCIES], step)
+    ]
 }
 
 /// What half of the histories begin with: something is sold to a client who has a card.
@@ -80,9 +90,11 @@ struct Order {
 /// The agencies, and what they did.
 #[derive(Default)]
 pub(super) struct Sellers<'w> {
-    agencies: Vec<Agency<'w>>,
+    agencies: Vec<Rc<Agency<'w>>>,
     orders: [Vec<Order>; AGENCIES],
     ended: [usize; AGENCIES],
+    /// Whether something may end while something else is ordered.
+    may_end: bool,
     /// What was wrong on the way.
     faults: Vec<String>,
 }
@@ -91,53 +103,80 @@ impl<'w> Sellers<'w> {
     pub(super) async fn new(world: &'w World) -> Self {
         let mut sellers = Self::default();
         for _ in 0..AGENCIES {
-            sellers.agencies.push(world.agency().await);
+            sellers.agencies.push(Rc::new(world.agency().await));
         }
         sellers
     }
 
-    pub(super) async fn take(&mut self, world: &World, (who, step): &(usize, Step)) {
-        let agency = &self.agencies[*who];
-        let schedule = |which| some(world, agency, "subscription_schedules", which);
+    pub(super) async fn take(&mut self, world: &'w World, sold @ (_, step): &(usize, Step)) {
+        match (step, self.act(world, sold)) {
+            (
+                Step::Sells { on, .. } | Step::Changes { on, .. } | Step::Cancels { on, .. },
+                Act::Asks(request),
+            ) => self.ask(world, on, *request).await,
+            (_, Act::Does(deed)) => deed.await,
+            _ => {}
+        }
+    }
+
+    /// Several things are to happen at once. Where something ends meanwhile, each order may be another sale.
+    pub(super) fn meet(&mut self, crossing: &Crossing<Other>) {
+        self.may_end = crossing.things.iter().any(|(thing, _)| {
+            let history::Step::Sells((_, step)) = &**thing else {
+                return false;
+            };
+            matches!(
+                step,
+                Step::Cancels { .. } | Step::Operates { deed: Deed::EndsNow }
+            )
+        });
+    }
+
+    /// What a step of theirs is.
+    pub(super) fn act(&mut self, world: &'w World, (who, step): &(usize, Step)) -> Act<'w> {
+        let agency = Rc::clone(&self.agencies[*who]);
+        let schedule = |which| some(world, &agency, "subscription_schedules", which);
         match step {
-            Step::Sells { start, on } => {
+            Step::Sells { start, .. } => {
+                self.ended[*who] += usize::from(self.may_end);
                 let start = world.now() + SignedDuration::from_mins(STARTS[*start]);
                 self.orders[*who].push(Order {
                     start,
                     at: world.now(),
                     ended: self.ended[*who],
                 });
-                let request = agency.request("POST", "", &agency.order(&start.to_string()));
-                self.ask(world, on, request).await;
+                Act::asks(agency.request("POST", "", &agency.order(&start.to_string())))
             }
-            Step::Changes { which, ends, on } => {
-                if let Some(id) = schedule(*which) {
-                    let request = agency.update_request(&id, &json!({ "cancelAtPeriodEnd": ends }));
-                    self.ask(world, on, request).await;
-                }
+            Step::Changes { which, ends, .. } => {
+                let ends = json!({ "cancelAtPeriodEnd": ends });
+                schedule(*which).map_or(Act::Nothing, |id| Act::asks(agency.update_request(&id, &ends)))
             }
-            Step::Cancels { which, on } => {
+            Step::Cancels { which, .. } => {
                 self.ended[*who] += 1;
-                if let Some(id) = schedule(*which) {
-                    let request = agency.request("DELETE", &format!("/{id}"), &Value::Null);
-                    self.ask(world, on, request).await;
-                }
+                let request = |id| agency.request("DELETE", &format!("/{id}"), &Value::Null);
+                schedule(*which).map_or(Act::Nothing, |id| Act::asks(request(id)))
             }
             Step::GivesCard { card } => {
-                for customer in customers(world, agency) {
-                    drop(world.stripe.stand_in().set_card(&customer, CARDS[*card]));
-                }
+                let card = CARDS[*card];
+                Act::does(async move {
+                    for customer in customers(world, &agency) {
+                        drop(world.stripe.stand_in().set_card(&customer, card));
+                    }
+                })
             }
             Step::Operates { deed } => {
                 self.ended[*who] += usize::from(matches!(deed, Deed::EndsNow));
-                let customers = customers(world, agency);
-                let operator = Operator::of(world, Some(&agency.account), customers);
-                operator.does(deed).await;
+                let deed = deed.clone();
+                Act::does(async move {
+                    let customers = customers(world, &agency);
+                    let operator = Operator::of(world, Some(&agency.account), customers);
+                    operator.does(&deed).await;
+                })
             }
         }
     }
 
-    async fn ask(&mut self, world: &World, on: &Among, request: http::Request<bytes::Bytes>) {
+    async fn ask(&mut self, world: &'w World, on: &Among, request: http::Request<bytes::Bytes>) {
         let meanwhile = async |other: &Other| match &**other {
             history::Step::Sells(step) => Box::pin(self.take(world, step)).await,
             other => happens(world, other).await,

@@ -13,6 +13,7 @@ use super::contracting::{
     BUYERS, Buyer, ENDS, LIVES, METHODS, Meanwhile, PAYERS, PAYMENTS, PLANS, PRICES, SEATS, Step, Wish,
 };
 use super::contracts;
+use super::crossing::Act;
 use super::history::CARDS;
 use super::operating::{Deed, Operator};
 
@@ -49,87 +50,124 @@ impl<'w> Shop<'w> {
     }
 
     /// Takes a step; afterwards nobody may be served what is not paid.
-    pub(super) async fn take(&mut self, world: &World, step: &Step) {
+    pub(super) async fn take(&mut self, world: &'w World, step: &Step) {
+        let known = self.sessions.len();
+        match (step, self.act(world, step).await) {
+            (Step::Opens { dies, .. }, Act::Asks(request)) => {
+                let on = On::from(*dies);
+                if let Some(answer) = self.ask(world, &on, *request, None).await {
+                    self.hears(world, step, &answer, known).await;
+                }
+            }
+            (Step::Confirms { which, on, .. }, Act::Asks(request)) => {
+                let which = place(*which, known);
+                if let Some(answer) = self.ask(world, on, *request, which).await {
+                    self.hears(world, step, &answer, known).await;
+                }
+            }
+            (_, Act::Asks(request)) => drop(self.ask(world, &On::One, *request, None).await),
+            (_, Act::Does(deed)) => deed.await,
+            (Step::Reprices { how }, _) => self.reprices(*how).await,
+            _ => {}
+        }
+        self.looks(world).await;
+    }
+
+    /// Nobody may be served what is not paid.
+    pub(super) async fn looks(&mut self, world: &World) {
+        self.faults.extend(contracts::faults(world, self, false).await);
+    }
+
+    /// What a step of theirs is.
+    pub(super) async fn act(&mut self, world: &'w World, step: &Step) -> Act<'w> {
         let stand_in = world.stripe.stand_in();
         match step {
-            Step::Opens { wish, dies } => {
-                if let Some(body) = self.body(wish).await {
-                    let on = On::from(*dies);
-                    let request = self.acme.request("POST", "/checkouts", &body);
-                    let answer = self.ask(world, &on, request, None).await;
-                    if let Some(answer) = answer.filter(|answer| answer.status == 201) {
-                        self.remember(world, &answer).await;
-                    }
-                }
-            }
-            Step::Previews { wish } => {
-                if let Some(body) = self.body(wish).await {
-                    let request = self.acme.request("POST", "/checkouts/preview", &body);
-                    self.ask(world, &On::One, request, None).await;
-                }
-            }
+            Step::Opens { wish, .. } => match self.body(wish).await {
+                Some(body) => Act::asks(self.acme.request("POST", "/checkouts", &body)),
+                None => Act::Nothing,
+            },
+            Step::Previews { wish } => match self.body(wish).await {
+                Some(body) => Act::asks(self.acme.request("POST", "/checkouts/preview", &body)),
+                None => Act::Nothing,
+            },
             Step::Confirms {
-                which,
-                by,
-                agrees,
-                on,
+                which, by, agrees, ..
             } => {
-                if let Some(which) = place(*which, self.sessions.len()) {
-                    let id = self.sessions[which].id.clone();
-                    let version = if *agrees {
-                        self.read(which).await
-                    } else {
-                        Value::Null
-                    };
-                    let request = self.acme.confirmation(&id, &confirmation(*by, &version));
-                    if let Some(answer) = self.ask(world, on, request, Some(which)).await {
-                        self.hear(which, &answer.body);
-                    }
-                }
+                let Some(which) = place(*which, self.sessions.len()) else {
+                    return Act::Nothing;
+                };
+                let version = if *agrees {
+                    self.read(which).await
+                } else {
+                    Value::Null
+                };
+                let id = &self.sessions[which].id;
+                Act::asks(self.acme.confirmation(id, &confirmation(*by, &version)))
             }
             Step::PaysPage { which, how } => {
-                let pages = contracts::pages(world);
-                if let Some(at) = place(*which, pages.len()) {
-                    // Paid, declined, or expired a moment ago: Stripe tells the payer.
-                    drop(stand_in.pay_session(&pages[at], PAYMENTS[*how]).await);
-                }
+                let (which, payment) = (*which, PAYMENTS[*how]);
+                Act::does(async move {
+                    let pages = contracts::pages(world);
+                    if let Some(at) = place(which, pages.len()) {
+                        // Paid, declined, or expired a moment ago: Stripe tells the payer.
+                        drop(stand_in.pay_session(&pages[at], payment).await);
+                    }
+                })
             }
             Step::PaysBill { which, card } => {
-                let open = contracts::invoices(world, "open");
-                if let Some(at) = place(*which, open.len()) {
-                    let act = InvoiceAct {
-                        payment_method: Some(CARDS[*card].to_owned()),
-                        ..InvoiceAct::default()
-                    };
-                    drop(
-                        stand_in
-                            .act_on_invoice(open[at]["id"].as_str().unwrap(), &act)
-                            .await,
-                    );
-                }
+                let which = *which;
+                let act = InvoiceAct {
+                    payment_method: Some(CARDS[*card].to_owned()),
+                    ..InvoiceAct::default()
+                };
+                Act::does(async move {
+                    let open = contracts::invoices(world, "open");
+                    if let Some(at) = place(which, open.len()) {
+                        let id = open[at]["id"].as_str().unwrap();
+                        drop(stand_in.act_on_invoice(id, &act).await);
+                    }
+                })
             }
             Step::ClosesPage { which } => {
-                let pages = contracts::pages(world);
-                if let Some(at) = place(*which, pages.len()) {
-                    drop(stand_in.expire_session(&pages[at]).await);
-                }
+                let which = *which;
+                Act::does(async move {
+                    let pages = contracts::pages(world);
+                    if let Some(at) = place(which, pages.len()) {
+                        drop(stand_in.expire_session(&pages[at]).await);
+                    }
+                })
             }
             Step::IsPaidBy { which, by } => {
-                let customers = contracts::customers(world);
-                if let Some(at) = place(*which, customers.len()) {
-                    drop(stand_in.set_card(customers[at]["id"].as_str().unwrap(), PAYERS[*by]));
-                }
+                let (which, by) = (*which, PAYERS[*by]);
+                Act::does(async move {
+                    if let Some(customer) = one_of(&contracts::customers(world), which) {
+                        drop(stand_in.set_card(&customer, by));
+                    }
+                })
             }
             Step::Operates { which, deed } => {
-                let customers = contracts::customers(world);
-                if let Some(at) = place(*which, customers.len()) {
-                    let customer = customers[at]["id"].as_str().unwrap().to_owned();
-                    Operator::of(world, None, vec![customer]).does(deed).await;
+                let (which, deed) = (*which, deed.clone());
+                Act::does(async move {
+                    if let Some(customer) = one_of(&contracts::customers(world), which) {
+                        Operator::of(world, None, vec![customer]).does(&deed).await;
+                    }
+                })
+            }
+            Step::Reprices { .. } => Act::Nothing,
+        }
+    }
+
+    /// A step was answered that was taken when so many sessions were known.
+    pub(super) async fn hears(&mut self, world: &World, step: &Step, answer: &Answer, known: usize) {
+        match step {
+            Step::Opens { .. } if answer.status == 201 => self.remember(world, answer).await,
+            Step::Confirms { which, .. } => {
+                if let Some(which) = place(*which, known) {
+                    self.hear(which, &answer.body);
                 }
             }
-            Step::Reprices { how } => self.reprices(*how).await,
+            _ => {}
         }
-        self.faults.extend(contracts::faults(world, self, false).await);
     }
 
     /// Asks for something on a machine of that kind. Nothing but an outage is answered with a 5xx.
@@ -372,6 +410,12 @@ fn confirmation(by: usize, version: &Value) -> Value {
         body["version"] = version.clone();
     }
     body
+}
+
+/// The id of one of these.
+fn one_of(objects: &[Value], which: usize) -> Option<String> {
+    let at = place(which, objects.len())?;
+    objects[at]["id"].as_str().map(str::to_owned)
 }
 
 /// Which of so many; the last, for the largest number there is.

@@ -20,19 +20,31 @@ struct Inner {
     moved: watch::Sender<()>,
 }
 
+#[derive(Clone, PartialEq)]
 struct State {
-    /// The turns that are left: whose, and how many steps. Afterwards nobody waits any more.
-    left: VecDeque<(usize, usize)>,
+    /// The turns: whose, and how many steps. The first is under way, and comes last when it is over.
+    turns: VecDeque<(usize, usize)>,
+    /// How many steps of the first were taken.
+    taken: usize,
     /// How many steps are being taken.
     under_way: usize,
 }
 
+impl State {
+    fn passes(&mut self) {
+        self.taken = 0;
+        let turns = self.turns.len();
+        self.turns.rotate_left(1.min(turns));
+    }
+}
+
 impl Turns {
-    /// These, one after the other: whose, and for how many steps.
+    /// These, one after the other and over again: whose, and for how many steps. Whoever has none waits for nobody.
     #[must_use]
     pub fn new(turns: &[(usize, usize)]) -> Self {
         let state = State {
-            left: turns.iter().copied().collect(),
+            turns: turns.iter().copied().collect(),
+            taken: 0,
             under_way: 0,
         };
         Self(Arc::new(Inner {
@@ -51,51 +63,45 @@ impl Turns {
             }
             let is_idle = tokio::time::timeout(IDLE, moved.changed()).await.is_err();
             if is_idle {
-                self.passes();
+                self.change(|state| {
+                    if state.under_way == 0 {
+                        state.passes();
+                    }
+                });
             }
         }
     }
 
     /// Someone takes no more steps.
     pub fn leaves(&self, whose: usize) {
-        self.change(|state| state.left.retain(|(who, _)| *who != whose));
+        self.change(|state| {
+            if state.turns.front().is_some_and(|(who, _)| *who == whose) {
+                state.taken = 0;
+            }
+            state.turns.retain(|(who, _)| *who != whose);
+        });
     }
 
     fn begin(&self, whose: usize) -> Option<Step> {
         let mut begins = false;
         self.change(|state| {
-            while state.left.front() == Some(&(whose, 0)) {
-                state.left.pop_front();
+            if state.turns.front() == Some(&(whose, state.taken)) {
+                state.passes();
             }
-            begins = match state.left.front_mut() {
-                None => true,
-                Some((who, steps)) if *who == whose => {
-                    *steps -= 1;
-                    true
-                }
-                Some(_) => false,
-            };
+            let is_in = state.turns.iter().any(|(who, _)| *who == whose);
+            let is_next = state.turns.front().is_some_and(|(who, _)| *who == whose);
+            begins = is_next || !is_in;
+            state.taken += usize::from(is_next);
             state.under_way += usize::from(begins);
         });
         begins.then(|| Step(self.clone()))
     }
 
-    /// Nobody took a step for a while.
-    fn passes(&self) {
-        self.change(|state| {
-            if state.under_way == 0 {
-                state.left.pop_front();
-            }
-        });
-    }
-
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.0.state.lock().unwrap();
-        let before = (state.left.len(), state.under_way);
+        let before = state.clone();
         change(&mut state);
-        let after = (state.left.len(), state.under_way);
-        drop(state);
-        if before != after {
+        if *state != before {
             self.0.moved.send_replace(());
         }
     }
@@ -104,7 +110,7 @@ impl Turns {
 impl Debug for Turns {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         out.debug_list()
-            .entries(&self.0.state.lock().unwrap().left)
+            .entries(&self.0.state.lock().unwrap().turns)
             .finish()
     }
 }

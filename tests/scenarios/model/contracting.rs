@@ -204,14 +204,19 @@ pub(super) fn sale() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+/// What comes before something is done at once: a session.
+pub(super) fn opens() -> impl Strategy<Value = Step> {
+    wish().prop_map(|wish| Step::Opens { wish, dies: None })
+}
+
 /// What one of them does at once.
 pub(super) fn at_once() -> impl Strategy<Value = Step> {
-    let which = || prop_oneof![3 => Just(usize::MAX), 2 => any::<usize>()];
+    let which = || prop_oneof![4 => Just(usize::MAX), 1 => any::<usize>()];
     let by = prop_oneof![4 => Just(0), 5 => 0..METHODS.len()];
     let confirms = (which(), by, prop_oneof![3 => Just(true), 1 => Just(false)]);
     let on = On::One;
     prop_oneof![
-        2 => wish().prop_map(|wish| Step::Opens { wish, dies: None }),
+        2 => opens(),
         10 => confirms.prop_map(move |(which, by, agrees)| Step::Confirms { which, by, agrees, on: on.clone() }),
         3 => (which(), 0..PAYMENTS.len()).prop_map(|(which, how)| Step::PaysPage { which, how }),
         2 => (which(), 0..CARDS.len()).prop_map(|(which, card)| Step::PaysBill { which, card }),

@@ -15,25 +15,33 @@ use super::history::SHORT;
 const MOST_AT_ONCE: usize = 3;
 /// How many calls a turn has at most.
 const MOST_CALLS: usize = 7;
-/// How many turns are told; afterwards everything goes on as it likes.
+/// How many turns there are, over and over.
 const MOST_TURNS: usize = 9;
 
 /// Things of some kind that happen at once, each perhaps on a machine that dies over it; and whose turns they take.
 #[derive(Debug, Clone)]
 pub(super) struct Crossing<T> {
+    /// What happens just before.
+    pub(super) before: Option<T>,
     pub(super) things: Vec<(T, Option<Death>)>,
     pub(super) turns: Vec<(usize, usize)>,
 }
 
-/// Some of these things, crossed in any way.
+/// Some of these things, crossed in any way, often after something that they can be done to.
 pub(super) fn crossing<T: std::fmt::Debug + Clone + 'static>(
+    before: impl Strategy<Value = T> + 'static,
     thing: impl Strategy<Value = T> + 'static,
 ) -> BoxedStrategy<Crossing<T>> {
+    let before = prop_oneof![1 => Just(None), 2 => before.prop_map(Some)];
     let dies = prop_oneof![4 => Just(None), 1 => death(SHORT)];
     let things = vec((thing, dies), 2..=MOST_AT_ONCE);
     let turns = vec((0..MOST_AT_ONCE, 1..=MOST_CALLS), 1..=MOST_TURNS);
-    (things, turns)
-        .prop_map(|(things, turns)| Crossing { things, turns })
+    (before, things, turns)
+        .prop_map(|(before, things, turns)| Crossing {
+            before,
+            things,
+            turns,
+        })
         .boxed()
 }
 
@@ -62,7 +70,8 @@ impl<'a> Act<'a> {
 impl<T> Crossing<T> {
     /// Has it all happen, and tells what came of each.
     pub(super) async fn happens(&self, world: &World, acts: Vec<Act<'_>>) -> Vec<Asked> {
-        let turns = Turns::new(&self.turns);
+        let known = self.turns.iter().filter(|(whose, _)| *whose < acts.len());
+        let turns = Turns::new(&known.copied().collect::<Vec<_>>());
         let deaths = self.things.iter().map(|(_, dies)| *dies);
         let all = acts.into_iter().zip(deaths).enumerate();
         let all = all.map(|(place, (act, dies))| {

@@ -16,8 +16,12 @@ use super::shop::Shop;
 
 /// How many accounts there are.
 const ACCOUNTS: usize = 3;
-/// In minutes.
-const A_WEEK: u32 = 7 * 24 * 60;
+/// In seconds.
+const A_WEEK: i64 = 7 * 24 * 60 * 60;
+/// What is waited for in a request.
+const A_MOMENT: &str = "4s";
+/// How long before something ends or begins it is near, in seconds.
+const NEAR: i64 = 2;
 /// Test cards: good, declined when charged, to be authenticated.
 pub(super) const CARDS: [&str; 3] = [
     "pm_card_visa",
@@ -118,6 +122,10 @@ pub(super) enum Step {
     Contracts(contracting::Step),
     /// Several things at once.
     Crosses(Crossing<Other>),
+    /// Until a moment before something ends or begins.
+    Nears,
+    /// A moment passes.
+    Passes,
 }
 
 /// On any kind of machine, where any other step may happen meanwhile.
@@ -142,13 +150,20 @@ pub(super) fn history(most_steps: usize, of: Option<&str>) -> BoxedStrategy<Vec<
     let sold = selling::sale().prop_map(|sale| sale.into_iter().map(Step::Sells).collect());
     let agreed = contracting::sale().prop_map(|sale| sale.into_iter().map(Step::Contracts).collect());
     let contracts = contracting::step().prop_map(Step::Contracts);
-    let accounts =
-        history(prop_oneof![6 => on_any_machine(buys), 4 => around(), 1 => crosses(buys_at_once())].boxed());
+    let accounts = history(
+        prop_oneof![6 => on_any_machine(buys), 4 => around(), 1 => crosses(buys_before(), buys_at_once())]
+            .boxed(),
+    );
     let sold_at_once = || selling::at_once().prop_map(Step::Sells).boxed();
-    let agencies = history(prop_oneof![6 => sells(), 4 => around(), 1 => crosses(sold_at_once())].boxed());
+    let nears = || Just(Step::Nears).boxed();
+    let agencies =
+        history(prop_oneof![6 => sells(), 4 => around(), 1 => crosses(nears(), sold_at_once())].boxed());
     let both = history(prop_oneof![2 => on_any_machine(buys), 2 => sells(), 2 => around()].boxed());
+    let opens = contracting::opens().prop_map(Step::Contracts).boxed();
+    let opens = prop_oneof![3 => opens, 1 => nears()].boxed();
     let agreed_at_once = contracting::at_once().prop_map(Step::Contracts).boxed();
-    let plans = history(prop_oneof![6 => contracts, 4 => around(), 1 => crosses(agreed_at_once)].boxed());
+    let plans =
+        history(prop_oneof![6 => contracts, 4 => around(), 1 => crosses(opens, agreed_at_once)].boxed());
     let accounts = begun(Just(bought).boxed(), accounts);
     let agencies = begun(sold.boxed(), agencies);
     let plans = begun(agreed.boxed(), plans);
@@ -182,6 +197,16 @@ fn buys(on: BoxedStrategy<Among>) -> BoxedStrategy<Step> {
     prop_oneof![15 => asks(who.clone(), on), 27 => around_accounts(who)].boxed()
 }
 
+/// What comes before that.
+fn buys_before() -> BoxedStrategy<Step> {
+    let starts = any::<bool>().prop_map(|annual| Step::Starts {
+        who: 0,
+        annual,
+        on: On::One,
+    });
+    prop_oneof![Just(Step::Nears), starts].boxed()
+}
+
 /// What one of them does at once.
 fn buys_at_once() -> BoxedStrategy<Step> {
     let who = Just(0).boxed();
@@ -210,11 +235,14 @@ fn around_accounts(who: BoxedStrategy<usize>) -> impl Strategy<Value = Step> {
 }
 
 /// Several such things at once, and events heard and looked for.
-fn crosses(things: BoxedStrategy<Step>) -> BoxedStrategy<Step> {
+fn crosses(before: BoxedStrategy<Step>, things: BoxedStrategy<Step>) -> BoxedStrategy<Step> {
     let dies = None;
     let heard = (0..LATEST).prop_map(move |which| Step::Delivers { which, dies });
-    let thing = prop_oneof![12 => things, 3 => heard, 1 => Just(Step::Reconciles { dies })];
-    crossing(thing.prop_map(Box::new)).prop_map(Step::Crosses).boxed()
+    let others = prop_oneof![3 => heard, 1 => Just(Step::Reconciles { dies }), 2 => Just(Step::Passes)];
+    let thing = prop_oneof![2 => things, 1 => others];
+    crossing(before.prop_map(Box::new), thing.prop_map(Box::new))
+        .prop_map(Step::Crosses)
+        .boxed()
 }
 
 /// What happens around them.
@@ -222,6 +250,7 @@ fn around() -> impl Strategy<Value = Step> {
     prop_oneof![
         14 => meanwhile(),
         4 => prop_oneof![1..120_u32, 600..3000_u32, Just(45_000)].prop_map(|minutes| Step::Advances { minutes }),
+        1 => Just(Step::Nears),
     ]
 }
 
@@ -240,46 +269,16 @@ fn meanwhile() -> impl Strategy<Value = Step> {
 /// Lives through a history in a world of its own, and tells what does not add up.
 pub(super) async fn live_through(history: &[Step]) -> Result<(), String> {
     let world = World::unjudged_at("2026-04-01T00:00:00Z").await;
-    let mut callers = Callers::new(&world, ACCOUNTS).await;
-    let mut sellers = if has(history, |step| matches!(step, Step::Sells(_))) {
-        Sellers::new(&world).await
-    } else {
-        Sellers::default()
-    };
-    let mut shop = if has(history, |step| matches!(step, Step::Contracts(_))) {
-        Some(Shop::new(&world).await)
-    } else {
-        None
-    };
-    let mut faults = Vec::new();
+    let mut everybody = Everybody::of(&world, history).await;
     for step in history {
-        match (step, &mut shop) {
-            (Step::Sells(step), _) => sellers.take(&world, step).await,
-            (Step::Contracts(step), Some(shop)) => shop.take(&world, step).await,
-            (Step::Crosses(crossing), shop) => {
-                cross(
-                    &world,
-                    crossing,
-                    &mut callers,
-                    &mut sellers,
-                    shop.as_mut(),
-                    &mut faults,
-                )
-                .await;
-            }
-            (step, _) => callers.take(&world, step).await,
-        }
+        everybody.take(step).await;
     }
     come_to_rest(&world).await;
-    if shop.is_some() {
+    if everybody.shop.is_some() {
         // A bank debit takes three days.
         rests(&world, "80h").await;
     }
-    faults.extend(sellers.faults(&world).await);
-    if let Some(shop) = &mut shop {
-        faults.extend(shop.faults(&world).await);
-    }
-    faults.extend(callers.faults(&world).await);
+    let faults = everybody.faults().await;
     match faults.is_empty() {
         true => Ok(()),
         false => Err(faults.join("; ")),
@@ -294,36 +293,85 @@ fn has(history: &[Step], is_such: impl Fn(&Step) -> bool) -> bool {
     })
 }
 
-/// Has several things happen at once.
-async fn cross<'w>(
+/// Who lives through a history.
+struct Everybody<'w> {
     world: &'w World,
-    crossing: &Crossing<Other>,
-    callers: &mut Callers<'w>,
-    sellers: &mut Sellers<'w>,
-    mut shop: Option<&mut Shop<'w>>,
-    faults: &mut Vec<String>,
-) {
-    let mut acts = Vec::new();
-    let known = shop.as_ref().map_or(0, |shop| shop.sessions.len());
-    sellers.meet(crossing);
-    for (thing, _) in &crossing.things {
-        acts.push(match (&**thing, &mut shop) {
-            (Step::Sells(sold), _) => sellers.act(world, sold),
-            (Step::Contracts(step), Some(shop)) => shop.act(world, step).await,
-            (Step::Delivers { which, .. }, _) => Act::Hears(*which),
-            (Step::Reconciles { .. }, _) => Act::Reconciles,
-            (step, _) => callers.act(world, step).await,
-        });
+    callers: Callers<'w>,
+    sellers: Sellers<'w>,
+    shop: Option<Shop<'w>>,
+    /// What was wrong with what happened at once.
+    faults: Vec<String>,
+}
+
+impl<'w> Everybody<'w> {
+    /// Whoever a history is of.
+    async fn of(world: &'w World, history: &[Step]) -> Self {
+        let mut everybody = Self {
+            world,
+            callers: Callers::new(world, ACCOUNTS).await,
+            sellers: Sellers::default(),
+            shop: None,
+            faults: Vec::new(),
+        };
+        if has(history, |step| matches!(step, Step::Sells(_))) {
+            everybody.sellers = Sellers::new(world).await;
+        }
+        if has(history, |step| matches!(step, Step::Contracts(_))) {
+            everybody.shop = Some(Shop::new(world).await);
+        }
+        everybody
     }
-    let came = crossing.happens(world, acts).await;
-    for (asked, (thing, _)) in came.into_iter().zip(&crossing.things) {
-        faults.extend(asked.fault);
-        if let (Step::Contracts(step), Some(shop), Some(answer)) = (&**thing, &mut shop, asked.answer) {
-            shop.hears(world, step, &answer, known).await;
+
+    async fn take(&mut self, step: &Step) {
+        match (step, &mut self.shop) {
+            (Step::Sells(step), _) => self.sellers.take(self.world, step).await,
+            (Step::Contracts(step), Some(shop)) => shop.take(self.world, step).await,
+            (Step::Nears, _) => nears(self.world, &self.sellers.accounts()).await,
+            (Step::Crosses(crossing), _) => self.cross(crossing).await,
+            (step, _) => self.callers.take(self.world, step).await,
         }
     }
-    if let Some(shop) = shop {
-        shop.looks(world).await;
+
+    /// Has several things happen at once.
+    async fn cross(&mut self, crossing: &Crossing<Other>) {
+        if let Some(before) = &crossing.before {
+            Box::pin(self.take(before)).await;
+        }
+        let mut acts = Vec::new();
+        let known = self.shop.as_ref().map_or(0, |shop| shop.sessions.len());
+        self.sellers.meet(crossing);
+        for (thing, _) in &crossing.things {
+            acts.push(match (&**thing, &mut self.shop) {
+                (Step::Sells(sold), _) => self.sellers.act(self.world, sold),
+                (Step::Contracts(step), Some(shop)) => shop.act(self.world, step).await,
+                (Step::Delivers { which, .. }, _) => Act::Hears(*which),
+                (Step::Reconciles { .. }, _) => Act::Reconciles,
+                (Step::Passes, _) => Act::does(self.world.advance(A_MOMENT)),
+                (step, _) => self.callers.act(self.world, step).await,
+            });
+        }
+        let came = crossing.happens(self.world, acts).await;
+        for (asked, (thing, _)) in came.into_iter().zip(&crossing.things) {
+            self.faults.extend(asked.fault);
+            let told = (&**thing, &mut self.shop, asked.answer);
+            if let (Step::Contracts(step), Some(shop), Some(answer)) = told {
+                shop.hears(self.world, step, &answer, known).await;
+            }
+        }
+        if let Some(shop) = &mut self.shop {
+            shop.looks(self.world).await;
+        }
+    }
+
+    /// Everything that does not add up.
+    async fn faults(&mut self) -> Vec<String> {
+        let mut faults = std::mem::take(&mut self.faults);
+        faults.extend(self.sellers.faults(self.world).await);
+        if let Some(shop) = &mut self.shop {
+            faults.extend(shop.faults(self.world).await);
+        }
+        faults.extend(self.callers.faults(self.world).await);
+        faults
     }
 }
 
@@ -377,16 +425,8 @@ pub(super) async fn happens(world: &World, step: &Step) {
                 .clone();
             stand_in.add_fault(Fault::new(kind).on(method, path).times(*times));
         }
-        Step::Advances { minutes } => {
-            // Stripe forgets events after thirty days; nobody leaves the function that looks for them off for so long.
-            let mut left = *minutes;
-            while left > A_WEEK {
-                world.advance(&format!("{A_WEEK}m")).await;
-                drop(world.tries("reconcile", &json!({})).await);
-                left -= A_WEEK;
-            }
-            world.advance(&format!("{left}m")).await;
-        }
+        Step::Advances { minutes } => advances(world, i64::from(*minutes) * 60).await,
+        Step::Passes => world.advance(A_MOMENT).await,
         Step::Reconciles { dies } => {
             let event = json!({});
             match *dies {
@@ -400,6 +440,47 @@ pub(super) async fn happens(world: &World, step: &Step) {
         }
         _ => {}
     }
+}
+
+/// Until a moment before a period or a page ends, or something that was sold begins, at any of these accounts of Stripe's.
+async fn nears(world: &World, accounts: &[String]) {
+    let now = world.now().as_second();
+    let mut ends = Vec::new();
+    for account in std::iter::once(None).chain(accounts.iter().map(|account| Some(account.as_str()))) {
+        let list = |path: &str| {
+            let (_, list) = world
+                .stripe
+                .stand_in()
+                .call("GET", path, &json!({ "limit": 100 }), account);
+            list["data"].as_array().cloned().unwrap_or_default()
+        };
+        let periods = list("/v1/subscriptions");
+        ends.extend(
+            periods
+                .iter()
+                .map(|it| it["items"]["data"][0]["current_period_end"].as_i64()),
+        );
+        let pages = list("/v1/checkout/sessions");
+        ends.extend(pages.iter().map(|it| it["expires_at"].as_i64()));
+        let sales = list("/v1/subscription_schedules");
+        ends.extend(sales.iter().map(|it| it["phases"][0]["start_date"].as_i64()));
+    }
+    let ahead = ends.into_iter().flatten().filter(|end| *end > now + NEAR);
+    if let Some(next) = ahead.min() {
+        advances(world, next - NEAR - now).await;
+    }
+}
+
+/// So many seconds pass.
+async fn advances(world: &World, seconds: i64) {
+    // Stripe forgets events after thirty days; nobody leaves the function that looks for them off for so long.
+    let mut left = seconds;
+    while left > A_WEEK {
+        world.advance(&format!("{A_WEEK}s")).await;
+        drop(world.tries("reconcile", &json!({})).await);
+        left -= A_WEEK;
+    }
+    world.advance(&format!("{left}s")).await;
 }
 
 /// A request to the stack, or to a machine that dies over it. Whatever is answered: what counts is how it ends.

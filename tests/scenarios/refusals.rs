@@ -208,6 +208,30 @@ async fn a_problem_is_told_as_problem_json_on_request() {
     );
 }
 
+/// As RFC 9110 has them, whose words for two of them are not the ones that most libraries know.
+#[tokio::test]
+async fn a_problem_has_the_title_of_its_status() {
+    let world = World::at("2026-04-01T00:00:00Z").await;
+    let ada = world.account(1).await;
+    let asks = async |key: &str, interval: &str| {
+        let mut request = ada.checkout_request(&json!({ "interval": interval }));
+        let headers = request.headers_mut();
+        headers.insert("accept", "application/problem+json".parse().unwrap());
+        headers.insert("idempotency-key", key.parse().unwrap());
+        let answer = ada.sends(request).await;
+        (answer.status, answer.body["title"].clone())
+    };
+    asks("once", "monthly").await;
+    assert_eq!(
+        asks("once", "annual").await,
+        (422, json!("Unprocessable Content"))
+    );
+    let large = "x".repeat(70_000);
+    assert_eq!(asks("twice", &large).await, (413, json!("Content Too Large")));
+    let wrong = asks("thrice", "weekly").await;
+    assert_eq!(wrong, (400, json!("Bad Request")));
+}
+
 /// A weight of nothing is a no, in either case.
 #[tokio::test]
 async fn a_problem_is_not_told_as_problem_json_to_who_does_not_take_it() {

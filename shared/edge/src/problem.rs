@@ -280,9 +280,18 @@ fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(begun).max(1)
 }
 
+/// A status in the words of RFC 9110, which are not the library's for two.
+fn phrase(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+        StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
+        status => status.canonical_reason().unwrap_or("Error"),
+    }
+}
+
 /// The body of a contract's error as RFC 9457 has it; what stands beside `error` becomes extension members.
 pub(crate) fn problem_json(status: StatusCode, mut body: Value) -> Value {
-    let title = status.canonical_reason().unwrap_or("Error");
+    let title = phrase(status);
     let mut told = match body["error"].take() {
         Value::String(detail) => {
             json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail })

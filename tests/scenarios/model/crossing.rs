@@ -24,7 +24,9 @@ pub(super) struct Crossing<T> {
     /// What happens just before.
     pub(super) before: Option<T>,
     pub(super) things: Vec<(T, Option<Death>)>,
-    pub(super) turns: Vec<(usize, usize)>,
+    /// Whether the machines have admitted whoever asks before.
+    is_known: bool,
+    turns: Vec<(usize, usize)>,
 }
 
 /// Some of these things, crossed in any way, often after something that they can be done to.
@@ -36,10 +38,11 @@ pub(super) fn crossing<T: std::fmt::Debug + Clone + 'static>(
     let dies = prop_oneof![4 => Just(None), 1 => death(SHORT)];
     let things = vec((thing, dies), 2..=MOST_AT_ONCE);
     let turns = vec((0..MOST_AT_ONCE, 1..=MOST_CALLS), 1..=MOST_TURNS);
-    (before, things, turns)
-        .prop_map(|(before, things, turns)| Crossing {
+    (before, things, any::<bool>(), turns)
+        .prop_map(|(before, things, is_known, turns)| Crossing {
             before,
             things,
+            is_known,
             turns,
         })
         .boxed()
@@ -78,9 +81,15 @@ impl<T> Crossing<T> {
             let turns = turns.clone();
             async move {
                 let machine = world.machine().await;
+                if let Act::Asks(request) = &act
+                    && self.is_known
+                {
+                    admits(&machine, request).await;
+                }
                 machine.network.takes_turns(&turns, place);
                 if let Some(death) = dies {
-                    machine.network.stops(death.moment, death.step);
+                    let before = machine.network.steps().len();
+                    machine.network.stops(death.moment, before + death.step);
                 }
                 let asked = tokio::select! {
                     asked = act.happens(world, &machine, &turns, place) => asked,
@@ -95,6 +104,15 @@ impl<T> Crossing<T> {
         world.stripe.stand_in().settle().await;
         all
     }
+}
+
+/// Has a machine admit whoever asks, and do nothing: from then on it reads what such a request begins with beside the key.
+async fn admits(machine: &Machine, request: &Request<Bytes>) {
+    let mut refused = request.clone();
+    let too_long = "x".repeat(256).parse().unwrap();
+    refused.headers_mut().insert("idempotency-key", too_long);
+    let answer = machine.call(refused).await.unwrap();
+    assert!(answer.status == 400, "it was to be refused: {answer}");
 }
 
 impl Act<'_> {

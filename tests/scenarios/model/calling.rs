@@ -12,6 +12,12 @@ use super::history::{Among, CARDS, Other, Step, happens};
 use super::invariants;
 use super::operating::{Deed, Operator};
 
+/// Promotion codes: what they take off, how they are spelt, and how often they are good.
+pub(super) const CODES: [(&str, &str, &str); 2] = [
+    ("percent_off=20&duration=once", "SPRING20", ""),
+    ("percent_off=10&duration=forever", "LAST10", "&max_redemptions=1"),
+];
+
 /// The accounts, and what is remembered of them for the end.
 pub(super) struct Callers<'w> {
     accounts: Vec<Rc<Account<'w>>>,
@@ -25,6 +31,8 @@ pub(super) struct Callers<'w> {
 pub(super) struct Memory {
     /// What each account was quoted for changes: amounts due.
     pub(super) quotes: Vec<(usize, i64)>,
+    /// Who changed without asking what it costs.
+    pub(super) unquoted: Vec<usize>,
     /// Whose subscription an operator had bill something else.
     pub(super) counted: Vec<usize>,
 }
@@ -36,6 +44,12 @@ impl<'w> Callers<'w> {
         for numbers in 1..=count {
             let account = world.account(u32::try_from(numbers).unwrap()).await;
             accounts.push(Rc::new(account));
+        }
+        for (coupon, code, terms) in CODES {
+            world
+                .stripe
+                .makes_code(coupon, &format!("code={code}{terms}"))
+                .await;
         }
         Self {
             accounts,
@@ -67,8 +81,15 @@ impl<'w> Callers<'w> {
                 let body = json!({ "interval": interval(*annual) });
                 Act::asks(self.accounts[*who].checkout_request(&body))
             }
-            Step::Changes { who, annual, .. } => {
-                let mut body = json!({ "interval": interval(*annual) });
+            Step::Changes { who, wish, .. } => {
+                let mut body = json!({ "interval": interval(wish.annual) });
+                if let Some(code) = wish.code {
+                    body["promotionCode"] = json!(CODES[code].1);
+                }
+                if !wish.is_quoted {
+                    self.memory.unquoted.push(*who);
+                    return Act::asks(self.accounts[*who].change_request(&body));
+                }
                 let preview = self.accounts[*who].previews(&body).await;
                 if preview.status != 200 {
                     return Act::Nothing;

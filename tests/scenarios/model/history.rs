@@ -4,10 +4,10 @@ use billing_tests::{Death, Machine, World, path_of};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
-use stripe_stand_in::{Fault, FaultKind};
+use stripe_stand_in::{Fault, FaultKind, Settings};
 
 use super::asking::{On, ask, death, on};
-use super::calling::Callers;
+use super::calling::{CODES, Callers};
 use super::contracting;
 use super::crossing::{Act, Crossing, crossing};
 use super::operating::{Deed, deed};
@@ -67,7 +67,7 @@ pub(super) enum Step {
     },
     Changes {
         who: usize,
-        annual: bool,
+        wish: Wish,
         on: Among,
     },
     Cancels {
@@ -126,6 +126,18 @@ pub(super) enum Step {
     Nears,
     /// A moment passes.
     Passes,
+    /// Stripe lets no change with a discount wait for its payment.
+    IsStrict,
+}
+
+/// What a subscription is to be changed to.
+#[derive(Debug, Clone)]
+pub(super) struct Wish {
+    pub(super) annual: bool,
+    /// Which promotion code is named.
+    pub(super) code: Option<usize>,
+    /// Whether what it costs is asked before, and held to.
+    pub(super) is_quoted: bool,
 }
 
 /// On any kind of machine, where any other step may happen meanwhile.
@@ -164,7 +176,11 @@ pub(super) fn history(most_steps: usize, of: Option<&str>) -> BoxedStrategy<Vec<
     let agreed_at_once = contracting::at_once().prop_map(Step::Contracts).boxed();
     let plans =
         history(prop_oneof![6 => contracts, 4 => around(), 1 => crosses(opens, agreed_at_once)].boxed());
-    let accounts = begun(Just(bought).boxed(), accounts);
+    let strict = vec![Step::IsStrict].into_iter().chain(bought.clone()).collect();
+    let accounts = begun(
+        prop_oneof![2 => Just(bought), 1 => Just(strict)].boxed(),
+        accounts,
+    );
     let agencies = begun(sold.boxed(), agencies);
     let plans = begun(agreed.boxed(), plans);
     match of {
@@ -217,10 +233,20 @@ fn buys_at_once() -> BoxedStrategy<Step> {
 fn asks(who: BoxedStrategy<usize>, on: BoxedStrategy<Among>) -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (who.clone(), any::<bool>(), on.clone()).prop_map(|(who, annual, on)| Step::Starts { who, annual, on }),
-        5 => (who.clone(), any::<bool>(), on.clone()).prop_map(|(who, annual, on)| Step::Changes { who, annual, on }),
+        5 => (who.clone(), wish(), on.clone()).prop_map(|(who, wish, on)| Step::Changes { who, wish, on }),
         2 => (who.clone(), on.clone()).prop_map(|(who, on)| Step::Cancels { who, on }),
         2 => (who, on).prop_map(|(who, on)| Step::Resumes { who, on }),
     ]
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let code = prop_oneof![3 => Just(None), 2 => (0..CODES.len()).prop_map(Some)];
+    let is_quoted = prop_oneof![4 => Just(true), 1 => Just(false)];
+    (any::<bool>(), code, is_quoted).prop_map(|(annual, code, is_quoted)| Wish {
+        annual,
+        code,
+        is_quoted,
+    })
 }
 
 /// What they, their payers and operators do besides.
@@ -427,6 +453,10 @@ pub(super) async fn happens(world: &World, step: &Step) {
         }
         Step::Advances { minutes } => advances(world, i64::from(*minutes) * 60).await,
         Step::Passes => world.advance(A_MOMENT).await,
+        Step::IsStrict => world.stripe.is(Settings {
+            pending_updates_take_discounts: false,
+            ..Settings::default()
+        }),
         Step::Reconciles { dies } => {
             let event = json!({});
             match *dies {

@@ -81,7 +81,8 @@ pub(super) async fn faults(world: &World, account: &Account<'_>, who: usize, mem
                 .iter()
                 .map(|amount| invoice[amount].as_i64().unwrap())
                 .sum();
-            let quoted = memory.quotes.contains(&(who, due)) || memory.counted.contains(&who);
+            let is_free = memory.counted.contains(&who) || memory.unquoted.contains(&who);
+            let quoted = is_free || memory.quotes.contains(&(who, due));
             must(quoted, format!("{due} was charged, and never quoted"));
         }
     }

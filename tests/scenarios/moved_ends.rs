@@ -251,19 +251,22 @@ async fn a_period_that_the_end_would_cut_short_is_not_begun() {
     assert_eq!(sold.body["checkout_status"], "contract_created", "{sold}");
 }
 
-/// An operator has the month of April that was just paid, 35.00, end on the 10th while the sale is being written down. It stays a share of the whole month: of a fourth seat from
-/// the 6th on, four of its thirty days are left, −3000 × 4/30 + 4000 × 4/30 = 1.33.
-#[tokio::test]
-async fn an_end_that_an_operator_sets_while_it_is_sold_leaves_the_month_whole() {
+/// An operator has a period end on the 10th of April while what begins it is being written down, at each step of its confirmation. It stays a share of the whole one:
+/// from the 6th on, so many of a product are sold for what is left, at what Stripe charges.
+async fn is_cut_while_it_is_sold(
+    begins: impl AsyncFn(&Organisation<'_>) -> String,
+    (plan, product, quantity): (&str, &str, u32),
+    charged: &[i64],
+) {
     let mut sold_before = 0;
     at_every_step(async |step| {
         let world = World::at("2026-04-01T00:00:00Z").await;
         let acme = world.organisation("acme").await;
-        let id = acme.session(&acme.order("starter")).await;
+        let id = begins(&acme).await;
         let visa = json!({ "payment_method_id": "pm_card_visa" });
         let confirms = async |machine: &Machine| acme.confirms_on(machine, &id, &visa).await;
         let ends = async {
-            let is_sold = !world.stripe.all_subscriptions().await.is_empty();
+            let is_sold = world.stripe.charges().await.len() == charged.len() - 1;
             if is_sold {
                 operator_ends(&world, &seconds("2026-04-10T00:00:00Z").to_string()).await;
             }
@@ -277,14 +280,33 @@ async fn an_end_that_an_operator_sets_while_it_is_sold_leaves_the_month_whole() 
             let end = ends_at(&acme, contract).await;
             assert_eq!(end.as_deref(), Some("2026-04-10T00:00:00Z"), "{step}");
             world.advance("5d").await;
-            let seat = json!({ "product_id": acme.product("starter", "Starter seat"), "quantity": 4 });
-            let more = json!({ "contract_id": contract, "product_overrides": [seat] });
+            let seats = json!({ "product_id": acme.product(plan, product), "quantity": quantity });
+            let more = json!({ "contract_id": contract, "product_overrides": [seats] });
             let bought = acme.confirms(&acme.session(&more).await, &visa).await;
             assert_eq!(bought.status, 200, "{step}: {bought}");
-            assert_eq!(world.stripe.charges().await, [3500, 133], "{step}");
+            assert_eq!(world.stripe.charges().await, charged, "{step}");
         }
         !held.was_held
     })
     .await;
     assert!(sold_before > 1, "it was never sold before it was written down");
+}
+
+/// 35.00 for April. Of a fourth seat, four of its thirty days: −3000 × 4/30 + 4000 × 4/30 = 1.33.
+#[tokio::test]
+async fn an_end_that_an_operator_sets_while_a_plan_is_sold_leaves_its_month_whole() {
+    let begins = async |acme: &Organisation<'_>| acme.session(&acme.order("starter")).await;
+    is_cut_while_it_is_sold(begins, ("starter", "Starter seat", 4), &[3500, 133]).await;
+}
+
+/// 750.00 for a year, less the month of 35.00. Of four more seats, four of 365 days: −75000 × 4/365 + 135000 × 4/365 = −822 + 1479.
+#[tokio::test]
+async fn an_end_that_an_operator_sets_while_a_year_begins_leaves_it_whole() {
+    let begins = async |acme: &Organisation<'_>| {
+        let contract = acme.sells(&acme.order("starter")).await;
+        let year = json!({ "contract_id": contract, "plan_id": acme.plan("team-annual") });
+        acme.session(&year).await
+    };
+    let seats = ("team-annual", "Annual team seat", 9);
+    is_cut_while_it_is_sold(begins, seats, &[3500, 71500, 657]).await;
 }

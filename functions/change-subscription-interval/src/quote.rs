@@ -50,7 +50,7 @@ pub(crate) async fn refuse_overdrawn(
     if billed.given_back_in_part.is_empty() {
         return Ok(());
     }
-    let at = planned.proration_date.unwrap_or(call.now);
+    let at = planned.prorated_from().unwrap_or(call.now);
     let total = charged_at(call, planned, standing, at).await?.total;
     let credit = total.saturating_neg();
     match call.is_overdrawn(&planned.subscription, &billed, credit).await? {

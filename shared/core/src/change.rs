@@ -81,9 +81,13 @@ pub struct Change {
     /// The code that replaces the subscription's discounts; without one they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion_code: Option<PromotionCodeId>,
-    /// The instant that time is credited and charged from.
+    /// The instant that time is credited and charged from, which the wish named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proration_date: Option<Timestamp>,
+    /// The same where it named none: the moment at which the change was written down, in the period that was read then. The next may begin meanwhile, and
+    /// nobody has paid for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
     /// Whether a scheduled cancellation is to be taken back once it took effect. A cancellation that is scheduled after the
     /// change was last asked for is not.
     #[serde(default)]
@@ -325,7 +329,7 @@ pub fn check_new_period(
     }
 }
 
-/// The instant that a preview credits and charges from: now, to the second, within the current period. Clocks differ, so that a
+/// The instant that a preview, or a change without one, credits and charges from: now, to the second, within the current period. Clocks differ, so that a
 /// period may seem not to have begun, or to be over.
 #[must_use]
 pub fn preview_date(period: Period, now: Timestamp) -> Timestamp {
@@ -429,6 +433,10 @@ impl Change {
             code: wish.code.clone(),
             promotion_code,
             proration_date: wish.proration_date,
+            from: match wish.proration_date {
+                Some(_) => None,
+                None => Some(preview_date(standing.subscription.period, now)),
+            },
             clears_cancellation: standing.subscription.cancel_at_period_end,
             cancellation_date: cancellation_date(standing),
             quoted: None,
@@ -438,12 +446,18 @@ impl Change {
         }
     }
 
+    /// The instant that time is credited and charged from. None is known of a change that the build before wrote down.
+    #[must_use]
+    pub fn prorated_from(&self) -> Option<Timestamp> {
+        self.proration_date.or(self.from)
+    }
+
     /// Whether it would still be written down as it was: what it stood on has not moved, nor the period that its date lies in. What its code
     /// means is not asked again, as it may have used it up itself.
     #[must_use]
     pub fn still_fits(&self, standing: &Standing, price: &PriceId, now: Timestamp) -> bool {
         let period = standing.subscription.period;
-        let date_fits = self.proration_date.is_none_or(|at| {
+        let date_fits = self.prorated_from().is_none_or(|at| {
             let in_period = period.start <= at && at < period.end;
             in_period && check_new_period(at, standing, self.interval, now).is_ok()
         });

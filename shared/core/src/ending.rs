@@ -137,6 +137,7 @@ mod tests {
             code: None,
             promotion_code: None,
             proration_date: None,
+            from: None,
             clears_cancellation,
             cancellation_date: None,
             quoted: None,

@@ -82,7 +82,7 @@ impl Stripe {
             .proration_behavior(UpdateSubscriptionProrationBehavior::AlwaysInvoice)
             .payment_behavior(behavior)
             .expand(vec![LATEST_INVOICE.to_owned()]);
-        if let Some(at) = change.proration_date {
+        if let Some(at) = change.prorated_from() {
             request = request.proration_date(at.as_second());
         }
         if let Some(code) = &change.promotion_code {

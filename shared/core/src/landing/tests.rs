@@ -68,6 +68,7 @@ fn change() -> Change {
         code: None,
         promotion_code: None,
         proration_date: None,
+        from: None,
         clears_cancellation: false,
         cancellation_date: None,
         quoted: None,

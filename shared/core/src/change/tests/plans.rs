@@ -37,8 +37,14 @@ fn a_change_fits_the_period_that_its_date_lies_in() {
     let period = monthly.subscription.period;
     let before = period.start - SignedDuration::from_secs(1);
     for (at, fits) in [(period.start, true), (before, false), (period.end, false)] {
-        let change = dated(at, Interval::Annual);
-        assert_eq!(change.still_fits(&monthly, &price, now()), fits, "{at}");
+        let named = dated(at, Interval::Annual);
+        assert_eq!(named.still_fits(&monthly, &price, now()), fits, "{at}");
+        let unnamed = Change {
+            proration_date: None,
+            from: Some(at),
+            ..named
+        };
+        assert_eq!(unnamed.still_fits(&monthly, &price, now()), fits, "{at}");
     }
     let mut annual = standing(Interval::Annual);
     annual.subscription.period = Period {
@@ -80,13 +86,13 @@ fn the_bill_of_a_change_is_found_among_those_made_since() {
 /// What is planned says everything that its request says, and takes back only what was cancelled before.
 #[test]
 fn a_plan_is_the_wish_as_the_subscription_stands() {
-    let planned = |cancelled: bool| {
+    let planned = |cancelled: bool, proration_date| {
         let mut standing = standing(Interval::Monthly);
         standing.subscription.cancel_at_period_end = cancelled;
         let wish = Wish {
             interval: Interval::Annual,
             code: Some("LAUNCH20".parse().unwrap()),
-            proration_date: Some(now()),
+            proration_date,
         };
         let facts = Facts {
             number: 7,
@@ -97,7 +103,7 @@ fn a_plan_is_the_wish_as_the_subscription_stands() {
         };
         Change::plan(&owner(), &wish, facts, now())
     };
-    let change = planned(true);
+    let change = planned(true, Some(now()));
     assert_eq!(
         (
             change.number,
@@ -109,5 +115,13 @@ fn a_plan_is_the_wish_as_the_subscription_stands() {
     );
     assert_eq!(change.code.as_ref().map(Word::as_str), Some("LAUNCH20"));
     assert!(change.promotion_code.is_some() && change.clears_cancellation);
-    assert!(!planned(false).clears_cancellation);
+    assert!(!planned(false, None).clears_cancellation);
+    let date = now() - SignedDuration::from_secs(9);
+    for (named, from) in [(Some(date), date), (None, now())] {
+        let change = planned(false, named);
+        assert_eq!(
+            (change.proration_date, change.prorated_from()),
+            (named, Some(from))
+        );
+    }
 }

@@ -180,6 +180,7 @@ mod tests {
             (Cancel, None, &ending, Next::Done),
             (Cancel, Some(&keeps), &ending, Next::Done),
             (Cancel, Some(&clears), &ending, Next::Keep),
+            (Cancel, Some(&clears), &by_date, Next::Keep),
             (Cancel, Some(&clears), &running, Next::Schedule(None)),
             (Cancel, Some(&finishing), &ending, Next::Wait),
             (Cancel, Some(&finishing), &running, Next::Wait),

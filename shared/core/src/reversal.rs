@@ -113,6 +113,8 @@ mod tests {
             (3000, 0, 3000, 0, true),
             (3000, 0, 2000, 1000, true),
             (3000, 0, 0, 3000, true),
+            // Given back, and disputed all the same.
+            (3000, 0, 3000, 3000, true),
             // 1000 were taken off before; 2000 were paid.
             (2000, 1000, 0, 0, false),
             (2000, 1000, 2000, 0, true),

@@ -6,6 +6,11 @@ use super::*;
 use crate::quote::Charge;
 use crate::sale::tests::{APRIL, MAY, SOLD, active, amended, at, begun, contract, land, plan, read, sale};
 
+/// Its end.
+mod ends;
+/// What bars an amendment, and its bill.
+mod amendments;
+
 /// A month of a seat at 10.00 and the archive at 5.00, from the first of April, sold until the first of May.
 fn month(end: Option<&str>) -> Sale {
     sale(begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", end).unwrap())
@@ -18,6 +23,19 @@ fn paid(at_time: &str) -> Read {
         bill.paid_at = Some(at(at_time));
     }
     read
+}
+
+/// The contract as it is once that is landed at `now`.
+fn land_at(contract: &Contract, read: Read, now: &str) -> Contract {
+    let facts = Facts {
+        read,
+        paid: vec![],
+        given_up: None,
+        reversal: None,
+        lateness: Lateness::InTime,
+    };
+    let landing = super::land(contract, &Ledger::default(), facts, at(now));
+    landing.unwrap().contract
 }
 
 #[test]
@@ -101,6 +119,7 @@ fn a_contract_whose_trial_is_over_waits_for_what_stripe_tells() {
     assert!(!trial.is_lapsed(before));
     assert_eq!(trial.obstacle(then), None);
     assert!(trial.is_lapsed(then) && !active.is_lapsed(before) && active.is_lapsed(then));
+    assert!(active.is_lapsed(at(MAY.1)));
 
     let told = |status, period| read(status, &SOLD, period);
     let longer = (APRIL.0, "2026-05-15T00:00:00Z");
@@ -160,6 +179,7 @@ fn a_contract_that_is_over_when_its_payment_is_heard_of_has_moved() {
     let (before, then) = ("2026-04-19T23:59:59Z", "2026-04-20T00:00:00Z");
     assert_eq!(heard_at(&paid_in_time, before), Some(Lateness::InTime));
     assert_eq!(heard_at(&paid_in_time, then), Some(Lateness::Moved));
+    assert_eq!(heard_at(&paid_in_time, MAY.0), Some(Lateness::Moved));
     assert_eq!(heard_at(&paid(then), then), Some(Lateness::Moved));
     paid_in_time.billing.cancel_at = Some(end);
     assert_eq!(heard_at(&paid_in_time, then), Some(Lateness::InTime));
@@ -257,5 +277,37 @@ fn a_sale_is_closed_while_nobody_is_paying_it() {
         amendment.offer.way = way;
         assert_eq!(is_awaited(&amendment, &pending), waits, "{way:?}");
         assert!(!is_awaited(&amendment, &incomplete), "{way:?}");
+    }
+}
+
+/// What was sold before under its session, and came to nothing: Stripe ended it. An amendment has no such thing.
+#[test]
+fn the_subscription_of_an_earlier_sale_is_left_behind() {
+    let over = |sale: Sale, status| Contract {
+        billing: Some(read(status, &SOLD, APRIL).billing),
+        ..contract(sale)
+    };
+    let earlier = "sub_1".parse().ok();
+    let begins = || month(None);
+    let mut amendment = begins();
+    amendment.offer.way = Way::AtOnce;
+    let of_its_own = Sale {
+        invoice: "in_1".parse().ok(),
+        ..begins()
+    };
+    let refunded = Sale {
+        is_to_be_refunded: true,
+        ..begins()
+    };
+    let over_it = BillingStatus::IncompleteExpired;
+    for (contract, left_behind) in [
+        (over(begins(), over_it), earlier.as_ref()),
+        (over(begins(), BillingStatus::Incomplete), None),
+        (over(amendment, over_it), None),
+        (over(of_its_own, over_it), None),
+        (over(refunded, over_it), None),
+        (contract(begins()), None),
+    ] {
+        assert_eq!(contract.left_behind(), left_behind, "{contract:?}");
     }
 }

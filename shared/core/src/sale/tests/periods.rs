@@ -12,6 +12,12 @@ fn landed_in(contract: &Contract, period: (&str, &str)) -> Contract {
     .contract
 }
 
+/// What was billed for the seat and for the archive.
+fn billed(contract: &Contract) -> Vec<i64> {
+    let billed = contract.standing.billed.iter();
+    billed.map(|billed| billed.charged.billed).collect()
+}
+
 fn told(contract: &Contract) -> (String, String, u8) {
     let standing = &contract.standing;
     (
@@ -123,8 +129,7 @@ fn a_period_that_is_cut_short_is_the_same() {
     let moved = land(&sold, cut, Lateness::InTime).contract;
     is_in(&moved, ("2026-04-20T00:00:00Z", "2026-05-20T00:00:00Z"), 20);
     // 15 of 30 days of 10.00 and 5.00.
-    let billed = moved.standing.billed.iter().map(|billed| billed.charged.billed);
-    assert_eq!(billed.collect::<Vec<_>>(), [500, 250]);
+    assert_eq!(billed(&moved), [500, 250]);
 }
 
 /// A year that an operator has it billed by, and that the contract's end cuts short, is no share of a month: it is followed once.
@@ -139,6 +144,74 @@ fn a_longer_period_of_an_operators_is_followed_as_it_is() {
     let moved = land(&active(), year.clone(), Lateness::InTime).contract;
     assert_eq!(moved.standing.period, year.billing.period);
     assert!(!moved.is_in_another_period(&year.billing));
+    // Its end taken away, it goes on.
+    let whole = ("2026-04-13T00:00:00Z", "2027-04-13T00:00:00Z");
+    is_in(&landed_in(&moved, whole), whole, 13);
+}
+
+/// April to its 25th, as an operator has it end: what was billed is all of it. Begun anew on the 13th it is 12 days of 30.
+#[test]
+fn a_period_that_the_end_cuts_short_is_another_where_it_begins_later() {
+    let april = active();
+    let cut = |start: &str| {
+        let end = "2026-04-25T00:00:00Z";
+        let mut cut = read(BillingStatus::Active, &SOLD, (start, end));
+        cut.billing.cancel_at = Some(at(end));
+        land(&april, cut, Lateness::InTime).contract
+    };
+    let ending = cut(APRIL.0);
+    assert_eq!(ending.standing.billed, april.standing.billed);
+    is_in(&ending, APRIL, 1);
+    let begun = cut("2026-04-13T00:00:00Z");
+    is_in(&begun, ("2026-04-13T00:00:00Z", "2026-05-13T00:00:00Z"), 13);
+    assert_eq!(billed(&begun), [400, 200]);
+}
+
+/// Sold for April, or for its second half, and heard of after that: whole periods, of which nothing was sold.
+#[test]
+fn what_is_landed_in_a_later_period_was_billed_for_that() {
+    let anchored = plan(1, "P1M", json!({ "day_of_month": 1 }), 1000);
+    let half = begun(&anchored, "2026-04-16", None).unwrap();
+    let june = ("2026-06-01T00:00:00Z", "2026-07-01T00:00:00Z");
+    for period in [MAY, june] {
+        let landed = landed_in(&contract(sale(half.clone())), period);
+        is_in(&landed, period, 1);
+        assert_eq!(billed(&landed), [1000, 500]);
+    }
+}
+
+/// Cut short by an operator before anybody had heard of it: April, which was billed whole.
+#[test]
+fn what_is_cut_short_before_it_is_landed_stays_whole() {
+    let end = "2026-04-25T00:00:00Z";
+    let mut cut = read(BillingStatus::Active, &SOLD, (APRIL.0, end));
+    cut.billing.cancel_at = Some(at(end));
+    let april = begun(&plan(1, "P1M", json!("start"), 1000), "2026-04-01", None).unwrap();
+    let landed = land(&contract(sale(april)), cut, Lateness::InTime).contract;
+    is_in(&landed, APRIL, 1);
+    assert_eq!(billed(&landed), [1000, 500]);
+}
+
+/// Two seats more on 10 April, and a period that an operator began three days later, before that was landed: three seats of 10.00, whole.
+#[test]
+fn an_amendment_that_is_landed_in_another_period_was_billed_for_that() {
+    let april = active();
+    let amendment = sale(amended(&april.standing, None, &seats(3), "2026-04-10T00:00:00Z").unwrap());
+    let asked = Contract {
+        sale: Some(amendment),
+        ..april
+    };
+    let month = ("2026-04-13T00:00:00Z", "2026-05-13T00:00:00Z");
+    let three = [("price_1_1000", 3), ("price_2_1000", 1)];
+    let landed = land(
+        &asked,
+        read(BillingStatus::Active, &three, month),
+        Lateness::InTime,
+    )
+    .contract;
+    assert_eq!(landed.sale, None);
+    is_in(&landed, month, 13);
+    assert_eq!(billed(&landed), [3000, 500]);
 }
 
 /// A downgrade that begins earlier than it was told, since the period did.
@@ -178,15 +251,29 @@ fn what_is_stored_is_read_in_the_period_that_stripe_bills() {
         standing: active.standing.clone(),
         ..followed.clone()
     };
-    assert_eq!(stale.in_billed_period().unwrap().standing, followed.standing);
+    assert_eq!(
+        stale.clone().in_billed_period().unwrap().standing,
+        followed.standing
+    );
     assert_eq!(followed.clone().in_billed_period(), Ok(followed.clone()));
     // What Stripe has gone on after its end is left to whoever lands it.
-    let ended = Contract {
-        standing: active.standing.clone(),
-        ends_at: Some(at("2026-04-10T00:00:00Z")),
-        ..followed
+    for end in ["2026-04-10T00:00:00Z", month.0] {
+        let ended = Contract {
+            ends_at: Some(at(end)),
+            ..stale.clone()
+        };
+        assert_eq!(ended.clone().in_billed_period(), Ok(ended), "{end}");
+    }
+    // To end on the 28th: 15 of 30 days.
+    let end = "2026-04-28T00:00:00Z";
+    let mut ending = Contract {
+        ends_at: Some(at(end)),
+        ..stale
     };
-    assert_eq!(ended.clone().in_billed_period(), Ok(ended));
+    let billing = ending.billing.as_mut().unwrap();
+    billing.period.end = at(end);
+    billing.cancel_at = Some(at(end));
+    assert_eq!(billed(&ending.in_billed_period().unwrap()), [500, 250]);
 }
 
 /// An offer of a clock that is behind is from the period's first second on.

@@ -11,6 +11,8 @@ use crate::contract::{
 use crate::quote::Charge;
 use crate::subscription::{Collection, Status as BillingStatus};
 
+/// What an offer is held to.
+mod offers;
 /// The period that a contract is in.
 mod periods;
 
@@ -120,7 +122,7 @@ fn all_that_is_wrong_with_a_wish_is_told_at_once() {
         other => panic!("{other:?}"),
     };
     let start: When = "2026-04-01".parse().unwrap();
-    for end in ["2026-04-01", "9999-12-31"] {
+    for end in ["2026-03-31", "2026-04-01", "9999-12-31"] {
         let begun = begin(&NewContract {
             plan: &monthly,
             overrides: std::slice::from_ref(&strange),
@@ -530,6 +532,21 @@ fn a_downgrade_that_stripe_does_not_bill_has_not_begun() {
     assert_eq!(landed.order, active.order);
     assert_eq!(landed.standing.configuration, active.standing.configuration);
     assert_eq!(landed.standing.period.start, at(MAY.0));
+    // It does in the midst of May, or of June.
+    let june = ("2026-06-01T00:00:00Z", "2026-07-01T00:00:00Z");
+    let next = [("price_1_100", 1), ("price_2_100", 1)];
+    for period in [MAY, june] {
+        let mut later = read(BillingStatus::Active, &SOLD, period);
+        later.billing.schedule = "sub_sched_1".parse().ok();
+        let waiting = land(&landed, later, Lateness::InTime).contract;
+        assert!(waiting.scheduled.is_some());
+        let billed = read(BillingStatus::Active, &next, period);
+        let begun = land(&waiting, billed, Lateness::InTime).contract;
+        assert_eq!(
+            (begun.scheduled, begun.standing.configuration.plan),
+            (None, less.id.clone())
+        );
+    }
 }
 
 /// Each of two lines could be charged, and both together could not.

@@ -267,6 +267,11 @@ fn what_cost_nothing_begins_a_full_period_when_it_costs_something() {
     let changed = change(&none, &paid, at("2026-11-11T00:00:00Z")).unwrap();
     assert_eq!(changed.estimate.total, 2000);
     assert_eq!(changed.standing.period.end, at("2026-12-01T00:00:00Z"));
+    // Likewise of an amount that a price is made of.
+    let made = begun(&seats("P1M", 0, 3), "2026-11-01T00:00:00Z").standing;
+    let changed = change(&made, &seats("P1M", 1000, 3), at("2026-11-11T00:00:00Z")).unwrap();
+    assert_eq!(changed.estimate.total, 3000);
+    assert_eq!(changed.standing.period.end, at("2026-12-11T00:00:00Z"));
     let still = change(&free, &at_stripe(0, 9), at("2026-11-11T00:00:00Z")).unwrap();
     assert_eq!(still.standing.period.end, at("2026-12-01T00:00:00Z"));
 }

@@ -119,6 +119,12 @@ fn an_invoice_is_compared_with_its_quote_once_stripe_took_the_change() {
         !quoted(27_300).differs_from_quote(&second),
         "another subscription"
     );
+    // In a trial that goes on, the latest invoice is an earlier one where nothing is billed.
+    let mut trial = standing(Interval::Annual);
+    trial.subscription.status = Status::Trialing;
+    assert!(!quoted(0).differs_from_quote(&trial));
+    assert!(quoted(27_300).differs_from_quote(&trial));
+    assert!(quoted(0).differs_from_quote(&standing(Interval::Annual)));
 }
 
 #[test]

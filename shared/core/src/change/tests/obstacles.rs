@@ -34,6 +34,7 @@ fn a_date_is_in_the_period_and_not_ahead() {
         ("2026-04-11T00:00:00Z", Ok(())),
         ("2026-04-11T00:00:01Z", Err(BadDate::Future)),
         ("2026-05-01T00:00:00Z", Err(BadDate::OutsidePeriod)),
+        ("2026-05-01T00:00:01Z", Err(BadDate::OutsidePeriod)),
     ] {
         assert_eq!(check_date(at(date), period, now()), expected, "{date}");
     }
@@ -119,5 +120,56 @@ fn what_pays_days_later_bars_a_change() {
     );
     for kind in [None, Some(MethodKind::of("card"))] {
         assert_eq!(payable(kind.as_ref()), Ok(()));
+    }
+}
+
+/// Asked for on 11 April. An end that an operator has set is after the period, and after the one that another interval would begin, to the second;
+/// also where a cancellation has set it aside. In a trial until June, the year may begin with its end.
+#[test]
+fn a_change_is_of_what_goes_on_beyond_its_period() {
+    let ending = |end: &str| {
+        let mut standing = standing(Interval::Monthly);
+        standing.subscription.cancel_at_period_end = false;
+        standing.end = Some(ScheduledEnd::OnDate(at(end)));
+        standing
+    };
+    let set_aside = |end: &str| Standing {
+        set_aside: Some(at(end)),
+        ..standing(Interval::Monthly)
+    };
+    let on_trial = |end: &str| {
+        let mut standing = ending(end);
+        standing.subscription.status = Status::Trialing;
+        standing.subscription.period.end = at("2026-06-01T00:00:00Z");
+        standing
+    };
+    let (may, year) = ("2026-05-05T00:00:00Z", "2027-04-11T00:00:01Z");
+    for (standing, interval, end) in [
+        (standing(Interval::Monthly), Interval::Annual, None),
+        (
+            ending("2026-05-01T00:00:00Z"),
+            Interval::Monthly,
+            Some("2026-05-01T00:00:00Z"),
+        ),
+        (ending("2026-05-01T00:00:01Z"), Interval::Monthly, None),
+        (ending(may), Interval::Monthly, None),
+        (ending(may), Interval::Annual, Some(may)),
+        (
+            ending("2027-04-11T00:00:00Z"),
+            Interval::Annual,
+            Some("2027-04-11T00:00:00Z"),
+        ),
+        (ending(year), Interval::Annual, None),
+        (set_aside(may), Interval::Monthly, None),
+        (set_aside(may), Interval::Annual, Some(may)),
+        (on_trial(year), Interval::Annual, Some(year)),
+        (on_trial("2027-06-01T00:00:01Z"), Interval::Annual, None),
+    ] {
+        let expected = end.map_or(Ok(()), |end| Err(Unchangeable::EndsOn(at(end))));
+        assert_eq!(
+            goes_on(&standing, interval, now()),
+            expected,
+            "{interval} {standing:?}"
+        );
     }
 }

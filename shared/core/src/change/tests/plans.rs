@@ -125,3 +125,45 @@ fn a_plan_is_the_wish_as_the_subscription_stands() {
         );
     }
 }
+
+/// What is asked for once more takes back what was cancelled since it was asked for first, and knows the date of that, where it is by one. An end on
+/// another date is an operator's.
+#[test]
+fn a_change_that_is_asked_for_again_takes_a_newer_cancellation_back() {
+    let date = at("2026-05-01T00:00:00Z");
+    let cancelled = |by_period, end| {
+        let mut standing = standing(Interval::Monthly);
+        standing.subscription.cancel_at_period_end = by_period;
+        standing.end = end;
+        standing
+    };
+    let (none, with_period, on_date) = (
+        cancelled(false, None),
+        cancelled(true, Some(ScheduledEnd::WithPeriod)),
+        cancelled(true, Some(ScheduledEnd::OnDate(date))),
+    );
+    let operators = cancelled(false, Some(ScheduledEnd::OnDate(date)));
+    let planned = |standing: &Standing| {
+        let facts = Facts {
+            number: 1,
+            standing,
+            item: &standing.items[0],
+            price: &"price_annual".parse().unwrap(),
+            promotion_code: None,
+        };
+        Change::plan(&owner(), &wish(Interval::Annual), facts, now())
+    };
+    let known = |change: &Change| (change.clears_cancellation, change.cancellation_date);
+    for (standing, expected) in [
+        (&none, (false, None)),
+        (&with_period, (true, None)),
+        (&on_date, (true, Some(date))),
+        (&operators, (false, None)),
+    ] {
+        assert_eq!(known(&planned(standing)), expected, "{standing:?}");
+        let again = planned(&none).asked_again(standing);
+        let newer = expected.0.then_some(expected);
+        assert_eq!(again.as_ref().map(known), newer, "{standing:?}");
+        assert_eq!(planned(&with_period).asked_again(standing), None);
+    }
+}

@@ -8,6 +8,8 @@ use crate::sale::tests::{APRIL, MAY, SOLD, active, amended, at, begun, contract,
 
 /// Its end.
 mod ends;
+/// What can be paid of a sale.
+mod bills;
 /// What bars an amendment, and its bill.
 mod amendments;
 

@@ -192,6 +192,32 @@ fn what_is_cut_short_before_it_is_landed_stays_whole() {
     assert_eq!(billed(&landed), [1000, 500]);
 }
 
+/// Sold from the first and paid on the third: the period is counted from there, also where it ends on the 25th, by the sale or by an operator. One that an
+/// anchor cuts short is counted from the anchor, whatever cuts it shorter.
+#[test]
+fn what_is_paid_later_is_counted_from_its_payment_or_from_the_anchor() {
+    let end = "2026-04-25T00:00:00Z";
+    let (monthly, anchored) = (
+        plan(1, "P1M", json!("start"), 1000),
+        plan(1, "P1M", json!({ "day_of_month": 1 }), 1000),
+    );
+    let paid_in = |offer: &Offer, (start, until): (&str, &str)| {
+        let mut paid = read(BillingStatus::Active, &SOLD, (start, until));
+        paid.billing.cancel_at = (until == end).then(|| at(end));
+        land(&contract(sale(offer.clone())), paid, Lateness::InTime).contract
+    };
+    let month = ("2026-04-03T00:00:00Z", "2026-05-03T00:00:00Z");
+    let whole = begun(&monthly, "2026-04-01", None).unwrap();
+    is_in(&paid_in(&whole, month), month, 3);
+    is_in(&paid_in(&whole, (month.0, end)), month, 3);
+    let ending = begun(&monthly, "2026-04-01", Some("2026-04-25")).unwrap();
+    is_in(&paid_in(&ending, (month.0, end)), month, 3);
+    let half = begun(&anchored, "2026-04-16", None).unwrap();
+    let landed = paid_in(&half, ("2026-04-16T00:00:00Z", end));
+    is_in(&landed, APRIL, 1);
+    assert_eq!(landed.standing.anchor, half.after.anchor);
+}
+
 /// Two seats more on 10 April, and a period that an operator began three days later, before that was landed: three seats of 10.00, whole.
 #[test]
 fn an_amendment_that_is_landed_in_another_period_was_billed_for_that() {

@@ -292,7 +292,13 @@ mod tests {
             ..key()
         };
         assert!(admitted(key.clone(), Mode::Test, "2026-04-30T23:59:59Z").is_some());
-        assert!(admitted(key, Mode::Test, "2026-05-01T00:00:00Z").is_none());
+        for after in [
+            "2026-05-01T00:00:00Z",
+            "2026-05-01T00:00:01Z",
+            "2027-05-01T00:00:00Z",
+        ] {
+            assert!(admitted(key.clone(), Mode::Test, after).is_none(), "{after}");
+        }
     }
 
     #[test]

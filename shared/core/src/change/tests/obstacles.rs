@@ -143,6 +143,8 @@ fn a_change_is_of_what_goes_on_beyond_its_period() {
         standing.subscription.period.end = at("2026-06-01T00:00:00Z");
         standing
     };
+    let mut by_date = standing(Interval::Monthly);
+    by_date.end = Some(ScheduledEnd::OnDate(at("2026-05-01T00:00:00Z")));
     let (may, year) = ("2026-05-05T00:00:00Z", "2027-04-11T00:00:01Z");
     for (standing, interval, end) in [
         (standing(Interval::Monthly), Interval::Annual, None),
@@ -162,6 +164,9 @@ fn a_change_is_of_what_goes_on_beyond_its_period() {
         (ending(year), Interval::Annual, None),
         (set_aside(may), Interval::Monthly, None),
         (set_aside(may), Interval::Annual, Some(may)),
+        // It is over, and what ends with its period ends so, told by a date or not.
+        (set_aside("2026-04-11T00:00:00Z"), Interval::Monthly, None),
+        (by_date, Interval::Monthly, None),
         (on_trial(year), Interval::Annual, Some(year)),
         (on_trial("2027-06-01T00:00:01Z"), Interval::Annual, None),
     ] {

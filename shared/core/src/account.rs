@@ -221,3 +221,83 @@ impl Account {
         coverage::covered(&standing, now, grace)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Money;
+    use crate::period::Period;
+    use crate::plan::Interval;
+    use crate::subscription::Status;
+
+    fn month(number: i8) -> Period {
+        let first = |month: i8| format!("2026-{month:02}-01T00:00:00Z").parse().unwrap();
+        Period {
+            start: first(number),
+            end: first(number + 1),
+        }
+    }
+
+    fn paid(period: Period) -> Entry {
+        Entry {
+            invoice: "in_1".parse().unwrap(),
+            line: "il_1".parse().unwrap(),
+            period,
+            quantity: 3,
+            amount: Money {
+                minor: 3000,
+                currency: "usd".parse().unwrap(),
+            },
+            gives_back: vec![],
+        }
+    }
+
+    /// In April, of which nothing is paid.
+    fn account(status: Option<Status>) -> Account {
+        let subscription = status.map(|status| Subscription {
+            id: "sub_1".parse().unwrap(),
+            status,
+            price: "price_m".parse().unwrap(),
+            interval: Some(Interval::Monthly),
+            quantity: 3,
+            period: month(4),
+            cancel_at_period_end: false,
+        });
+        Account {
+            profile: Profile {
+                customer: "cus_1".parse().ok(),
+                ..Profile::new("ada".parse().unwrap(), month(4).start)
+            },
+            subscription,
+            numbers: vec![],
+            ledger: vec![paid(month(3))],
+            reversals: vec![],
+        }
+    }
+
+    #[test]
+    fn the_last_bill_of_what_is_over_may_still_be_paid_until_it_is() {
+        for (status, is_unpaid) in [
+            (Some(Status::Canceled), true),
+            (Some(Status::IncompleteExpired), true),
+            (Some(Status::Active), false),
+            (None, false),
+        ] {
+            let mut account = account(status);
+            assert_eq!(account.ended_unpaid().is_some(), is_unpaid, "{status:?}");
+            account.ledger.push(paid(month(4)));
+            assert_eq!(account.ended_unpaid(), None, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_customer_that_was_brought_along_is_untold_until_something_is_sold_to_it() {
+        let mut account = account(None);
+        assert_eq!(account.untold_customer().map(CustomerId::as_str), Some("cus_1"));
+        account.profile.customer_asked_at = Some(month(4).start);
+        assert_eq!(account.untold_customer(), None);
+        account.profile.customer_asked_at = None;
+        account.subscription = super::tests::account(Some(Status::Canceled)).subscription;
+        assert_eq!(account.untold_customer(), None);
+    }
+}

@@ -136,6 +136,49 @@ fn what_was_given_back_whole_was_never_paid() {
     }
 }
 
+/// Of 3000: a part, all, and nothing, as of a dispute that is not lost.
+#[test]
+fn what_went_back_is_told_by_how_much_it_was() {
+    let reversals =
+        [("in_part", 1000), ("in_whole", 3000), ("in_disputed", 0)].map(|(invoice, lost)| Reversal {
+            invoice: invoice.parse().unwrap(),
+            paid: Money {
+                minor: 3000,
+                currency: "usd".parse().unwrap(),
+            },
+            forgiven: 0,
+            given_back: 0,
+            lost,
+            disputed: true,
+        });
+    judged(3, |billed| {
+        let after = billed.clone().after(&reversals);
+        assert_eq!(after.given_back, [&reversals[1].invoice]);
+        assert_eq!(after.given_back_in_part, [(&reversals[0].invoice, 1000)]);
+    });
+}
+
+/// By the line that Stripe names; where it names none, by the time that is given back, which ends within what was charged.
+#[test]
+fn a_credit_is_of_the_charge_that_it_names_or_of_its_time() {
+    let charge = &renewal(false).charges[0];
+    for (of, ends_at, is_of) in [
+        (Some("il_3"), "2027-01-01T00:00:00Z", true),
+        (Some("il_4"), "2026-05-16T00:00:00Z", false),
+        (None, "2026-05-01T00:00:00Z", false),
+        (None, "2026-05-01T00:00:01Z", true),
+        (None, "2026-06-01T00:00:00Z", true),
+        (None, "2026-06-01T00:00:01Z", false),
+    ] {
+        let credit = TimeCredit {
+            of: of.into_iter().map(|line| line.parse().unwrap()).collect(),
+            ends_at: at(ends_at),
+            minor: 1500,
+        };
+        assert_eq!(credit.may_be_of(charge), is_of, "{of:?} {ends_at}");
+    }
+}
+
 /// 3000 were paid for May, of which 1000 went back; or for April.
 #[test]
 fn of_what_went_back_in_part_the_rest_is_credited() {

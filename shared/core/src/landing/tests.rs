@@ -405,6 +405,48 @@ fn only_the_money_of_another_customer_counts_and_only_of_one_that_was_the_accoun
     );
 }
 
+/// By what Stripe's record says of it; otherwise of what has landed here.
+#[test]
+fn what_went_back_to_a_replaced_customer_is_told_where_it_had_paid() {
+    let back = |invoice: InvoiceId| Facts {
+        customer: "cus_2".parse().unwrap(),
+        reversal: Some(Reversal {
+            invoice,
+            paid: entry("il_1").amount,
+            forgiven: 0,
+            given_back: entry("il_1").amount.minor,
+            lost: 0,
+            disputed: false,
+        }),
+        ..facts(None)
+    };
+    let mut account = account(None);
+    account.ledger = vec![entry("il_1")];
+    let other = || "in_other".parse::<InvoiceId>().unwrap();
+    for (invoice, evidence, is_told) in [
+        (entry("il_1").invoice, Evidence::Record, true),
+        (entry("il_1").invoice, Evidence::Object, true),
+        (other(), Evidence::Record, true),
+        (other(), Evidence::Object, false),
+    ] {
+        let facts = back(invoice.clone());
+        let told = facts.reversal.clone().filter(|_| is_told);
+        let landed = land(&account, None, facts, evidence);
+        assert_eq!(
+            landed.ok().and_then(|landing| landing.reversal),
+            told,
+            "{invoice}"
+        );
+    }
+    let lines = (0..91).map(|line| entry(&format!("il_other_{line}")));
+    let many = Facts {
+        paid: lines.collect(),
+        ..back(other())
+    };
+    let landed = land(&account, None, many, Evidence::Record).unwrap();
+    assert_eq!((landed.entries.len(), landed.more), (90, true));
+}
+
 /// The change came to nothing, and its bill is let go: what was paid for it is no entry, and the facts are landed once more.
 #[test]
 fn what_was_paid_for_a_bill_that_is_let_go_is_no_entry() {

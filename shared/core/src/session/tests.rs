@@ -291,3 +291,106 @@ fn of_an_old_session_the_latest_version_alone_is_agreed_to() {
         assert_eq!(next(&read, &confirmation, now), told, "{version}");
     }
 }
+
+/// Its time runs out to the second, but for a payment that is under way, which is waited for; and what was told stays told.
+#[test]
+fn a_session_expires_with_its_time_unless_somebody_is_paying() {
+    let paying = |status, is_paying| Session {
+        status,
+        is_paying,
+        url: Some("https://pay.example/1".to_owned()),
+        ..session()
+    };
+    let times = [
+        "2026-04-01T23:59:59Z",
+        "2026-04-02T00:00:00Z",
+        "2026-04-03T00:00:00Z",
+    ]
+    .map(at);
+    for (session, late) in [
+        (paying(Status::Open, false), Status::Expired),
+        (paying(Status::Pending, false), Status::Expired),
+        (paying(Status::Pending, true), Status::Pending),
+        (paying(Status::PaymentSucceeded, false), Status::PaymentSucceeded),
+        (paying(Status::ContractCreated, false), Status::ContractCreated),
+        (paying(Status::Cancelled, false), Status::Cancelled),
+    ] {
+        let told = times.map(|now| session.status_at(now));
+        assert_eq!(told, [session.status, late, late]);
+        let can_be_paid = told.map(|status| status == Status::Pending);
+        assert_eq!(times.map(|now| session.url_at(now).is_some()), can_be_paid);
+    }
+}
+
+#[test]
+fn a_session_is_told_what_becomes_of_its_sale() {
+    let now = at("2026-04-01T12:00:00Z");
+    let page = "https://pay.example/1".to_owned();
+    let waiting = Session {
+        status: Status::Pending,
+        url: Some(page.clone()),
+        is_paying: true,
+        ..session()
+    };
+    let waits = |is_paying| SessionUpdate::Waits {
+        page: None,
+        is_paying,
+    };
+    let honoured = Some(LatePayment::Honoured);
+    for (update, status, url, is_paying, late_payment) in [
+        (waits(false), Status::Pending, Some(page), false, None),
+        (waits(true), Status::Pending, None, true, None),
+        (
+            SessionUpdate::Done(None),
+            Status::ContractCreated,
+            None,
+            false,
+            None,
+        ),
+        (
+            SessionUpdate::Done(honoured),
+            Status::ContractCreated,
+            None,
+            false,
+            honoured,
+        ),
+        (
+            SessionUpdate::Refunded,
+            Status::Expired,
+            None,
+            false,
+            Some(LatePayment::Refunded),
+        ),
+        (SessionUpdate::Over, Status::Open, None, false, None),
+    ] {
+        let expected = Session {
+            version: waiting.version + 1,
+            updated_at: now,
+            status,
+            url,
+            is_paying,
+            late_payment,
+            ..waiting.clone()
+        };
+        assert_eq!(waiting.after(&update, now), expected, "{update:?}");
+    }
+    let paid = waiting.paid(now);
+    assert_eq!(
+        (paid.version, paid.status),
+        (waiting.version + 1, Status::PaymentSucceeded)
+    );
+}
+
+/// A new one once it is sold; one that is amended is there already.
+#[test]
+fn a_contract_is_told_once_there_is_one() {
+    for (kind, status, is_told) in [
+        (Kind::PlanBased, Status::PaymentSucceeded, false),
+        (Kind::PlanBased, Status::ContractCreated, true),
+        (Kind::PlanChange, Status::Open, true),
+    ] {
+        let mut session = Session { status, ..session() };
+        session.wish.kind = kind;
+        assert_eq!(session.told_contract().is_some(), is_told, "{kind:?} {status:?}");
+    }
+}

@@ -344,6 +344,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_billed_by_usage_is_counted_by_its_own_meter() {
+        let usage = |name| Some(metered(name, price("price_o", Usage::Metered(None))));
+        for (metered, is_sold) in [
+            (usage("agent_seconds"), true),
+            (usage("interactions"), false),
+            (usage("tokens"), false),
+            (None, true),
+        ] {
+            let offer = Offer {
+                product: "prod_1".parse().unwrap(),
+                name: "Voice".into(),
+                flat: price("price_f", Usage::Licensed),
+                metered,
+            };
+            let told = offer.counts(Metric::Minutes);
+            assert_eq!(told.is_ok(), is_sold, "{offer:?}");
+        }
+    }
+
     /// 100 minutes are included: 6000 seconds. 0.25 a second is 15 a minute.
     #[test]
     fn minutes_are_billed_from_seconds() {

@@ -242,6 +242,35 @@ mod tests {
         }
     }
 
+    /// A postal code is one of the country that is named with it, or else of the one that is known.
+    #[test]
+    fn a_place_is_told_by_a_country_or_by_a_code_of_the_one_that_is_known() {
+        let tax = |country: Option<&str>, code: Option<&str>| Tax {
+            enabled: true,
+            country: country.map(|country| country.parse().unwrap()),
+            postal_code: code.map(|code| code.parse().unwrap()),
+        };
+        let canada: Country = "CA".parse().unwrap();
+        for (told, country, tells) in [
+            (tax(None, None), None, false),
+            (tax(None, Some("M5E 1E5")), Some("CA"), true),
+            (tax(Some("FR"), None), Some("FR"), true),
+            (tax(Some("FR"), Some("75001")), Some("FR"), true),
+        ] {
+            assert_eq!(told.tells_place(), tells, "{told:?}");
+            let code = told.postal_code.clone();
+            let placed = told.clone().placed(Some(&canada));
+            let place = placed.place();
+            assert_eq!(
+                place.as_ref().map(|place| place.country.as_str()),
+                country,
+                "{told:?}"
+            );
+            assert!(place.is_none_or(|place| place.postal_code == code));
+            assert_eq!(told.clone().placed(None), told);
+        }
+    }
+
     /// Asked for four seconds ago, and told again up to five minutes later.
     #[test]
     fn what_began_when_it_was_to_begin_now_has_that_start() {

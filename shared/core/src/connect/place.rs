@@ -338,6 +338,18 @@ mod tests {
     }
 
     #[test]
+    fn another_country_alone_says_nothing_of_where_there() {
+        for (told, known) in [
+            (place("CA", ""), place("CA", "M5E 1E5")),
+            (place("CA", "V1X 1X1"), place("CA", "V1X 1X1")),
+            (place("FR", ""), place("FR", "")),
+            (place("FR", "75001"), place("FR", "75001")),
+        ] {
+            assert!(place("CA", "M5E 1E5").told(&told) == known, "{told:?}");
+        }
+    }
+
+    #[test]
     fn a_client_has_moved_where_its_address_becomes_another() {
         let there = address("CA", "M5E 1E5");
         let moved = |from: &Address, country: &str, code: &str| Moved::between(from, &place(country, code));

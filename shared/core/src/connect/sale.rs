@@ -557,4 +557,24 @@ mod tests {
         );
         assert_eq!(next(&[left], &order(864_000), None, at(72_000)), Next::Begin);
     }
+
+    /// It is called by its schedule until it has begun, and by its subscription then. Who orders it under a key is told once that is written down.
+    #[test]
+    fn a_sale_is_known_by_its_ids_and_by_who_was_told() {
+        let mut begun = sale(0, 0, true).telling(Some("k"), at(0));
+        assert!(begun.goes_by("sub_sched_1") && !begun.goes_by("sub_1"));
+        begun.state = Some(State {
+            status: "active".into(),
+            subscription: "sub_1".parse().ok(),
+            period: None,
+            cancel_at_period_end: false,
+            canceled_at: None,
+        });
+        assert!(begun.goes_by("sub_sched_1") && begun.goes_by("sub_1") && !begun.goes_by("sub_2"));
+        assert!(!sale(0, 0, false).goes_by("sub_sched_1"));
+        let told = [None, Some("k"), Some("l")].map(|key| begun.is_told(key));
+        assert_eq!(told, [true, true, false]);
+        assert!(!sale(0, 0, false).is_told(None));
+        assert!(begun.is_in_flight(at(59)) && !begun.is_in_flight(at(60)));
+    }
 }

@@ -185,6 +185,10 @@ fn what_would_be_lost_is_refused() {
         ends_at: Some(at(2 * MONTH)),
         ..running()
     };
+    let with_period = Contract {
+        ends_at: Some(at(MONTH)),
+        ..running()
+    };
     for (difference, contract, refusal) in [
         (other("month"), two_items(waiting()), Some(Refusal::Furnished)),
         (starts(MONTH), two_items(waiting()), None),
@@ -199,6 +203,7 @@ fn what_would_be_lost_is_refused() {
         (ends(true), long, Some(Refusal::Furnished)),
         (ends(true), later.clone(), Some(Refusal::EndsLater)),
         (ends(false), later, None),
+        (ends(true), with_period, None),
     ] {
         assert_eq!(difference.dropping(&contract), refusal, "{difference:?}");
     }
@@ -255,6 +260,10 @@ fn what_was_made_otherwise_since_stays() {
         start: Some(at(3 * MONTH)),
         ..waiting()
     };
+    let begun = || Contract {
+        start: Some(at(MONTH)),
+        ..running()
+    };
     for (wanted, before, now, refusal) in [
         (other("month"), running(), running(), None),
         (other("month"), running(), at_price(9, running()), None),
@@ -270,6 +279,8 @@ fn what_was_made_otherwise_since_stays() {
             at_price(3, waiting()),
             Some(Refusal::ChangedSince),
         ),
+        // It has begun, at another start than either.
+        (starts(2 * MONTH), waiting(), begun(), Some(Refusal::Started)),
         (other("month"), waiting(), moved(), None),
         (starts(2 * MONTH), waiting(), waiting(), None),
         (starts(2 * MONTH), waiting(), moved(), Some(Refusal::ChangedSince)),
@@ -338,4 +349,149 @@ fn an_end_with_the_period_outlasts_the_schedule_that_brought_it() {
         Some(false)
     );
     assert_eq!(told(other("month"), &owned()), None);
+    // By itself; by a date of the agency's; and of what is left to the schedule.
+    let free = Contract {
+        schedule: None,
+        ..ending.clone()
+    };
+    let later = Contract {
+        ends_at: Some(at(2 * MONTH)),
+        ..ending.clone()
+    };
+    let by_date = Contract {
+        ends: false,
+        ..ending.clone()
+    };
+    for contract in [free, later, by_date] {
+        assert_eq!(told(other("month"), &contract), None, "{contract:?}");
+    }
+    assert_eq!(told(Difference::default(), &ending), None);
+}
+
+/// What there is already, a start that counts as now by either clock included, is asked of nobody. Only what waits has a phase to write.
+#[test]
+fn what_is_so_already_is_no_difference() {
+    let untaxed = |country: Option<&str>| Difference {
+        tax: Some(Tax {
+            enabled: false,
+            country: country.map(|country| country.parse().unwrap()),
+            postal_code: None,
+        }),
+        ..Difference::default()
+    };
+    let nothing = Ok(Difference::default());
+    for (wanted, contract) in [
+        (starts(0), waiting()),
+        (starts(0), running()),
+        (starts(1), running()),
+        (ends(false), owned()),
+        (untaxed(None), running()),
+        (untaxed(None), waiting()),
+    ] {
+        assert_eq!(wanted.from(&contract, at(1)), nothing, "{contract:?}");
+    }
+    for (wanted, contract, writes_phase) in [
+        (other("month"), waiting(), true),
+        (starts(MONTH), waiting(), true),
+        (ends(true), waiting(), false),
+        (other("month"), running(), false),
+        (other("month"), owned(), false),
+        (untaxed(Some("FR")), running(), false),
+    ] {
+        let left = wanted.clone().from(&contract, at(1)).unwrap();
+        assert!(!left.is_nothing(), "{wanted:?}");
+        assert_eq!(left.writes_phase, writes_phase, "{wanted:?} {contract:?}");
+    }
+    let varies = Contract {
+        tax_varies: true,
+        ..running()
+    };
+    assert!(untaxed(None).from(&varies, at(1)).unwrap().tax.is_some());
+    assert_eq!(starts(MONTH).from(&running(), at(1)), Err(Refusal::Started));
+}
+
+/// Another start than the one that is waited for, for five minutes and a minute after that. What is over is changed no more.
+#[test]
+fn a_start_that_was_asked_for_is_over_in_time() {
+    for (wanted, now, timeliness, refusal) in [
+        (starts(10), 310, Timeliness::InTime, None),
+        (starts(10), 311, Timeliness::Awaited, None),
+        (starts(10), 371, Timeliness::Over, Some(Refusal::StartOver)),
+        (starts(0), 371, Timeliness::InTime, None),
+        (ends(true), 371, Timeliness::InTime, None),
+    ] {
+        let amendment = asked(0, wanted);
+        assert_eq!(
+            amendment.timeliness(&waiting(), at(now)),
+            timeliness,
+            "{amendment:?}"
+        );
+        assert_eq!(amendment.overtaken(&waiting(), at(now)), refusal, "{amendment:?}");
+        assert_eq!(amendment.timeliness(&running(), at(now)), Timeliness::InTime);
+    }
+    let canceled = Contract {
+        status: "canceled".into(),
+        ..running()
+    };
+    let amendment = asked(0, ends(true));
+    assert_eq!(amendment.overtaken(&canceled, at(1)), Some(Refusal::Over));
+    assert_eq!(amendment.next(&canceled), None);
+    let told =
+        [59, 60, 71_999, 72_000].map(|now| (amendment.is_in_flight(at(now)), amendment.is_fresh(at(now))));
+    assert_eq!(told, [(true, true), (false, true), (false, true), (false, false)]);
+}
+
+/// One by the unit, or as many as the agency has made of it. Of tiers it is one.
+#[test]
+fn so_many_are_charged_of_a_flat_price() {
+    let of = |quantity| Contract {
+        lines: vec![Line {
+            quantity,
+            ..line(1, Usage::Licensed)
+        }],
+        ..running()
+    };
+    for (contract, quantity) in [
+        (of(Some(3)), 3),
+        (of(None), 1),
+        (
+            Contract {
+                lines: vec![],
+                ..running()
+            },
+            1,
+        ),
+    ] {
+        assert_eq!(contract.flat_quantity(), quantity);
+    }
+    for (lines, has_other) in [
+        (vec![], false),
+        (vec![line(1, Usage::Licensed)], false),
+        (vec![line(1, Usage::Licensed), metered()], false),
+        (vec![line(1, Usage::Licensed), line(3, Usage::Licensed)], true),
+        (vec![line(1, Usage::Licensed), metered(), metered()], true),
+    ] {
+        let contract = Contract { lines, ..running() };
+        assert_eq!(contract.has_other_items(), has_other, "{contract:?}");
+    }
+}
+
+#[test]
+fn what_is_over_is_told_by_its_word() {
+    for (status, is_over) in [
+        ("active", false),
+        ("past_due", false),
+        ("not_started", false),
+        ("canceled", true),
+        ("completed", true),
+        ("incomplete_expired", true),
+        ("released", true),
+    ] {
+        let contract = Contract {
+            status: status.into(),
+            ..owned()
+        };
+        assert_eq!(contract.stage() == Stage::Over, is_over, "{status}");
+        assert_eq!(contract.state().is_over(), is_over, "{status}");
+    }
 }

@@ -152,6 +152,17 @@ mod tests {
         assert_eq!(check(&quotes, &asked(None), &charge(26_800), 4), Err(Stale));
     }
 
+    #[test]
+    fn what_leaves_a_credit_is_not_nothing() {
+        assert!(charge(0).is_nothing());
+        assert!(!charge(-5000).is_nothing() && !charge(5000).is_nothing());
+        let on_account = Charge {
+            amount_due: 0,
+            ..charge(5000)
+        };
+        assert!(!on_account.is_nothing());
+    }
+
     /// Both come to nothing due today; one leaves 50.00 of credit, the other 40.00.
     #[test]
     fn a_smaller_credit_is_not_what_was_quoted() {

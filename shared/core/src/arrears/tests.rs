@@ -88,6 +88,16 @@ fn the_bill_that_began_the_period_tells() {
             Verdict::Unclear,
         ),
         (Some(more(3, false)), Verdict::Unclear),
+        // Six instead of three at once, which came to nothing.
+        (
+            Some(bill(
+                Occasion::Change,
+                "2026-05-01T00:00:02Z",
+                true,
+                &[("price_m", 6, may())],
+            )),
+            Verdict::Unclear,
+        ),
         // A change of the interval began a period of its own.
         (
             Some(bill(

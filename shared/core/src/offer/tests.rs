@@ -48,6 +48,28 @@ fn a_plan_is_taken_as_it_is_offered() {
     assert_eq!(taken(&Configuration::of(&plan())), ["3 Seat", "1 Archive"]);
 }
 
+/// One of a flat fee, whatever the quantity; as many of a price by the unit; and none of what has no price of its own at Stripe.
+#[test]
+fn stripe_bills_as_many_of_a_price_as_are_taken_and_one_of_a_flat_fee() {
+    let mut made = plan();
+    for product in &mut made.products {
+        product.price.stripe_price = "price_1".parse().ok();
+    }
+    let three = overrides(
+        serde_json::json!([{ "product_id": SEATS, "quantity": 3 }, { "product_id": ADD_ON, "quantity": 3 }]),
+    );
+    let configuration = Configuration::of(&made).with(&three).unwrap();
+    let units = |configuration: &Configuration| -> Vec<Option<u64>> {
+        let taken = configuration.taken();
+        taken
+            .map(|chosen| chosen.native().map(|(_, units)| units))
+            .collect()
+    };
+    assert_eq!(units(&configuration), [Some(3), Some(1)]);
+    let unmade = Configuration::of(&plan()).with(&three).unwrap();
+    assert_eq!(units(&unmade), [None, None]);
+}
+
 #[test]
 fn what_is_absent_stays_as_it_is() {
     let base = Configuration::of(&plan());

@@ -94,6 +94,13 @@ fn every_reason_is_told() {
         ),
         (
             PromotionCode {
+                expires_at: "2026-04-10T23:59:59Z".parse().ok(),
+                ..code()
+            },
+            "has expired",
+        ),
+        (
+            PromotionCode {
                 active: false,
                 used_up: true,
                 ..code()

@@ -229,3 +229,19 @@ fn an_offer_is_past_with_the_period_that_it_charges_a_share_of() {
         assert_eq!(past, [false, true, true], "{end}");
     }
 }
+
+/// Stripe charges 0.50 at once, or nothing.
+#[test]
+fn a_plan_that_comes_to_too_little_is_told() {
+    let seat = |unit_amount| {
+        let mut seats = plan(1, "P1M", json!("start"), unit_amount);
+        seats.products.pop();
+        seats
+    };
+    for (unit_amount, is_told) in [(0, false), (1, true), (49, true), (50, false), (51, false)] {
+        let faults = seat(unit_amount).uncharged();
+        let told: Vec<&str> = faults.iter().map(|fault| fault.member.as_str()).collect();
+        let expected: &[&str] = if is_told { &["products"] } else { &[] };
+        assert_eq!(told, expected, "{unit_amount}");
+    }
+}

@@ -211,7 +211,9 @@ fn what_is_paid_later_is_counted_from_its_payment_or_from_the_anchor() {
     is_in(&paid_in(&whole, month), month, 3);
     is_in(&paid_in(&whole, (month.0, end)), month, 3);
     let ending = begun(&monthly, "2026-04-01", Some("2026-04-25")).unwrap();
-    is_in(&paid_in(&ending, (month.0, end)), month, 3);
+    let cut = paid_in(&ending, (month.0, end));
+    is_in(&cut, month, 3);
+    assert_eq!(billed(&cut), [1000, 500], "the first is billed whole");
     let half = begun(&anchored, "2026-04-16", None).unwrap();
     let landed = paid_in(&half, ("2026-04-16T00:00:00Z", end));
     is_in(&landed, APRIL, 1);

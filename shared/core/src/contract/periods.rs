@@ -101,8 +101,8 @@ fn in_period(standing: Standing, period: Period) -> Standing {
     if standing.period.end == period.end {
         return standing;
     }
-    let cadence = standing.configuration.cadence;
     if standing.ends_at == Some(period.end) {
+        let cadence = standing.configuration.cadence;
         // It begins there, or is one that the anchor cuts short as well; a first one that was paid for later is counted from then on.
         let counts = |whole: Period| whole.start == period.start || whole.end == standing.anchor.at;
         let counted = standing.anchor.first_period(cadence, period.start);
@@ -120,13 +120,9 @@ fn in_period(standing: Standing, period: Period) -> Standing {
             ..standing
         };
     }
-    let counts = standing.anchor.period_at(cadence, period.start) == Ok(period);
+    // One of the anchor's own would end where the standing's does.
     Standing {
-        anchor: if counts {
-            standing.anchor
-        } else {
-            Anchor::of(period.start)
-        },
+        anchor: Anchor::of(period.start),
         period,
         ..standing
     }

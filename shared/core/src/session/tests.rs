@@ -326,8 +326,9 @@ fn a_session_expires_with_its_time_unless_somebody_is_paying() {
 fn a_session_is_told_what_becomes_of_its_sale() {
     let now = at("2026-04-01T12:00:00Z");
     let page = "https://pay.example/1".to_owned();
-    let waiting = Session {
-        status: Status::Pending,
+    let asked = Session {
+        // Whatever it was: none of the statuses that it is told.
+        status: Status::Cancelled,
         url: Some(page.clone()),
         is_paying: true,
         ..session()
@@ -364,20 +365,20 @@ fn a_session_is_told_what_becomes_of_its_sale() {
         (SessionUpdate::Over, Status::Open, None, false, None),
     ] {
         let expected = Session {
-            version: waiting.version + 1,
+            version: asked.version + 1,
             updated_at: now,
             status,
             url,
             is_paying,
             late_payment,
-            ..waiting.clone()
+            ..asked.clone()
         };
-        assert_eq!(waiting.after(&update, now), expected, "{update:?}");
+        assert_eq!(asked.after(&update, now), expected, "{update:?}");
     }
-    let paid = waiting.paid(now);
+    let paid = asked.paid(now);
     assert_eq!(
         (paid.version, paid.status),
-        (waiting.version + 1, Status::PaymentSucceeded)
+        (asked.version + 1, Status::PaymentSucceeded)
     );
 }
 

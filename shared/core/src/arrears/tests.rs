@@ -576,7 +576,10 @@ fn a_month_that_ends_with_the_year_took_along_what_was_left_of_the_year() {
     bills[1].credits[0].ends_at = year.end;
     let month = bills[1].charges[0].period;
     let invoice: InvoiceId = "in_year".parse().unwrap();
-    for (credit, overdrawn) in [(2000, false), (2001, true)] {
+    let all = bills[1].credits[0].minor;
+    // Less was taken along than is left: what went back was not of that.
+    for (along, credit, overdrawn) in [(all, 2000, false), (all, 2001, true), (1500, 2001, false)] {
+        bills[1].credits[0].minor = along;
         let told = judged(3, |billed| {
             let billed = BilledPeriod {
                 period: month,

@@ -165,5 +165,6 @@ fn a_change_that_is_asked_for_again_takes_a_newer_cancellation_back() {
         let newer = expected.0.then_some(expected);
         assert_eq!(again.as_ref().map(known), newer, "{standing:?}");
         assert_eq!(planned(&with_period).asked_again(standing), None);
+        assert_eq!(standing.ends_by_date(), expected.1.is_some(), "{standing:?}");
     }
 }

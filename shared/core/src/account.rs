@@ -292,12 +292,12 @@ mod tests {
 
     #[test]
     fn a_customer_that_was_brought_along_is_untold_until_something_is_sold_to_it() {
-        let mut account = account(None);
-        assert_eq!(account.untold_customer().map(CustomerId::as_str), Some("cus_1"));
-        account.profile.customer_asked_at = Some(month(4).start);
-        assert_eq!(account.untold_customer(), None);
-        account.profile.customer_asked_at = None;
-        account.subscription = super::tests::account(Some(Status::Canceled)).subscription;
-        assert_eq!(account.untold_customer(), None);
+        let mut brought = account(None);
+        assert_eq!(brought.untold_customer().map(CustomerId::as_str), Some("cus_1"));
+        brought.profile.customer_asked_at = Some(month(4).start);
+        assert_eq!(brought.untold_customer(), None);
+        brought.profile.customer_asked_at = None;
+        brought.subscription = account(Some(Status::Canceled)).subscription;
+        assert_eq!(brought.untold_customer(), None);
     }
 }

@@ -116,25 +116,7 @@ impl World {
         deed: impl AsyncFnOnce(&Machine) -> Option<Answer>,
         other: impl Future<Output = T>,
     ) -> Held<T> {
-        let machine = self.machine().await;
-        machine.network.holds_step(step);
-        let mut asked = Box::pin(deed(&machine));
-        let early = tokio::select! {
-            answer = &mut asked => Some(answer),
-            () = machine.network.reached() => None,
-        };
-        let was_held = early.is_none();
-        let other = other.await;
-        machine.network.lets_go();
-        let answer = match early {
-            Some(answer) => answer,
-            None => asked.await,
-        };
-        Held {
-            answer: answer.unwrap(),
-            other,
-            was_held,
-        }
+        self.machine().await.held_over(step, deed, other).await
     }
 
     /// Does something on a machine that loses the answer of that step, which took effect. Answers also whether it came to that.
@@ -147,5 +129,37 @@ impl World {
         machine.network.loses_answer(step);
         let answer = deed(&machine).await.unwrap();
         (answer, machine.network.steps().len() >= step)
+    }
+}
+
+impl Machine {
+    /// The same on this machine.
+    ///
+    /// # Panics
+    /// When it dies over it.
+    pub async fn held_over<T>(
+        &self,
+        step: usize,
+        deed: impl AsyncFnOnce(&Self) -> Option<Answer>,
+        other: impl Future<Output = T>,
+    ) -> Held<T> {
+        self.network.holds_step(step);
+        let mut asked = Box::pin(deed(self));
+        let early = tokio::select! {
+            answer = &mut asked => Some(answer),
+            () = self.network.reached() => None,
+        };
+        let was_held = early.is_none();
+        let other = other.await;
+        self.network.lets_go();
+        let answer = match early {
+            Some(answer) => answer,
+            None => asked.await,
+        };
+        Held {
+            answer: answer.unwrap(),
+            other,
+            was_held,
+        }
     }
 }

@@ -9,6 +9,8 @@
 
 use std::pin::Pin;
 
+use billing_core::Timestamp;
+use billing_core::change::CLOCK_LEAD;
 use billing_core::contract::{Contract, Fate, Lateness, Read, charge, fate};
 use billing_core::invalid::Invalid;
 use billing_core::quote::Charge;
@@ -151,11 +153,12 @@ async fn ended(call: &Call<'_>, claimed: &Claimed) -> Result<Option<Read>, Probl
     Ok(read.filter(|read| fate(sale, read, Lateness::InTime) == Fate::Over))
 }
 
-/// What Stripe's refusal of a sale means, also where the period that it charges a share of went by since the request came: there Stripe has nothing
-/// to begin. Whoever asks again is told what there is to be sold by then.
+/// What Stripe's refusal of a sale means, also where the period that it charges a share of went by since the request came, by Stripe's clock at least: there Stripe
+/// has nothing to begin. Whoever asks again is told what there is to be sold by then.
 fn turned_down(call: &Call<'_>, contract: &Contract, error: StripeError) -> Problem {
     let problem = unsold(error);
-    let went_by = |sale: &Sale| sale.offer.is_past(call.by_now());
+    let latest = call.by_now().saturating_add(CLOCK_LEAD).unwrap_or(Timestamp::MAX);
+    let went_by = |sale: &Sale| sale.offer.is_past(latest);
     match problem.is_bad_gateway() && contract.sale.as_ref().is_some_and(went_by) {
         true => Problem::unavailable("the period that was to be sold went by while it was asked for"),
         false => problem,

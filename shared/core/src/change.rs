@@ -293,7 +293,7 @@ fn named(kind: Option<&MethodKind>) -> String {
     kind.map_or_else(|| "a payment method".to_owned(), ToString::to_string)
 }
 
-/// How far ahead of a machine's clock a date may be that another one's preview has named a moment ago. It is waited for: it is not charged from a
+/// How far ahead of a machine's clock another's may be, or Stripe's. A date that another's preview has named a moment ago is waited for: nothing is charged from a
 /// moment that is still to come.
 pub const CLOCK_LEAD: SignedDuration = SignedDuration::from_secs(2);
 

@@ -213,6 +213,12 @@ fn buys(on: BoxedStrategy<Among>) -> BoxedStrategy<Step> {
     prop_oneof![15 => asks(who.clone(), on), 27 => around_accounts(who)].boxed()
 }
 
+/// What one of them does at once.
+fn buys_at_once() -> BoxedStrategy<Step> {
+    let who = Just(0).boxed();
+    prop_oneof![3 => asks(who.clone(), Just(On::One).boxed()), 1 => around_accounts(who)].boxed()
+}
+
 /// What comes before that.
 fn buys_before() -> BoxedStrategy<Step> {
     let starts = any::<bool>().prop_map(|annual| Step::Starts {
@@ -221,12 +227,6 @@ fn buys_before() -> BoxedStrategy<Step> {
         on: On::One,
     });
     prop_oneof![Just(Step::Nears), starts].boxed()
-}
-
-/// What one of them does at once.
-fn buys_at_once() -> BoxedStrategy<Step> {
-    let who = Just(0).boxed();
-    prop_oneof![3 => asks(who.clone(), Just(On::One).boxed()), 1 => around_accounts(who)].boxed()
 }
 
 /// What accounts ask for.
@@ -314,7 +314,10 @@ pub(super) async fn live_through(history: &[Step]) -> Result<(), String> {
 /// Whether there is such a step in a history.
 fn has(history: &[Step], is_such: impl Fn(&Step) -> bool) -> bool {
     history.iter().any(|step| match step {
-        Step::Crosses(crossing) => crossing.things.iter().any(|(thing, _)| is_such(thing)),
+        Step::Crosses(Crossing { before, things, .. }) => {
+            let things = things.iter().map(|(thing, _)| thing);
+            things.chain(before).any(|thing| is_such(thing))
+        }
         step => is_such(step),
     })
 }

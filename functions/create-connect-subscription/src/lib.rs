@@ -60,13 +60,24 @@ async fn sell_to_client(
         key: call.idempotency_key_hash()?,
     };
     let mut rounds = call.rounds();
-    let mut over = BTreeSet::new();
+    let mut course = Course::default();
     loop {
-        if let Some(ReadSale { sale, contract }) = attempt(call, owner, account, &request, &mut over).await? {
+        if let Some(ReadSale { sale, contract }) =
+            attempt(call, owner, account, &request, &mut course).await?
+        {
             return Ok(Reply::ok(&ConnectAnswer::of(&sale, &contract)));
         }
         rounds.lost().await?;
     }
+}
+
+/// What this call has found out: numbers of sales.
+#[derive(Default)]
+struct Course {
+    /// Of which nothing can come.
+    over: BTreeSet<u64>,
+    /// Which it has made, or found in life: canceled since, they are what it is told, and nothing is sold anew.
+    own: BTreeSet<u64>,
 }
 
 /// An order, and what makes it one request.
@@ -136,13 +147,13 @@ fn read_order(call: &Call<'_>) -> Result<Order, Problem> {
     members.finish_with_start(order, "data.selectedProduct.startDate", asked_start, call.now)
 }
 
-/// One attempt on fresh facts; none when somebody else wrote first. `over` are the numbers of sales that nothing can come of.
+/// One attempt on fresh facts; none when somebody else wrote first.
 async fn attempt(
     call: &Call<'_>,
     owner: &Owner<AgencyId>,
     account: &ConnectedAccountId,
     request: &Request,
-    over: &mut BTreeSet<u64>,
+    course: &mut Course,
 ) -> Result<Option<ReadSale>, Problem> {
     let (store, agency, order) = (&call.store, owner.agency(), &request.order);
     let sold = async {
@@ -156,7 +167,7 @@ async fn attempt(
         sold,
     )?;
     let mut sales = seen.clone();
-    sales.retain(|sale| !over.contains(&sale.number));
+    sales.retain(|sale| !course.over.contains(&sale.number));
     let next = sale::next(&sales, order, request.key(), call.now);
     let start = match &next {
         Next::Begin => order::start(order.start, call.now),
@@ -166,7 +177,7 @@ async fn attempt(
     let (client, agents) = check::own(order, client, agents, start)?;
     let is_taken_up = matches!(next, Next::Finish(_));
     let (buyer, sale, whereabouts) = match next {
-        Next::Repeat(sale) => return repeat(call, request, sale, over).await,
+        Next::Repeat(sale) => return repeat(call, request, sale, course).await,
         Next::Finish(sale) => {
             // Another machine wrote both between the two reads.
             let Some(buyer) = buyer else {
@@ -190,6 +201,7 @@ async fn attempt(
             begun
         }
     };
+    course.own.insert(sale.number);
     let begun = Begun {
         request,
         client: &client,
@@ -206,18 +218,19 @@ async fn repeat(
     call: &Call<'_>,
     request: &Request,
     sale: Sale,
-    over: &mut BTreeSet<u64>,
+    course: &mut Course,
 ) -> Result<Option<ReadSale>, Problem> {
     let known = match &sale.schedule {
         Some(id) => call.contract_of(&sale, &Named::Schedule(id.clone())).await?,
         None => None,
     };
-    let is_requested = sale.is_asked_under(request.key());
+    let is_requested = sale.is_asked_under(request.key()) || course.own.contains(&sale.number);
     let Some(contract) = known.filter(|contract| is_requested || contract.stage() != Stage::Over) else {
         // Canceled since: the same again is an order of its own, unless it is the same request.
-        over.insert(sale.number);
+        course.over.insert(sale.number);
         return Ok(None);
     };
+    course.own.insert(sale.number);
     if sale.is_told(request.key()) {
         return Ok(Some(ReadSale { sale, contract }));
     }

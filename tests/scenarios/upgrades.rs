@@ -2,7 +2,8 @@
 //!
 //! Stripe refuses the key with another body. What it made, or did not make, for the first is found out; nothing is sold twice.
 
-use billing_tests::{Machine, Moment, World};
+use billing_core::change::Change;
+use billing_tests::{Account, Machine, Moment, World};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-04-01T00:00:00Z";
@@ -134,4 +135,44 @@ async fn an_order_that_is_being_placed_during_the_upgrade_is_waited_for() {
     assert_eq!(sold.status, 200, "{sold}");
     world.stripe.holds_events(false).await;
     assert_eq!(north.schedules().await.len(), 1);
+}
+
+/// The build before did not write down from when a change counts, and left that to Stripe: 96.00 for the year, less 20 of April's thirty days, once. Whichever of the
+/// two builds takes up what the other has asked for, or was about to.
+#[tokio::test]
+async fn a_change_that_was_begun_before_the_upgrade_or_by_it_is_charged_once() {
+    let annual = json!({ "interval": "annual" });
+    for moment in [Moment::Before, Moment::After] {
+        for begins_before in [true, false] {
+            let world = World::at(NOW).await;
+            let ada = world.subscriber(1, "monthly").await;
+            world.advance("10d").await;
+            world.stripe.holds_events(true).await;
+            let (first, second) = (world.machine().await, world.machine().await);
+            let earlier = if begins_before { &first } else { &second };
+            earlier.network.leaves_out("proration_date");
+            first.network.stops_named(moment, "POST /v1/subscriptions/");
+            first.dies_over(ada.changes_on(&first, &annual)).await;
+            if begins_before {
+                forgets_from_when(&world, &ada).await;
+            }
+            let told = ada.changes_on(&second, &annual).await.unwrap();
+            assert_eq!(told, r#"200 {"changed":true,"interval":"annual"}"#, "{moment:?}");
+            world.stripe.holds_events(false).await;
+            world.stripe.stand_in().settle().await;
+            assert_eq!(world.stripe.payments(&ada).await, [1000, 8933], "{moment:?}");
+            assert_eq!(ada.stored().await.profile.change, None, "{moment:?}");
+        }
+    }
+}
+
+/// The account's change is stored as the build before stored it.
+async fn forgets_from_when(world: &World, account: &Account<'_>) {
+    let profile = account.stored().await.profile;
+    let change = Change {
+        from: None,
+        ..profile.change.clone().unwrap()
+    };
+    let store = world.stack().app.store();
+    store.begin_change(&profile, &change).await.unwrap();
 }

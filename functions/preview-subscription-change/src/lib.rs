@@ -93,7 +93,7 @@ async fn preview(call: &Call<'_>) -> Result<Reply, Problem> {
         }
         None => None,
     };
-    let proration_date = change::preview_date(present.period, call.now);
+    let proration_date = change::proration_date_in(present.period, call.now);
     // Of what is there already Stripe would preview the next renewal. That nothing is due is a quote as well.
     let preview = if present.price == price && quantity == present.quantity {
         Preview::nothing(standing.currency)

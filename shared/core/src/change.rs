@@ -301,7 +301,7 @@ pub const CLOCK_LEAD: SignedDuration = SignedDuration::from_secs(2);
 pub fn check_date(at: Timestamp, period: Period, now: Timestamp) -> Result<(), BadDate> {
     if at < period.start || at >= period.end {
         Err(BadDate::OutsidePeriod)
-    } else if at > preview_date(period, now) {
+    } else if at > proration_date_in(period, now) {
         // The first second of a period is what a preview names by a clock to which the period is still to begin.
         Err(BadDate::Future)
     } else {
@@ -332,7 +332,7 @@ pub fn check_new_period(
 /// The instant that a preview, or a change without one, credits and charges from: now, to the second, within the current period. Clocks differ, so that a
 /// period may seem not to have begun, or to be over.
 #[must_use]
-pub fn preview_date(period: Period, now: Timestamp) -> Timestamp {
+pub fn proration_date_in(period: Period, now: Timestamp) -> Timestamp {
     let last = Timestamp::from_second(period.end.as_second().saturating_sub(1)).unwrap_or(period.start);
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     now.min(last).max(period.start)
@@ -435,7 +435,7 @@ impl Change {
             proration_date: wish.proration_date,
             from: match wish.proration_date {
                 Some(_) => None,
-                None => Some(preview_date(standing.subscription.period, now)),
+                None => Some(proration_date_in(standing.subscription.period, now)),
             },
             clears_cancellation: standing.subscription.cancel_at_period_end,
             cancellation_date: cancellation_date(standing),

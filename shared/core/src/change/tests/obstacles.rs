@@ -38,7 +38,7 @@ fn a_date_is_in_the_period_and_not_ahead() {
     ] {
         assert_eq!(check_date(at(date), period, now()), expected, "{date}");
     }
-    assert_eq!(preview_date(period, at("2026-04-11T00:00:00.9Z")), now());
+    assert_eq!(proration_date_in(period, at("2026-04-11T00:00:00.9Z")), now());
     // Ours is behind: the period has not begun by it, and its first second is what a preview names.
     let behind = at("2026-03-31T23:59:55Z");
     assert_eq!(check_date(period.start, period, behind), Ok(()));
@@ -46,9 +46,12 @@ fn a_date_is_in_the_period_and_not_ahead() {
         check_date(at("2026-04-01T00:00:01Z"), period, behind),
         Err(BadDate::Future)
     );
-    assert_eq!(preview_date(period, at("2026-03-31T23:59:59Z")), period.start);
     assert_eq!(
-        preview_date(period, at("2026-05-01T00:00:02Z")),
+        proration_date_in(period, at("2026-03-31T23:59:59Z")),
+        period.start
+    );
+    assert_eq!(
+        proration_date_in(period, at("2026-05-01T00:00:02Z")),
         at("2026-04-30T23:59:59Z")
     );
 }
